@@ -1,0 +1,3 @@
+//! Measures programs as processes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Lanes of batches between threads, and watermarks.

@@ -1,0 +1,1 @@
+//! Counters, latency histograms, clock and pinning.

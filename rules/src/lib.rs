@@ -1,0 +1,1 @@
+//! Falco rules from text to an immutable ruleset.

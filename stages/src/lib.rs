@@ -1,0 +1,1 @@
+//! Merge, parse, state, fields and detect: one shard.
