@@ -1,1 +1,22 @@
-//! What only a container runtime knows.
+//! Which container a process runs in, as far as its cgroup path tells.
+//!
+//! `cgroup paths of a process -> kind of runtime and full id`. What only a runtime knows (image, labels) is asked elsewhere, later.
+//!
+//! ```
+//! use containers::{Container, Kind};
+//!
+//! let id = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
+//! let cgroups = format!("cpuset=/\0=/system.slice/docker-{id}.scope\0");
+//! let container = Container::of_cgroups(cgroups.as_bytes());
+//! assert_eq!((container.kind(), container.id()), (Kind::Docker, "3ad7b26ded6d"));
+//! assert_eq!(container.full_id(), id);
+//! assert_eq!(Container::of_cgroups(b"=/user.slice/session-1.scope\0").id(), "host");
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod container;
+
+pub use cgroup::{Found, find, find_in_path};
+pub use container::{Container, Kind};

@@ -1,0 +1,112 @@
+//! Container ids out of cgroup paths.
+//!
+//! Names are those that the runtimes give their cgroups: `docker-ID.scope` under the systemd manager, `docker/ID` under cgroupfs, and so on.
+//! The innermost component that names a container wins, so a container inside a container is told from its outer one.
+
+use crate::Kind;
+
+/// A container named by a cgroup path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// Which runtime made it.
+    pub kind: Kind,
+    /// Its full id or name.
+    pub id: &'a str,
+}
+
+/// Length of a full hexadecimal id.
+const FULL_LEN: usize = 64;
+
+/// Looks through the cgroups of a process, `subsys=path` each NUL-terminated, and gives the first container that a path names. v1, v2
+/// and hybrid hierarchies alike. O(bytes), no allocation.
+#[must_use]
+pub fn find(cgroups: &[u8]) -> Option<Found<'_>> {
+    cgroups.split(|&b| b == 0).find_map(|entry| {
+        let at = entry.iter().position(|&b| b == b'=')?;
+        find_in_path(&entry[at + 1..])
+    })
+}
+
+/// The container that one path names.
+#[must_use]
+pub fn find_in_path(path: &[u8]) -> Option<Found<'_>> {
+    let path = core::str::from_utf8(path).ok()?;
+    let mut inner = path;
+    loop {
+        let (outer, name) = match inner.rsplit_once('/') {
+            Some((outer, name)) => (outer, name),
+            None => ("", inner),
+        };
+        if let Some(found) = in_component(outer, name) {
+            return Some(found);
+        }
+        if outer.is_empty() {
+            return None;
+        }
+        inner = outer;
+    }
+}
+
+fn hex_id(text: &str) -> Option<&str> {
+    (text.len() == FULL_LEN && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(text)
+}
+
+fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
+    let found = |kind, id| Some(Found { kind, id });
+    let bare = name.strip_suffix(".scope").unwrap_or(name);
+    let prefixes = [
+        ("docker-", Kind::Docker),
+        ("libpod-conmon-", Kind::Host),
+        ("libpod-", Kind::Podman),
+        ("crio-conmon-", Kind::Host),
+        ("crio-", Kind::CriO),
+        ("cri-containerd-", Kind::Containerd),
+        ("containerd-", Kind::Containerd),
+        ("nerdctl-", Kind::Containerd),
+    ];
+    for (prefix, kind) in prefixes {
+        if let Some(id) = bare.strip_prefix(prefix).and_then(hex_id) {
+            // The monitor of a container has a cgroup named like it, and runs on the host.
+            return if kind == Kind::Host { None } else { found(kind, id) };
+        }
+    }
+    // containerd's systemd form `kubepods-...slice:cri-containerd:ID`.
+    if let Some((_, id)) = name.rsplit_once(":cri-containerd:") {
+        return hex_id(id).and_then(|id| found(Kind::Containerd, id));
+    }
+    if let Some(id) = hex_id(name) {
+        return found(kind_of_parent(outer), id);
+    }
+    if let Some(id) = name.strip_prefix("lxc.payload.").filter(|n| !n.is_empty()) {
+        return found(Kind::Lxc, id);
+    }
+    let parent = outer.rsplit('/').next().unwrap_or_default();
+    if matches!(parent, "lxc" | "lxc.payload") && !name.is_empty() {
+        return found(Kind::Lxc, name);
+    }
+    if parent == "machine.slice" {
+        let machine =
+            name.strip_prefix("machine-").and_then(|n| n.strip_suffix(".scope")).or_else(|| {
+                name.strip_prefix("systemd-nspawn@").and_then(|n| n.strip_suffix(".service"))
+            });
+        // libvirt names its virtual machines in the same slice.
+        return machine
+            .filter(|n| !n.is_empty() && !n.starts_with("qemu") && !n.starts_with("libvirt"))
+            .and_then(|id| found(Kind::Nspawn, id));
+    }
+    None
+}
+
+/// What the cgroups above a bare id say of its runtime.
+fn kind_of_parent(outer: &str) -> Kind {
+    let mut parents = outer.rsplit('/');
+    match parents.next() {
+        Some("docker") => Kind::Docker,
+        Some("libpod" | "libpod_parent") => Kind::Podman,
+        Some("crio") => Kind::CriO,
+        _ if outer.split('/').any(|c| c.starts_with("kubepods")) => Kind::Cri,
+        _ if outer.contains("/docker/") => Kind::Docker,
+        // `ctr` and others put a bare id below the name of a containerd namespace.
+        _ => Kind::Containerd,
+    }
+}
