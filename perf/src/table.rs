@@ -1,0 +1,169 @@
+//! A snapshot as text: what `peregrine stats` and the end of a run print.
+
+use std::fmt::Write as _;
+
+use crate::equation::{EquationReport, Term};
+use crate::hop::{HopReport, Reason};
+use crate::snapshot::{LatencyReport, Snapshot};
+
+pub(crate) fn render(snapshot: &Snapshot) -> String {
+    let Snapshot {
+        at_ns: _,
+        interval_ns,
+        moment: _,
+        hops,
+        latencies,
+        equations,
+        losses,
+        counters: _,
+        levels: _,
+        notes,
+    } = snapshot;
+    let mut out = String::new();
+    if let Some(ns) = interval_ns {
+        let _ = writeln!(out, "interval {}", duration(*ns));
+    }
+    render_hops(&mut out, hops, *interval_ns);
+    if !losses.is_empty() {
+        let head = ["lost", "cpu", "event type", "n"];
+        let rows = losses.iter().map(|l| {
+            let cpu = l.cpu.map_or_else(|| "-".to_owned(), |c| c.to_string());
+            vec![l.name.clone(), cpu, l.event_type.clone(), l.n.to_string()]
+        });
+        columns(&mut out, &head, "<><>", rows.collect());
+    }
+    if !latencies.is_empty() {
+        let head = ["latency", "n", "sampled", "p50", "p99", "p99.9", "max"];
+        columns(&mut out, &head, "<>>>>>>", latencies.iter().map(latency_row).collect());
+    }
+    if !equations.is_empty() {
+        let rows = equations.iter().map(equation_row);
+        columns(&mut out, &["equation", "", "numbers"], "<<<", rows.collect());
+    }
+    for note in notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out
+}
+
+fn render_hops(out: &mut String, hops: &[HopReport], interval_ns: Option<u64>) {
+    let head = match interval_ns {
+        Some(_) => ["hop", "in/s", "out/s", "dropped", "depth", "reasons"],
+        None => ["hop", "in", "out", "dropped", "depth", "reasons"],
+    };
+    let rate = |n: u64| match interval_ns {
+        Some(ns) if ns > 0 => format!("{:.0}", n as f64 * 1e9 / ns as f64),
+        _ => n.to_string(),
+    };
+    let row = |h: &HopReport| {
+        let HopReport { name, input, output, aside, dropped, depth } = h;
+        let depth = depth.map_or_else(|| "-".to_owned(), |d| d.to_string());
+        let reasons = |list: &[Reason]| {
+            let some = list.iter().filter(|r| r.n != 0);
+            some.map(|r| format!("{} {}", r.reason, r.n)).collect::<Vec<_>>().join(", ")
+        };
+        let (aside, lost) = (reasons(aside), reasons(dropped));
+        let reasons = match (aside.is_empty(), lost.is_empty()) {
+            (_, true) => aside,
+            (true, false) => format!("lost: {lost}"),
+            (false, false) => format!("{aside}; lost: {lost}"),
+        };
+        let n_dropped = h.n_dropped().to_string();
+        vec![name.clone(), rate(*input), rate(*output), n_dropped, depth, reasons]
+    };
+    columns(out, &head, "<>>>><", hops.iter().map(row).collect());
+}
+
+fn latency_row(l: &LatencyReport) -> Vec<String> {
+    let LatencyReport { name, sampled_1_in, n, p50_ns, p99_ns, p999_ns, max_ns, histogram: _ } = l;
+    let sampled =
+        if *sampled_1_in <= 1 { "all".to_owned() } else { format!("1 in {sampled_1_in}") };
+    let mut row = vec![name.clone(), n.to_string(), sampled];
+    let time = |ns: u64| if *n == 0 { "-".to_owned() } else { duration(ns) };
+    row.extend([*p50_ns, *p99_ns, *p999_ns, *max_ns].map(time));
+    row
+}
+
+fn equation_row(e: &EquationReport) -> Vec<String> {
+    let EquationReport { title, left, right, in_flight, difference, unexplained, holds } = e;
+    let verdict = match (holds, unexplained) {
+        (true, _) => "holds".to_owned(),
+        (false, 0) => "UNKNOWN".to_owned(),
+        (false, n) => format!("UNEXPLAINED {n}"),
+    };
+    let sum = |terms: &[Term]| {
+        let ns: Vec<String> = terms.iter().map(|t| t.n.to_string()).collect();
+        if ns.is_empty() { "0".to_owned() } else { ns.join(" + ") }
+    };
+    let mut numbers = format!("{} = {}", sum(left), sum(right));
+    if !in_flight.is_empty() {
+        let _ = write!(numbers, " + {} in flight", sum(in_flight));
+    }
+    if *difference != 0 {
+        let _ = write!(numbers, ", {difference} between readings");
+    }
+    vec![title.clone(), verdict, numbers]
+}
+
+/// A duration with three significant digits and the unit that suits it.
+fn duration(ns: u64) -> String {
+    let units = [("s", 1e9), ("ms", 1e6), ("us", 1e3)];
+    let ns = ns as f64;
+    let Some((unit, size)) = units.into_iter().find(|(_, size)| ns >= *size) else {
+        return format!("{ns} ns");
+    };
+    let n = ns / size;
+    let digits = if n < 10.0 { 2 } else { usize::from(n < 100.0) };
+    format!("{n:.digits$} {unit}")
+}
+
+/// Appends a table: `align` has `<` or `>` per column, two spaces stand between columns, no line ends in blanks, an empty line stands
+/// before every table but the first.
+fn columns(out: &mut String, head: &[&str], align: &str, rows: Vec<Vec<String>>) {
+    if !out.is_empty() && !out.starts_with("interval") || out.lines().count() > 1 {
+        out.push('\n');
+    }
+    let mut all = vec![head.iter().map(|&h| h.to_owned()).collect::<Vec<_>>()];
+    all.extend(rows);
+    let width = |column: usize| {
+        all.iter().map(|r| r.get(column).map_or(0, |c| c.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in &all {
+        let mut line = String::new();
+        for ((cell, &w), side) in row.iter().zip(&widths).zip(align.chars()) {
+            let _ = match side {
+                '>' => write!(line, "{cell:>w$}  "),
+                _ => write!(line, "{cell:<w$}  "),
+            };
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits_and_a_unit() {
+        let check = |ns, expected: &str| assert_eq!(duration(ns), expected);
+        check(0, "0 ns");
+        check(999, "999 ns");
+        check(1_000, "1.00 us");
+        check(45_678, "45.7 us");
+        check(123_456_789, "123 ms");
+        check(61_000_000_000, "61.0 s");
+    }
+
+    #[test]
+    fn columns_align_and_lines_end_clean() {
+        let mut out = String::new();
+        let rows = vec![vec!["ab".into(), "1".into()], vec!["c".into(), "1234".into()]];
+        columns(&mut out, &["n", "x"], "<>", rows);
+        assert_eq!(out, "n      x\nab     1\nc   1234\n");
+        columns(&mut out, &["t", ""], "<<", vec![vec!["u".into(), String::new()]]);
+        assert!(out.ends_with("1234\n\nt\nu\n"), "{out}");
+    }
+}
