@@ -1,10 +1,11 @@
 //! `peregrine-bench`: measures and checks Peregrine's programs from outside.
 
+mod gate;
 mod kernels;
+mod process;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Measures and checks Peregrine's programs from outside
@@ -19,11 +20,21 @@ struct Cli {
 enum Command {
     /// Boot Debian's cloud kernels under qemu and check what Peregrine sees there
     Kernels(kernels::Kernels),
+    /// Count instructions and allocations per event and compare them with the baseline
+    Gate(gate::Gate),
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let passed = match Cli::parse().command {
-        Command::Kernels(kernels) => kernels.run()?,
+        Command::Kernels(kernels) => kernels.run(),
+        Command::Gate(gate) => gate.run(),
     };
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("peregrine-bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

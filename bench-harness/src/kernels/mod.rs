@@ -7,7 +7,6 @@ mod checks;
 mod initramfs;
 mod packages;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +20,7 @@ use self::boot::Console;
 use self::checks::Report;
 use self::initramfs::Initramfs;
 use self::packages::{KERNELS, Kernel};
+use crate::process::{cargo_executables, output, which};
 
 /// Options of `peregrine-bench kernels`.
 #[derive(Args, Debug)]
@@ -96,7 +96,7 @@ impl Kernels {
     }
 
     fn initramfs(&self) -> Result<Vec<u8>> {
-        let busybox = packages::output(Command::new("busybox").arg("--list"))
+        let busybox = output(Command::new("busybox").arg("--list"))
             .context("the guest needs busybox (package busybox-static)")?;
         let mut a = Initramfs::default();
         for dir in ["/proc", "/sys", "/dev", "/tmp", "/run", "/root", "/etc", "/var"] {
@@ -122,34 +122,14 @@ impl Kernels {
 
 /// Builds what runs in the guest and gives the two paths: the probe example and the agent.
 fn build() -> Result<[PathBuf; 2]> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let built = |args: &[&str]| -> Result<PathBuf> {
-        let messages = packages::output(
-            Command::new(&cargo)
-                .current_dir(&workspace)
-                .args(["build", "--release", "--message-format=json"])
-                .args(args),
-        )?;
-        messages
-            .lines()
-            .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
-            .filter_map(|m| Some(PathBuf::from(m.get("executable")?.as_str()?)))
-            .next_back()
-            .with_context(|| format!("cargo build {args:?} gave no executable"))
+        let all = cargo_executables(&[&["build", "--release"], args].concat())?;
+        all.into_iter().next_back().with_context(|| format!("cargo build {args:?} made nothing"))
     };
     Ok([
         built(&["-p", "bench-harness", "--example", "guest-probe"])?,
         built(&["-p", "agent", "--bin", "peregrine"])?,
     ])
-}
-
-fn which(program: &str) -> Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
-        .with_context(|| format!("{program} is not in PATH"))
 }
 
 fn report(kernel: Kernel, console: &Console, tally: &mut Tally) {

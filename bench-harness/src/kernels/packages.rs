@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use crate::process::output;
 
 /// A kernel to boot: the version people know it by, and the suite that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,18 +122,6 @@ impl PrivateApt {
         }
         output(c.args(&command[1..]))
     }
-}
-
-/// Runs to the end and gives stdout; a failure carries the last line of stderr.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let out = command.output().with_context(|| format!("{program} cannot be run"))?;
-    if !out.status.success() {
-        let err = String::from_utf8_lossy(&out.stderr);
-        let last = err.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
-        bail!("{program}: {}: {last}", out.status);
-    }
-    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,84 @@
+//! One gate target: a pass over fixed input, warmed up, then run once where callgrind looks.
+
+use std::env;
+use std::hint::black_box;
+
+/// Passes before the measured one: arenas, caches and tables have their size by then.
+const N_WARM_UP: usize = 3;
+
+/// Set to a target's name, it makes that target do its work twice and allocate once more, so that the gate can be seen to fail.
+const SLOWED: &str = "PEREGRINE_GATE_SLOWED";
+
+/// Name of the measure, the function it stands for, and what makes its input and gives the pass.
+pub type TargetFn = (&'static str, &'static str, fn() -> Pass);
+
+/// Work that is the same each time it is run.
+pub struct Pass {
+    n_events: u64,
+    work: Box<dyn FnMut()>,
+}
+
+impl std::fmt::Debug for Pass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pass").field("n_events", &self.n_events).finish_non_exhaustive()
+    }
+}
+
+impl Pass {
+    /// `work` handles `n_events` events and checks its own result.
+    ///
+    /// # Panics
+    /// Where `n_events` is 0.
+    pub fn new(n_events: u64, work: impl FnMut() + 'static) -> Self {
+        assert!(n_events > 0, "a pass handles at least one event");
+        Self { n_events, work: Box::new(work) }
+    }
+}
+
+/// Callgrind counts between entry and return of this function: its name is in `gate/measure.rs` too.
+#[inline(never)]
+fn peregrine_gate_measured(work: &mut dyn FnMut()) {
+    work();
+    // Keeps the call above from becoming a jump, which would be seen as the end of this function.
+    black_box(());
+}
+
+/// The whole of a target program: `--list` names the targets, a name runs that one, nothing runs all.
+///
+/// # Panics
+/// Where a pass finds a wrong result.
+pub fn run_targets(targets: &[TargetFn], args: impl IntoIterator<Item = String>) {
+    let args: Vec<String> = args.into_iter().collect();
+    if args.iter().any(|a| a == "--list") {
+        for (name, function, _) in targets {
+            println!("target {name} {function}");
+        }
+        return;
+    }
+    let wanted: Vec<&String> = args.iter().filter(|a| !a.starts_with("--")).collect();
+    for (name, _, make) in targets {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            run(name, make());
+        }
+    }
+}
+
+fn run(name: &str, pass: Pass) {
+    let Pass { n_events, mut work } = pass;
+    let slowed = env::var(SLOWED).is_ok_and(|slowed| slowed == name);
+    for _ in 0..N_WARM_UP {
+        work();
+    }
+    let before = perf::thread_allocs();
+    if slowed {
+        peregrine_gate_measured(&mut || {
+            work();
+            black_box(vec![0u8; 64]);
+            work();
+        });
+    } else {
+        peregrine_gate_measured(&mut *work);
+    }
+    let n_allocs = perf::thread_allocs() - before;
+    println!("measured {name} events={n_events} allocations={n_allocs}");
+}
