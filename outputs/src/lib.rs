@@ -1,1 +1,31 @@
-//! Delivers alerts to sinks.
+//! Delivers alerts: prints each as Falco's line or Falco's JSON object, and writes it to every sink.
+//!
+//! `alert lanes (one per shard) -> Delivery -> Formatter -> Sink (stdout, file)`
+//!
+//! Conservation: received = delivered + lost (closed, write error), per sink.
+//!
+//! ```
+//! use outputs::{AlertTimes, Delivery, Format, Formatter, Progress, Sink};
+//!
+//! let (shard, lane) = bus::alert_lane(64);
+//! let mut registry = perf::Registry::new();
+//! let formatter = Formatter::new(Format::default(), "node-1");
+//! let sinks = vec![Sink::stdout()];
+//! let mut delivery =
+//!     Delivery::new(vec![lane], sinks, formatter, AlertTimes::Replayed, &mut registry);
+//! assert_eq!(delivery.poll_once(), Progress::Idle);
+//! drop(shard);
+//! assert!(delivery.is_finished());
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod delivery;
+mod format;
+mod sink;
+#[cfg(test)]
+mod testing;
+
+pub use delivery::{AlertTimes, Delivery, Progress};
+pub use format::{Format, Formatter};
+pub use sink::{Sink, SinkError};

@@ -1,0 +1,183 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
+#[derive(Debug, Parser)]
+#[command(name = "peregrine", version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do other than watching.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Options that say where the configuration comes from.
+    #[command(flatten)]
+    pub source: ConfigSource,
+
+    /// Options that set one key of the configuration.
+    #[command(flatten)]
+    pub set: Settings,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default, Args)]
+pub struct ConfigSource {
+    /// Configuration file; without it /etc/peregrine/peregrine.yaml where that exists, else the built-in configuration
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Set a key of the configuration: dotted, `[n]` for an element of a list, `[]` to append to one
+    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
+    pub options: Vec<String>,
+
+    /// Unix socket that `peregrine stats` asks
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// Flags that are short for a key; they win over the file and over `-o`.
+#[derive(Debug, Default, Args)]
+pub struct Settings {
+    /// Rule file, or directory of rule files; repeatable, read in order; replaces `rules_files`
+    #[arg(short = 'r', value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+
+    /// Print each alert as one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Number of shards; without it chosen from the number of CPUs
+    #[arg(long, value_name = "N")]
+    pub shards: Option<u64>,
+
+    /// Number of capture threads; without it chosen from the number of CPUs
+    #[arg(long, value_name = "N")]
+    pub capture_threads: Option<u64>,
+
+    /// Run capture, shards and outputs on one thread
+    #[arg(long)]
+    pub single_thread: bool,
+
+    /// Watch only the process PID and what it starts
+    #[arg(long, value_name = "PID")]
+    pub scope_pid: Option<u32>,
+
+    /// Write what is captured to FILE (.scap) while alerting
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask the running agent what it has seen, lost and delivered, and how long it took
+    Stats(StatsArgs),
+}
+
+/// Options of `peregrine stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Print the answer as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Ask again every DURATION (1s, 500ms, 2m) and show rates, until Ctrl-C
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub interval: Option<Duration>,
+
+    /// Options that say where the configuration comes from; only the socket's path is taken from it.
+    #[command(flatten)]
+    pub source: ConfigSource,
+}
+
+/// Why parsing ended without a command line.
+#[derive(Debug)]
+pub enum CliEnd {
+    /// Help or version: text for stdout.
+    Print(String),
+    /// A mistake: one line for stderr.
+    Refuse(String),
+}
+
+/// Parses the arguments, the program's name first.
+///
+/// # Errors
+/// [`CliEnd`]: help was asked for, or the arguments are wrong.
+pub fn parse<I, T>(args: I) -> Result<Cli, CliEnd>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<std::ffi::OsString> + Clone,
+{
+    Cli::try_parse_from(args).map_err(|e| {
+        let text = e.render().to_string();
+        if e.use_stderr() { CliEnd::Refuse(one_line(&text)) } else { CliEnd::Print(text) }
+    })
+}
+
+/// The message and the tip of clap's error, without its usage block.
+fn one_line(text: &str) -> String {
+    let head = text.split("\n\nUsage:").next().unwrap_or(text);
+    let head = head.split("\n\nFor more information").next().unwrap_or(head);
+    let parts: Vec<&str> = head.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect();
+    let line = parts.join("; ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    format!("{line} (peregrine --help lists the options)")
+}
+
+/// `500ms`, `2s`, `1.5s`, `1m`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("unknown unit {unit:?}; use ms, s, m or h")),
+    };
+    let secs = number.parse::<f64>().map_err(|_| format!("{number:?} is not a number"))? * scale;
+    if !(0.01..=86_400.0).contains(&secs) {
+        return Err("must lie between 10ms and 24h".to_owned());
+    }
+    Ok(Duration::from_secs_f64(secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_carry_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("2"), Ok(Duration::from_secs(2)));
+        assert!(parse_duration("1y").is_err());
+        assert!(parse_duration("0s").is_err());
+        assert!(parse_duration("-1s").is_err());
+    }
+
+    #[test]
+    fn a_wrong_flag_is_one_line_with_the_tip() {
+        let Err(CliEnd::Refuse(line)) = parse(["peregrine", "--shard", "2"]) else {
+            panic!("--shard is not a flag")
+        };
+        assert!(!line.contains('\n'), "{line}");
+        assert!(line.contains("--shard") && line.contains("--shards"), "{line}");
+    }
+
+    #[test]
+    fn repeated_options_keep_their_order() {
+        let cli = parse(["peregrine", "-o", "a=1", "-r", "x", "-o", "b=2", "-r", "y"]).unwrap();
+        assert_eq!(cli.source.options, ["a=1", "b=2"]);
+        assert_eq!(cli.set.rules, [PathBuf::from("x"), PathBuf::from("y")]);
+    }
+}

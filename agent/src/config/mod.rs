@@ -1,0 +1,68 @@
+//! Configuration: as written (file, then `-o`), and resolved (defaults filled in, every value checked).
+//!
+//! `file | built in` -> tree -> `-o` -> [`written`] -> flags -> [`resolved`].
+
+mod keys;
+mod option;
+mod resolved;
+mod written;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_yaml::{Mapping, Value};
+
+use crate::cli::{ConfigSource, Settings};
+
+pub use resolved::{CaptureSource, Config, FileOutput, Matching, Pinning, RuleInputs};
+
+/// Read where no `-c` is given and this file exists.
+pub const DEFAULT_FILE: &str = "/etc/peregrine/peregrine.yaml";
+
+/// Reads the configuration: the file of `-c`, else [`DEFAULT_FILE`] where it exists, else built in; then `-o`, then the flags.
+///
+/// # Errors
+/// One line that names the file or the option, and the key.
+pub fn load(source: &ConfigSource, set: &Settings) -> Result<Config> {
+    load_from(source, set, Path::new(DEFAULT_FILE))
+}
+
+fn load_from(source: &ConfigSource, set: &Settings, default_file: &Path) -> Result<Config> {
+    let file = match &source.config {
+        Some(path) => Some(path.clone()),
+        None if default_file.exists() => Some(default_file.to_path_buf()),
+        None => None,
+    };
+    let mut tree = match &file {
+        Some(path) => read_tree(path)?,
+        None => Value::Mapping(Mapping::new()),
+    };
+    let origin = file.as_ref().map_or_else(|| "built in".to_owned(), |p| p.display().to_string());
+    let mut warnings = keys::check(&tree).with_context(|| format!("configuration {origin}"))?;
+    for text in &source.options {
+        option::apply(&mut tree, text).with_context(|| format!("-o {text}"))?;
+        warnings.extend(keys::check(&tree).with_context(|| format!("-o {text}"))?);
+    }
+    warnings.dedup();
+    warnings.sort();
+    warnings.dedup();
+    let written: written::Written = serde_path_to_error::deserialize(keys::strip_unused(tree))
+        .map_err(|e| anyhow::anyhow!("configuration {origin}: {e}"))?;
+    resolved::resolve(written, source, set, resolved::Origin { file, warnings })
+}
+
+fn read_tree(path: &PathBuf) -> Result<Value> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {name}"))?;
+    let tree: Value =
+        serde_yaml::from_str(&text).map_err(|e| anyhow::anyhow!("configuration {name}: {e}"))?;
+    match tree {
+        Value::Null => Ok(Value::Mapping(Mapping::new())),
+        Value::Mapping(_) => Ok(tree),
+        _ => bail!("configuration {name}: must be a map of keys"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! The configuration resolved: defaults filled in, flags applied, every value checked. Nothing behind it asks where a value came from.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use outputs::Format;
+use rules::Priority;
+
+use super::written::Written;
+use crate::cli::{ConfigSource, Settings};
+
+/// Where the running agent listens unless told otherwise.
+const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
+
+/// Threads beyond this are a typing error, not a machine.
+const MAX_THREADS: u64 = 1024;
+
+/// Where frames come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptureSource {
+    /// The running kernel.
+    Live,
+    /// A savefile.
+    Replay(PathBuf),
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleInputs {
+    /// The rules that the binary carries.
+    BuiltIn,
+    /// Paths of `rules_files`; one that does not exist is skipped, as Falco does.
+    Configured(Vec<PathBuf>),
+    /// Paths of `-r`; one that does not exist is an error.
+    Given(Vec<PathBuf>),
+}
+
+/// Which of the rules that match an event raise an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// The first in load order.
+    First,
+    /// All.
+    All,
+}
+
+/// Whether threads are bound to CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// Where there are CPUs enough for it.
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// `file_output` when it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOutput {
+    /// Path, appended to.
+    pub filename: PathBuf,
+}
+
+/// What the agent runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from; none: built in.
+    pub file: Option<PathBuf>,
+    /// What to tell the user about the configuration.
+    pub warnings: Vec<String>,
+    /// Where frames come from.
+    pub source: CaptureSource,
+    /// Where rules come from.
+    pub rules: RuleInputs,
+    /// Least severe priority whose rules are loaded.
+    pub min_priority: Priority,
+    /// Which matches raise alerts.
+    pub matching: Matching,
+    /// How an alert is printed.
+    pub format: Format,
+    /// Whether alerts go to stdout.
+    pub stdout: bool,
+    /// Whether alerts go to a file.
+    pub file_output: Option<FileOutput>,
+    /// Shards asked for; none: chosen from the number of CPUs.
+    pub shards: Option<usize>,
+    /// Capture threads asked for; none: chosen from the number of CPUs.
+    pub capture_threads: Option<usize>,
+    /// Everything on one thread.
+    pub single_thread: bool,
+    /// Only this process and what it starts.
+    pub scope_pid: Option<u32>,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Savefile to write while alerting.
+    pub write: Option<PathBuf>,
+    /// Bytes of each kernel ring.
+    pub ring_bytes: usize,
+    /// Batches that a lane holds.
+    pub lane_capacity: usize,
+    /// Frames that a batch holds.
+    pub batch_frames: usize,
+    /// Bytes that a batch holds.
+    pub batch_bytes: usize,
+    /// Alerts that the lane of a shard to the outputs holds.
+    pub alert_lane_capacity: usize,
+    /// A shard goes on without a capture thread that stays silent this long.
+    pub late_after_ms: u64,
+    /// Whether threads are bound to CPUs.
+    pub pinning: Pinning,
+}
+
+pub(super) struct Origin {
+    pub(super) file: Option<PathBuf>,
+    pub(super) warnings: Vec<String>,
+}
+
+pub(super) fn resolve(
+    written: Written,
+    source: &ConfigSource,
+    set: &Settings,
+    origin: Origin,
+) -> Result<Config> {
+    let Written {
+        engine,
+        file_output,
+        json_include_message_property,
+        json_include_output_fields_property,
+        json_include_output_property,
+        json_include_tags_property,
+        json_output,
+        peregrine,
+        priority,
+        rule_matching,
+        rules_files,
+        stdout_output,
+        time_format_iso_8601,
+    } = written;
+    let capture = match engine.kind.as_deref() {
+        None | Some("modern_ebpf") => CaptureSource::Live,
+        Some("replay") => match engine.replay.capture_file.filter(|f| !f.is_empty()) {
+            Some(file) => CaptureSource::Replay(file.into()),
+            None => bail!("engine.kind is replay, but engine.replay.capture_file is not set"),
+        },
+        Some(kind) => bail!("engine.kind: {kind:?} is not one of modern_ebpf, replay"),
+    };
+    let live_only = |what: &str| -> Result<()> {
+        if matches!(capture, CaptureSource::Replay(_)) {
+            bail!("{what} needs the running kernel; it cannot be used with a replay");
+        }
+        Ok(())
+    };
+    let scope_pid = set.scope_pid.or(peregrine.scope_pid);
+    if scope_pid.is_some() {
+        live_only("--scope-pid")?;
+    }
+    if scope_pid == Some(0) {
+        bail!("scope_pid: 0 is not a process");
+    }
+    let write = set.write.clone().or(peregrine.write.filter(|f| !f.is_empty()).map(Into::into));
+    if write.is_some() {
+        live_only("-w")?;
+    }
+    let rules = if !set.rules.is_empty() {
+        RuleInputs::Given(set.rules.clone())
+    } else {
+        rules_files.map_or(RuleInputs::BuiltIn, RuleInputs::Configured)
+    };
+    let min_priority = match priority {
+        None => Priority::Debug,
+        Some(text) => text.parse().map_err(|_| {
+            let all: Vec<_> = Priority::ALL.iter().map(|p| p.as_str()).collect();
+            anyhow::anyhow!("priority: {text:?} is not one of {}", all.join(", "))
+        })?,
+    };
+    let matching = match rule_matching.as_deref() {
+        None | Some("first") => Matching::First,
+        Some("all") => Matching::All,
+        Some(text) => bail!("rule_matching: {text:?} is not one of first, all"),
+    };
+    let file_output = if file_output.enabled.unwrap_or(false) {
+        match file_output.filename.filter(|f| !f.is_empty()) {
+            Some(filename) => Some(FileOutput { filename: filename.into() }),
+            None => bail!("file_output.enabled is true, but file_output.filename is not set"),
+        }
+    } else {
+        None
+    };
+    let format = Format {
+        json: set.json || json_output.unwrap_or(false),
+        iso_time: time_format_iso_8601.unwrap_or(false),
+        with_message: json_include_message_property.unwrap_or(false),
+        with_output: json_include_output_property.unwrap_or(true),
+        with_output_fields: json_include_output_fields_property.unwrap_or(true),
+        with_tags: json_include_tags_property.unwrap_or(true),
+    };
+    let socket = source
+        .socket
+        .clone()
+        .or(peregrine.socket.filter(|s| !s.is_empty()).map(Into::into))
+        .unwrap_or_else(|| DEFAULT_SOCKET.into());
+    Ok(Config {
+        file: origin.file,
+        warnings: origin.warnings,
+        source: capture,
+        rules,
+        min_priority,
+        matching,
+        format,
+        stdout: stdout_output.enabled.unwrap_or(true),
+        file_output,
+        shards: threads("shards", set.shards.or(peregrine.shards))?,
+        capture_threads: threads(
+            "capture-threads",
+            set.capture_threads.or(peregrine.capture_threads),
+        )?,
+        single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
+        scope_pid,
+        socket,
+        write,
+        ring_bytes: ring_bytes(peregrine.ring_bytes)?,
+        lane_capacity: within("lane_capacity", peregrine.lane_capacity, 8, 1..=4096)?,
+        batch_frames: within("batch_frames", peregrine.batch_frames, 512, 1..=65_536)?,
+        // A batch must hold the largest frame.
+        batch_bytes: within(
+            "batch_bytes",
+            peregrine.batch_bytes,
+            256 << 10,
+            (event::MAX_FRAME_LEN as u64)..=(64 << 20),
+        )?,
+        alert_lane_capacity: within(
+            "alert_lane_capacity",
+            peregrine.alert_lane_capacity,
+            4096,
+            1..=1 << 20,
+        )?,
+        late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
+        pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
+    })
+}
+
+fn threads(name: &str, n: Option<u64>) -> Result<Option<usize>> {
+    match n {
+        None => Ok(None),
+        Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(Some(n as usize)),
+        Some(n) => bail!("{name}: {n} is out of range; it must lie between 1 and {MAX_THREADS}"),
+    }
+}
+
+fn within(
+    name: &str,
+    n: Option<u64>,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<usize> {
+    let n = n.unwrap_or(default);
+    if !range.contains(&n) {
+        let (low, high) = (range.start(), range.end());
+        bail!("peregrine.{name}: {n} is out of range; it must lie between {low} and {high}");
+    }
+    Ok(n as usize)
+}
+
+/// The kernel wants a power of two of whole pages.
+fn ring_bytes(n: Option<u64>) -> Result<usize> {
+    let n = within("ring_bytes", n, 8 << 20, 64 << 10..=1 << 30)?;
+    if !n.is_power_of_two() {
+        bail!("peregrine.ring_bytes: {n} is not a power of two");
+    }
+    Ok(n)
+}

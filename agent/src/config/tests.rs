@@ -1,0 +1,130 @@
+//! Precedence and refusals, from files and options to the resolved configuration.
+
+use std::path::{Path, PathBuf};
+
+use rules::Priority;
+
+use super::*;
+
+fn load_text(yaml: Option<&str>, options: &[&str], set: &Settings) -> Result<Config> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("default.yaml");
+    if let Some(yaml) = yaml {
+        std::fs::write(&file, yaml).unwrap();
+    }
+    let options = options.iter().map(|&o| o.to_owned()).collect();
+    load_from(&ConfigSource { config: None, options, socket: None }, set, &file)
+}
+
+fn refusal(yaml: &str, options: &[&str]) -> String {
+    let e = load_text(Some(yaml), options, &Settings::default()).unwrap_err();
+    format!("{e:#}").replace(std::env::temp_dir().to_str().unwrap(), "TMP")
+}
+
+#[test]
+fn without_a_file_everything_is_built_in() {
+    let c = load_text(None, &[], &Settings::default()).unwrap();
+    assert_eq!(c.file, None);
+    assert_eq!(c.source, CaptureSource::Live);
+    assert_eq!(c.rules, RuleInputs::BuiltIn);
+    assert_eq!(c.socket, Path::new("/run/peregrine/peregrine.sock"));
+    assert!(c.stdout && !c.format.json && c.format.with_tags);
+    assert_eq!((c.shards, c.min_priority, c.matching), (None, Priority::Debug, Matching::First));
+}
+
+#[test]
+fn flags_win_over_options_and_options_over_the_file() {
+    let yaml =
+        "peregrine: {shards: 2, socket: /file.sock}\npriority: error\nrules_files: [/a.yaml]";
+    let c = load_text(Some(yaml), &[], &Settings::default()).unwrap();
+    assert_eq!((c.shards, c.min_priority), (Some(2), Priority::Error));
+    assert_eq!(c.socket, Path::new("/file.sock"));
+    let options = ["peregrine.shards=3", "priority=info", "rules_files[]=/b.yaml"];
+    let c = load_text(Some(yaml), &options, &Settings::default()).unwrap();
+    assert_eq!((c.shards, c.min_priority), (Some(3), Priority::Informational));
+    assert_eq!(c.rules, RuleInputs::Configured(vec!["/a.yaml".into(), "/b.yaml".into()]));
+    let set = Settings { shards: Some(4), rules: vec!["/c".into()], ..Settings::default() };
+    let c = load_text(Some(yaml), &options, &set).unwrap();
+    assert_eq!(c.shards, Some(4));
+    assert_eq!(c.rules, RuleInputs::Given(vec![PathBuf::from("/c")]));
+}
+
+#[test]
+fn a_named_file_hides_the_default_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (named, default) = (dir.path().join("named"), dir.path().join("default"));
+    std::fs::write(&named, "json_output: true").unwrap();
+    std::fs::write(&default, "priority: error").unwrap();
+    let source = ConfigSource { config: Some(named.clone()), ..ConfigSource::default() };
+    let c = load_from(&source, &Settings::default(), &default).unwrap();
+    assert!(c.format.json);
+    assert_eq!((c.min_priority, c.file), (Priority::Debug, Some(named)));
+    let missing = ConfigSource { config: Some(dir.path().join("none")), ..ConfigSource::default() };
+    let e = format!("{:#}", load_from(&missing, &Settings::default(), &default).unwrap_err());
+    assert!(e.starts_with("cannot read the configuration file "), "{e}");
+}
+
+#[test]
+fn replay_is_asked_for_with_falcos_keys() {
+    let options = ["engine.kind=replay", "engine.replay.capture_file=/x.scap"];
+    let c = load_text(None, &options, &Settings::default()).unwrap();
+    assert_eq!(c.source, CaptureSource::Replay("/x.scap".into()));
+    let set = Settings { scope_pid: Some(1), ..Settings::default() };
+    let e = load_text(None, &options, &set).unwrap_err().to_string();
+    assert_eq!(e, "--scope-pid needs the running kernel; it cannot be used with a replay");
+}
+
+#[test]
+fn wrong_values_are_named() {
+    for (option, message) in [
+        ("peregrine.shards=0", "shards: 0 is out of range; it must lie between 1 and 1024"),
+        ("peregrine.shards=9999", "shards: 9999 is out of range; it must lie between 1 and 1024"),
+        (
+            "priority=loud",
+            "priority: \"loud\" is not one of Emergency, Alert, Critical, Error, Warning, Notice, Informational, Debug",
+        ),
+        ("rule_matching=some", "rule_matching: \"some\" is not one of first, all"),
+        ("engine.kind=kmod", "engine.kind: \"kmod\" is not one of modern_ebpf, replay"),
+        ("engine.kind=replay", "engine.kind is replay, but engine.replay.capture_file is not set"),
+        (
+            "file_output.enabled=true",
+            "file_output.enabled is true, but file_output.filename is not set",
+        ),
+        ("peregrine.ring_bytes=100000", "peregrine.ring_bytes: 100000 is not a power of two"),
+        (
+            "peregrine.batch_bytes=100",
+            "peregrine.batch_bytes: 100 is out of range; it must lie between 65536 and 67108864",
+        ),
+        (
+            "peregrine.shrads=2",
+            "-o peregrine.shrads=2: unknown key \"peregrine.shrads\"; did you mean \"peregrine.shards\"?",
+        ),
+        ("json_output", "-o json_output: expected KEY=VALUE"),
+    ] {
+        assert_eq!(refusal("{}", &[option]), message, "{option}");
+    }
+}
+
+#[test]
+fn wrong_shapes_name_the_key() {
+    let e = refusal("json_output: maybe", &[]);
+    assert!(e.contains("json_output") && e.contains("maybe"), "{e}");
+    let e = refusal("peregrine: {shards: two}", &[]);
+    assert!(e.contains("shards") && e.contains("two"), "{e}");
+    assert!(refusal("- a", &[]).ends_with("must be a map of keys"));
+    let e = refusal("a: [", &[]);
+    assert!(e.contains(" line "), "{e}");
+}
+
+#[test]
+fn text_keys_take_numbers() {
+    let options = ["file_output.enabled=true", "file_output.filename=1"];
+    let c = load_text(None, &options, &Settings::default()).unwrap();
+    assert_eq!(c.file_output, Some(FileOutput { filename: "1".into() }));
+}
+
+#[test]
+fn keys_of_falco_that_do_nothing_are_said() {
+    let c = load_text(Some("webserver: {enabled: true}"), &[], &Settings::default()).unwrap();
+    assert_eq!(c.warnings, ["webserver: a key of Falco that is not acted on"]);
+}

@@ -1,0 +1,92 @@
+//! The configuration as written: every key optional, nothing checked but the shape.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) engine: Engine,
+    pub(super) file_output: FileOutput,
+    pub(super) json_include_message_property: Option<bool>,
+    pub(super) json_include_output_fields_property: Option<bool>,
+    pub(super) json_include_output_property: Option<bool>,
+    pub(super) json_include_tags_property: Option<bool>,
+    pub(super) json_output: Option<bool>,
+    pub(super) peregrine: Peregrine,
+    #[serde(deserialize_with = "text")]
+    pub(super) priority: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub(super) rule_matching: Option<String>,
+    pub(super) rules_files: Option<Vec<PathBuf>>,
+    pub(super) stdout_output: StdoutOutput,
+    pub(super) time_format_iso_8601: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Engine {
+    #[serde(deserialize_with = "text")]
+    pub(super) kind: Option<String>,
+    pub(super) replay: Replay,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Replay {
+    #[serde(deserialize_with = "text")]
+    pub(super) capture_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FileOutput {
+    pub(super) enabled: Option<bool>,
+    #[serde(deserialize_with = "text")]
+    pub(super) filename: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StdoutOutput {
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Peregrine {
+    pub(super) alert_lane_capacity: Option<u64>,
+    pub(super) batch_bytes: Option<u64>,
+    pub(super) batch_frames: Option<u64>,
+    pub(super) capture_threads: Option<u64>,
+    pub(super) lane_capacity: Option<u64>,
+    pub(super) late_after_ms: Option<u64>,
+    pub(super) pinning: Option<bool>,
+    pub(super) ring_bytes: Option<u64>,
+    pub(super) scope_pid: Option<u32>,
+    pub(super) shards: Option<u64>,
+    pub(super) single_thread: Option<bool>,
+    #[serde(deserialize_with = "text")]
+    pub(super) socket: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub(super) write: Option<String>,
+}
+
+/// Text that YAML may have read as a number or a boolean (`-o file_output.filename=1`).
+fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Scalar {
+        Text(String),
+        Bool(bool),
+        Int(i64),
+        Float(f64),
+    }
+    Ok(Option::<Scalar>::deserialize(d)?.map(|s| match s {
+        Scalar::Text(s) => s,
+        Scalar::Bool(b) => b.to_string(),
+        Scalar::Int(n) => n.to_string(),
+        Scalar::Float(n) => n.to_string(),
+    }))
+}

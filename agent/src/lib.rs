@@ -1,0 +1,7 @@
+//! The agent.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod control;
+mod stats;

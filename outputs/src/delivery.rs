@@ -1,0 +1,261 @@
+//! The last hop: takes alerts from the lanes of all shards, prints each once, and hands the line to every sink.
+
+use std::sync::Arc;
+
+use bus::{Rx, WaitLimits, Waiter};
+use perf::{Counter, Latency, Registry, boot_now_ns, to_epoch_ns};
+use rules::Alert;
+
+use crate::format::Formatter;
+use crate::sink::{RECEIVED, Sink};
+
+/// Alerts taken from one lane before the next lane is looked at.
+const MAX_PER_LANE: usize = 128;
+
+/// Whether a poll found work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Alerts were taken.
+    Worked,
+    /// All lanes were empty; everything taken before has been written.
+    Idle,
+}
+
+/// The times at which alerts can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertTimes {
+    /// Events are of now: [`perf::realtime_offset_ns`] at the start of the run, with which the shards computed their times.
+    Live {
+        /// Epoch minus boot clock, ns.
+        realtime_offset_ns: i64,
+    },
+    /// Events are of the past; nothing can be said of the time since.
+    Replayed,
+}
+
+/// Delivers the alerts of all shards. Sinks are written when the lanes run empty, so that an alert waits for no other, and when a buffer is
+/// full.
+pub struct Delivery {
+    lanes: Vec<Rx<Alert>>,
+    sinks: Vec<Sink>,
+    formatter: Formatter,
+    times: AlertTimes,
+    waiter: Waiter,
+    meters: DeliveryMeters,
+    /// Event time (epoch ns) and time taken (boot ns) of what is not flushed yet; bounded by what one round over the lanes takes.
+    unflushed: Vec<(u64, u64)>,
+    reader_gone: Option<Box<dyn FnOnce() + Send>>,
+}
+
+#[derive(Debug)]
+struct DeliveryMeters {
+    received: Arc<Counter>,
+    delivery: Arc<Latency>,
+    end_to_end: Arc<Latency>,
+}
+
+impl Delivery {
+    /// Delivers from `lanes` (one per shard) to `sinks`, and registers the counters and latencies of that.
+    pub fn new(
+        lanes: Vec<Rx<Alert>>,
+        mut sinks: Vec<Sink>,
+        formatter: Formatter,
+        times: AlertTimes,
+        registry: &mut Registry,
+    ) -> Self {
+        let meters = DeliveryMeters {
+            received: registry.counter(RECEIVED),
+            delivery: registry.latency("delivery", 1),
+            end_to_end: registry.latency("end_to_end", 1),
+        };
+        for sink in &mut sinks {
+            sink.register(registry);
+        }
+        let unflushed = Vec::with_capacity(lanes.len() * MAX_PER_LANE);
+        let waiter = Waiter::new(WaitLimits::default());
+        Self { lanes, sinks, formatter, times, waiter, meters, unflushed, reader_gone: None }
+    }
+
+    /// Calls `f` once, when stdout is a sink and its reader has gone.
+    #[must_use]
+    pub fn when_reader_is_gone(mut self, f: impl FnOnce() + Send + 'static) -> Self {
+        self.reader_gone = Some(Box::new(f));
+        self
+    }
+
+    /// What shards wake after they push an alert.
+    #[must_use]
+    pub fn unparker(&self) -> bus::Unparker {
+        self.waiter.unparker()
+    }
+
+    /// Takes what the lanes hold, up to a bound per lane, and writes it.
+    pub fn poll_once(&mut self) -> Progress {
+        let Self { lanes, sinks, formatter, meters, unflushed, .. } = self;
+        let mut n_taken = 0;
+        for lane in lanes {
+            for _ in 0..MAX_PER_LANE {
+                let Some(alert) = lane.pop() else { break };
+                // Counted before a sink may count it as delivered.
+                meters.received.add(1);
+                unflushed.push((alert.ts_ns, boot_now_ns()));
+                let line = formatter.line(&alert);
+                sinks.iter_mut().for_each(|s| s.push(line));
+                n_taken += 1;
+            }
+        }
+        if n_taken == 0 {
+            return Progress::Idle;
+        }
+        self.flush();
+        Progress::Worked
+    }
+
+    fn flush(&mut self) {
+        self.sinks.iter_mut().for_each(Sink::flush);
+        let now = boot_now_ns();
+        for (ts_ns, taken) in self.unflushed.drain(..) {
+            self.meters.delivery.record(now.saturating_sub(taken));
+            if let AlertTimes::Live { realtime_offset_ns } = self.times {
+                let now = to_epoch_ns(now, realtime_offset_ns);
+                self.meters.end_to_end.record(now.saturating_sub(ts_ns));
+            }
+        }
+        if self.sinks.iter().any(|s| s.is_closed() && s.name() == "stdout")
+            && let Some(f) = self.reader_gone.take()
+        {
+            f();
+        }
+    }
+
+    /// Whether every shard is gone and all it sent is delivered.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        // Abandoned first: what was pushed before that is then seen by the look at the depth.
+        self.lanes.iter().all(|l| l.is_abandoned() && l.depth() == 0)
+    }
+
+    /// Delivers until every shard is gone.
+    pub fn run(mut self) {
+        loop {
+            match self.poll_once() {
+                Progress::Worked => self.waiter.reset(),
+                Progress::Idle if self.is_finished() => return,
+                Progress::Idle => self.waiter.idle(),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("n_lanes", &self.lanes.len())
+            .field("sinks", &self.sinks)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind, Write};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use bus::{Tx, alert_lane};
+    use perf::Moment;
+
+    use super::*;
+    use crate::format::Format;
+    use crate::testing::alert;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn rig(n_lanes: usize, sinks: Vec<Sink>) -> (Vec<Tx<Alert>>, Delivery, Registry) {
+        let (tx, rx) = (0..n_lanes).map(|_| alert_lane(1024)).unzip();
+        let mut registry = Registry::new();
+        let formatter = Formatter::new(Format::default(), "h");
+        let times = AlertTimes::Live { realtime_offset_ns: perf::realtime_offset_ns() };
+        let delivery = Delivery::new(rx, sinks, formatter, times, &mut registry);
+        (tx, delivery, registry)
+    }
+
+    #[test]
+    fn every_alert_reaches_every_sink_and_the_counts_balance() {
+        let (a, b) = (Page::default(), Page::default());
+        let sinks =
+            vec![Sink::new("stdout", Box::new(a.clone())), Sink::new("file", Box::new(b.clone()))];
+        let (mut tx, mut delivery, registry) = rig(2, sinks);
+        assert_eq!(delivery.poll_once(), Progress::Idle);
+        for n in 0..200 {
+            tx[n % 2].push(alert(&format!("n={n}"))).unwrap();
+        }
+        assert_eq!(delivery.poll_once(), Progress::Worked);
+        assert_eq!(a.0.lock().unwrap().iter().filter(|&&c| c == b'\n').count(), 200);
+        assert_eq!(*a.0.lock().unwrap(), *b.0.lock().unwrap());
+        let s = registry.snapshot(Moment::Final);
+        assert!(s.balances(), "{}", s.table());
+        assert_eq!(s.get("outputs.received"), Some(200));
+        assert_eq!(s.get("outputs.file.delivered"), Some(200));
+        let n_timed = |name: &str| s.latencies.iter().find(|l| l.name == name).unwrap().n;
+        assert_eq!((n_timed("delivery"), n_timed("end_to_end")), (200, 200));
+        assert!(!delivery.is_finished());
+        drop(tx);
+        assert!(delivery.is_finished());
+    }
+
+    #[test]
+    fn a_stdout_without_reader_is_told_once() {
+        let (mut tx, delivery, registry) = rig(1, vec![Sink::new("stdout", Box::new(Gone))]);
+        let told = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&told);
+        let mut delivery =
+            delivery.when_reader_is_gone(move || flag.store(true, Ordering::Relaxed));
+        for _ in 0..2 {
+            tx[0].push(alert("x")).unwrap();
+            delivery.poll_once();
+            assert!(told.load(Ordering::Relaxed));
+        }
+        let s = registry.snapshot(Moment::Final);
+        assert_eq!(s.get("outputs.stdout.lost_closed"), Some(2));
+        assert!(s.balances(), "{}", s.table());
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_last_shard() {
+        let page = Page::default();
+        let (mut tx, delivery, _registry) =
+            rig(1, vec![Sink::new("stdout", Box::new(page.clone()))]);
+        let unparker = delivery.unparker();
+        let thread = std::thread::spawn(move || delivery.run());
+        tx[0].push(alert("last")).unwrap();
+        drop(tx);
+        unparker.wake();
+        thread.join().unwrap();
+        assert!(page.0.lock().unwrap().ends_with(b"last\n"));
+    }
+}

@@ -1,0 +1,338 @@
+//! An alert as Falco's line of text, or as Falco's JSON object.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use rules::{Alert, AlertMarks, AlertValue, NameView};
+use serde::Serialize;
+
+/// What an alert is printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent keys of Falco's configuration")]
+pub struct Format {
+    /// JSON object instead of a line of text.
+    pub json: bool,
+    /// Prefix with UTC in ISO 8601 instead of the local time of day.
+    pub iso_time: bool,
+    /// JSON: include `message`, the output without its prefix.
+    pub with_message: bool,
+    /// JSON: include `output`.
+    pub with_output: bool,
+    /// JSON: include `output_fields`.
+    pub with_output_fields: bool,
+    /// JSON: include `tags`.
+    pub with_tags: bool,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self {
+            json: false,
+            iso_time: false,
+            with_message: false,
+            with_output: true,
+            with_output_fields: true,
+            with_tags: true,
+        }
+    }
+}
+
+/// Prints alerts. Holds the time zone (`TZ`, else /etc/localtime, else UTC) and the host's name.
+#[derive(Debug)]
+pub struct Formatter {
+    format: Format,
+    zone: TimeZone,
+    hostname: Arc<str>,
+    line: String,
+    text: String,
+}
+
+impl Formatter {
+    /// A formatter for alerts of this host, in the local time zone.
+    #[must_use]
+    pub fn new(format: Format, hostname: &str) -> Self {
+        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        Self::with_zone(format, hostname, zone)
+    }
+
+    fn with_zone(format: Format, hostname: &str, zone: TimeZone) -> Self {
+        let (line, text) = (String::new(), String::new());
+        Self { format, zone, hostname: hostname.into(), line, text }
+    }
+
+    /// The alert as one line, newline included. It never contains a control character other than that newline.
+    pub fn line(&mut self, alert: &Alert) -> &str {
+        let Self { format, zone, hostname, line, text } = self;
+        text.clear();
+        if format.iso_time {
+            iso_time(text, alert.ts_ns, "+0000");
+        } else {
+            local_time(text, alert.ts_ns, zone);
+        }
+        let _infallible = write!(text, ": {} {}", alert.rule.priority, alert.output);
+        line.clear();
+        if format.json {
+            json(line, alert, *format, hostname, text);
+        } else {
+            marks_text(text, alert.marks);
+            escape(line, text);
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Seconds and nanoseconds of a time since the epoch.
+fn split(ts_ns: u64) -> (i64, i32) {
+    ((ts_ns / 1_000_000_000) as i64, (ts_ns % 1_000_000_000) as i32)
+}
+
+fn civil(ts_ns: u64, zone: &TimeZone) -> jiff::civil::DateTime {
+    let (secs, nanos) = split(ts_ns);
+    let t = jiff::Timestamp::new(secs, nanos).unwrap_or(jiff::Timestamp::MAX);
+    zone.to_datetime(t)
+}
+
+/// `HH:MM:SS.nnnnnnnnn`.
+fn local_time(to: &mut String, ts_ns: u64, zone: &TimeZone) {
+    let t = civil(ts_ns, zone);
+    let (h, m, s, ns) = (t.hour(), t.minute(), t.second(), t.subsec_nanosecond());
+    let _infallible = write!(to, "{h:02}:{m:02}:{s:02}.{ns:09}");
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC, then `suffix`.
+fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
+    let t = civil(ts_ns, &TimeZone::UTC);
+    let (y, mo, d) = (t.year(), t.month(), t.day());
+    let (h, m, s, ns) = (t.hour(), t.minute(), t.second(), t.subsec_nanosecond());
+    let _infallible = write!(to, "{y:04}-{mo:02}-{d:02}T{h:02}:{m:02}:{s:02}.{ns:09}{suffix}");
+}
+
+/// Names of the marks that are set. Most alerts have none.
+fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
+    let AlertMarks { late, lineage_unknown, truncated, fd_raced, name_view: _ } = marks;
+    [
+        (late, "late"),
+        (lineage_unknown, "lineage_unknown"),
+        (truncated, "truncated"),
+        (fd_raced, "fd_raced"),
+    ]
+    .into_iter()
+    .filter_map(|(set, name)| set.then_some(name))
+}
+
+/// The view, where it says something: the two names differ and only one of them matched.
+fn telling_view(marks: AlertMarks) -> Option<NameView> {
+    marks.name_view.filter(|&v| v != NameView::Both)
+}
+
+fn marks_text(to: &mut String, alert: AlertMarks) {
+    let mut names: Vec<String> = marks(alert).map(str::to_owned).collect();
+    names.extend(telling_view(alert).map(|v| format!("fd.name_view={}", v.as_str())));
+    if !names.is_empty() {
+        let _infallible = write!(to, " [peregrine: {}]", names.join(" "));
+    }
+}
+
+/// Escapes as Falco does for its text lines (the escapes of a JSON string, without the quotes around it), and the remaining control
+/// characters (DEL and C1) likewise: some terminals obey them.
+fn escape(to: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '"' => to.push_str("\\\""),
+            '\\' => to.push_str("\\\\"),
+            '\n' => to.push_str("\\n"),
+            '\r' => to.push_str("\\r"),
+            '\t' => to.push_str("\\t"),
+            '\u{8}' => to.push_str("\\b"),
+            '\u{c}' => to.push_str("\\f"),
+            c if c.is_control() => {
+                let _infallible = write!(to, "\\u{:04x}", u32::from(c));
+            }
+            c => to.push(c),
+        }
+    }
+}
+
+/// Falco's object; the fields stand in the order in which Falco prints them, which is sorted.
+#[derive(Serialize)]
+struct JsonAlert<'a> {
+    hostname: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_fields: Option<BTreeMap<&'a str, JsonValue<'a>>>,
+    priority: &'a str,
+    rule: &'a str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<&'a str>>,
+    time: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonValue<'a> {
+    Field(&'a AlertValue),
+    Time(u64),
+    Text(&'a str),
+    Texts(Vec<&'a str>),
+}
+
+fn json(to: &mut String, alert: &Alert, format: Format, hostname: &str, text: &str) {
+    let Alert { rule, evt_num: _, ts_ns, output, fields, marks: alert_marks } = alert;
+    let output_fields = format.with_output_fields.then(|| {
+        let mut map: BTreeMap<&str, JsonValue<'_>> =
+            fields.iter().map(|(name, value)| (&**name, JsonValue::Field(value))).collect();
+        let prefix = if format.iso_time { "evt.time.iso8601" } else { "evt.time" };
+        map.insert(prefix, JsonValue::Time(*ts_ns));
+        let names: Vec<_> = marks(*alert_marks).collect();
+        if !names.is_empty() {
+            map.insert("peregrine.marks", JsonValue::Texts(names));
+        }
+        if let Some(view) = telling_view(*alert_marks) {
+            map.insert("fd.name_view", JsonValue::Text(view.as_str()));
+        }
+        map
+    });
+    let mut time = String::with_capacity(30);
+    iso_time(&mut time, *ts_ns, "Z");
+    let object = JsonAlert {
+        hostname,
+        message: format.with_message.then_some(output),
+        output: format.with_output.then_some(text),
+        output_fields,
+        priority: rule.priority.as_str(),
+        rule: &rule.name,
+        source: &rule.source,
+        tags: format.with_tags.then(|| rule.tags.iter().map(|t| &**t).collect()),
+        time: &time,
+    };
+    match serde_json::to_string(&object) {
+        // serde_json leaves DEL and C1 characters as they are; inside JSON text they can only stand in strings.
+        Ok(s) => s.chars().for_each(|c| {
+            if c.is_control() {
+                let _infallible = write!(to, "\\u{:04x}", u32::from(c));
+            } else {
+                to.push(c);
+            }
+        }),
+        Err(e) => unreachable!("text keys and plain values always serialise: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::alert;
+
+    const JSON: Format = Format {
+        json: true,
+        iso_time: false,
+        with_message: false,
+        with_output: true,
+        with_output_fields: true,
+        with_tags: true,
+    };
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::posix(name).unwrap()
+    }
+
+    fn line(format: Format, alert: &Alert) -> String {
+        Formatter::with_zone(format, "host-1", TimeZone::UTC).line(alert).to_owned()
+    }
+
+    #[test]
+    fn text_is_falcos_line() {
+        let a = alert("file=/etc/shadow by=cat");
+        assert_eq!(
+            line(Format::default(), &a),
+            "14:27:51.000000042: Warning file=/etc/shadow by=cat\n"
+        );
+    }
+
+    #[test]
+    fn the_prefix_follows_the_zone() {
+        let a = alert("x");
+        let mut f = Formatter::with_zone(Format::default(), "h", zone("IST-5:30"));
+        assert_eq!(f.line(&a), "19:57:51.000000042: Warning x\n");
+        let iso = Format { iso_time: true, ..Format::default() };
+        assert_eq!(line(iso, &a), "2026-11-22T14:27:51.000000042+0000: Warning x\n");
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        let a = alert("by=a\n14:00:00.0: Critical\r\u{1b}[2J\u{9b}K\u{85}\u{7f}\"\\\0");
+        let text = line(Format::default(), &a);
+        assert_eq!(
+            text,
+            "14:27:51.000000042: Warning by=a\\n14:00:00.0: Critical\\r\\u001b[2J\\u009bK\\u0085\\u007f\\\"\\\\\\u0000\n"
+        );
+        for format in [Format::default(), JSON] {
+            let text = line(format, &a);
+            assert_eq!(text.chars().filter(|c| c.is_control()).count(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_has_falcos_keys_sorted() {
+        let text = line(JSON, &alert("by=\"cat\""));
+        assert_eq!(
+            text,
+            "{\"hostname\":\"host-1\",\"output\":\"14:27:51.000000042: Warning by=\\\"cat\\\"\",\
+             \"output_fields\":{\"evt.time\":1795357671000000042,\"fd.num\":3,\"proc.name\":\"cat\",\"user.name\":null},\
+             \"priority\":\"Warning\",\"rule\":\"Read sensitive file\",\"source\":\"syscall\",\
+             \"tags\":[\"T1555\",\"filesystem\"],\"time\":\"2026-11-22T14:27:51.000000042Z\"}\n"
+        );
+    }
+
+    #[test]
+    fn json_properties_can_be_left_out() {
+        let bare = Format {
+            with_output: false,
+            with_output_fields: false,
+            with_tags: false,
+            with_message: true,
+            ..JSON
+        };
+        let value: serde_json::Value = serde_json::from_str(&line(bare, &alert("m"))).unwrap();
+        let keys: Vec<_> = value.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["hostname", "message", "priority", "rule", "source", "time"]);
+        assert_eq!(value["message"], "m");
+    }
+
+    #[test]
+    fn uncertain_alerts_say_so() {
+        let mut a = alert("x");
+        a.marks.late = true;
+        a.marks.lineage_unknown = true;
+        a.marks.name_view = Some(NameView::Kernel);
+        let text = line(Format::default(), &a);
+        assert!(
+            text.ends_with("x [peregrine: late lineage_unknown fd.name_view=kernel]\n"),
+            "{text}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&line(JSON, &a)).unwrap();
+        assert_eq!(
+            value["output_fields"]["peregrine.marks"],
+            serde_json::json!(["late", "lineage_unknown"])
+        );
+        assert_eq!(value["output_fields"]["fd.name_view"], "kernel");
+        a.marks = AlertMarks { name_view: Some(NameView::Both), ..AlertMarks::default() };
+        assert!(line(Format::default(), &a).ends_with("Warning x\n"));
+    }
+
+    #[test]
+    fn times_far_away_do_not_fail() {
+        let mut a = alert("x");
+        for ts in [0, u64::MAX] {
+            a.ts_ns = ts;
+            assert!(line(JSON, &a).ends_with("Z\"}\n"));
+        }
+    }
+}
