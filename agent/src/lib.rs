@@ -4,4 +4,5 @@
 mod cli;
 mod config;
 mod control;
+mod signals;
 mod stats;

@@ -100,7 +100,9 @@ impl Delivery {
                 meters.received.add(1);
                 unflushed.push((alert.ts_ns, boot_now_ns()));
                 let line = formatter.line(&alert);
-                sinks.iter_mut().for_each(|s| s.push(line));
+                for sink in &mut *sinks {
+                    sink.push(line);
+                }
                 n_taken += 1;
             }
         }
@@ -215,7 +217,7 @@ mod tests {
             tx[n % 2].push(alert(&format!("n={n}"))).unwrap();
         }
         assert_eq!(delivery.poll_once(), Progress::Worked);
-        assert_eq!(a.0.lock().unwrap().iter().filter(|&&c| c == b'\n').count(), 200);
+        assert_eq!(a.0.lock().unwrap().split_inclusive(|&c| c == b'\n').count(), 200);
         assert_eq!(*a.0.lock().unwrap(), *b.0.lock().unwrap());
         let s = registry.snapshot(Moment::Final);
         assert!(s.balances(), "{}", s.table());

@@ -69,7 +69,7 @@ impl Formatter {
         if format.iso_time {
             iso_time(text, alert.ts_ns, "+0000");
         } else {
-            local_time(text, alert.ts_ns, zone);
+            time_of_day(text, civil(alert.ts_ns, zone));
         }
         let _infallible = write!(text, ": {} {}", alert.rule.priority, alert.output);
         line.clear();
@@ -84,20 +84,13 @@ impl Formatter {
     }
 }
 
-/// Seconds and nanoseconds of a time since the epoch.
-fn split(ts_ns: u64) -> (i64, i32) {
-    ((ts_ns / 1_000_000_000) as i64, (ts_ns % 1_000_000_000) as i32)
-}
-
 fn civil(ts_ns: u64, zone: &TimeZone) -> jiff::civil::DateTime {
-    let (secs, nanos) = split(ts_ns);
-    let t = jiff::Timestamp::new(secs, nanos).unwrap_or(jiff::Timestamp::MAX);
+    let t = jiff::Timestamp::from_nanosecond(ts_ns.into()).unwrap_or(jiff::Timestamp::MAX);
     zone.to_datetime(t)
 }
 
 /// `HH:MM:SS.nnnnnnnnn`.
-fn local_time(to: &mut String, ts_ns: u64, zone: &TimeZone) {
-    let t = civil(ts_ns, zone);
+fn time_of_day(to: &mut String, t: jiff::civil::DateTime) {
     let (h, m, s, ns) = (t.hour(), t.minute(), t.second(), t.subsec_nanosecond());
     let _infallible = write!(to, "{h:02}:{m:02}:{s:02}.{ns:09}");
 }
@@ -105,9 +98,9 @@ fn local_time(to: &mut String, ts_ns: u64, zone: &TimeZone) {
 /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC, then `suffix`.
 fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
     let t = civil(ts_ns, &TimeZone::UTC);
-    let (y, mo, d) = (t.year(), t.month(), t.day());
-    let (h, m, s, ns) = (t.hour(), t.minute(), t.second(), t.subsec_nanosecond());
-    let _infallible = write!(to, "{y:04}-{mo:02}-{d:02}T{h:02}:{m:02}:{s:02}.{ns:09}{suffix}");
+    let _infallible = write!(to, "{}T", t.date());
+    time_of_day(to, t);
+    to.push_str(suffix);
 }
 
 /// Names of the marks that are set. Most alerts have none.

@@ -151,7 +151,7 @@ impl Sink {
         };
         let mended = usize::from(self.torn && done > 0);
         let written = &self.buf[..done];
-        let n_done = written.iter().filter(|&&b| b == b'\n').count() - mended;
+        let n_done = written.split(|&b| b == b'\n').count() - 1 - mended;
         if done > 0 {
             self.torn = written.last() != Some(&b'\n');
         }
