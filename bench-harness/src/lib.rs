@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod samples;
 mod target;
 
 pub use target::{Pass, TargetFn, run_targets};
