@@ -1,15 +1,379 @@
-//! Errors and warnings of rule files.
+//! Errors and warnings of rule files: a code, the item, a span drawn under its line, and a hint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::source::{Files, Span};
+
+/// Falco's code of an error or a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "`as_str` gives the documented code")]
+pub enum Code {
+    FileRead,
+    YamlParse,
+    YamlValidate,
+    CompileCondition,
+    CompileOutput,
+    Validate,
+    UnknownSource,
+    NoEvtType,
+    UnknownFilter,
+    UnusedMacro,
+    UnusedList,
+    UnknownItem,
+    DeprecatedItem,
+    AppendNoValues,
+    InvalidMacroName,
+    InvalidListName,
+    UnknownKey,
+    MisusedCondition,
+}
+
+impl Code {
+    /// The code as Falco prints it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FileRead => "LOAD_ERR_FILE_READ",
+            Self::YamlParse => "LOAD_ERR_YAML_PARSE",
+            Self::YamlValidate => "LOAD_ERR_YAML_VALIDATE",
+            Self::CompileCondition => "LOAD_ERR_COMPILE_CONDITION",
+            Self::CompileOutput => "LOAD_ERR_COMPILE_OUTPUT",
+            Self::Validate => "LOAD_ERR_VALIDATE",
+            Self::UnknownSource => "LOAD_UNKNOWN_SOURCE",
+            Self::NoEvtType => "LOAD_NO_EVTTYPE",
+            Self::UnknownFilter => "LOAD_UNKNOWN_FILTER",
+            Self::UnusedMacro => "LOAD_UNUSED_MACRO",
+            Self::UnusedList => "LOAD_UNUSED_LIST",
+            Self::UnknownItem => "LOAD_UNKNOWN_ITEM",
+            Self::DeprecatedItem => "LOAD_DEPRECATED_ITEM",
+            Self::AppendNoValues => "LOAD_APPEND_NO_VALUES",
+            Self::InvalidMacroName => "LOAD_INVALID_MACRO_NAME",
+            Self::InvalidListName => "LOAD_INVALID_LIST_NAME",
+            Self::UnknownKey => "LOAD_UNKNOWN_KEY",
+            Self::MisusedCondition => "LOAD_COMPILE_CONDITION",
+        }
+    }
+
+    /// Whether the ruleset is usable all the same.
+    #[must_use]
+    pub const fn is_warning(self) -> bool {
+        !matches!(
+            self,
+            Self::FileRead
+                | Self::YamlParse
+                | Self::YamlValidate
+                | Self::CompileCondition
+                | Self::CompileOutput
+                | Self::Validate
+        )
+    }
+}
+
+/// Kind of an item of a rule file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the items of the language")]
+pub enum ItemKind {
+    List,
+    Macro,
+    Rule,
+}
+
+impl ItemKind {
+    /// The key that makes an item one of this kind.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Macro => "macro",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+impl fmt::Display for ItemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is wrong. The text of a message is its `Display`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages document them")]
+pub enum Problem {
+    #[error("{0}")]
+    Io(String),
+    #[error("{bytes} bytes are more than the limit of {limit}")]
+    FileTooLarge { bytes: usize, limit: usize },
+    #[error("invalid YAML: {0}")]
+    Yaml(String),
+    #[error("nested deeper than {limit} levels")]
+    NestedTooDeep { limit: usize },
+    #[error("more than {limit} YAML nodes once aliases are replaced")]
+    TooManyNodes { limit: usize },
+    #[error("an alias inside the node that it names")]
+    AliasInsideItself,
+    #[error("a rule file is a sequence of items, this is a {0}")]
+    NotASequence(&'static str),
+    #[error("an item is a map, this is a {0}")]
+    NotAnItem(&'static str),
+    #[error("unknown item: none of the keys is `rule`, `macro`, `list` or a version requirement")]
+    UnknownItem,
+    #[error("unknown key `{0}`")]
+    UnknownKey(String),
+    #[error("`{key}` must be {expected}")]
+    WrongType { key: &'static str, expected: &'static str },
+    #[error("`{0}` is missing")]
+    MissingKey(&'static str),
+    #[error("unknown priority `{0}`")]
+    UnknownPriority(String),
+    #[error("unknown source `{0}`, the rule is skipped")]
+    UnknownSource(String),
+    #[error("the source of a rule cannot be changed from `{from}` to `{to}`")]
+    SourceChanged { from: String, to: String },
+    #[error("`{0}` is not a version")]
+    BadVersion(String),
+    #[error("engine version {required} is required, this is {ours}")]
+    EngineTooOld { required: String, ours: &'static str },
+    #[error("there is no {kind} `{name}` to {verb}")]
+    NothingToChange { kind: ItemKind, name: String, verb: &'static str },
+    #[error("`append` and `override` in one item")]
+    AppendAndOverride,
+    #[error("unexpected key `{0}`: no entry of `override` names it")]
+    NotOverridden(String),
+    #[error("`override` names `{0}`, which the item lacks or which cannot be overridden")]
+    NothingToOverride(String),
+    #[error("`{key}` cannot be overridden by `{mode}`")]
+    BadOverride { key: String, mode: String },
+    #[error("`{0}` is deprecated")]
+    Deprecated(&'static str),
+    #[error("`{0}` is not a valid name")]
+    InvalidName(String),
+    #[error("{0} is not supported by this version")]
+    Unsupported(String),
+    #[error("the condition grows beyond {limit} bytes when lists are put in")]
+    ConditionTooLarge { limit: usize },
+    #[error("the conditions together have more than {limit} distinct parts")]
+    TooManyParts { limit: usize },
+    #[error("more than {limit} {what}")]
+    TooMany { what: &'static str, limit: usize },
+    #[error("expected {expected}, found {found}")]
+    Syntax { expected: &'static str, found: String },
+    #[error("{0}")]
+    BadString(&'static str),
+    #[error("a value of {len} bytes is longer than {limit}")]
+    ValueTooLong { len: usize, limit: usize },
+    #[error("unknown macro `{0}`")]
+    UnknownMacro(String),
+    #[error("macro `{0}` uses itself by way of other macros")]
+    MacroLoop(String),
+    #[error("unknown field `{0}`")]
+    UnknownField(String),
+    #[error("`{field}` takes {takes}")]
+    BadArgument { field: &'static str, takes: &'static str },
+    #[error("unknown event argument `{0}`")]
+    UnknownEventArg(String),
+    #[error("unknown event type `{0}`")]
+    UnknownEventType(String),
+    #[error("operator `{op}` is not for {class} fields such as `{field}`")]
+    OperatorType { op: &'static str, class: &'static str, field: String },
+    #[error("`{value}` is not {expected}")]
+    BadValue { value: String, expected: &'static str },
+    #[error("the value `{0}` is the name of a field, but stands for its text here")]
+    FieldAsValue(String),
+    #[error("`{field}` with `{op}` {does}")]
+    Irregular { field: String, op: &'static str, does: &'static str },
+    #[error("matches {0} event types, so every event has to be looked at")]
+    NoEventType(usize),
+    #[error("`{0}` is not used by any rule")]
+    Unused(String),
+    #[error("invalid output: {0}")]
+    Output(&'static str),
+}
+
+/// Trouble found by a stage, before it is tied to an item and drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Diag {
+    pub(crate) code: Code,
+    /// Boxed to keep results small.
+    pub(crate) problem: Box<Problem>,
+    pub(crate) span: Span,
+    pub(crate) hint: Option<String>,
+    pub(crate) item: Option<(ItemKind, Arc<str>)>,
+}
+
+impl Diag {
+    pub(crate) fn new(code: Code, problem: Problem, span: Span) -> Self {
+        Self { code, problem: Box::new(problem), span, hint: None, item: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn did_you_mean(mut self, name: Option<&str>) -> Self {
+        self.hint = name.map(|n| format!("did you mean `{n}`?"));
+        self
+    }
+
+    /// Names the item, unless a stage further in has done so.
+    pub(crate) fn of(mut self, kind: ItemKind, name: &Arc<str>) -> Self {
+        self.item.get_or_insert_with(|| (kind, name.clone()));
+        self
+    }
+
+    pub(crate) fn draw(self, files: &Files) -> RuleError {
+        let place = files.place(self.span);
+        RuleError {
+            code: self.code,
+            problem: *self.problem,
+            item: self.item,
+            file: place.file.clone(),
+            line: place.line,
+            column: place.column,
+            line_text: place.text.into(),
+            width: place.width,
+            hint: self.hint,
+        }
+    }
+}
+
+/// What the stages found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Diags {
+    pub(crate) errors: Vec<Diag>,
+    pub(crate) warnings: Vec<Diag>,
+}
+
+impl Diags {
+    pub(crate) fn push(&mut self, diag: Diag) {
+        if diag.code.is_warning() {
+            self.warnings.push(diag);
+        } else {
+            self.errors.push(diag);
+        }
+    }
+
+    /// The value, or nothing with the error noted.
+    pub(crate) fn keep<T>(&mut self, result: Result<T, Diag>) -> Option<T> {
+        result.map_err(|d| self.push(d)).ok()
+    }
+}
+
+/// An error or warning of a rule file, with its place. `Display` draws it over several lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// Falco's code.
+    pub code: Code,
+    /// What is wrong.
+    pub problem: Problem,
+    /// The rule, macro or list it belongs to.
+    pub item: Option<(ItemKind, Arc<str>)>,
+    /// Name of the file.
+    pub file: Arc<str>,
+    /// Line, from 1; 0 where the trouble has no place.
+    pub line: u32,
+    /// Column, from 1, in characters.
+    pub column: u32,
+    /// Text of the line.
+    pub line_text: String,
+    /// Characters that the error covers on its line.
+    pub width: u32,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl RuleError {
+    /// A rule file could not be read: `why` is the system's text.
+    #[must_use]
+    pub fn file_read(file: &str, why: &str) -> Self {
+        Self {
+            code: Code::FileRead,
+            problem: Problem::Io(why.to_owned()),
+            item: None,
+            file: file.into(),
+            line: 0,
+            column: 0,
+            line_text: String::new(),
+            width: 0,
+            hint: None,
+        }
+    }
+
+    /// The error on one line: `file:line:column: code: text`.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let hint = self.hint.as_ref().map_or_else(String::new, |h| format!("; {h}"));
+        format!("{}: {}: {}{hint}", self.place(), self.code.as_str(), self.problem)
+    }
+
+    fn place(&self) -> String {
+        match self.line {
+            0 => self.file.to_string(),
+            line => format!("{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// Columns of a line that are shown to either side of the error.
+const SHOWN_COLUMNS: usize = 100;
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.code.is_warning() { "warning" } else { "error" };
+        writeln!(f, "{severity}[{}]: {}", self.code.as_str(), self.problem)?;
+        write!(f, "  --> {}", self.place())?;
+        if let Some((kind, name)) = &self.item {
+            write!(f, " ({kind} `{name}`)")?;
+        }
+        if self.line > 0 {
+            let number = self.line.to_string();
+            let pad = " ".repeat(number.len());
+            let at = self.column as usize - 1;
+            let skipped = at.saturating_sub(SHOWN_COLUMNS);
+            // A tab would move the caret away from its text.
+            let shown: String = self
+                .line_text
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .skip(skipped)
+                .take(2 * SHOWN_COLUMNS)
+                .collect();
+            let before = " ".repeat(at - skipped);
+            let carets = "^".repeat((self.width as usize).clamp(1, SHOWN_COLUMNS));
+            write!(f, "\n{pad} |\n{number} | {shown}\n{pad} | {before}{carets}")?;
+            if let Some(hint) = &self.hint {
+                write!(f, "\n{pad} = hint: {hint}")?;
+            }
+        } else if let Some(hint) = &self.hint {
+            write!(f, "\n  = hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RuleError {}
 
 /// The candidate nearest to `name` by edit distance, where one is near enough to be a likely misspelling.
 pub(crate) fn closest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // Hostile names may be as long as a file.
+    if name.len() > 64 {
+        return None;
+    }
     let limit = (name.len() / 4).clamp(1, 3);
     candidates
+        .filter(|c| c.len().abs_diff(name.len()) <= limit)
         .map(|c| (distance(name.as_bytes(), c.as_bytes()), c))
         .filter(|&(d, _)| d <= limit)
-        .min_by_key(|&(d, _)| d)
+        // Of two at one distance the one that begins alike: `fd.nam` is `fd.name` rather than `fd.num`.
+        .min_by_key(|&(d, c)| {
+            let alike = c.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+            (d, std::cmp::Reverse(alike))
+        })
         .map(|(_, c)| c)
 }
 

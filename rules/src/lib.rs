@@ -1,12 +1,74 @@
 //! Falco rules from text to an immutable ruleset.
+//!
+//! `YAML -> items -> collect -> syntax -> resolve -> check -> graph -> program`, then per event
+//! `type index -> shared predicates -> matches -> alert`.
+//!
+//! ```
+//! use event::EventType;
+//! use rules::{AlertFacts, Field, FieldRef, Fields, Options, Ruleset, Source, Value};
+//!
+//! let text = r#"
+//! - rule: Shadow read
+//!   desc: The password file was opened.
+//!   condition: evt.type in (open, openat) and fd.name = /etc/shadow
+//!   output: "%proc.name opened %fd.name"
+//!   priority: WARNING
+//! "#;
+//! let source = Source { name: "doc.yaml".into(), text: text.into() };
+//! let ruleset = Ruleset::load(vec![source], Options::default()).unwrap();
+//! assert!(ruleset.interest().contains(EventType::OPENAT_2_X));
+//!
+//! struct Cat;
+//! impl Fields for Cat {
+//!     fn get(&self, f: &FieldRef) -> Option<Value<'_>> {
+//!         match f.field {
+//!             Field::FdName => Some(Value::Bytes(b"/etc/shadow")),
+//!             _ => None,
+//!         }
+//!     }
+//! }
+//! let mut scratch = ruleset.scratch();
+//! let matched = ruleset.evaluate(EventType::OPENAT_2_X, &Cat, &mut scratch);
+//! let alert = ruleset.alert(matched[0], &Cat, AlertFacts::default());
+//! assert_eq!(alert.output, "<NA> opened /etc/shadow");
+//!
+//! let text = text.replace("fd.name =", "fd.nam =");
+//! let errors = Ruleset::load(vec![Source { name: "doc.yaml".into(), text }], Options::default()).unwrap_err();
+//! assert!(errors[0].to_string().contains("did you mean `fd.name`?"));
+//! ```
 
 #![forbid(unsafe_code)]
 
 mod alert;
+mod check;
+mod collect;
 mod error;
+mod eval;
+mod glob;
+mod ir;
+mod items;
+mod lex;
+mod lists;
+mod output;
+mod parse;
+mod pmatch;
+mod predicate;
+mod program;
+mod resolve;
+mod ruleset;
 mod schema;
+mod source;
+mod syscalls;
+mod time;
+mod types;
 mod value;
+mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
+pub use error::{Code, ItemKind, Problem, RuleError};
+pub use eval::{MatchScratch, RuleId};
+pub use output::escape_line;
+pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{Arg, ArgKind, Arity, Field, FieldInfo, FieldRef, FieldType, Format};
+pub use source::Source;
 pub use value::{Fields, Value};

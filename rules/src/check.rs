@@ -1,0 +1,398 @@
+//! Comparisons against the schema: fields are looked up, operators judged by type, operands read.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+use event::{EventType, N_EVENT_TYPES};
+
+use crate::error::{Code, Diag, Problem, closest};
+use crate::lex::Literal;
+use crate::parse::{Check, FieldText, Op, Quantifier, Right};
+use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
+use crate::schema::{Arg, ArgKind, Arity, Field, FieldRef, FieldType};
+use crate::source::Traced;
+use crate::syscalls::{SYSCALLS, is_syscall};
+
+/// A comparison understood.
+pub(crate) enum Checked {
+    One(PredicateKey),
+    /// `OP anyof (...)`: one of these.
+    Any(Vec<PredicateKey>),
+    /// `OP allof (...)`: each of these.
+    All(Vec<PredicateKey>),
+}
+
+/// Judges a comparison; doubts that do not stop it go to `warnings`.
+pub(crate) fn check(
+    text: &Traced,
+    check: &Check,
+    warnings: &mut Vec<Diag>,
+) -> Result<Checked, Diag> {
+    let field = field_ref(text, &check.field)?;
+    let at = Checker { text, field, op: check.op, op_range: check.op_range.clone() };
+    if matches!(check.op, Op::Regex | Op::BContains | Op::BStartsWith) {
+        let problem = Problem::Unsupported(format!("the operator `{}`", check.op.as_str()));
+        return Err(at.error(problem, &check.op_range));
+    }
+    at.operator()?;
+    at.irregular(warnings);
+    match &check.right {
+        Right::None => Ok(Checked::One(at.key(TestKey::Exists))),
+        Right::Value(value) => {
+            at.field_as_value(value, warnings);
+            Ok(Checked::One(at.key(at.single(value)?)))
+        }
+        Right::List(values) => Ok(Checked::One(at.key(at.list(values)?))),
+        Right::Quantified(_, values) if values.is_empty() => {
+            Ok(Checked::One(at.key(TestKey::Never)))
+        }
+        Right::Quantified(quantifier, values) => {
+            // These fields compare on their own and look at the first operand only.
+            let values = if at.field.arity() == Arity::One { values } else { &values[..1] };
+            let keys =
+                values.iter().map(|v| Ok(at.key(at.single(v)?))).collect::<Result<_, _>>()?;
+            Ok(match quantifier {
+                Quantifier::Any => Checked::Any(keys),
+                Quantifier::All => Checked::All(keys),
+            })
+        }
+    }
+}
+
+/// Looks a field up with its argument.
+fn field_ref(text: &Traced, written: &FieldText) -> Result<FieldRef, Diag> {
+    let error =
+        |problem| Diag::new(Code::CompileCondition, problem, text.span(written.range.clone()));
+    match resolve_field(&written.name, written.arg.as_ref().map(Literal::text).as_deref()) {
+        Ok(field) => Ok(field),
+        Err(problem @ Problem::UnknownField(_)) => {
+            Err(error(problem).did_you_mean(Field::closest_name(&written.name)))
+        }
+        Err(problem @ Problem::UnknownEventArg(_)) => {
+            let near =
+                closest(written.name.strip_prefix("evt.arg.").unwrap_or_default(), param_names());
+            Err(error(problem).did_you_mean(near.map(|n| format!("evt.arg.{n}")).as_deref()))
+        }
+        Err(problem) => Err(error(problem)),
+    }
+}
+
+fn param_names() -> impl Iterator<Item = &'static str> {
+    (0..N_EVENT_TYPES as u16)
+        .filter_map(|n| EventType(n).info())
+        .flat_map(|i| i.params.iter().map(|p| p.name))
+}
+
+/// A field from its name and the text in its brackets.
+pub(crate) fn resolve_field(name: &str, arg: Option<&str>) -> Result<FieldRef, Problem> {
+    if let Some(param) = name.strip_prefix("evt.arg.") {
+        if !param_names().any(|p| p == param) || arg.is_some() {
+            return Err(Problem::UnknownEventArg(param.to_owned()));
+        }
+        return Ok(FieldRef { field: Field::EvtArg, arg: Arg::Key(param.into()) });
+    }
+    let field = Field::by_name(name).ok_or_else(|| Problem::UnknownField(name.to_owned()))?;
+    let index = |a: &str| {
+        let digits = !a.is_empty() && a.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| a.parse().ok()).flatten()
+    };
+    let takes = |takes| Problem::BadArgument { field: field.name(), takes };
+    let arg = match (field.info().arg, arg) {
+        (ArgKind::None | ArgKind::OptionalIndex | ArgKind::OptionalKey, None) => Arg::None,
+        (ArgKind::None, Some(_)) => return Err(takes("no argument")),
+        (ArgKind::OptionalIndex, Some(a)) => {
+            Arg::Index(index(a).ok_or_else(|| takes("a number in brackets"))?)
+        }
+        // A key of digits only counts as an index, which this field ignores.
+        (ArgKind::OptionalKey, Some(a)) if index(a).is_some() => Arg::None,
+        (ArgKind::OptionalKey, Some(a)) => Arg::Key(a.into()),
+        (ArgKind::EventParam, a) => Arg::Index(
+            a.and_then(index)
+                .ok_or_else(|| takes("a parameter: `evt.arg.name` or `evt.arg[0]`"))?,
+        ),
+    };
+    Ok(FieldRef { field, arg })
+}
+
+struct Checker<'a> {
+    text: &'a Traced,
+    field: FieldRef,
+    op: Op,
+    op_range: Range<usize>,
+}
+
+impl Checker<'_> {
+    fn error(&self, problem: Problem, range: &Range<usize>) -> Diag {
+        Diag::new(Code::CompileCondition, problem, self.text.span(range.clone()))
+    }
+
+    fn key(&self, test: TestKey) -> PredicateKey {
+        PredicateKey { field: self.field.clone(), test }
+    }
+
+    fn ty(&self) -> FieldType {
+        self.field.field.info().ty
+    }
+
+    /// Whether the operator is for fields of this type.
+    fn operator(&self) -> Result<(), Diag> {
+        let ty = self.ty();
+        let fits = match self.op {
+            Op::Exists | Op::Eq | Op::Ne | Op::In | Op::Intersects => true,
+            Op::Lt | Op::Le | Op::Gt | Op::Ge => ty.is_numeric() || ty == FieldType::Text,
+            Op::Glob
+            | Op::IGlob
+            | Op::Contains
+            | Op::IContains
+            | Op::BContains
+            | Op::StartsWith
+            | Op::BStartsWith
+            | Op::EndsWith
+            | Op::Regex
+            | Op::PMatch => ty == FieldType::Text,
+        };
+        if fits {
+            return Ok(());
+        }
+        let (op, field) = (self.op.as_str(), self.field.to_string());
+        Err(self.error(Problem::OperatorType { op, class: ty.class(), field }, &self.op_range))
+    }
+
+    /// Fields that do not behave as their operator suggests.
+    fn irregular(&self, warnings: &mut Vec<Diag>) {
+        let does = match (self.field.field, self.op) {
+            (Field::FdIp, Op::In | Op::Intersects) => {
+                "never matches; use fd.sip, fd.cip, fd.lip or fd.rip"
+            }
+            (Field::FdNet, Op::In | Op::Intersects) => {
+                "looks at the first network only; use fd.snet, fd.cnet, fd.lnet or fd.rnet"
+            }
+            _ => return,
+        };
+        let problem =
+            Problem::Irregular { field: self.field.to_string(), op: self.op.as_str(), does };
+        warnings.push(Diag::new(
+            Code::MisusedCondition,
+            problem,
+            self.text.span(self.op_range.clone()),
+        ));
+    }
+
+    fn field_as_value(&self, value: &Literal, warnings: &mut Vec<Diag>) {
+        let text = value.text();
+        if !value.quoted && Field::by_name(&text).is_some() {
+            let problem = Problem::FieldAsValue(text);
+            let span = self.text.span(value.range.clone());
+            warnings.push(Diag::new(Code::MisusedCondition, problem, span));
+        }
+    }
+
+    /// The test against one operand.
+    fn single(&self, value: &Literal) -> Result<TestKey, Diag> {
+        let cmp = match self.op {
+            Op::Ne => Cmp::Ne,
+            Op::Lt => Cmp::Lt,
+            Op::Le => Cmp::Le,
+            Op::Gt => Cmp::Gt,
+            Op::Ge => Cmp::Ge,
+            _ => Cmp::Eq,
+        };
+        let negated = cmp == Cmp::Ne;
+        Ok(match self.ty() {
+            FieldType::Text => {
+                self.known_event(value)?;
+                let test = match self.op {
+                    Op::Glob => BytesTest::Glob,
+                    Op::IGlob => BytesTest::IGlob,
+                    Op::Contains => BytesTest::Contains,
+                    Op::IContains => BytesTest::IContains,
+                    Op::StartsWith => BytesTest::StartsWith,
+                    Op::EndsWith => BytesTest::EndsWith,
+                    _ => BytesTest::Cmp(cmp),
+                };
+                if self.field.field == Field::EvtType && matches!(self.op, Op::Eq | Op::Ne) {
+                    let names = BTreeSet::from([value.bytes.clone()]);
+                    return Ok(TestKey::EvtType { names, negated });
+                }
+                TestKey::Bytes(test, value.bytes.clone())
+            }
+            FieldType::Bool => TestKey::Bool { is: self.truth(value)?, negated },
+            FieldType::Ip => TestKey::Ip { addr: self.addr(value)?, negated },
+            FieldType::Net => TestKey::Net { net: self.net(value)?, negated },
+            ty => TestKey::Number { cmp, bits: self.number(value)?, signed: ty.is_signed() },
+        })
+    }
+
+    /// The test against a list.
+    fn list(&self, values: &[Literal]) -> Result<TestKey, Diag> {
+        let texts = || values.iter().map(|v| v.bytes.clone()).collect::<BTreeSet<_>>();
+        if self.op == Op::PMatch {
+            return Ok(TestKey::PathPrefix(texts()));
+        }
+        Ok(match self.ty() {
+            FieldType::Text => {
+                values.iter().try_for_each(|v| self.known_event(v))?;
+                if self.field.field == Field::EvtType {
+                    TestKey::EvtType { names: texts(), negated: false }
+                } else {
+                    TestKey::BytesIn(texts())
+                }
+            }
+            FieldType::Bool => {
+                let truths = values.iter().map(|v| self.truth(v)).collect::<Result<Vec<_>, _>>()?;
+                TestKey::BoolIn {
+                    with_true: truths.contains(&true),
+                    with_false: truths.contains(&false),
+                }
+            }
+            FieldType::Ip => {
+                let addrs = values.iter().map(|v| self.addr(v)).collect::<Result<_, _>>()?;
+                if self.field.field == Field::FdIp { TestKey::Never } else { TestKey::IpIn(addrs) }
+            }
+            FieldType::Net => {
+                let nets: Vec<Net> =
+                    values.iter().map(|v| self.net(v)).collect::<Result<_, _>>()?;
+                let n = if self.field.field == Field::FdNet { 1 } else { nets.len() };
+                TestKey::NetIn(nets.into_iter().take(n).collect())
+            }
+            _ => {
+                TestKey::NumberIn(values.iter().map(|v| self.number(v)).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+
+    /// Whatever the operator, `evt.type` and `syscall.type` compare with names that exist.
+    fn known_event(&self, value: &Literal) -> Result<(), Diag> {
+        let name = value.text();
+        let known = match self.field.field {
+            Field::EvtType => is_event(&name) || is_syscall(&name),
+            Field::SyscallType => is_syscall(&name),
+            _ => true,
+        };
+        if known {
+            return Ok(());
+        }
+        let names = event_names().chain(SYSCALLS.iter().copied());
+        let near = closest(&name, names);
+        Err(self.error(Problem::UnknownEventType(name.clone()), &value.range).did_you_mean(near))
+    }
+
+    fn bad(&self, value: &Literal, expected: &'static str) -> Diag {
+        self.error(Problem::BadValue { value: value.text(), expected }, &value.range)
+    }
+
+    fn truth(&self, value: &Literal) -> Result<bool, Diag> {
+        match value.bytes.as_slice() {
+            b"true" => Ok(true),
+            b"false" => Ok(false),
+            _ => Err(self.bad(value, "`true` or `false`")),
+        }
+    }
+
+    /// Decimal digits with an optional sign; what is out of range wraps into the field's type.
+    fn number(&self, value: &Literal) -> Result<u64, Diag> {
+        let ty = self.ty();
+        let text = value.text();
+        let digits = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+        let (negative, digits) = match digits.strip_prefix(['-', '+']) {
+            Some(rest) => (digits.starts_with('-'), rest),
+            None => (false, digits),
+        };
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            if ty == FieldType::Port {
+                let port = service_port(&text);
+                return port.map(u64::from).ok_or_else(|| self.bad(value, "a port or a service"));
+            }
+            return Err(self.bad(value, "a decimal number"));
+        }
+        let magnitude: u64 = digits.parse().unwrap_or(u64::MAX);
+        let wide = if ty.is_signed() {
+            let limit = i64::MAX as u64 + u64::from(negative);
+            let magnitude = magnitude.min(limit);
+            if negative { magnitude.wrapping_neg() } else { magnitude }
+        } else if negative {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        };
+        Ok(match ty {
+            FieldType::I16 => i64::from(wide as i16) as u64,
+            FieldType::I32 => i64::from(wide as i32) as u64,
+            FieldType::U32 => u64::from(wide as u32),
+            FieldType::Port => u64::from(wide as u16),
+            _ => wide,
+        })
+    }
+
+    fn addr(&self, value: &Literal) -> Result<IpAddr, Diag> {
+        addr(&value.text()).ok_or_else(|| self.bad(value, "an IP address"))
+    }
+
+    fn net(&self, value: &Literal) -> Result<Net, Diag> {
+        let text = value.text();
+        let net = text.split_once('/').and_then(|(a, len)| {
+            let addr = addr(a)?;
+            let digits = !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit());
+            let len: u8 = digits.then(|| len.parse().ok()).flatten()?;
+            let valid = if addr.is_ipv4() { len <= 32 } else { (1..=128).contains(&len) };
+            valid.then(|| Net::new(addr, len))
+        });
+        net.ok_or_else(|| self.bad(value, "a network such as 10.0.0.0/8"))
+    }
+}
+
+fn addr(text: &str) -> Option<IpAddr> {
+    // The mapped form `::ffff:1.2.3.4` also holds a dot, and is refused as IPv4 text.
+    if text.contains('.') {
+        text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+    } else {
+        text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    }
+}
+
+fn is_event(name: &str) -> bool {
+    event_names().any(|n| n == name)
+}
+
+fn event_names() -> impl Iterator<Item = &'static str> {
+    (0..N_EVENT_TYPES as u16).map(|n| EventType(n).name())
+}
+
+/// Ports of the services that rules name; the system's own table is not consulted, so that a rule means the same
+/// everywhere. Names and numbers from the IANA registry.
+fn service_port(name: &str) -> Option<u16> {
+    Some(match name {
+        "ftp-data" => 20,
+        "ftp" => 21,
+        "ssh" => 22,
+        "telnet" => 23,
+        "smtp" => 25,
+        "domain" => 53,
+        "bootps" => 67,
+        "bootpc" => 68,
+        "tftp" => 69,
+        "http" => 80,
+        "kerberos" => 88,
+        "pop3" => 110,
+        "sunrpc" => 111,
+        "ntp" => 123,
+        "imap2" | "imap" => 143,
+        "snmp" => 161,
+        "ldap" => 389,
+        "https" => 443,
+        "microsoft-ds" => 445,
+        "syslog" => 514,
+        "submission" => 587,
+        "ldaps" => 636,
+        "imaps" => 993,
+        "pop3s" => 995,
+        "mysql" => 3306,
+        "rdp" | "ms-wbt-server" => 3389,
+        "postgresql" => 5432,
+        "amqp" => 5672,
+        "redis" => 6379,
+        "http-alt" => 8080,
+        _ => return None,
+    })
+}

@@ -1,0 +1,119 @@
+//! Evaluation: which rules match an event. Cannot fail, does not recurse, allocates nothing once its scratch fits.
+
+use event::EventType;
+
+use crate::program::{CALL, Op, Program, RETURN_FALSE, RETURN_TRUE};
+use crate::value::Fields;
+
+/// Index of a rule in its ruleset, in order of first definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// Working memory of one evaluating thread, kept between events. Made by [`crate::Ruleset::scratch`]; with another
+/// ruleset it adapts, which may allocate once.
+#[derive(Clone, Debug, Default)]
+pub struct MatchScratch {
+    /// Answer per slot: generation of the event it belongs to, shifted left, and the answer in the low bit. A slot
+    /// of another generation is unknown, so that nothing has to be cleared between events.
+    memo: Vec<u32>,
+    generation: u32,
+    /// Open calls: the op that called.
+    calls: Vec<u32>,
+    pub(crate) matched: Vec<RuleId>,
+}
+
+const MAX_GENERATION: u32 = u32::MAX >> 1;
+
+impl MatchScratch {
+    pub(crate) fn fit(&mut self, program: &Program) {
+        if self.memo.len() < program.n_slots() {
+            self.memo.resize(program.n_slots(), 0);
+        }
+        self.calls.clear();
+        self.calls.reserve(program.max_depth);
+        self.matched.clear();
+        self.matched.reserve(program.rules.len());
+    }
+
+    fn fits(&self, program: &Program) -> bool {
+        self.memo.len() >= program.n_slots()
+            && self.calls.capacity() >= program.max_depth
+            && self.matched.capacity() >= program.rules.len()
+    }
+
+    /// Forgets all answers. O(1) but for one event in 2^31.
+    fn next_event(&mut self) {
+        if self.generation == MAX_GENERATION {
+            self.memo.fill(0);
+            self.generation = 0;
+        }
+        self.generation += 1;
+        self.matched.clear();
+    }
+
+    fn known(&self, slot: usize) -> Option<bool> {
+        let m = self.memo[slot];
+        (m >> 1 == self.generation).then_some(m & 1 == 1)
+    }
+
+    fn note(&mut self, slot: usize, answer: bool) {
+        self.memo[slot] = self.generation << 1 | u32::from(answer);
+    }
+}
+
+impl Program {
+    /// Tries `rules` in order and leaves those that match in `scratch.matched`.
+    pub(crate) fn run<F: Fields>(
+        &self,
+        rules: &[RuleId],
+        first_only: bool,
+        ty: EventType,
+        fields: &F,
+        scratch: &mut MatchScratch,
+    ) {
+        if !scratch.fits(self) {
+            scratch.fit(self);
+        }
+        scratch.next_event();
+        for &rule in rules {
+            if self.rule(self.rules[rule.0 as usize], ty, fields, scratch) {
+                scratch.matched.push(rule);
+                if first_only {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn rule<F: Fields>(&self, start: u32, ty: EventType, fields: &F, s: &mut MatchScratch) -> bool {
+        let mut pc = start;
+        loop {
+            let Op { what, if_true, if_false } = self.ops[pc as usize];
+            let answer = if what & CALL == 0 {
+                let slot = what as usize;
+                s.known(slot).unwrap_or_else(|| {
+                    let answer = self.predicates[slot].holds(ty, fields);
+                    s.note(slot, answer);
+                    answer
+                })
+            } else {
+                let block = (what & !CALL) as usize;
+                let Some(answer) = s.known(self.predicates.len() + block) else {
+                    s.calls.push(pc);
+                    pc = self.blocks[block];
+                    continue;
+                };
+                answer
+            };
+            pc = if answer { if_true } else { if_false };
+            // A block that ended answers the op that called it, which may end its own block.
+            while pc == RETURN_TRUE || pc == RETURN_FALSE {
+                let answer = pc == RETURN_TRUE;
+                let Some(caller) = s.calls.pop() else { return answer };
+                let Op { what, if_true, if_false } = self.ops[caller as usize];
+                s.note(self.predicates.len() + (what & !CALL) as usize, answer);
+                pc = if answer { if_true } else { if_false };
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The ruleset: what loading makes, immutable, shared by all evaluating threads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use event::{EventSet, EventType, N_EVENT_TYPES};
+
+use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
+use crate::collect::{RuleDef, collect};
+use crate::error::{Code, Diag, Diags, ItemKind, Problem, RuleError};
+use crate::eval::{MatchScratch, RuleId};
+use crate::ir::IrId;
+use crate::output::Template;
+use crate::program::Program;
+use crate::resolve::Resolver;
+use crate::schema::{Field, FieldRef};
+use crate::source::{Files, Source};
+use crate::value::Fields;
+
+/// The shipped rules.
+pub const DEFAULT_RULES: &str = include_str!("../rulesets/default.yaml");
+
+/// A rule that can match more types than this gets a warning.
+const MANY_TYPES: usize = 100;
+
+/// What happens when several rules match one event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RuleMatching {
+    /// The first in order of definition is reported.
+    #[default]
+    First,
+    /// Each is reported.
+    All,
+}
+
+/// How rules are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// First match or all.
+    pub matching: RuleMatching,
+    /// Rules less severe than this are left out.
+    pub min_priority: Priority,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { matching: RuleMatching::First, min_priority: Priority::Debug }
+    }
+}
+
+/// What an alert says of its event beside the fields.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AlertFacts {
+    /// Number of the event.
+    pub evt_num: u64,
+    /// Time of the event, nanoseconds since the epoch.
+    pub ts_ns: u64,
+    /// Local time minus UTC, for outputs that print local time.
+    pub utc_offset_s: i32,
+    /// The alert's marks.
+    pub marks: AlertMarks,
+}
+
+/// Compiled rules.
+#[derive(Debug)]
+pub struct Ruleset {
+    rules: Vec<Rule>,
+    program: Program,
+    matching: RuleMatching,
+    interest: EventSet,
+    /// Rules that can match an event type: `by_type[starts[t]..starts[t + 1]]`.
+    starts: Vec<u32>,
+    by_type: Vec<RuleId>,
+    fields: BTreeSet<FieldRef>,
+    warnings: Vec<RuleError>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    info: Arc<RuleInfo>,
+    template: Template,
+    types: EventSet,
+}
+
+impl Ruleset {
+    /// Compiles rule files, in order. Names are resolved across files: a file sees its own and earlier ones.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the stages; nothing of a broken load is usable.
+    pub fn load(sources: Vec<Source>, options: Options) -> Result<Self, Vec<RuleError>> {
+        let mut files = Files::default();
+        let mut n_files = 0;
+        for source in sources {
+            n_files = files.add(source) + 1;
+        }
+        let mut diags = Diags::default();
+        let loaded = Loader { options, files: &files, n_files }.load(&mut diags);
+        let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
+        if !diags.errors.is_empty() {
+            return Err(draw(diags.errors));
+        }
+        Ok(Self { warnings: draw(diags.warnings), ..loaded })
+    }
+
+    /// The event types that some rule can match: what has to be captured.
+    #[must_use]
+    pub fn interest(&self) -> EventSet {
+        self.interest
+    }
+
+    /// Every field that a condition or an output reads, each once, in schema order.
+    pub fn fields_used(&self) -> impl Iterator<Item = &FieldRef> {
+        self.fields.iter()
+    }
+
+    /// Whether some condition or output reads the field, with any argument.
+    #[must_use]
+    pub fn uses(&self, field: Field) -> bool {
+        self.fields.iter().any(|f| f.field == field)
+    }
+
+    /// Whether some rule reads a file name, so that descriptors need their names and both views count.
+    #[must_use]
+    pub fn uses_fd_name(&self) -> bool {
+        [Field::FdName, Field::FdDirectory, Field::FdFilename, Field::FdNameView]
+            .into_iter()
+            .any(|f| self.uses(f))
+    }
+
+    /// The rules in order of definition; [`RuleId`] is the index.
+    #[must_use]
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<RuleInfo>> {
+        self.rules.iter().map(|r| &r.info)
+    }
+
+    /// One rule. `rule` comes from this ruleset.
+    #[must_use]
+    pub fn rule(&self, rule: RuleId) -> &Arc<RuleInfo> {
+        &self.rules[rule.0 as usize].info
+    }
+
+    /// The event types that a rule can match. `rule` comes from this ruleset.
+    #[must_use]
+    pub fn rule_types(&self, rule: RuleId) -> EventSet {
+        self.rules[rule.0 as usize].types
+    }
+
+    /// What loading warned of.
+    #[must_use]
+    pub fn warnings(&self) -> &[RuleError] {
+        &self.warnings
+    }
+
+    /// Working memory for one evaluating thread.
+    #[must_use]
+    pub fn scratch(&self) -> MatchScratch {
+        let mut scratch = MatchScratch::default();
+        scratch.fit(&self.program);
+        scratch
+    }
+
+    /// The rules that an event matches: at most one with [`RuleMatching::First`], else all in order. Does not
+    /// allocate once `scratch` has been used with this ruleset.
+    pub fn evaluate<'s, F: Fields>(
+        &self,
+        event_type: EventType,
+        fields: &F,
+        scratch: &'s mut MatchScratch,
+    ) -> &'s [RuleId] {
+        let t = usize::from(event_type.0);
+        let rules = match (self.starts.get(t), self.starts.get(t + 1)) {
+            (Some(&from), Some(&to)) => &self.by_type[from as usize..to as usize],
+            _ => &[],
+        };
+        let first_only = self.matching == RuleMatching::First;
+        self.program.run(rules, first_only, event_type, fields, scratch);
+        &scratch.matched
+    }
+
+    /// The alert of a match: output formatted, its fields kept. `rule` comes from [`Ruleset::evaluate`].
+    #[must_use]
+    pub fn alert<F: Fields>(&self, rule: RuleId, fields: &F, facts: AlertFacts) -> Alert {
+        let Rule { info, template, .. } = &self.rules[rule.0 as usize];
+        let (output, fields) = template.fill(fields, facts.utc_offset_s);
+        Alert {
+            rule: info.clone(),
+            evt_num: facts.evt_num,
+            ts_ns: facts.ts_ns,
+            output,
+            fields,
+            marks: facts.marks,
+        }
+    }
+}
+
+struct Loader<'a> {
+    options: Options,
+    files: &'a Files,
+    n_files: u32,
+}
+
+impl Loader<'_> {
+    fn load(&self, diags: &mut Diags) -> Ruleset {
+        let items = collect(self.files, self.n_files, diags);
+        let mut resolver = Resolver::new(&items, diags);
+        let mut rules = Vec::new();
+        let mut roots: Vec<IrId> = Vec::new();
+        for def in &items.rules.all {
+            let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
+            if def.enabled && def.priority <= self.options.min_priority {
+                rules.push(rule);
+                roots.push(root);
+            }
+        }
+        // Broken rules would make what they use look unused.
+        if diags.errors.is_empty() {
+            resolver.unused(diags);
+        }
+        let program = Program::compile(&resolver.ir, &roots);
+        let (starts, by_type) = index(&rules);
+        let conditions = program.predicates.iter().map(|p| &p.field);
+        let outputs = rules.iter().flat_map(|r| r.template.fields());
+        let fields = conditions.chain(outputs).cloned().collect();
+        let interest = rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types));
+        Ruleset {
+            rules,
+            program,
+            matching: self.options.matching,
+            interest,
+            starts,
+            by_type,
+            fields,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Compiles a rule; disabled ones too, because they must be right as well.
+fn compile_rule(
+    def: &RuleDef,
+    resolver: &mut Resolver<'_>,
+    diags: &mut Diags,
+) -> Option<(Rule, IrId)> {
+    if def.source != "syscall" {
+        let problem = Problem::UnknownSource(def.source.clone());
+        diags.push(Diag::new(Code::UnknownSource, problem, def.span).of(ItemKind::Rule, &def.name));
+        return None;
+    }
+    let mut own = Diags::default();
+    let root = resolver.rule(def, &mut own);
+    let template = Template::compile(&def.output).map_err(|d| d.of(ItemKind::Rule, &def.name));
+    let template = own.keep(template);
+    let is_unknown =
+        |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
+    if def.skip_if_unknown
+        && let Some(i) = own.errors.iter().position(is_unknown)
+    {
+        let diag = own.errors.swap_remove(i);
+        diags.push(Diag { code: Code::UnknownFilter, ..diag });
+        return None;
+    }
+    diags.errors.append(&mut own.errors);
+    diags.warnings.append(&mut own.warnings);
+    let (root, template) = (root?, template?);
+    let types = resolver.ir.types[root as usize].when_true;
+    if def.warn_evttypes && types.len() > MANY_TYPES {
+        let diag = Diag::new(Code::NoEvtType, Problem::NoEventType(types.len()), def.span)
+            .hint("begin the condition with `evt.type in (...) and`");
+        diags.push(diag.of(ItemKind::Rule, &def.name));
+    }
+    let info = RuleInfo {
+        name: def.name.clone(),
+        desc: def.desc.clone(),
+        priority: def.priority,
+        source: def.source.as_str().into(),
+        tags: def.tags.iter().map(|t| t.as_str().into()).collect(),
+        condition: def.condition.as_str().to_owned(),
+        output: def.output.as_str().to_owned(),
+    };
+    Some((Rule { info: Arc::new(info), template, types }, root))
+}
+
+fn index(rules: &[Rule]) -> (Vec<u32>, Vec<RuleId>) {
+    let mut starts = Vec::with_capacity(N_EVENT_TYPES + 1);
+    let mut by_type = Vec::new();
+    for t in 0..N_EVENT_TYPES as u16 {
+        starts.push(by_type.len() as u32);
+        let ids = (0u32..).zip(rules).filter(|(_, r)| r.types.contains(EventType(t)));
+        by_type.extend(ids.map(|(i, _)| RuleId(i)));
+    }
+    starts.push(by_type.len() as u32);
+    (starts, by_type)
+}

@@ -1,0 +1,84 @@
+//! Which event types a condition can match at all.
+
+use event::{EventSet, EventType};
+
+use crate::predicate::{Cmp, PredicateKey, TestKey};
+use crate::schema::Field;
+use crate::syscalls::is_syscall;
+
+/// Event types for which a part of a condition can be true, and those for which it can be false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Types {
+    pub(crate) when_true: EventSet,
+    pub(crate) when_false: EventSet,
+}
+
+impl Types {
+    /// What nothing is known of.
+    pub(crate) fn any() -> Self {
+        Self { when_true: EventSet::all(), when_false: EventSet::all() }
+    }
+
+    fn only(set: EventSet) -> Self {
+        Self { when_true: set, when_false: set.complement() }
+    }
+
+    pub(crate) fn not(self) -> Self {
+        Self { when_true: self.when_false, when_false: self.when_true }
+    }
+
+    pub(crate) fn and(self, other: &Self) -> Self {
+        Self {
+            when_true: self.when_true.intersection(&other.when_true),
+            when_false: self.when_false.union(&other.when_false),
+        }
+    }
+
+    pub(crate) fn or(self, other: &Self) -> Self {
+        self.not().and(&other.not()).not()
+    }
+
+    /// The types of one comparison.
+    pub(crate) fn of(key: &PredicateKey) -> Self {
+        match (key.field.field, &key.test) {
+            (Field::EvtType, TestKey::EvtType { names, negated }) => {
+                let set = Self::only(codes(names.iter()));
+                if *negated { set.not() } else { set }
+            }
+            (Field::SyscallType, TestKey::BytesIn(names)) => Self::only(codes(names.iter())),
+            (Field::SyscallType, TestKey::Bytes(crate::predicate::BytesTest::Cmp(cmp), name)) => {
+                let set = Self::only(codes(std::iter::once(name)));
+                match cmp {
+                    Cmp::Eq => set,
+                    Cmp::Ne => set.not(),
+                    _ => Self::any(),
+                }
+            }
+            (Field::EvtType, TestKey::Exists) => Self::only(EventSet::all()),
+            // Numbers of events start at 1, so that these stand for "always" and "never".
+            (Field::EvtNum, &TestKey::Number { cmp, bits, .. }) => match (cmp, bits) {
+                (Cmp::Ge, 0 | 1) | (Cmp::Gt | Cmp::Ne, 0) => Self::only(EventSet::all()),
+                (Cmp::Eq | Cmp::Le, 0) | (Cmp::Lt, 0 | 1) => Self::only(EventSet::EMPTY),
+                _ => Self::any(),
+            },
+            _ => Self::any(),
+        }
+    }
+}
+
+/// Every type with one of the names; a call without an event of its own travels as a generic one.
+fn codes<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> EventSet {
+    let mut set = EventSet::EMPTY;
+    for name in names.filter_map(|n| std::str::from_utf8(n).ok()) {
+        let mut found = false;
+        for ty in EventType::all_named(name) {
+            set.insert(ty);
+            found = true;
+        }
+        if !found && is_syscall(name) {
+            set.insert(EventType(EventType::GENERIC_X.0 - 1));
+            set.insert(EventType::GENERIC_X);
+        }
+    }
+    set
+}
