@@ -65,16 +65,19 @@ fn unpacked(dir: &Path) -> Option<PathBuf> {
         .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz-")))
 }
 
-/// The archive this machine gets Debian's own packages from.
+/// The archive this machine gets Debian's own packages from. apt knows it once it has lists.
 fn mirror() -> Result<String> {
-    let targets = output(Command::new("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(ORIGIN)|$(LABEL)|$(REPO_URI)",
-        "Created-By: Packages",
-    ]))?;
-    debian_archive(&targets)
-        .context("no Debian archive among the machine's package sources (apt-get update not run?)")
+    let archive = || -> Result<Option<String>> {
+        let format = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
+        let mut list = Command::new("apt-get");
+        list.args(["indextargets", "--format", format, "Created-By: Packages"]);
+        Ok(debian_archive(&output(&mut list)?))
+    };
+    if let Some(found) = archive()? {
+        return Ok(found);
+    }
+    output(Command::new("apt-get").args(["update", "-qq"]))?;
+    archive()?.context("no Debian archive among the machine's package sources")
 }
 
 /// The security archive has the origin `Debian` too, but another label.
