@@ -40,7 +40,12 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn error(&self, problem: Problem, range: Range<usize>) -> Diag {
-        Diag::new(Code::CompileCondition, problem, self.traced.span(range))
+        let from_list = self.traced.is_put_in(range.start);
+        let diag = Diag::new(Code::CompileCondition, problem, self.traced.span(range));
+        if from_list {
+            return diag.hint("this is in an item of the list; items with `(`, `)`, `,`, `=` need inner quotes: '\"(x)\"'");
+        }
+        diag
     }
 
     /// "expected X, found ..." here.

@@ -159,6 +159,13 @@ impl Traced {
         }
     }
 
+    /// Whether the byte belongs to text that was put in for something else, a list's name.
+    pub(crate) fn is_put_in(&self, offset: usize) -> bool {
+        let same =
+            |i: usize, j: usize| self.origin.get(i).is_some_and(|p| Some(p) == self.origin.get(j));
+        same(offset, offset + 1) || offset.checked_sub(1).is_some_and(|before| same(before, offset))
+    }
+
     /// Where a range stands: from its first byte to behind its last.
     pub(crate) fn span(&self, range: std::ops::Range<usize>) -> Span {
         let start = self.pos(range.start);
