@@ -216,26 +216,29 @@ fn deep_parentheses_are_refused_and_moderate_ones_work() {
     assert!(load(&rule(&nots, "o")).is_ok());
 }
 
+fn lines(range: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> String {
+    range.map(line).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn lists_that_double_each_other_are_refused() {
-    let mut text = String::new();
-    for i in 0..40 {
-        text += &format!("- list: l{i}\n  items: [l{}, l{}]\n", i + 1, i + 1);
-    }
-    text += &rule("proc.name in (l0)", "o");
+    let lists = lines(0..40, |i| format!("- list: l{i}\n  items: [l{0}, l{0}]\n", i + 1));
+    let text = lists + &rule("proc.name in (l0)", "o");
     assert!(matches!(problems(&text)[..], [Problem::ConditionTooLarge { .. }]));
+}
+
+fn macro_(i: usize, condition: &str) -> String {
+    format!("- macro: m{i}\n  condition: {condition}\n")
 }
 
 #[test]
 fn macros_that_double_each_other_cost_nothing() {
-    let mut text = String::from("- macro: m0\n  condition: proc.name = a or fd.name = b\n");
-    for i in 1..200 {
-        text += &format!(
-            "- macro: m{i}\n  condition: (m{0} and proc.pid = {i}) or (m{0} and fd.num = {i})\n",
-            i - 1
-        );
-    }
-    text += &rule("evt.type = open and m199", "o");
+    let text = macro_(0, "proc.name = a or fd.name = b")
+        + &lines(1..200, |i| {
+            let m = i - 1;
+            macro_(i, &format!("(m{m} and proc.pid = {i}) or (m{m} and fd.num = {i})"))
+        })
+        + &rule("evt.type = open and m199", "o");
     let start = Instant::now();
     assert!(load(&text).is_ok());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -244,11 +247,9 @@ fn macros_that_double_each_other_cost_nothing() {
 #[test]
 fn a_long_chain_of_macros_needs_no_stack() {
     let n = 20_000;
-    let mut text = String::from("- macro: m0\n  condition: proc.pid = 0\n");
-    for i in 1..n {
-        text += &format!("- macro: m{i}\n  condition: m{} and proc.pid = {i}\n", i - 1);
-    }
-    text += &rule(&format!("evt.type = open and m{}", n - 1), "o");
+    let text = macro_(0, "proc.pid = 0")
+        + &lines(1..n, |i| macro_(i, &format!("m{} and proc.pid = {i}", i - 1)))
+        + &rule(&format!("evt.type = open and m{}", n - 1), "o");
     assert!(load(&text).is_ok());
 }
 
@@ -271,14 +272,14 @@ fn long_values_and_large_files_are_refused() {
 
 #[test]
 fn a_thousand_rules_load_within_a_second() {
-    let mut text =
-        String::from("- macro: opened\n  condition: evt.type in (open, openat) and fd.num >= 0\n");
-    for i in 0..1000 {
-        text += &format!(
-            "- rule: r{i}\n  desc: d\n  condition: opened and fd.name startswith /etc/{i} and not proc.name in (a{i}, b, c) and user.uid = {}\n  output: \"%proc.name %fd.name\"\n  priority: INFO\n",
-            i % 7
+    let rules = lines(0..1000, |i| {
+        let uid = i % 7;
+        let condition = format!(
+            "m0 and fd.name startswith /etc/{i} and not proc.name in (a{i}, b, c) and user.uid = {uid}"
         );
-    }
+        rule(&condition, "%proc.name %fd.name").replace("rule: r", &format!("rule: r{i}"))
+    });
+    let text = macro_(0, "evt.type in (open, openat) and fd.num >= 0") + &rules;
     let start = Instant::now();
     assert_eq!(load(&text).unwrap().rules().len(), 1000);
     // The budget is for a release build; this one is not.
