@@ -1,0 +1,157 @@
+//! Holds events against the rules, over each spelling of their name, and raises alerts.
+
+use std::sync::Arc;
+
+use bus::Tx;
+use event::flags;
+use rules::{Alert, AlertFacts, AlertMarks, MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
+
+use crate::fields::{Chain, EventFields, Names, Surroundings};
+use crate::meters::ShardMeters;
+use crate::parse::Event;
+use crate::state::Wait;
+
+/// A shard's evaluating half.
+pub(crate) struct Detector {
+    ruleset: Arc<Ruleset>,
+    /// Whether any rule reads a file's name, so that both spellings count.
+    reads_names: bool,
+    matching: RuleMatching,
+    utc_offset_s: i32,
+    scratch: MatchScratch,
+    chain: Chain,
+    /// Rules that matched the event at hand, with the spelling that made them.
+    matches: Vec<(RuleId, Option<NameView>)>,
+    /// Their alerts, until all of them could be made.
+    drafts: Vec<Alert>,
+    alerts: Tx<Alert>,
+    has_raised: bool,
+}
+
+impl Detector {
+    pub(crate) fn new(
+        ruleset: Arc<Ruleset>,
+        matching: RuleMatching,
+        utc_offset_s: i32,
+        alerts: Tx<Alert>,
+    ) -> Self {
+        let n_rules = ruleset.rules().len();
+        Self {
+            reads_names: ruleset.uses_fd_name(),
+            matching,
+            utc_offset_s,
+            scratch: ruleset.scratch(),
+            ruleset,
+            chain: Chain::default(),
+            matches: Vec::with_capacity(n_rules),
+            drafts: Vec::new(),
+            alerts,
+            has_raised: false,
+        }
+    }
+
+    /// Whether an alert went out since the last call.
+    pub(crate) fn take_raised(&mut self) -> bool {
+        std::mem::take(&mut self.has_raised)
+    }
+
+    /// Evaluates one event and raises its alerts. Where it has to wait for another shard nothing was counted or raised, and the call is made
+    /// again.
+    pub(crate) fn detect(
+        &mut self,
+        at: Surroundings<'_>,
+        event: &Event<'_>,
+        meters: &ShardMeters,
+    ) -> Result<(), Wait> {
+        let Self {
+            ruleset,
+            reads_names,
+            matching,
+            utc_offset_s,
+            scratch,
+            chain,
+            matches,
+            drafts,
+            alerts,
+            has_raised,
+        } = self;
+        if event.is_state_only() {
+            meters.state_only.add(1);
+            return Ok(());
+        }
+        let ty = event.frame.event_type();
+        if !ruleset.interest().contains(ty) {
+            meters.evaluated.add(1);
+            return Ok(());
+        }
+        chain.clear();
+        matches.clear();
+        drafts.clear();
+        let fields = EventFields::new(at, event, chain);
+        let mut evaluate = |view: Option<NameView>| {
+            if let Some(view) = view {
+                fields.set_view(view);
+            }
+            let matched = ruleset.evaluate(ty, &fields, scratch);
+            if let Some(wait) = fields.take_wait() {
+                return Err(wait);
+            }
+            for &rule in matched {
+                match matches.iter_mut().find(|(known, _)| *known == rule) {
+                    Some((_, both)) => *both = Some(NameView::Both),
+                    None => matches.push((rule, view)),
+                }
+            }
+            Ok(())
+        };
+        match if *reads_names { fields.names() } else { Names::None } {
+            Names::None => evaluate(None)?,
+            Names::One(view) => evaluate(Some(view))?,
+            Names::Two => {
+                evaluate(Some(NameView::Lexical))?;
+                evaluate(Some(NameView::Kernel))?;
+                matches.sort_unstable_by_key(|(rule, _)| *rule);
+                if *matching == RuleMatching::First {
+                    matches.truncate(1);
+                }
+            }
+        }
+        for &(rule, view) in &*matches {
+            fields.set_view(view.unwrap_or(NameView::Both));
+            let mut facts = AlertFacts {
+                evt_num: fields.evt_num(),
+                ts_ns: fields.epoch_ns(),
+                utc_offset_s: *utc_offset_s,
+                marks: AlertMarks::default(),
+            };
+            let mut alert = ruleset.alert(rule, &fields, facts);
+            if let Some(wait) = fields.take_wait() {
+                return Err(wait);
+            }
+            // Only now is it known whether the output asked for an ancestor in vain.
+            facts.marks = AlertMarks {
+                late: event.is_late(),
+                lineage_unknown: fields.lineage_unknown(),
+                truncated: event.frame.has(flags::TRUNCATED),
+                fd_raced: event.frame.has(flags::FD_RACED),
+                name_view: view,
+            };
+            alert.marks = facts.marks;
+            drafts.push(alert);
+        }
+        meters.evaluated.add(1);
+        if !fields.has_process() {
+            meters.lineage_unknown.add(1);
+        }
+        for alert in drafts.drain(..) {
+            *has_raised = true;
+            meters.matched.add(1);
+            match alerts.push(alert) {
+                Ok(()) => meters.alerts.add(1),
+                // A shard never waits for an output.
+                Err(_lost) => meters.alerts_lost.add(1),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! `evt.*` and `syscall.type`.
+
+use event::{EventInfo, EventType};
+use rules::{Arg, Field, FieldRef, Value};
+
+use super::EventFields;
+use super::errno::errno_name;
+use crate::parse::{Body, open_flags};
+
+/// Category bits (see the event table): what a syscall is, and where events come from.
+const EC_CLASS: u16 = 0xff;
+const EC_INTERNAL: u16 = 0x100;
+const EC_SYSCALL: u16 = 0x200;
+
+fn category_name(category: u16) -> &'static str {
+    if category & EC_INTERNAL != 0 {
+        return "internal";
+    }
+    match category & EC_CLASS {
+        1 => "other",
+        2 => "file",
+        3 => "net",
+        4 => "IPC",
+        5 => "memory",
+        6 => "process",
+        7 => "sleep",
+        8 => "system",
+        9 => "signal",
+        10 => "user",
+        11 => "time",
+        32 => "IO-read",
+        33 => "IO-write",
+        34 => "IO-other",
+        64 => "wait",
+        128 => "scheduler",
+        _ => "unknown",
+    }
+}
+
+impl EventFields<'_> {
+    fn info(&self) -> Option<&'static EventInfo> {
+        self.event.frame.event_type().info()
+    }
+
+    /// The call's result: its first parameter, where that is one.
+    pub(super) fn result(&self) -> Option<i64> {
+        let first = self.info()?.params.first()?;
+        matches!(first.name, "res" | "fd").then(|| self.event.frame.param_i64(0))?
+    }
+
+    pub(super) fn evt(&self, field: &FieldRef) -> Option<Value<'_>> {
+        let text = |t: &'static str| Some(Value::Bytes(t.as_bytes()));
+        let ty = self.event.frame.event_type();
+        match field.field {
+            Field::EvtNum => Some(Value::U64(self.evt_num())),
+            Field::EvtTime
+            | Field::EvtTimeS
+            | Field::EvtTimeIso8601
+            | Field::EvtDatetime
+            | Field::EvtRawtime => Some(Value::U64(self.epoch_ns())),
+            Field::EvtType => text(ty.name()),
+            Field::EvtDir => text("<"),
+            Field::EvtCategory => text(category_name(self.info()?.category)),
+            Field::EvtCpu => Some(Value::I64(i64::from(self.event.header().cpu))),
+            Field::EvtArg => {
+                let n = match &field.arg {
+                    Arg::Index(n) => *n as usize,
+                    Arg::Key(name) => ty.param_index(name)?,
+                    Arg::None => return None,
+                };
+                self.arg(n).map(Value::Bytes)
+            }
+            Field::EvtArgs | Field::EvtInfo => Some(Value::Bytes(self.all_args())),
+            Field::EvtRes => match self.result()? {
+                0.. => text("SUCCESS"),
+                errno => errno_name(errno.checked_neg()?).and_then(text),
+            },
+            Field::EvtRawres => self.result().map(Value::I64),
+            Field::EvtFailed => self.result().map(|res| Value::Bool(res < 0)),
+            Field::EvtIsOpenRead => Some(Value::Bool(self.opens_with(open_flags::RDONLY))),
+            Field::EvtIsOpenWrite => Some(Value::Bool(self.opens_with(open_flags::WRONLY))),
+            Field::EvtIsOpenExec => Some(Value::Bool(self.makes_executable())),
+            Field::EvtIsOpenCreate => Some(Value::Bool(self.created())),
+            Field::EvtHostname => Some(Value::Bytes(self.at.hostname.as_bytes())),
+            Field::EvtSource => text("syscall"),
+            Field::SyscallType if self.info()?.category & EC_SYSCALL != 0 => text(syscall_name(ty)),
+            _ => None,
+        }
+    }
+
+    fn opens_with(&self, flag: u32) -> bool {
+        matches!(self.event.body, Body::Open(open) if open.flags & flag != 0)
+    }
+
+    /// A file is made (or may be) with a permission to execute.
+    fn makes_executable(&self) -> bool {
+        const CREAT_OR_TMPFILE: u32 = 0x4 | open_flags::TMPFILE;
+        const ANY_X: u32 = 0o111;
+        matches!(self.event.body, Body::Open(open)
+            if open.flags & CREAT_OR_TMPFILE != 0 && open.mode.unwrap_or(0) & ANY_X != 0)
+    }
+
+    /// The open made the file: known from the kernel, not from the flags.
+    fn created(&self) -> bool {
+        matches!(self.event.body, Body::Open(open)
+            if open.flags & open_flags::F_CREATED != 0
+                || open.file.is_some_and(|f| f.flags & event::file_flags::CREATED != 0))
+    }
+}
+
+/// The syscall behind an event: named like it.
+fn syscall_name(ty: EventType) -> &'static str {
+    ty.name()
+}

@@ -1,0 +1,198 @@
+//! What rules see of an event: every field of the schema, by class.
+//!
+//! Values are borrowed from the frame, the process's version, or the window's arena. Nothing here allocates on the heap.
+
+mod chain;
+mod container;
+mod errno;
+mod evt;
+mod fd;
+mod path;
+mod process;
+mod render;
+mod user;
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use rules::{Arg, Field, FieldRef, Fields, NameView, Value};
+
+pub(crate) use chain::Chain;
+use chain::Link;
+use fd::Ends;
+
+use crate::parse::{Body, Event};
+use crate::state::{Ancestor, Lineage, Version, Wait};
+use crate::users::Users;
+
+/// What a shard's events have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'e> {
+    pub(crate) lineage: &'e Lineage,
+    pub(crate) shard: usize,
+    pub(crate) users: &'e Users,
+    pub(crate) hostname: &'e str,
+    /// Added to timestamps to get ns since the epoch.
+    pub(crate) clock_offset_ns: i64,
+    /// `evt.num` is the key less this.
+    pub(crate) evt_num_base: u64,
+    pub(crate) bump: &'e Bump,
+}
+
+/// Spellings of an event's file name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// It has no file name.
+    None,
+    /// One, or two that are equal.
+    One(NameView),
+    /// Two that differ: rules are evaluated over each.
+    Two,
+}
+
+/// The fields of one event in one view of its name.
+pub(crate) struct EventFields<'e> {
+    at: Surroundings<'e>,
+    event: &'e Event<'e>,
+    process: Option<Arc<Version>>,
+    chain: &'e Chain,
+    view: Cell<NameView>,
+    /// Another shard has to go on before the answers can be had: all of them are void.
+    wait: Cell<Option<Wait>>,
+    /// An ancestor was asked for that is not known.
+    missed: Cell<bool>,
+    session: OnceCell<Option<Arc<Version>>>,
+    group: OnceCell<Option<Arc<Version>>>,
+    lexical: OnceCell<Option<&'e [u8]>>,
+    ends: OnceCell<Option<Ends>>,
+    sock_name: OnceCell<Option<&'e [u8]>>,
+}
+
+impl<'e> EventFields<'e> {
+    pub(crate) fn new(at: Surroundings<'e>, event: &'e Event<'e>, chain: &'e Chain) -> Self {
+        let header = event.header();
+        let start = crate::state::Start::of(header);
+        Self {
+            at,
+            event,
+            process: at.lineage.process(header.tgid, start, event.key),
+            chain,
+            view: Cell::new(NameView::Both),
+            wait: Cell::new(None),
+            missed: Cell::new(false),
+            session: OnceCell::new(),
+            group: OnceCell::new(),
+            lexical: OnceCell::new(),
+            ends: OnceCell::new(),
+            sock_name: OnceCell::new(),
+        }
+    }
+
+    /// Whether the event's own process is known.
+    pub(crate) fn has_process(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether the process, or an ancestor that was asked for, is not known.
+    pub(crate) fn lineage_unknown(&self) -> bool {
+        self.process.is_none() || self.missed.get()
+    }
+
+    /// The shard that the answers since the last call have to wait for, if any.
+    pub(crate) fn take_wait(&self) -> Option<Wait> {
+        self.wait.take()
+    }
+
+    /// Which spellings of its name the event has.
+    pub(crate) fn names(&self) -> Names {
+        let Body::Open(open) = self.event.body else { return Names::None };
+        match (self.lexical_name(), open.kernel_name()) {
+            (Some(lexical), Some(kernel)) if lexical != kernel => Names::Two,
+            (Some(_), Some(_)) => Names::One(NameView::Both),
+            (Some(_), None) => Names::One(NameView::Lexical),
+            (None, Some(_)) => Names::One(NameView::Kernel),
+            (None, None) => Names::None,
+        }
+    }
+
+    /// Chooses the spelling that `fd.name` and what is made of it give.
+    pub(crate) fn set_view(&self, view: NameView) {
+        self.view.set(view);
+    }
+
+    pub(crate) fn evt_num(&self) -> u64 {
+        self.event.own_key.0.saturating_sub(self.at.evt_num_base)
+    }
+
+    /// Time of the event, ns since the epoch.
+    pub(crate) fn epoch_ns(&self) -> u64 {
+        let ts = self.event.header().ts;
+        if self.event.is_from_file() { ts } else { perf::to_epoch_ns(ts, self.at.clock_offset_ns) }
+    }
+
+    fn version(&self) -> Option<&Version> {
+        self.process.as_deref()
+    }
+
+    /// The ancestor `level` steps up, 1 the parent.
+    fn ancestor(&self, level: usize) -> Option<(u32, &Version)> {
+        match self.link(level)? {
+            Link::Known(tgid, version) => Some((*tgid, version)),
+            Link::Unknown(_) => {
+                self.missed.set(true);
+                None
+            }
+            Link::End => None,
+        }
+    }
+
+    fn link(&self, level: usize) -> Option<&Link> {
+        let own = self.version()?;
+        self.chain.get(level, |below| {
+            let found = self.at.lineage.parent(self.at.shard, below.unwrap_or(own), self.event.key);
+            match found {
+                Ok(Ancestor::Known(node, version)) => Some(Link::Known(node.tgid, version)),
+                Ok(Ancestor::Unknown(tgid)) => Some(Link::Unknown((tgid != 0).then_some(tgid))),
+                Ok(Ancestor::None) => Some(Link::End),
+                Err(wait) => {
+                    self.wait.set(Some(wait));
+                    None
+                }
+            }
+        })
+    }
+
+    fn ancestors(&self) -> impl Iterator<Item = (u32, &Version)> {
+        (1..).map_while(|level| self.ancestor(level))
+    }
+}
+
+impl Fields for EventFields<'_> {
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        self.evt(field)
+            .or_else(|| self.proc(field))
+            .or_else(|| self.user(field.field))
+            .or_else(|| self.fd(field.field))
+            .or_else(|| self.container(field.field))
+    }
+
+    fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, mut pred: P) -> bool {
+        if field.arg != Arg::None {
+            return self.get(field).is_some_and(pred);
+        }
+        match field.field {
+            Field::ProcAname | Field::ProcAexe | Field::ProcAexepath | Field::ProcAcmdline => {
+                self.ancestors().any(|(_, v)| pred(Value::Bytes(process::text_of(field.field, v))))
+            }
+            Field::ProcApid => self.ancestors().any(|(tgid, _)| pred(Value::I64(i64::from(tgid)))),
+            Field::FdIp | Field::FdNet => {
+                self.end_ips().into_iter().flatten().any(|ip| pred(Value::Ip(ip)))
+            }
+            Field::FdPort => {
+                self.end_ports().into_iter().flatten().any(|port| pred(Value::U64(u64::from(port))))
+            }
+            _ => self.get(field).is_some_and(pred),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `evt.arg.*` and `evt.args`: parameters as text.
+//!
+//! Every parameter has a raw text, and some a resolved one (names of flags, of an errno, of a descriptor's file). `evt.arg` gives the resolved
+//! one where there is one, `evt.args` both.
+
+use std::io::Write;
+
+use bumpalo::collections::Vec as BumpVec;
+use event::{EF_CREATES_FD, Param, ParamFormat, ParamType, SockAddr, SockTuple};
+
+use super::errno::errno_name;
+use super::fd::{Descriptor, put_addr};
+use super::user::NA;
+use super::{EventFields, Link};
+use crate::parse::Body;
+
+/// `PPM_AT_FDCWD`.
+const AT_FDCWD: i64 = -100;
+/// Longest text of raw bytes; a longer one is cut and ends in dots.
+const MAX_BYTES_SHOWN: usize = 80;
+
+type Text<'b> = BumpVec<'b, u8>;
+
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {{
+        // Writing into memory cannot fail.
+        let written = write!($out, $($arg)*);
+        debug_assert!(written.is_ok());
+    }};
+}
+
+impl EventFields<'_> {
+    /// Parameter `n` as `evt.arg` gives it.
+    pub(super) fn arg(&self, n: usize) -> Option<&[u8]> {
+        let param = self.event.frame.event_type().info()?.params.get(n)?;
+        let bytes = self.event.frame.param(n)?;
+        let mut out = Text::new_in(self.at.bump);
+        if !self.put_resolved(&mut out, n, param, bytes) {
+            put_raw(&mut out, param, bytes);
+        }
+        Some(out.into_bump_slice())
+    }
+
+    /// Every parameter as `name=raw(resolved)`, a blank behind each.
+    pub(super) fn all_args(&self) -> &[u8] {
+        let mut out = Text::new_in(self.at.bump);
+        let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
+        for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
+            out.extend_from_slice(param.name.as_bytes());
+            out.push(b'=');
+            put_raw(&mut out, param, bytes);
+            let end = out.len();
+            out.push(b'(');
+            if self.put_resolved(&mut out, n, param, bytes) {
+                out.push(b')');
+            } else {
+                out.truncate(end);
+            }
+            out.push(b' ');
+        }
+        out.into_bump_slice()
+    }
+
+    /// Appends the resolved text, and says whether there is one; where there is none nothing was appended.
+    fn put_resolved(&self, out: &mut Text<'_>, n: usize, param: &Param, bytes: &[u8]) -> bool {
+        let Some(value) = number(param.ty, bytes) else { return false };
+        match param.ty {
+            ParamType::Errno => put_errno(out, value),
+            ParamType::Fd | ParamType::Fd32 => self.put_fd(out, n, value),
+            ParamType::Pid | ParamType::Pid32 => self.put_comm(out, value),
+            ParamType::Uid => put_some(out, owner_name(value, |id| self.at.users.user_name(id))),
+            ParamType::Gid => put_some(out, owner_name(value, |id| self.at.users.group(id))),
+            ParamType::Flags8 | ParamType::Flags16 | ParamType::Flags32 | ParamType::Mode => {
+                let Some(set) = param.flags else { return false };
+                put_names(out, set.walk(value as u32))
+            }
+            ParamType::EnumFlags8 | ParamType::EnumFlags16 | ParamType::EnumFlags32 => {
+                let Some(set) = param.flags else { return false };
+                let exact = set.names().iter().filter(|(_, v)| i64::from(*v) == value);
+                put_names(out, exact.map(|&(name, _)| name))
+            }
+            _ => false,
+        }
+    }
+
+    fn put_fd(&self, out: &mut Text<'_>, n: usize, fd: i64) -> bool {
+        if fd == AT_FDCWD {
+            out.extend_from_slice(b"AT_FDCWD");
+            return true;
+        }
+        if fd < 0 {
+            return put_errno(out, fd);
+        }
+        // The one descriptor whose identity is known: the one that the call made or used.
+        let makes =
+            self.event.frame.event_type().info().is_some_and(|i| i.flags & EF_CREATES_FD != 0);
+        if makes && n != 0 {
+            return false;
+        }
+        match self.descriptor() {
+            Some(Descriptor { fd: known, parts: [ty, l4, name] }) if known == fd => {
+                for part in [b"<", ty, l4, b">", name] {
+                    out.extend_from_slice(part);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The name of a process that is at hand: the event's own, or its parent.
+    fn put_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+        let header = self.event.header();
+        let own = i64::from(header.tgid) == pid || i64::from(header.tid) == pid;
+        let version = if own {
+            self.version()
+        } else if matches!(self.event.body, Body::Exec(_) | Body::Fork(_)) {
+            match self.link(1) {
+                Some(Link::Known(tgid, version)) if i64::from(*tgid) == pid => Some(&**version),
+                _ => None,
+            }
+        } else {
+            None
+        };
+        put_some(out, version.map(|v| &*v.image.comm))
+    }
+}
+
+fn put_some(out: &mut Text<'_>, text: Option<&[u8]>) -> bool {
+    out.extend_from_slice(text.unwrap_or_default());
+    text.is_some()
+}
+
+fn put_names<'n>(out: &mut Text<'_>, names: impl Iterator<Item = &'n str>) -> bool {
+    let start = out.len();
+    for name in names {
+        if out.len() > start {
+            out.push(b'|');
+        }
+        out.extend_from_slice(name.as_bytes());
+    }
+    out.len() > start
+}
+
+fn put_errno(out: &mut Text<'_>, value: i64) -> bool {
+    let name = value.checked_neg().filter(|&e| e > 0).and_then(errno_name);
+    put_some(out, name.map(str::as_bytes))
+}
+
+fn owner_name<'u>(value: i64, name: impl Fn(u32) -> Option<&'u [u8]>) -> Option<&'u [u8]> {
+    match u32::try_from(value) {
+        Ok(u32::MAX) => Some(b"<NONE>"),
+        Ok(id) => Some(name(id).unwrap_or(NA)),
+        Err(_) => None,
+    }
+}
+
+/// A parameter of numeric type; 64-bit values as the signed number of the same bits.
+fn number(ty: ParamType, bytes: &[u8]) -> Option<i64> {
+    if ty.size() != Some(bytes.len()) {
+        return None;
+    }
+    let signed = matches!(ty, ParamType::I16 | ParamType::I32 | ParamType::Fd32 | ParamType::Pid32);
+    Some(match (bytes, signed) {
+        (&[a], _) => i64::from(a),
+        (&[a, b], false) => i64::from(u16::from_le_bytes([a, b])),
+        (&[a, b], true) => i64::from(i16::from_le_bytes([a, b])),
+        (&[a, b, c, d], false) => i64::from(u32::from_le_bytes([a, b, c, d])),
+        (&[a, b, c, d], true) => i64::from(i32::from_le_bytes([a, b, c, d])),
+        _ => i64::from_le_bytes(*bytes.as_array()?),
+    })
+}
+
+fn put_raw(out: &mut Text<'_>, param: &Param, bytes: &[u8]) {
+    match param.ty {
+        ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
+            put_bytes(out, bytes);
+        }
+        ParamType::SockTuple => put_tuple(out, bytes),
+        _ if bytes.is_empty() => out.extend_from_slice(NA),
+        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
+            out.extend_from_slice(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+        }
+        ParamType::SockAddr => put_sock_addr(out, bytes),
+        ty => match number(ty, bytes) {
+            Some(value) => put_number(out, param, value),
+            None => out.extend_from_slice(NA),
+        },
+    }
+}
+
+fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
+    use ParamType::{EnumFlags8, EnumFlags16, EnumFlags32, Flags8, Flags16, Flags32, Gid, Uid};
+    // Flags are decimal whatever the table says.
+    let is_flags =
+        matches!(param.ty, Flags8 | Flags16 | Flags32 | EnumFlags8 | EnumFlags16 | EnumFlags32);
+    match param.format {
+        // No user, no group.
+        _ if matches!(param.ty, Uid | Gid) && value == i64::from(u32::MAX) => put!(out, "-1"),
+        ParamFormat::Hex if !is_flags => put!(out, "{value:X}"),
+        ParamFormat::Oct if value != 0 => put!(out, "0{value:o}"),
+        ParamFormat::Hex | ParamFormat::Oct | ParamFormat::Dec | ParamFormat::Na => {
+            put!(out, "{value}");
+        }
+    }
+}
+
+/// Bytes with dots for what cannot be printed.
+fn put_bytes(out: &mut Text<'_>, bytes: &[u8]) {
+    if bytes.is_empty() {
+        out.extend_from_slice(b"NULL");
+        return;
+    }
+    let shown = if bytes.len() > MAX_BYTES_SHOWN { &bytes[..MAX_BYTES_SHOWN - 3] } else { bytes };
+    out.extend(shown.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'.' }));
+    if shown.len() < bytes.len() {
+        out.extend_from_slice(b"...");
+    }
+}
+
+fn put_sock_addr(out: &mut Text<'_>, bytes: &[u8]) {
+    match SockAddr::decode(bytes) {
+        Some(SockAddr::Inet(addr)) => put_addr(out, Some(addr)),
+        Some(SockAddr::Unix(path)) => out.extend_from_slice(path),
+        Some(SockAddr::Other(family)) => put!(out, "family {family}"),
+        None => out.extend_from_slice(NA),
+    }
+}
+
+fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
+    match SockTuple::decode(bytes) {
+        Some(SockTuple::Inet { mut source, mut dest }) => {
+            // Both ends IPv4 in the clothes of IPv6 are shown as IPv4.
+            let plain = [source, dest].map(|a| a.ip().to_canonical());
+            if plain.iter().all(std::net::IpAddr::is_ipv4) {
+                source.set_ip(plain[0]);
+                dest.set_ip(plain[1]);
+            }
+            put_addr(out, Some(source));
+            out.extend_from_slice(b"->");
+            put_addr(out, Some(dest));
+        }
+        Some(SockTuple::Unix { source, dest, path }) => {
+            put!(out, "{source:x}->{dest:x} ");
+            out.extend_from_slice(path);
+        }
+        Some(SockTuple::Other(family)) => put!(out, "family {family}"),
+        None => out.extend_from_slice(b"NULL"),
+    }
+}

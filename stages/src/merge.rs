@@ -1,0 +1,394 @@
+//! Lanes into one sorted stream: a loser tree over the lanes' heads, released up to the smallest watermark.
+
+use std::sync::Arc;
+
+use bus::{Batch, Key, LaneRx, Watermark};
+
+/// Where a frame of the window lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Place in the order of state.
+    pub(crate) key: Key,
+    /// Key it came with.
+    pub(crate) own_key: Key,
+    slot: u32,
+    index: u32,
+}
+
+/// A batch in use, and the lane it goes back to.
+struct Held {
+    lane: usize,
+    batch: Batch,
+}
+
+struct Lane {
+    rx: LaneRx,
+    /// The batch that is being read: its place in `held`, and the next frame in it.
+    open: Option<(usize, usize)>,
+}
+
+/// Merges sorted lanes by key.
+///
+/// `fill` takes a window of frames, `frames` reads them as often as need be, `clear` lets them go. The smallest watermark bounds a window: the
+/// watermarks are read before the lanes are popped, so a lane that is then empty holds nothing below the bound.
+pub struct Merge {
+    lanes: Vec<Lane>,
+    watermarks: Vec<Arc<Watermark>>,
+    held: Vec<Option<Held>>,
+    free: Vec<usize>,
+    /// Places in `held` whose last frame is in the window.
+    spent: Vec<usize>,
+    tree: LoserTree,
+    entries: Vec<Entry>,
+    /// Everything up to here has been released.
+    released: Key,
+    n_late: u64,
+    sealed_at: Option<u64>,
+    n_returned: usize,
+}
+
+impl Merge {
+    /// Merges these lanes under these watermarks; windows hold at most `max_frames`.
+    #[must_use]
+    pub fn new(lanes: Vec<LaneRx>, watermarks: Vec<Arc<Watermark>>, max_frames: usize) -> Self {
+        let n = lanes.len();
+        Self {
+            lanes: lanes.into_iter().map(|rx| Lane { rx, open: None }).collect(),
+            watermarks,
+            held: Vec::new(),
+            free: Vec::new(),
+            spent: Vec::with_capacity(2 * n),
+            tree: LoserTree::new(n),
+            entries: Vec::with_capacity(max_frames.max(1)),
+            released: Key::MIN,
+            n_late: 0,
+            sealed_at: None,
+            n_returned: 0,
+        }
+    }
+
+    /// The smallest watermark. Everything up to it has been pushed.
+    #[must_use]
+    pub fn bound(&self) -> Key {
+        self.watermarks.iter().map(|w| w.get()).min().unwrap_or(Key::MAX)
+    }
+
+    /// Takes a window of frames with keys up to `bound`, at most as many as were asked for at the start, and says up to which key nothing is
+    /// missing. `bound` must have been read before (see [`Merge::bound`]). The last window must have been cleared.
+    ///
+    /// A frame at or below what was already released (only possible where a bound above the watermarks was given) is late: it gets the next
+    /// key that is free.
+    pub fn fill(&mut self, bound: Key) -> Key {
+        debug_assert!(self.entries.is_empty(), "the window before was cleared");
+        for lane in 0..self.lanes.len() {
+            let key = self.head(lane);
+            self.tree.set(lane, key);
+        }
+        self.tree.rebuild();
+        let max = self.entries.capacity();
+        while self.entries.len() < max {
+            let Some((lane, own_key)) = self.tree.winner().filter(|(_, key)| *key <= bound) else {
+                break;
+            };
+            let Some((slot, index)) = self.lanes[lane].open else { break };
+            let key = if own_key > self.released {
+                own_key
+            } else {
+                self.n_late += 1;
+                self.released.next()
+            };
+            self.released = key;
+            self.entries.push(Entry { key, own_key, slot: slot as u32, index: index as u32 });
+            let head = self.advance(lane, slot, index);
+            self.tree.replace_winner(head);
+        }
+        if self.entries.len() < max {
+            self.released = self.released.max(bound);
+        }
+        self.released
+    }
+
+    /// Key of a lane's first frame, a batch being opened if need be.
+    fn head(&mut self, lane: usize) -> Option<Key> {
+        if let Some((slot, index)) = self.lanes[lane].open {
+            return self.key_at(slot, index);
+        }
+        loop {
+            let batch = self.lanes[lane].rx.pop()?;
+            let Some(first) = batch.first_key() else {
+                self.lanes[lane].rx.recycle(batch);
+                continue;
+            };
+            self.sealed_at = self.sealed_at.or(Some(batch.sealed_at()));
+            let held = Some(Held { lane, batch });
+            let slot = if let Some(slot) = self.free.pop() {
+                self.held[slot] = held;
+                slot
+            } else {
+                self.held.push(held);
+                self.held.len() - 1
+            };
+            self.lanes[lane].open = Some((slot, 0));
+            return Some(first);
+        }
+    }
+
+    fn key_at(&self, slot: usize, index: usize) -> Option<Key> {
+        Some(self.held.get(slot)?.as_ref()?.batch.get(index)?.0)
+    }
+
+    fn advance(&mut self, lane: usize, slot: usize, index: usize) -> Option<Key> {
+        if let Some(key) = self.key_at(slot, index + 1) {
+            self.lanes[lane].open = Some((slot, index + 1));
+            return Some(key);
+        }
+        self.spent.push(slot);
+        self.lanes[lane].open = None;
+        self.head(lane)
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn bytes(&self, entry: &Entry) -> &[u8] {
+        let held = self.held.get(entry.slot as usize).and_then(Option::as_ref);
+        held.and_then(|h| h.batch.get(entry.index as usize)).map_or(&[], |(_, bytes)| bytes)
+    }
+
+    /// The frames of the window, in order, each with its place in the order of state.
+    pub fn frames(&self) -> impl Iterator<Item = (Key, &[u8])> {
+        self.entries.iter().map(|e| (e.key, self.bytes(e)))
+    }
+
+    /// Frames in the window.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the window is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Lets the window go: batches whose last frame was in it go home.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        for slot in self.spent.drain(..) {
+            if let Some(Held { lane, batch }) = self.held[slot].take() {
+                self.lanes[lane].rx.recycle(batch);
+                self.free.push(slot);
+                self.n_returned += 1;
+            }
+        }
+    }
+
+    /// Batches sent home since the last call: whether their makers may have to be woken.
+    pub(crate) fn take_returned(&mut self) -> usize {
+        std::mem::take(&mut self.n_returned)
+    }
+
+    /// When the oldest batch opened since the last call was sealed.
+    pub(crate) fn take_sealed_at(&mut self) -> Option<u64> {
+        self.sealed_at.take().filter(|&ns| ns != 0)
+    }
+
+    /// Late frames so far.
+    #[must_use]
+    pub fn n_late(&self) -> u64 {
+        self.n_late
+    }
+
+    /// Everything up to this key has been released.
+    #[must_use]
+    pub fn released(&self) -> Key {
+        self.released
+    }
+
+    /// Whether any lane has a frame that was not released yet.
+    #[must_use]
+    pub fn has_waiting(&mut self) -> bool {
+        (0..self.lanes.len()).any(|lane| self.head(lane).is_some())
+    }
+
+    /// Whether the sources have ended and every frame was released.
+    pub fn is_finished(&mut self) -> bool {
+        self.bound() == Key::MAX && self.entries.is_empty() && !self.has_waiting()
+    }
+
+    /// What a shard may release when it gives up on stragglers: the largest watermark. (The second-smallest first, then the next, would
+    /// save a few frames from being late; it is not worth the trouble.)
+    pub(crate) fn far_bound(&self) -> Key {
+        self.watermarks.iter().map(|w| w.get()).max().unwrap_or(Key::MIN)
+    }
+}
+
+/// A tournament over the lanes' heads: each inner node keeps the loser of its match, the root the winner. One path of `log2(lanes)` matches
+/// per frame.
+struct LoserTree {
+    /// Head of each lane; `None` is after everything.
+    heads: Vec<Option<Key>>,
+    /// `losers[0]` is the winner, `losers[1..]` the inner nodes.
+    losers: Vec<usize>,
+}
+
+impl LoserTree {
+    fn new(n: usize) -> Self {
+        Self { heads: vec![None; n], losers: vec![0; n] }
+    }
+
+    fn set(&mut self, lane: usize, head: Option<Key>) {
+        self.heads[lane] = head;
+    }
+
+    /// Whether lane `a` goes before lane `b`.
+    fn before(&self, a: usize, b: usize) -> bool {
+        match (self.heads[a], self.heads[b]) {
+            (Some(a), Some(b)) => a < b,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Plays every match anew. O(lanes).
+    fn rebuild(&mut self) {
+        if !self.heads.is_empty() {
+            let winner = self.play(1);
+            self.losers[0] = winner;
+        }
+    }
+
+    /// Plays the subtree under an inner node and gives its winner. Leaves are numbered `n..2n`.
+    fn play(&mut self, node: usize) -> usize {
+        let n = self.heads.len();
+        if node >= n {
+            return node - n;
+        }
+        let (a, b) = (self.play(2 * node), self.play(2 * node + 1));
+        let (winner, loser) = if self.before(b, a) { (b, a) } else { (a, b) };
+        self.losers[node] = loser;
+        winner
+    }
+
+    fn winner(&self) -> Option<(usize, Key)> {
+        let lane = *self.losers.first()?;
+        Some((lane, self.heads[lane]?))
+    }
+
+    /// Gives the winner's lane a new head and plays its path to the root.
+    fn replace_winner(&mut self, head: Option<Key>) {
+        let mut winner = self.losers[0];
+        self.heads[winner] = head;
+        // The parent of leaf `n + winner`.
+        let mut node = usize::midpoint(winner, self.heads.len());
+        while node >= 1 {
+            let loser = self.losers[node];
+            if self.before(loser, winner) {
+                self.losers[node] = winner;
+                winner = loser;
+            }
+            node /= 2;
+        }
+        self.losers[0] = winner;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::{BatchLimits, LaneTx, lane};
+    use proptest::prelude::*;
+
+    const LIMITS: BatchLimits = BatchLimits { max_frames: 3, max_bytes: 1 << 12 };
+
+    fn send(tx: &mut LaneTx, keys: &[u64]) {
+        for chunk in keys.chunks(3) {
+            let mut batch = tx.take().unwrap();
+            for &k in chunk {
+                batch.push(Key(k), &k.to_le_bytes()).unwrap();
+            }
+            tx.push(batch).unwrap();
+        }
+    }
+
+    fn drain(merge: &mut Merge, bound: Key) -> Vec<u64> {
+        let mut all = Vec::new();
+        loop {
+            merge.fill(bound);
+            if merge.is_empty() {
+                return all;
+            }
+            for (key, bytes) in merge.frames() {
+                assert_eq!(bytes, key.0.to_le_bytes());
+                all.push(key.0);
+            }
+            merge.clear();
+        }
+    }
+
+    #[test]
+    fn nothing_above_the_smallest_watermark_is_released() {
+        let (mut tx0, rx0) = lane(4, LIMITS);
+        let (mut tx1, rx1) = lane(4, LIMITS);
+        let w: Vec<_> = (0..2).map(|_| Arc::new(Watermark::new())).collect();
+        let mut merge = Merge::new(vec![rx0, rx1], w.clone(), 2);
+        send(&mut tx0, &[1, 4, 9]);
+        send(&mut tx1, &[2, 3]);
+        let bound = merge.bound();
+        assert!(drain(&mut merge, bound).is_empty());
+        w[0].publish(Key(9));
+        w[1].publish(Key(5));
+        let bound = merge.bound();
+        assert_eq!(drain(&mut merge, bound), [1, 2, 3, 4]);
+        assert_eq!(merge.released(), Key(5));
+        assert!(!merge.is_finished());
+        for watermark in &w {
+            watermark.publish(Key::MAX);
+        }
+        let bound = merge.bound();
+        assert_eq!(drain(&mut merge, bound), [9]);
+        assert!(merge.is_finished());
+    }
+
+    #[test]
+    fn a_late_frame_gets_the_next_free_key() {
+        let (mut tx0, rx0) = lane(4, LIMITS);
+        let (mut tx1, rx1) = lane(4, LIMITS);
+        let w: Vec<_> = (0..2).map(|_| Arc::new(Watermark::new())).collect();
+        let mut merge = Merge::new(vec![rx0, rx1], w.clone(), 8);
+        send(&mut tx0, &[10, 20]);
+        w[0].publish(Key(20));
+        let bound = merge.far_bound();
+        assert_eq!(merge.fill(bound), Key(20));
+        assert_eq!(merge.len(), 2);
+        merge.clear();
+        send(&mut tx1, &[5, 15, 30]);
+        w[0].publish(Key(40));
+        w[1].publish(Key(40));
+        let bound = merge.bound();
+        merge.fill(bound);
+        let keys: Vec<_> = merge.entries().iter().map(|e| (e.key.0, e.own_key.0)).collect();
+        assert_eq!(keys, [(21, 5), (22, 15), (30, 30)]);
+        assert_eq!(merge.n_late(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn the_merge_sorts(parts in prop::collection::vec(0usize..5, 0..200), max in 1usize..9) {
+            let n = 5;
+            let (mut txs, rxs): (Vec<_>, Vec<_>) = (0..n).map(|_| lane(80, LIMITS)).unzip();
+            let mut keys = vec![Vec::new(); n];
+            for (k, &part) in parts.iter().enumerate() {
+                keys[part].push(k as u64 + 1);
+            }
+            for (tx, keys) in txs.iter_mut().zip(&keys) {
+                send(tx, keys);
+            }
+            let mut merge = Merge::new(rxs, vec![], max);
+            let expected: Vec<u64> = (1..=parts.len() as u64).collect();
+            prop_assert_eq!(drain(&mut merge, Key::MAX), expected);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Frame to event: typed, borrowed from the frame's bytes, allocated in the window's arena.
+
+mod file;
+mod network;
+mod process;
+
+use bumpalo::Bump;
+use bus::Key;
+use event::{EventType, Frame, FrameError, FrameHeader, flags};
+
+pub use file::Open;
+pub(crate) use file::open_flags;
+pub use network::{Role, Socket};
+pub use process::{Exec, Exit, Fork};
+
+/// A parsed frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Its place in the order of state. The frame's own key but for a late frame.
+    pub key: Key,
+    /// The key it came with.
+    pub own_key: Key,
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// What an event says, by family.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// One side of clone, clone3, fork or vfork.
+    Fork(&'a Fork<'a>),
+    /// execve, execveat, or a process from before the capture.
+    Exec(&'a Exec<'a>),
+    /// A thread left.
+    Exit(Exit),
+    /// open, openat, openat2, creat.
+    Open(&'a Open<'a>),
+    /// socket, connect, accept, accept4, bind, listen.
+    Socket(&'a Socket<'a>),
+    /// Nothing that this build looks into.
+    Other,
+}
+
+impl<'a> Event<'a> {
+    /// Checks and parses the bytes of a frame. O(parameters); the body is allocated in the arena.
+    ///
+    /// # Errors
+    /// [`FrameError`] where the bytes are no frame.
+    pub fn parse(
+        key: Key,
+        own_key: Key,
+        bytes: &'a [u8],
+        bump: &'a Bump,
+    ) -> Result<Self, FrameError> {
+        let frame = Frame::parse(bytes)?;
+        let body = match frame.event_type() {
+            EventType::CLONE_20_X
+            | EventType::FORK_20_X
+            | EventType::VFORK_20_X
+            | EventType::CLONE3_X => Body::Fork(bump.alloc(Fork::parse(&frame))),
+            EventType::EXECVE_19_X | EventType::EXECVEAT_X => {
+                Body::Exec(bump.alloc(Exec::parse(&frame)))
+            }
+            EventType::PROCEXIT_1_E => Body::Exit(Exit::parse(&frame)),
+            EventType::OPEN_X
+            | EventType::OPENAT_2_X
+            | EventType::OPENAT2_X
+            | EventType::CREAT_X => Body::Open(bump.alloc(Open::parse(&frame))),
+            EventType::SOCKET_X
+            | EventType::BIND_X
+            | EventType::CONNECT_X
+            | EventType::LISTEN_X
+            | EventType::ACCEPT_5_X
+            | EventType::ACCEPT4_6_X => Body::Socket(bump.alloc(Socket::parse(&frame))),
+            _ => Body::Other,
+        };
+        Ok(Self { key, own_key, frame, body })
+    }
+
+    /// The frame's header.
+    #[must_use]
+    pub fn header(&self) -> &FrameHeader {
+        self.frame.header()
+    }
+
+    /// Whether it came behind the window and was given a new key.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.key != self.own_key
+    }
+
+    /// Whether it only carries state: a process from before the capture, or an event that a savefile marks so.
+    #[must_use]
+    pub fn is_state_only(&self) -> bool {
+        self.header().flags & (flags::SEED | flags::STATE_ONLY) != 0
+    }
+
+    /// Whether it comes from a savefile, whose headers know neither users nor start times.
+    #[must_use]
+    pub fn is_from_file(&self) -> bool {
+        self.frame.has(flags::FROM_FILE)
+    }
+}
+
+/// The first `N` parameters in one walk; what the frame lacks is empty.
+fn params<'a, const N: usize>(frame: &Frame<'a>) -> [&'a [u8]; N] {
+    let mut all: [&[u8]; N] = [&[]; N];
+    for (slot, param) in all.iter_mut().zip(frame.params()) {
+        *slot = param;
+    }
+    all
+}
+
+fn text(param: &[u8]) -> &[u8] {
+    param.strip_suffix(&[0]).unwrap_or(param)
+}
+
+fn i64_of(param: &[u8]) -> Option<i64> {
+    Some(i64::from_le_bytes(*param.as_array()?))
+}
+
+fn u64_of(param: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(*param.as_array()?))
+}
+
+fn u32_of(param: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*param.as_array()?))
+}
+
+/// A process or thread id, 8 bytes signed; `None` where it is empty or no id.
+fn id_of(param: &[u8]) -> Option<u32> {
+    u32::try_from(i64_of(param)?).ok().filter(|&id| id != 0)
+}

@@ -1,0 +1,362 @@
+//! One shard: merge a window, parse it, apply its state, evaluate it. Runs to completion, or says for whom it waits.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use bus::{Key, LaneRx, Tx, Unparker, Waiter, Watermark};
+use perf::{Sampler, boot_now_ns};
+use rules::{Alert, RuleMatching, Ruleset};
+
+use crate::detect::Detector;
+use crate::fields::Surroundings;
+use crate::merge::Merge;
+use crate::meters::{SAMPLE_EVERY, ShardMeters};
+use crate::parse::Event;
+use crate::state::{Lineage, StateWriter, Wait};
+use crate::users::Users;
+
+/// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
+const MAX_WINDOW: usize = 256;
+
+/// What a shard is made of.
+pub struct ShardConfig {
+    /// Its number, which the lineage's route gives for the processes it owns.
+    pub index: usize,
+    /// One lane from each capture thread.
+    pub lanes: Vec<LaneRx>,
+    /// The watermark of each capture thread, in the order of the lanes.
+    pub watermarks: Vec<Arc<Watermark>>,
+    /// What wakes each capture thread, in the order of the lanes; may be empty where they never sleep for long.
+    pub sources: Vec<Unparker>,
+    /// The process table of all shards.
+    pub lineage: Arc<Lineage>,
+    /// What wakes each shard, this one included.
+    pub peers: Vec<Unparker>,
+    /// How this shard waits.
+    pub waiter: Waiter,
+    /// The rules.
+    pub ruleset: Arc<Ruleset>,
+    /// How the rules were loaded: first match or all.
+    pub matching: RuleMatching,
+    /// Where alerts go.
+    pub alerts: Tx<Alert>,
+    /// What wakes who delivers them.
+    pub output: Option<Unparker>,
+    /// Its meters.
+    pub meters: ShardMeters,
+    /// `evt.hostname`.
+    pub hostname: Arc<str>,
+    /// Users and groups.
+    pub users: Arc<Users>,
+    /// Added to the boot clock to get ns since the epoch.
+    pub clock_offset_ns: i64,
+    /// Local time less UTC.
+    pub utc_offset_s: i32,
+    /// `evt.num` is the key less this: the number of seeds in a replay, 0 live.
+    pub evt_num_base: u64,
+    /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does.
+    pub late_after: Option<Duration>,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It got through a window.
+    Worked,
+    /// There is nothing to do until a watermark moves.
+    Idle,
+    /// It waits until another shard has applied what came before.
+    Waiting(Wait),
+    /// The sources have ended and everything is done.
+    Ended,
+}
+
+/// A shard.
+pub struct Shard {
+    index: usize,
+    merge: Merge,
+    sources: Vec<Unparker>,
+    lineage: Arc<Lineage>,
+    peers: Vec<Unparker>,
+    waiter: Waiter,
+    writer: StateWriter,
+    detector: Detector,
+    output: Option<Unparker>,
+    meters: ShardMeters,
+    hostname: Arc<str>,
+    users: Arc<Users>,
+    clock_offset_ns: i64,
+    evt_num_base: u64,
+    bump: Bump,
+    window: Window,
+    sampler: Sampler,
+    late_after: Option<Duration>,
+    stalled_since: Option<u64>,
+    n_late: u64,
+    is_shedding: bool,
+}
+
+/// Where the shard stands in its window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    /// Nothing up to here is missing.
+    end: Key,
+    /// Entries whose state is applied.
+    n_applied: usize,
+    /// Entries that are evaluated.
+    n_detected: usize,
+    /// Whether its frames were counted.
+    is_counted: bool,
+    is_timed: bool,
+}
+
+impl Shard {
+    /// A shard that has seen nothing yet.
+    #[must_use]
+    pub fn new(config: ShardConfig) -> Self {
+        let ShardConfig {
+            index,
+            lanes,
+            watermarks,
+            sources,
+            lineage,
+            peers,
+            waiter,
+            ruleset,
+            matching,
+            alerts,
+            output,
+            meters,
+            hostname,
+            users,
+            clock_offset_ns,
+            utc_offset_s,
+            evt_num_base,
+            late_after,
+        } = config;
+        Self {
+            index,
+            merge: Merge::new(lanes, watermarks, MAX_WINDOW),
+            sources,
+            writer: StateWriter::new(index, Arc::clone(&lineage)),
+            lineage,
+            peers,
+            waiter,
+            detector: Detector::new(ruleset, matching, utc_offset_s, alerts),
+            output,
+            meters,
+            hostname,
+            users,
+            clock_offset_ns,
+            evt_num_base,
+            bump: Bump::new(),
+            window: Window::default(),
+            sampler: Sampler::new(SAMPLE_EVERY),
+            late_after,
+            stalled_since: None,
+            n_late: 0,
+            is_shedding: false,
+        }
+    }
+
+    /// Whether the sources have ended and every frame was evaluated.
+    pub fn is_finished(&mut self) -> bool {
+        self.merge.is_finished()
+    }
+
+    /// One step: the next window, or the rest of one that had to wait. Never blocks.
+    pub fn poll_once(&mut self) -> Progress {
+        if self.merge.is_empty() && !self.next_window() {
+            return if self.is_finished() { Progress::Ended } else { Progress::Idle };
+        }
+        match self.work() {
+            Ok(()) => {
+                self.finish_window();
+                Progress::Worked
+            }
+            Err(wait) => {
+                self.meters.waits.add(1);
+                // Who sleeps does not know yet that its watermarks have moved on.
+                if let Some(peer) = self.peers.get(wait.shard) {
+                    peer.wake();
+                }
+                Progress::Waiting(wait)
+            }
+        }
+    }
+
+    /// Steps until the sources have ended. Once `stop` is set what is left is shed, counted by type, and the shard ends when nothing waits.
+    pub fn run(mut self, stop: &AtomicBool) {
+        loop {
+            // Relaxed: nothing else is communicated by it.
+            self.is_shedding = stop.load(Ordering::Relaxed);
+            match self.poll_once() {
+                Progress::Worked => self.waiter.reset(),
+                Progress::Ended => break,
+                Progress::Idle if self.is_shedding => break,
+                Progress::Idle | Progress::Waiting(_) => self.waiter.idle(),
+            }
+        }
+        // Nobody shall wait for a shard that has gone.
+        self.lineage.publish_applied(self.index, Key::MAX);
+        self.lineage.publish_done(self.index, Key::MAX);
+        self.wake_peers();
+    }
+
+    /// Takes the next window; `false` where there is none.
+    fn next_window(&mut self) -> bool {
+        let bound = self.bound();
+        let before = self.window.end;
+        let end = self.merge.fill(bound);
+        let n = self.merge.len();
+        self.window = Window { end, is_timed: n > 0 && self.sampler.due(), ..Window::default() };
+        if n == 0 {
+            if end > before {
+                self.lineage.publish_applied(self.index, end);
+                self.lineage.publish_done(self.index, end);
+                self.wake_peers();
+            }
+            return false;
+        }
+        let n_late = self.merge.n_late();
+        if n_late > self.n_late {
+            self.meters.late.add(n_late - mem::replace(&mut self.n_late, n_late));
+        }
+        if let Some(sealed_at) = self.merge.take_sealed_at() {
+            self.meters.lane_wait.record(boot_now_ns().saturating_sub(sealed_at));
+        }
+        true
+    }
+
+    /// Up to which key frames may be released: the smallest watermark, or, when frames have waited too long for it, the largest.
+    fn bound(&mut self) -> Key {
+        let bound = self.merge.bound();
+        if bound > self.merge.released() || !self.merge.has_waiting() {
+            self.stalled_since = None;
+            return bound;
+        }
+        // Frames wait for nothing but a watermark whose thread may be asleep.
+        for source in &self.sources {
+            source.wake();
+        }
+        let Some(late_after) = self.late_after else { return bound };
+        let now = boot_now_ns();
+        let since = *self.stalled_since.get_or_insert(now);
+        if u128::from(now.saturating_sub(since)) < late_after.as_nanos() {
+            return bound;
+        }
+        self.stalled_since = None;
+        self.merge.far_bound()
+    }
+
+    /// Parses what is left of the window, applies its state, then evaluates it.
+    fn work(&mut self) -> Result<(), Wait> {
+        let Self { index, merge, lineage, peers, writer, detector, meters, bump, window, .. } =
+            self;
+        bump.reset();
+        let bump = &*bump;
+        let entries = &merge.entries()[window.n_detected..];
+        let first = window.n_detected;
+        let mut clock = Stopwatch::start(window.is_timed);
+        let mut events = BumpVec::with_capacity_in(entries.len(), bump);
+        let mut n_rejected = 0;
+        for entry in entries {
+            let event = Event::parse(entry.key, entry.own_key, merge.bytes(entry), bump).ok();
+            n_rejected += u64::from(event.is_none());
+            events.push(event);
+        }
+        if !window.is_counted {
+            window.is_counted = true;
+            meters.received.add(entries.len() as u64);
+            meters.parsed.add(entries.len() as u64 - n_rejected);
+            meters.rejected.add(n_rejected);
+        }
+        clock.lap(&meters.parse, events.len());
+        while let Some(event) = events.get(window.n_applied.wrapping_sub(first)) {
+            if let Some(event) = event
+                && let Err(wait) = writer.apply(event, meters)
+            {
+                // Before it waits it tells how far it is: no two shards wait for each other.
+                lineage.publish_applied(*index, event.key.prev());
+                wake(peers, *index);
+                return Err(wait);
+            }
+            window.n_applied += 1;
+        }
+        lineage.publish_applied(*index, window.end);
+        wake(peers, *index);
+        clock.lap(&meters.state, events.len());
+        let at = Surroundings {
+            lineage,
+            shard: *index,
+            users: &self.users,
+            hostname: &self.hostname,
+            clock_offset_ns: self.clock_offset_ns,
+            evt_num_base: self.evt_num_base,
+            bump,
+        };
+        for event in &events {
+            match event {
+                Some(event) if self.is_shedding && !event.is_state_only() => {
+                    meters.shed.add(usize::from(event.header().event_type), 1);
+                }
+                Some(event) => detector.detect(at, event, meters)?,
+                None => {}
+            }
+            window.n_detected += 1;
+        }
+        clock.lap(&meters.detect, events.len());
+        Ok(())
+    }
+
+    fn finish_window(&mut self) {
+        self.lineage.publish_done(self.index, self.window.end);
+        self.merge.clear();
+        if self.merge.take_returned() > 0 {
+            for source in &self.sources {
+                source.wake();
+            }
+        }
+        self.writer.reclaim();
+        if self.detector.take_raised()
+            && let Some(output) = &self.output
+        {
+            output.wake();
+        }
+    }
+
+    fn wake_peers(&self) {
+        wake(&self.peers, self.index);
+    }
+}
+
+fn wake(peers: &[Unparker], own: usize) {
+    for (n, peer) in peers.iter().enumerate() {
+        if n != own {
+            peer.wake();
+        }
+    }
+}
+
+/// Times the parts of a window, where the window is one of the timed.
+struct Stopwatch(Option<u64>);
+
+impl Stopwatch {
+    fn start(is_timed: bool) -> Self {
+        Self(is_timed.then(boot_now_ns))
+    }
+
+    /// Records the time since the last lap, per event.
+    fn lap(&mut self, latency: &perf::Latency, n_events: usize) {
+        if let (Some(since), Some(n)) =
+            (&mut self.0, u64::try_from(n_events).ok().filter(|&n| n > 0))
+        {
+            let now = boot_now_ns();
+            latency.record_n(now.saturating_sub(mem::replace(since, now)) / n, n);
+        }
+    }
+}

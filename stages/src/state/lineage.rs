@@ -1,0 +1,225 @@
+//! The versioned process table that all shards read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bus::Key;
+use crossbeam_utils::CachePadded;
+
+use super::node::{Parent, ProcNode, Start, State, Version};
+use super::slots::Slots;
+
+/// Which shard owns a process: tgid and number of shards to the shard's index. The same function that deals frames to lanes.
+pub type Route = fn(tgid: u32, n_shards: usize) -> usize;
+
+/// A read that has to wait until another shard has applied what came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The shard that is behind.
+    pub shard: usize,
+    /// What its `applied` must reach.
+    pub until: Key,
+}
+
+/// Bounds of the process table.
+#[derive(Clone, Copy, Debug)]
+pub struct LineageLimits {
+    /// Processes known at once, tombstones included. A process above it is not entered, and counted.
+    pub max_processes: u64,
+}
+
+impl Default for LineageLimits {
+    fn default() -> Self {
+        Self { max_processes: 4 << 20 }
+    }
+}
+
+/// How far a shard is.
+#[derive(Default)]
+struct Progress {
+    /// Every state change up to this key has been applied.
+    applied: CachePadded<AtomicU64>,
+    /// Every frame up to this key has been evaluated: this shard reads nothing as of a key up to it any more.
+    done: CachePadded<AtomicU64>,
+}
+
+/// The versioned process table.
+///
+/// Only the shard that owns a tgid writes it; every shard reads, as of the key of the frame it works on, once the owner has applied
+/// everything before that key. Keys have no ties, so waits point only backwards and cannot form a circle.
+pub struct Lineage {
+    pub(super) slots: Slots<ProcNode>,
+    progress: Box<[Progress]>,
+    route: Route,
+    limits: LineageLimits,
+    n_processes: AtomicU64,
+}
+
+impl Lineage {
+    /// An empty table for so many shards.
+    #[must_use]
+    pub fn new(n_shards: usize, route: Route, limits: LineageLimits) -> Self {
+        Self {
+            slots: Slots::new(),
+            progress: (0..n_shards.max(1)).map(|_| Progress::default()).collect(),
+            route,
+            limits,
+            n_processes: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn n_shards(&self) -> usize {
+        self.progress.len()
+    }
+
+    /// The shard that owns a process.
+    #[must_use]
+    pub fn owner(&self, tgid: u32) -> usize {
+        (self.route)(tgid, self.progress.len())
+    }
+
+    /// Processes known now, tombstones included.
+    #[must_use]
+    pub fn n_processes(&self) -> u64 {
+        self.n_processes.load(Ordering::Relaxed)
+    }
+
+    /// Every state change of the shard up to this key has been applied.
+    #[must_use]
+    pub fn applied(&self, shard: usize) -> Key {
+        // Acquire: pairs with the Release in `publish_applied`.
+        self.progress.get(shard).map_or(Key::MIN, |p| Key(p.applied.load(Ordering::Acquire)))
+    }
+
+    /// Says that the shard has applied everything up to `key`. Monotone; only the shard itself may call it.
+    pub(crate) fn publish_applied(&self, shard: usize, key: Key) {
+        if let Some(p) = self.progress.get(shard)
+            && p.applied.load(Ordering::Relaxed) < key.0
+        {
+            // Release: pairs with the Acquire in `applied`; whoever sees the key sees every version up to it.
+            p.applied.store(key.0, Ordering::Release);
+        }
+    }
+
+    /// Says that the shard has evaluated everything up to `key`. Monotone; only the shard itself may call it.
+    pub(crate) fn publish_done(&self, shard: usize, key: Key) {
+        if let Some(p) = self.progress.get(shard)
+            && p.done.load(Ordering::Relaxed) < key.0
+        {
+            // Release: pairs with the Acquire in `min_done`; what is reclaimed after it was read before it.
+            p.done.store(key.0, Ordering::Release);
+        }
+    }
+
+    /// Nobody reads as of a key up to this one any more. O(shards).
+    pub(super) fn min_done(&self) -> Key {
+        // Acquire: pairs with the Release in `publish_done`.
+        Key(self.progress.iter().map(|p| p.done.load(Ordering::Acquire)).min().unwrap_or(0))
+    }
+
+    /// Whether shard `reader` may read a process as of `key`.
+    pub(crate) fn readable(&self, reader: usize, tgid: u32, key: Key) -> Result<(), Wait> {
+        let owner = self.owner(tgid);
+        let until = key.prev();
+        if owner == reader || self.applied(owner) >= until {
+            Ok(())
+        } else {
+            Err(Wait { shard: owner, until })
+        }
+    }
+
+    /// Takes room for a process; `false` at the bound.
+    pub(super) fn admit(&self) -> bool {
+        // The bound may be overshot by one per shard, which is what `Relaxed` and two steps cost.
+        if self.n_processes.load(Ordering::Relaxed) >= self.limits.max_processes {
+            return false;
+        }
+        self.n_processes.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    pub(super) fn discharge(&self) {
+        self.n_processes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The incarnation of `tgid` that agrees with `start` and was known as of `key`, newest first.
+    pub(crate) fn incarnation(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<ProcNode>> {
+        let guard = self.slots.get(tgid)?.load();
+        let newest = guard.as_ref()?;
+        if newest.born <= key && newest.start.agrees(start) {
+            return Some(Arc::clone(newest));
+        }
+        let mut next = newest.older.load_full();
+        while let Some(node) = next {
+            if node.born <= key && node.start.agrees(start) {
+                return Some(node);
+            }
+            next = node.older.load_full();
+        }
+        None
+    }
+
+    /// The process a frame is about, as of its key. Only for a shard that owns it. A process that died before `key` is not known.
+    pub(crate) fn process(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<Version>> {
+        let version = match self.slots.get(tgid)?.load().as_ref() {
+            // The common case takes no counted reference to the node.
+            Some(newest) if newest.born <= key && newest.start.agrees(start) => newest.as_of(key),
+            Some(_) => self.incarnation(tgid, start, key)?.as_of(key),
+            None => None,
+        }?;
+        (version.is_alive() || version.key == key).then_some(version)
+    }
+
+    /// A process that lives as of `key`. What was reclaimed had died before, so the answer does not depend on when that happened.
+    pub(crate) fn living(
+        &self,
+        reader: usize,
+        tgid: u32,
+        start: Start,
+        key: Key,
+    ) -> Result<Option<Living>, Wait> {
+        self.readable(reader, tgid, key)?;
+        let Some(node) = self.incarnation(tgid, start, key) else { return Ok(None) };
+        Ok(node.as_of(key).filter(|v| v.is_alive()).map(|version| (node, version)))
+    }
+
+    /// The parent of a process as of `key`: tombstones are followed to who reaped.
+    pub(crate) fn parent(
+        &self,
+        reader: usize,
+        child: &Version,
+        key: Key,
+    ) -> Result<Ancestor, Wait> {
+        let mut node = match &child.parent {
+            Parent::None => return Ok(Ancestor::None),
+            Parent::Unknown(tgid) => return Ok(Ancestor::Unknown(*tgid)),
+            Parent::Node(node) => Arc::clone(node),
+        };
+        loop {
+            self.readable(reader, node.tgid, key)?;
+            let Some(version) = node.as_of(key) else { return Ok(Ancestor::Unknown(node.tgid)) };
+            match &version.state {
+                State::Alive => return Ok(Ancestor::Known(node, version)),
+                State::Dead(None) => return Ok(Ancestor::Unknown(0)),
+                // Born before: tombstones name older processes only (see the writer), so this ends.
+                State::Dead(Some(reaper)) => node = Arc::clone(reaper),
+            }
+        }
+    }
+}
+
+/// A process that lives, and what it was as of the key asked for.
+pub(crate) type Living = (Arc<ProcNode>, Arc<Version>);
+
+/// What is known of a parent.
+#[derive(Clone, Debug)]
+pub(crate) enum Ancestor {
+    /// There is none.
+    None,
+    /// There is one with this id (0: not even that).
+    Unknown(u32),
+    /// It lives.
+    Known(Arc<ProcNode>, Arc<Version>),
+}

@@ -1,0 +1,20 @@
+//! The process table: versioned, written by each process's owner, read by every shard as of a key.
+//!
+//! - [`node`]: a process, its incarnation and versions.
+//! - [`image`]: what an exec loads.
+//! - [`slots`]: the array by process id.
+//! - [`lineage`]: the table, reads as of a key, waiting.
+//! - [`writer`]: forks, execs and exits become versions; reclamation.
+
+mod image;
+mod lineage;
+mod node;
+mod slots;
+mod writer;
+
+pub(crate) use image::strings;
+pub use image::{Image, exe_flags};
+pub(crate) use lineage::Ancestor;
+pub use lineage::{Lineage, LineageLimits, Route, Wait};
+pub use node::{Ids, Parent, ProcNode, Start, State, Version};
+pub(crate) use writer::StateWriter;

@@ -1,0 +1,348 @@
+//! One process in the lineage: its incarnation, and its versions.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bus::Key;
+use containers::Container;
+use event::{FrameHeader, flags};
+
+use super::Image;
+
+/// Resolution of start times that `/proc` gives.
+const COARSE_NS: u64 = 10_000_000;
+
+/// When a process started, which tells apart processes that had the same id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Boot-clock ns (or an incarnation number, in a replay); 0 where unknown.
+    pub ns: u64,
+    /// Cut to 10 ms.
+    pub coarse: bool,
+}
+
+impl Start {
+    /// The start of a frame's process.
+    #[must_use]
+    pub fn of(header: &FrameHeader) -> Self {
+        Self { ns: header.start_ns, coarse: header.flags & flags::START_COARSE != 0 }
+    }
+
+    /// An exact start; 0 is unknown.
+    #[must_use]
+    pub fn exact(ns: u64) -> Self {
+        Self { ns, coarse: false }
+    }
+
+    /// Whether the two can be the start of one process. Where one is coarse the other is compared at that resolution; an unknown start
+    /// agrees with any.
+    #[must_use]
+    pub fn agrees(self, other: Self) -> bool {
+        if self.ns == 0 || other.ns == 0 {
+            return true;
+        }
+        if self.coarse || other.coarse {
+            self.ns / COARSE_NS == other.ns / COARSE_NS
+        } else {
+            self.ns == other.ns
+        }
+    }
+}
+
+/// Who a process's parent is.
+#[derive(Clone, Debug)]
+pub enum Parent {
+    /// It has none: the first process, and kernel threads.
+    None,
+    /// It has one with this id, of which nothing is known.
+    Unknown(u32),
+    /// This one, or who reaped it.
+    Node(Arc<ProcNode>),
+}
+
+/// Ids and capabilities, as the initial namespaces see them where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of rules are named alike")]
+pub struct Ids {
+    pub uid: u32,
+    pub gid: u32,
+    /// `u32::MAX` where there is none.
+    pub loginuid: u32,
+    pub tty: u32,
+    pub sid: u32,
+    pub pgid: u32,
+    /// In the process's own pid namespace.
+    pub vpid: u32,
+    /// In the process's own pid namespace.
+    pub vpgid: u32,
+    pub cap_inheritable: u64,
+    pub cap_permitted: u64,
+    pub cap_effective: u64,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            loginuid: u32::MAX,
+            tty: 0,
+            sid: 0,
+            pgid: 0,
+            vpid: 0,
+            vpgid: 0,
+            cap_inheritable: 0,
+            cap_permitted: 0,
+            cap_effective: 0,
+        }
+    }
+}
+
+/// Whether a process lives as of a version.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It lives.
+    Alive,
+    /// Its last thread left; its children went to this process, where it is known.
+    Dead(Option<Arc<ProcNode>>),
+}
+
+/// A process as of a key, until the next version. Immutable but for the link to its predecessor, which is cut when nobody can ask for it.
+#[derive(Debug)]
+pub struct Version {
+    pub(super) key: Key,
+    pub(super) prev: ArcSwapOption<Version>,
+    /// Its parent at the fork (follow [`State::Dead`] for the present one).
+    pub parent: Parent,
+    /// Program and arguments, shared with forks.
+    pub image: Arc<Image>,
+    /// Working directory as of the last fork, exec or chdir.
+    pub cwd: Arc<[u8]>,
+    /// Where it runs.
+    pub container: Arc<Container>,
+    /// Ids.
+    pub ids: Ids,
+    /// When it was made, on the clock of its frames; 0 where unknown.
+    pub started_at: u64,
+    /// Whether it lives.
+    pub state: State,
+}
+
+impl Version {
+    /// A successor at `key` with the same contents, to be changed before it is published.
+    pub(super) fn successor(&self, key: Key) -> Self {
+        Self {
+            key,
+            prev: ArcSwapOption::empty(),
+            parent: self.parent.clone(),
+            image: Arc::clone(&self.image),
+            cwd: Arc::clone(&self.cwd),
+            container: Arc::clone(&self.container),
+            ids: self.ids,
+            started_at: self.started_at,
+            state: self.state.clone(),
+        }
+    }
+
+    /// The frame that made it.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Whether the process lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self.state, State::Alive)
+    }
+}
+
+/// One incarnation of a process id.
+#[derive(Debug)]
+pub struct ProcNode {
+    /// Process id in the initial namespace.
+    pub tgid: u32,
+    /// When it started.
+    pub start: Start,
+    /// The frame that made it known.
+    pub born: Key,
+    /// Newest version. Written by the shard that owns the tgid.
+    pub(super) head: ArcSwap<Version>,
+    /// The incarnation of this id before this one.
+    pub(super) older: ArcSwapOption<ProcNode>,
+}
+
+impl ProcNode {
+    pub(super) fn new(tgid: u32, start: Start, first: Version) -> Arc<Self> {
+        Arc::new(Self {
+            tgid,
+            start,
+            born: first.key,
+            head: ArcSwap::from_pointee(first),
+            older: ArcSwapOption::empty(),
+        })
+    }
+
+    /// The version as of `key`: the newest that is not above it. `None` for a process not yet known then. O(versions above `key`).
+    #[must_use]
+    pub fn as_of(&self, key: Key) -> Option<Arc<Version>> {
+        let head = self.head.load();
+        if head.key <= key {
+            return Some(Arc::clone(&head));
+        }
+        let mut next = head.prev.load_full();
+        while let Some(version) = next {
+            if version.key <= key {
+                return Some(version);
+            }
+            next = version.prev.load_full();
+        }
+        None
+    }
+
+    /// Puts a version on top. Only the owner of the tgid may call it, with growing keys.
+    pub(super) fn push(&self, version: Version) -> Arc<Version> {
+        let version = Arc::new(version);
+        version.prev.store(Some(self.head.load_full()));
+        self.head.store(Arc::clone(&version));
+        version
+    }
+
+    /// Replaces all versions by the tombstone alone. Only the owner may call it, once nobody can ask for anything before it.
+    pub(super) fn bury(&self, empty: &Arc<Image>, host: &Arc<Container>, root: &Arc<[u8]>) {
+        let head = self.head.load_full();
+        self.head.store(Arc::new(Version {
+            key: head.key,
+            prev: ArcSwapOption::empty(),
+            parent: Parent::None,
+            image: Arc::clone(empty),
+            cwd: Arc::clone(root),
+            container: Arc::clone(host),
+            ids: Ids::default(),
+            started_at: 0,
+            state: head.state.clone(),
+        }));
+    }
+}
+
+/// What a dropped node or version held on to.
+#[expect(dead_code, reason = "held to be dropped, never read")]
+enum Link {
+    Node(Arc<ProcNode>),
+    Version(Arc<Version>),
+}
+
+thread_local! {
+    /// Links still to be dropped by the outermost drop on this thread; `None` while there is no such drop.
+    static PENDING: RefCell<Option<Vec<Link>>> = const { RefCell::new(None) };
+}
+
+/// Drops a link after the node or version that held it, not inside it: a chain of a million ancestors or tombstones must not be dropped
+/// by a million nested calls.
+fn drop_later(link: Link) {
+    let mut link = Some(link);
+    let outermost = PENDING.try_with(|pending| {
+        let mut pending = pending.borrow_mut();
+        if let Some(queue) = pending.as_mut() {
+            queue.extend(link.take());
+            return false;
+        }
+        *pending = Some(Vec::new());
+        true
+    });
+    if outermost == Ok(true) {
+        while link.take().is_some() {
+            link = PENDING.with(|p| p.borrow_mut().as_mut().and_then(Vec::pop));
+        }
+        PENDING.with(|p| *p.borrow_mut() = None);
+    }
+}
+
+impl Drop for ProcNode {
+    fn drop(&mut self) {
+        if let Some(older) = self.older.swap(None) {
+            drop_later(Link::Node(older));
+        }
+    }
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        if let Parent::Node(node) = mem::replace(&mut self.parent, Parent::None) {
+            drop_later(Link::Node(node));
+        }
+        if let State::Dead(Some(node)) = mem::replace(&mut self.state, State::Alive) {
+            drop_later(Link::Node(node));
+        }
+        if let Some(prev) = self.prev.swap(None) {
+            drop_later(Link::Version(prev));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(key: u64, parent: Parent, state: State) -> Version {
+        Version {
+            key: Key(key),
+            prev: ArcSwapOption::empty(),
+            parent,
+            image: Arc::default(),
+            cwd: Arc::from(&b"/"[..]),
+            container: Arc::new(Container::host()),
+            ids: Ids::default(),
+            started_at: 0,
+            state,
+        }
+    }
+
+    #[test]
+    fn a_read_between_two_versions_gets_the_earlier() {
+        let node = ProcNode::new(5, Start::exact(9), version(10, Parent::None, State::Alive));
+        node.push(version(20, Parent::None, State::Alive));
+        node.push(version(30, Parent::None, State::Dead(None)));
+        let key_as_of = |k| node.as_of(Key(k)).map(|v| v.key.0);
+        assert_eq!(key_as_of(9), None);
+        assert_eq!(key_as_of(10), Some(10));
+        assert_eq!(key_as_of(19), Some(10));
+        assert_eq!(key_as_of(29), Some(20));
+        assert_eq!(key_as_of(u64::MAX), Some(30));
+    }
+
+    #[test]
+    fn long_chains_drop_without_recursion() {
+        let first = |key, parent| version(key, parent, State::Alive);
+        let mut parent = ProcNode::new(1, Start::exact(1), first(1, Parent::None));
+        for n in 2..300_000 {
+            parent = ProcNode::new(n, Start::exact(1), first(u64::from(n), Parent::Node(parent)));
+        }
+        let mut reaper = ProcNode::new(1, Start::exact(1), first(1, Parent::None));
+        for n in 2..300_000 {
+            let dead = version(u64::from(n), Parent::None, State::Dead(Some(reaper)));
+            reaper = ProcNode::new(n, Start::exact(1), dead);
+        }
+        let node = ProcNode::new(1, Start::exact(1), first(1, Parent::Node(parent)));
+        for n in 2..300_000 {
+            node.push(first(n, Parent::None));
+        }
+        std::thread::Builder::new()
+            .stack_size(64 << 10)
+            .spawn(move || drop((reaper, node)))
+            .unwrap()
+            .join()
+            .unwrap();
+    }
+
+    #[test]
+    fn coarse_starts_agree_with_exact_ones_of_the_same_tick() {
+        let coarse = Start { ns: 1_230_000_000, coarse: true };
+        assert!(coarse.agrees(Start::exact(1_239_999_999)));
+        assert!(!coarse.agrees(Start::exact(1_240_000_000)));
+        assert!(!Start::exact(1).agrees(Start::exact(2)));
+        assert!(Start::exact(0).agrees(Start::exact(2)));
+    }
+}
