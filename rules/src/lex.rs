@@ -58,7 +58,12 @@ impl<'a> Cursor<'a> {
             Some((cut, _)) => format!("`{}...`", &rest[..cut]),
             None => format!("`{}`", &rest[..len]),
         };
-        self.error(Problem::Syntax { expected, found }, self.at..self.at + len)
+        let diag = self.error(Problem::Syntax { expected, found }, self.at..self.at + len);
+        let word = &rest[..len];
+        if ["and", "or", "not"].iter().any(|w| *w != word && w.eq_ignore_ascii_case(word)) {
+            return diag.hint("`and`, `or` and `not` are written in lower case");
+        }
+        diag
     }
 
     pub(crate) fn blanks(&mut self) {
@@ -83,12 +88,13 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes `and`, `or` or `not`, which need a blank or a parenthesis behind them.
+    /// Takes `and`, `or` or `not`, which need a blank or a parenthesis behind them; at the end of the text it is what
+    /// follows that is missing.
     pub(crate) fn keyword(&mut self, word: &str) -> bool {
         let found = self
             .rest()
             .strip_prefix(word)
-            .is_some_and(|r| r.starts_with(|c| is_blank(c) || c == '('));
+            .is_some_and(|r| r.is_empty() || r.starts_with(|c| is_blank(c) || c == '('));
         if found {
             self.at += word.len();
         }

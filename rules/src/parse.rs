@@ -240,11 +240,14 @@ impl Parser<'_> {
             return self.comparison(field);
         }
         match self.cursor.identifier() {
+            Some("and" | "or" | "not") | None => {
+                self.cursor.at = start;
+                Err(self.cursor.expected("a field, a macro, `not` or `(`"))
+            }
             Some(name) => {
                 self.refuse_transformer(name, start)?;
                 Ok(AstNode::Macro { name: name.to_owned(), range: start..self.cursor.at })
             }
-            None => Err(self.cursor.expected("a field, a macro, `not` or `(`")),
         }
     }
 

@@ -191,7 +191,7 @@ impl<'a> Resolver<'a> {
                         }
                     } else {
                         let span = text.span(range.clone());
-                        diags.push(self.unknown_macro(used, span).of(kind, name));
+                        diags.push(self.unknown_macro(used, span, user).of(kind, name));
                         None
                     }
                 }
@@ -230,8 +230,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn unknown_macro(&self, name: &str, span: Span) -> Diag {
+    fn unknown_macro(&self, name: &str, span: Span, user: User) -> Diag {
         let diag = Diag::new(Code::Validate, Problem::UnknownMacro(name.to_owned()), span);
+        if matches!(user, User::Macro(me) if &*self.items.macros.all[me].name == name) {
+            return diag.hint("a macro cannot use itself");
+        }
         if self.items.macros.get(name).is_some() {
             return diag
                 .hint(format!("`{name}` is defined further down; define it before its use"));
