@@ -1,0 +1,501 @@
+//! Savefiles: what is written is read back, what is damaged ends where the damage is, what others wrote is read to the last byte.
+
+use std::{collections::BTreeSet, io::Cursor, path::PathBuf, sync::Arc};
+
+use bus::{BatchLimits, Key, LaneRx, Unparker, WaitLimits, Waiter, Watermark, lane};
+use capture::{
+    CaptureMeters, ProcessEntry, Progress, owner,
+    savefile::{
+        Compression, Group, Machine, Reader, Replay, ReplayEnd, SavefileError, User, Writer,
+    },
+};
+use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
+use proptest::prelude::*;
+
+fn machine() -> Machine {
+    Machine {
+        n_cpus: 4,
+        memory_bytes: 1 << 33,
+        max_pid: 4_194_304,
+        hostname: b"node-1".to_vec(),
+        boot_ts_epoch_ns: 1_700_000_000_000_000_000,
+    }
+}
+
+fn users() -> Vec<User> {
+    vec![
+        User {
+            uid: 0,
+            gid: 0,
+            name: b"root".to_vec(),
+            home: b"/root".to_vec(),
+            shell: b"/bin/sh".to_vec(),
+        },
+        User { uid: 33, gid: 33, name: b"www".to_vec(), ..User::default() },
+    ]
+}
+
+fn groups() -> Vec<Group> {
+    vec![Group { gid: 33, name: b"www".to_vec() }]
+}
+
+fn process(tid: i64, ptid: i64) -> ProcessEntry {
+    ProcessEntry {
+        tid,
+        pid: tid,
+        ptid,
+        comm: b"sh".to_vec(),
+        exe: b"/bin/sh".to_vec(),
+        exepath: b"/bin/dash".to_vec(),
+        args: b"-c\0true\0".to_vec(),
+        env: b"A=1\0".to_vec(),
+        vtid: tid,
+        vpid: tid,
+        exe_ino: 7,
+        pgid: 3,
+        sid: 2,
+        ..ProcessEntry::default()
+    }
+}
+
+fn event_frame(ty: EventType, params: &[Vec<u8>], header: FrameHeader) -> Vec<u8> {
+    let mut buf = vec![0; 70_000];
+    let mut w = FrameWriter::with_params(
+        &mut buf,
+        FrameHeader { event_type: ty.0, ..header },
+        params.len(),
+    );
+    for p in params {
+        w.bytes(p);
+    }
+    w.finish().unwrap().to_vec()
+}
+
+fn write(entries: &[ProcessEntry], frames: &[Vec<u8>], compression: Compression) -> Vec<u8> {
+    let mut w = Writer::new(Vec::new(), compression, &machine(), &users(), &groups(), 0).unwrap();
+    for e in entries {
+        w.process(e).unwrap();
+    }
+    for f in frames {
+        w.frame(&Frame::parse(f).unwrap()).unwrap();
+    }
+    w.finish().unwrap()
+}
+
+fn sample() -> (Vec<ProcessEntry>, Vec<Vec<u8>>) {
+    let entries =
+        vec![process(1, 0), process(50, 1), ProcessEntry { tid: 51, vtid: 51, ..process(50, 1) }];
+    let text = |s: &[u8]| s.to_vec();
+    let n8 = |v: i64| v.to_le_bytes().to_vec();
+    let header = |tid, cpu| FrameHeader {
+        ts: 1_700_000_000_000_000_123,
+        tid,
+        tgid: tid,
+        cpu,
+        ..Default::default()
+    };
+    let frames = vec![
+        event_frame(
+            EventType::OPENAT_2_X,
+            &[n8(3), n8(-100), text(b"/etc/hosts\0")],
+            header(51, 0),
+        ),
+        event_frame(
+            EventType::CLONE_20_X,
+            &[n8(0), text(b"sh\0"), vec![], n8(60), n8(60), n8(50)],
+            FrameHeader { flags: flags::STATE_ONLY, ..header(60, 1) },
+        ),
+        // A type with wide lengths, and an event of no thread.
+        event_frame(
+            EventType(402),
+            &[vec![1; 4], text(b"name\0"), vec![9; 3000]],
+            header(u32::MAX, 2),
+        ),
+        event_frame(
+            EventType::PROCEXIT_1_E,
+            &[n8(0), n8(0), vec![9], vec![0], n8(50)],
+            header(60, 1),
+        ),
+    ];
+    (entries, frames)
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let (entries, frames) = sample();
+    for compression in [Compression::None, Compression::Gzip] {
+        let bytes = write(&entries, &frames, compression);
+        assert_eq!(bytes.starts_with(&[0x1f, 0x8b]), compression == Compression::Gzip);
+        let mut reader = Reader::new(Cursor::new(bytes)).unwrap();
+        let header = reader.header();
+        assert_eq!(header.version, (1, 2));
+        assert_eq!(header.machine.as_ref(), Some(&machine()));
+        assert_eq!((&header.users, &header.groups), (&users(), &groups()));
+        assert_eq!(header.processes, entries);
+        let mut again = Vec::new();
+        while let Some(event) = reader.next_event().unwrap() {
+            let mut buf = vec![0; 70_000];
+            again.push(event.to_frame(&mut buf).unwrap().to_vec());
+        }
+        assert_eq!(again.len(), frames.len());
+        for (a, b) in again.iter().zip(&frames) {
+            let (a, b) = (Frame::parse(a).unwrap(), Frame::parse(b).unwrap());
+            assert_eq!(a.params().collect::<Vec<_>>(), b.params().collect::<Vec<_>>());
+            let (a, b) = (a.header(), b.header());
+            assert_eq!((a.ts, a.tid, a.cpu, a.event_type), (b.ts, b.tid, b.cpu, b.event_type));
+            assert_eq!(a.flags & flags::STATE_ONLY, b.flags & flags::STATE_ONLY);
+        }
+        // Reading and writing once more gives the same bytes.
+        assert_eq!(
+            write(&entries, &again, Compression::None),
+            write(&entries, &frames, Compression::None)
+        );
+    }
+}
+
+#[test]
+fn parameters_beyond_the_schema_are_left_out() {
+    let params: Vec<Vec<u8>> = (0..5).map(|n| vec![n; 4]).collect();
+    let frame = event_frame(EventType::LISTEN_X, &params, FrameHeader::default());
+    let mut reader = Reader::new(Cursor::new(write(&[], &[frame], Compression::None))).unwrap();
+    let event = reader.next_event().unwrap().unwrap();
+    assert_eq!((event.n_params(), event.param(2), event.param(3)), (3, Some(&[2; 4][..]), None));
+}
+
+#[test]
+fn threads_of_a_seed_are_listed_behind_it_and_late_seeds_are_refused() {
+    let mut w = Writer::new(Vec::new(), Compression::None, &machine(), &[], &[], 0).unwrap();
+    w.threads(&[(51, 50), (52, 50), (9, 8)]);
+    w.process(&process(50, 1)).unwrap();
+    let frame = event_frame(EventType::LISTEN_X, &[vec![0; 8]], FrameHeader::default());
+    w.frame(&Frame::parse(&frame).unwrap()).unwrap();
+    assert!(matches!(
+        w.process(&process(70, 1)),
+        Err(SavefileError::LateSeed { tgid: 70, n_events: 1 })
+    ));
+    let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
+    let ids: Vec<_> = reader.header().processes.iter().map(|p| (p.tid, p.pid)).collect();
+    assert_eq!(ids, [(50, 50), (51, 50), (52, 50)]);
+}
+
+/// Block of a type and a body, as a file has it.
+fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let total = (body.len().next_multiple_of(4) + 12) as u32;
+    let mut b = [kind.to_le_bytes(), total.to_le_bytes()].concat();
+    b.extend_from_slice(body);
+    b.resize(total as usize - 4, 0);
+    b.extend_from_slice(&total.to_le_bytes());
+    b
+}
+
+fn section() -> Vec<u8> {
+    block(0x0A0D_0D0A, &[&0x1A2B_3C4Du32.to_le_bytes()[..], &[1, 0, 2, 0], &[0xff; 8]].concat())
+}
+
+#[test]
+fn a_version_1_event_finds_its_parameter_count() {
+    // openat: the table has seven parameters by now; the file was written when there were three.
+    let mut event = [7u64.to_le_bytes(), 9u64.to_le_bytes()].concat();
+    event.extend_from_slice(&(22 + 6 + 19u32).to_le_bytes());
+    event.extend_from_slice(&307u16.to_le_bytes());
+    for len in [8u16, 8, 3] {
+        event.extend_from_slice(&len.to_le_bytes());
+    }
+    event.extend_from_slice(&[5; 19]);
+    let body = [&[3, 0][..], &event].concat();
+    let file = [section(), block(0x204, &body)].concat();
+    let mut reader = Reader::new(Cursor::new(file)).unwrap();
+    let e = reader.next_event().unwrap().unwrap();
+    assert_eq!((e.cpu, e.ts, e.tid, e.n_params()), (3, 7, 9, 3));
+    assert_eq!(e.param(2), Some(&[5; 3][..]));
+}
+
+#[test]
+fn damage_says_where_and_keeps_what_came_before() {
+    let (entries, frames) = sample();
+    let bytes = write(&entries, &frames, Compression::None);
+    let len_last = block(0x216, &vec![0; 2 + 26 + 10 + 26]).len();
+    let at = bytes.len() - len_last;
+    let mut reader = Reader::new(Cursor::new(bytes[..bytes.len() - 5].to_vec())).unwrap();
+    let mut n = 0;
+    let error = loop {
+        match reader.next_event() {
+            Ok(Some(_)) => n += 1,
+            Ok(None) => panic!("the cut is seen"),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(n, 3);
+    let SavefileError::Damaged { offset, .. } = error else { panic!("{error}") };
+    assert_eq!(offset, at as u64);
+    assert!(reader.next_event().unwrap().is_none(), "after damage there is nothing");
+}
+
+#[test]
+fn what_is_no_savefile_is_told_apart() {
+    let open = |bytes: &[u8]| {
+        Reader::new(Cursor::new(bytes.to_vec())).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(open(b""), "not a .scap file: it is empty");
+    assert!(open(b"#!/bin/sh\necho hello\n").starts_with("not a .scap file"));
+    let mut big_endian = section();
+    big_endian[8..12].reverse();
+    assert!(open(&big_endian).contains("big-endian"));
+    let mut newer = section();
+    newer[12] = 2;
+    assert!(open(&newer).contains("2.2 is newer"));
+}
+
+#[test]
+fn a_false_length_costs_no_memory() {
+    let mut file = section();
+    file.extend_from_slice(&0x215u32.to_le_bytes());
+    file.extend_from_slice(&0xffff_fff0u32.to_le_bytes());
+    assert!(matches!(
+        Reader::new(Cursor::new(file)),
+        Err(SavefileError::Damaged { offset: 28, .. })
+    ));
+}
+
+#[test]
+fn a_second_section_ends_the_first() {
+    let (entries, frames) = sample();
+    let one = write(&entries, &frames, Compression::None);
+    let mut reader = Reader::new(Cursor::new([one.clone(), one.clone()].concat())).unwrap();
+    for _ in &frames {
+        reader.next_event().unwrap().unwrap();
+    }
+    let SavefileError::SecondSection { offset } = reader.next_event().unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(offset, one.len() as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn mutated_bytes_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in any::<prop::sample::Index>(),
+        gzip: bool,
+    ) {
+        let (entries, frames) = sample();
+        let mut bytes = write(&entries, &frames, if gzip { Compression::Gzip } else { Compression::None });
+        for (at, to) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+        }
+        bytes.truncate(cut.index(bytes.len() * 3).min(bytes.len()));
+        if let Ok(reader) = Reader::new(Cursor::new(bytes)) {
+            let _end = replay(Replay::new(reader), 3, 2);
+        }
+    }
+
+    #[test]
+    fn any_bytes_behind_a_section_header_never_panic(tail in prop::collection::vec(any::<u8>(), 0..300), kind in 0x201u32..0x223) {
+        for file in [[section(), block(kind, &tail)].concat(), [section(), tail].concat()] {
+            if let Ok(reader) = Reader::new(Cursor::new(file)) {
+                let _end = replay(Replay::new(reader), 2, 1);
+            }
+        }
+    }
+}
+
+struct Out {
+    end: ReplayEnd,
+    n_seeds: u64,
+    /// Key and frame, sorted by key.
+    frames: Vec<(Key, Vec<u8>)>,
+}
+
+/// Replays into `n_shards` lanes, stepping both sides in one thread.
+fn replay(replay: Replay, n_shards: usize, capacity: usize) -> Out {
+    let (mut txs, mut rxs): (Vec<(_, Unparker)>, Vec<LaneRx>) = (Vec::new(), Vec::new());
+    let limits = BatchLimits { max_frames: 7, max_bytes: 128 << 10 };
+    for _ in 0..n_shards {
+        let (tx, rx) = lane(capacity, limits);
+        txs.push((tx, Waiter::new(WaitLimits::default()).unparker()));
+        rxs.push(rx);
+    }
+    let watermark = Arc::new(Watermark::new());
+    let meters = CaptureMeters::default();
+    let n_seeds = replay.n_seeds();
+    let mut thread = replay.start(txs, None, Arc::clone(&watermark), meters.clone());
+    let mut frames = Vec::new();
+    let mut floor = Key::MIN;
+    loop {
+        let progress = thread.poll_once();
+        let mark = watermark.get();
+        for (shard, rx) in rxs.iter_mut().enumerate() {
+            while let Some(batch) = rx.pop() {
+                for (key, bytes) in batch.frames() {
+                    assert!(key > floor, "frame {key} after watermark {floor}");
+                    assert_eq!(owner(Frame::parse(bytes).unwrap().header().tgid, n_shards), shard);
+                    frames.push((key, bytes.to_vec()));
+                }
+                rx.recycle(batch);
+            }
+        }
+        floor = mark;
+        if progress == Progress::Ended {
+            break;
+        }
+    }
+    assert_eq!(watermark.get(), Key::MAX);
+    assert_eq!(meters.read.get(), meters.routed.get() + meters.too_large.get());
+    assert_eq!(meters.routed.get(), frames.len() as u64);
+    frames.sort_by_key(|f| f.0);
+    Out { end: thread.end(), n_seeds, frames }
+}
+
+#[test]
+fn a_replay_is_the_same_for_any_number_of_shards() {
+    let (entries, frames) = sample();
+    let bytes = write(&entries, &frames, Compression::Gzip);
+    let open = || Replay::new(Reader::new(Cursor::new(bytes.clone())).unwrap());
+    let one = replay(open(), 1, 1);
+    assert_eq!((one.n_seeds, one.end.n_events), (2, 4));
+    assert!(one.end.error.is_none());
+    let keys: Vec<u64> = one.frames.iter().map(|f| f.0.0).collect();
+    assert_eq!(keys, [1, 2, 3, 4, 5, 6], "no gaps, so a key less the seeds is the event's number");
+    for n in [2, 3, 8] {
+        assert_eq!(replay(open(), n, 1).frames, one.frames, "{n} shards");
+    }
+    let headers: Vec<FrameHeader> =
+        one.frames.iter().map(|f| *Frame::parse(&f.1).unwrap().header()).collect();
+    assert!(
+        headers[..2]
+            .iter()
+            .all(|h| h.flags & (flags::SEED | flags::FROM_FILE) == flags::SEED | flags::FROM_FILE)
+    );
+    assert_eq!((headers[0].tgid, headers[1].tgid), (1, 50));
+    assert_eq!(
+        (headers[2].tid, headers[2].tgid, headers[2].start_ns),
+        (51, 50, headers[1].start_ns)
+    );
+    let clone = Frame::parse(&one.frames[3].1).unwrap();
+    assert_eq!(clone.trailer().creator().unwrap().parent_start_ns, headers[1].start_ns);
+    assert_eq!(headers[5].flags & flags::GROUP_DEAD, flags::GROUP_DEAD);
+    assert_eq!(headers[5].start_ns, headers[3].start_ns);
+}
+
+/// The folder of captures, or a line that says what is skipped.
+fn corpus() -> Option<PathBuf> {
+    let dir = std::env::var_os("PEREGRINE_CORPUS").map(|dir| PathBuf::from(dir).join("scap"));
+    if dir.is_none() {
+        eprintln!("SKIPPED: PEREGRINE_CORPUS is not set, no captures of other programs are read");
+    }
+    dir
+}
+
+#[test]
+fn captures_of_other_programs_are_read_to_the_last_byte() {
+    let Some(dir) = corpus() else { return };
+    // Numbers of events and of process list entries with tid = pid, counted by another reader.
+    for (name, n_events) in [
+        ("curl_google", 1536),
+        ("curl_google_comments", 1536),
+        ("falco_cat_write", 345),
+        ("falco_connect_localhost", 374),
+        ("falco_open-multiple-files", 1272),
+        ("falco_psp_run_as_user_0_container", 4143),
+        ("sample", 572),
+        ("single_ipv6_conn", 1728),
+    ] {
+        let path = dir.join(name).with_extension("scap");
+        let out = replay(Replay::open(&path).unwrap(), 4, 2);
+        assert!(out.end.error.is_none(), "{name}: {:?}", out.end.error);
+        assert_eq!((out.end.n_events, out.end.counts.n_unknown_types), (n_events, 0), "{name}");
+        assert!(out.n_seeds > 10, "{name}");
+        // Calls whose process is not known: two files name processes that their own lists lack (the other program prints them as `<NA>`).
+        let calls = out.frames.iter().map(|f| *Frame::parse(&f.1).unwrap().header()).filter(|h| {
+            EventType(h.event_type).info().unwrap().category & 0x200 != 0 && h.start_ns == 0
+        });
+        let unknown: BTreeSet<u32> = calls.map(|h| h.tid).collect();
+        let expected: &[u32] = match name {
+            "falco_connect_localhost" => &[31699],
+            "single_ipv6_conn" => &[25886, 25888],
+            _ => &[],
+        };
+        assert!(unknown.iter().eq(expected), "{name}: {unknown:?}");
+    }
+}
+
+#[test]
+fn event_numbers_are_those_of_other_readers() {
+    let Some(dir) = corpus() else { return };
+    // Not `sample`: the program that printed its lines leaves out types newer than itself.
+    let mut n_checked = 0;
+    for name in
+        ["curl_google", "falco_cat_write", "falco_psp_run_as_user_0_container", "single_ipv6_conn"]
+    {
+        let out = replay(Replay::open(&dir.join(name).with_extension("scap")).unwrap(), 1, 2);
+        let golden = std::fs::read(dir.join("golden").join(name).with_extension("txt")).unwrap();
+        for line in String::from_utf8_lossy(&golden).lines() {
+            // `num time cpu comm (tid) dir type args`; a line that does not begin so goes on with the one before.
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let Some(num) = words.first().and_then(|w| w.parse::<u64>().ok()) else { continue };
+            let Some(at) = words.iter().position(|&w| w == ">" || w == "<") else { continue };
+            let (key, bytes) = &out.frames[(out.n_seeds + num - 1) as usize];
+            let header = *Frame::parse(bytes).unwrap().header();
+            assert_eq!(key.0, out.n_seeds + num);
+            assert_eq!(words[2], header.cpu.to_string(), "{line}");
+            assert_eq!(words[at - 1], format!("({})", header.tid.cast_signed()), "{line}");
+            if header.event_type > 1 {
+                assert_eq!(words[at + 1], EventType(header.event_type).name(), "{line}");
+            }
+            n_checked += 1;
+        }
+    }
+    assert!(n_checked > 2000, "{n_checked} lines");
+}
+
+#[test]
+fn comments_in_blocks_change_nothing() {
+    let Some(dir) = corpus() else { return };
+    let events = |name: &str| replay(Replay::open(&dir.join(name)).unwrap(), 1, 2).frames;
+    assert!(events("curl_google.scap") == events("curl_google_comments.scap"));
+}
+
+#[test]
+fn the_process_list_of_a_real_capture_is_whole() {
+    let Some(dir) = corpus() else { return };
+    let reader = Reader::open(&dir.join("sample.scap")).unwrap();
+    let header = reader.header();
+    let root = header.users.iter().find(|u| u.uid == 0).unwrap();
+    assert_eq!(root.name, b"root");
+    assert!(header.machine.as_ref().unwrap().boot_ts_epoch_ns > 0);
+    let init = header.processes.iter().find(|p| p.tid == 1).unwrap();
+    assert!(init.exe_ino > 0 && init.loginuid == u32::MAX && init.cap_effective > 0, "{init:?}");
+}
+
+#[test]
+fn a_capture_that_is_rewritten_keeps_every_event() {
+    let Some(dir) = corpus() else { return };
+    for name in
+        ["falco_psp_run_as_user_0_container.scap", "single_ipv6_conn.scap", "curl_google.scap"]
+    {
+        let first = replay(Replay::open(&dir.join(name)).unwrap(), 1, 2);
+        let reader = Reader::open(&dir.join(name)).unwrap();
+        let h = reader.header();
+        let mut w = Writer::new(
+            Vec::new(),
+            Compression::Gzip,
+            h.machine.as_ref().unwrap(),
+            &h.users,
+            &h.groups,
+            0,
+        )
+        .unwrap();
+        for p in &h.processes {
+            w.process(p).unwrap();
+        }
+        for (_, frame) in first.frames.iter().skip(first.n_seeds as usize) {
+            w.frame(&Frame::parse(frame).unwrap()).unwrap();
+        }
+        let again = Replay::new(Reader::new(Cursor::new(w.finish().unwrap())).unwrap());
+        assert_eq!(again.header().processes, h.processes, "{name}");
+        assert!(replay(again, 1, 2).frames == first.frames, "{name}");
+    }
+}
