@@ -33,6 +33,7 @@
 
 #![deny(unsafe_code)]
 
+mod kernel;
 mod meters;
 mod outlet;
 mod process;
@@ -45,6 +46,9 @@ mod thread;
 #[expect(unsafe_code, reason = "system calls that sleep on descriptors")]
 mod waker;
 
+pub use kernel::{
+    ForkSides, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport,
+};
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;
 pub use procfs::Seeds;

@@ -31,7 +31,10 @@ mod writer;
 
 pub use event_type::{EventSet, EventType};
 pub use frame::{Frame, FrameError, FrameHeader, HEADER_LEN, MAX_FRAME_LEN, flags};
-pub use probe::Outcome;
+pub use probe::{
+    KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, control, cpu_layout, feature,
+    syscall_entry,
+};
 pub use sockaddr::{SockAddr, SockTuple};
 pub use table::{
     Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE, EF_OLD_VERSION,

@@ -1,4 +1,6 @@
-//! What the kernel side and its loader must agree on.
+//! What the kernel side and its loader must agree on: outcomes, map layouts, program slots and the kernel fields that the loader resolves.
+
+use crate::table::N_EVENT_TYPES;
 
 /// What became of one event in the kernel: the index of its counter, kept per CPU and event type.
 /// Conservation: `Seen = Filtered + Written + every drop`.
@@ -21,4 +23,341 @@ pub enum Outcome {
     TailCallMiss = 6,
     /// Dropped: the frame was larger than the largest record.
     TooLarge = 7,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of its number.
+    pub const ALL: [Self; 8] = [
+        Self::Seen,
+        Self::Filtered,
+        Self::Written,
+        Self::RingFull,
+        Self::NoRing,
+        Self::NoScratch,
+        Self::TailCallMiss,
+        Self::TooLarge,
+    ];
+
+    /// Name as counters and reports print it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Filtered => "filtered",
+            Self::Written => "written",
+            Self::RingFull => "ring_full",
+            Self::NoRing => "no_ring",
+            Self::NoScratch => "no_scratch",
+            Self::TailCallMiss => "tail_call_miss",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// Whether it is a drop.
+    #[must_use]
+    pub const fn is_drop(self) -> bool {
+        !matches!(self, Self::Seen | Self::Filtered | Self::Written)
+    }
+}
+
+/// Layout of one CPU's entry of the map `CPUS`: counters, then the words of the kernel side, then the reader's word, each on its own line.
+pub mod cpu_layout {
+    use super::N_EVENT_TYPES;
+
+    /// Counter rows; a power of two so that the kernel side can bound an index with a mask.
+    pub const N_TYPES: usize = 512;
+    /// Outcomes of a row.
+    pub const N_OUTCOMES: usize = 8;
+    /// Word of the scratch depth: how many programs of this CPU hold a scratch slot.
+    pub const DEPTH: usize = N_TYPES * N_OUTCOMES;
+    /// Word that the barrier's atomic adds to.
+    pub const BARRIER: usize = DEPTH + 1;
+    /// Word that the reader sets while it sleeps.
+    pub const SLEEPING: usize = DEPTH + 8;
+    /// Words of an entry.
+    pub const WORDS: usize = DEPTH + 16;
+
+    const _: () = assert!(N_EVENT_TYPES <= N_TYPES);
+}
+
+/// Index of each word of the map `CONTROL`, which the loader may change while programs run.
+pub mod control {
+    /// Process whose events are filtered (the agent), 0 for none.
+    pub const SELF_TGID: usize = 0;
+    /// Not 0: only processes of the map `SCOPE` are captured.
+    pub const SCOPED: usize = 1;
+    /// Wanted events of the `sched_process_*` hooks, bits below.
+    pub const PROCESS: usize = 2;
+    /// Words.
+    pub const WORDS: usize = 8;
+
+    /// The child's side of `clone`.
+    pub const CLONE: u32 = 1;
+    /// The child's side of `fork`.
+    pub const FORK: u32 = 2;
+    /// The child's side of `vfork`.
+    pub const VFORK: u32 = 4;
+    /// The child's side of `clone3`.
+    pub const CLONE3: u32 = 8;
+    /// A successful exec.
+    pub const EXEC: u32 = 16;
+    /// The exit of a thread.
+    pub const EXIT: u32 = 32;
+}
+
+/// One word of the map `SYSCALLS` holds two entries, the native one below and the ia32 one above.
+/// An entry is 0 where nobody asks for the call, else `WANTED | slot << 16 | event type`.
+pub mod syscall_entry {
+    /// Entries of the map: numbers above it are unmapped.
+    pub const N: usize = 1024;
+    /// Set in an entry that is asked for.
+    pub const WANTED: u32 = 1 << 31;
+    /// The number means the call only through the x32 table.
+    pub const X32_ONLY: u32 = 1 << 30;
+    /// ia32 `socketcall`: the first argument selects from the map `SOCKETCALLS`.
+    pub const SOCKETCALL: u32 = 1 << 29;
+    /// Calls of `socketcall`, plus one.
+    pub const N_SOCKETCALLS: usize = 32;
+
+    /// Packs an entry.
+    #[must_use]
+    pub const fn pack(slot: u32, event_type: u16) -> u32 {
+        WANTED | slot << 16 | event_type as u32
+    }
+}
+
+macro_rules! slots {
+    ($($(#[$doc:meta])* $name:ident = $n:literal $program:literal;)*) => {
+        /// Index of a program in the tail-call map.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Slot { $($(#[$doc])* $name = $n,)* }
+
+        impl Slot {
+            /// Every slot.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Name of its program in the object.
+            #[must_use]
+            pub const fn program(self) -> &'static str {
+                match self { $(Self::$name => $program,)* }
+            }
+        }
+    };
+}
+
+slots! {
+    /// `open`.
+    Open = 0 "x_open";
+    /// `openat`.
+    Openat = 1 "x_openat";
+    /// `openat2`.
+    Openat2 = 2 "x_openat2";
+    /// `creat`.
+    Creat = 3 "x_creat";
+    /// `socket`.
+    Socket = 4 "x_socket";
+    /// `connect`.
+    Connect = 5 "x_connect";
+    /// `accept`.
+    Accept = 6 "x_accept";
+    /// `accept4`.
+    Accept4 = 7 "x_accept4";
+    /// `bind`.
+    Bind = 8 "x_bind";
+    /// `listen`.
+    Listen = 9 "x_listen";
+    /// A failing `execve`.
+    Execve = 10 "x_execve";
+    /// A failing `execveat`.
+    Execveat = 11 "x_execveat";
+    /// The caller's side of `clone`, `clone3`, `fork` and `vfork`.
+    Clone = 12 "x_clone";
+}
+
+/// Offset of a member that the running kernel lacks.
+pub const MISSING_FIELD: u32 = u32::MAX;
+
+macro_rules! kernel_fields {
+    ($($name:ident: $what:literal;)*) => {
+        /// A fact of the running kernel that the loader takes from its BTF; index into the object's `KERNEL`.
+        #[expect(missing_docs, reason = "the path that names it says what it is")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum KernelField { $($name,)* }
+
+        impl KernelField {
+            /// Every field.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Where it comes from, alternatives (older or newer kernels) separated by `|`:
+            /// `struct.member.member` is an offset, `sizeof struct` a size, `enum NAME` a value,
+            /// `width struct.member` the size of a member, `stride struct.member` the size of an array's element.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => $what,)* }
+            }
+        }
+
+        /// Number of fields.
+        pub const N_KERNEL_FIELDS: usize = KernelField::ALL.len();
+    };
+}
+
+kernel_fields! {
+    RegsAx: "pt_regs.ax";
+    RegsOrigAx: "pt_regs.orig_ax";
+    RegsBx: "pt_regs.bx";
+    RegsCx: "pt_regs.cx";
+    RegsDx: "pt_regs.dx";
+    RegsSi: "pt_regs.si";
+    RegsDi: "pt_regs.di";
+    RegsBp: "pt_regs.bp";
+    RegsR8: "pt_regs.r8";
+    RegsR9: "pt_regs.r9";
+    RegsR10: "pt_regs.r10";
+    RegsSize: "sizeof pt_regs";
+    TaskStatus: "task_struct.thread_info.status";
+    TaskStack: "task_struct.stack";
+    TaskFlags: "task_struct.flags";
+    TaskPid: "task_struct.pid";
+    TaskTgid: "task_struct.tgid";
+    TaskRealParent: "task_struct.real_parent";
+    TaskGroupLeader: "task_struct.group_leader";
+    TaskStart: "task_struct.start_boottime|task_struct.real_start_time";
+    TaskCred: "task_struct.cred";
+    TaskRealCred: "task_struct.real_cred";
+    TaskMm: "task_struct.mm";
+    TaskFs: "task_struct.fs";
+    TaskFiles: "task_struct.files";
+    TaskSignal: "task_struct.signal";
+    TaskThreadPid: "task_struct.thread_pid";
+    TaskComm: "task_struct.comm";
+    TaskCgroups: "task_struct.cgroups";
+    TaskLoginuid: "task_struct.loginuid";
+    TaskExitCode: "task_struct.exit_code";
+    TaskMinFlt: "task_struct.min_flt";
+    TaskMajFlt: "task_struct.maj_flt";
+    CredUid: "cred.uid";
+    CredGid: "cred.gid";
+    CredEuid: "cred.euid";
+    CredEgid: "cred.egid";
+    CredFsuid: "cred.fsuid";
+    CredFsgid: "cred.fsgid";
+    CredCapInheritable: "cred.cap_inheritable";
+    CredCapPermitted: "cred.cap_permitted";
+    CredCapEffective: "cred.cap_effective";
+    MmArgStart: "mm_struct.arg_start";
+    MmArgEnd: "mm_struct.arg_end";
+    MmEnvStart: "mm_struct.env_start";
+    MmEnvEnd: "mm_struct.env_end";
+    MmExeFile: "mm_struct.exe_file";
+    MmTotalVm: "mm_struct.total_vm";
+    MmRss: "mm_struct.rss_stat";
+    MmRssStride: "stride mm_struct.rss_stat|stride mm_struct.rss_stat.count";
+    RssCount: "percpu_counter.count";
+    SignalLive: "signal_struct.live";
+    SignalPids: "signal_struct.pids";
+    SignalTty: "signal_struct.tty";
+    SignalRlim: "signal_struct.rlim";
+    SignalGroupExitCode: "signal_struct.group_exit_code";
+    SignalSubreaperByte: "signal_struct.is_child_subreaper";
+    SignalSubreaperBit: "bit signal_struct.is_child_subreaper";
+    PidTypePgid: "enum PIDTYPE_PGID";
+    PidTypeSid: "enum PIDTYPE_SID";
+    PidLevel: "pid.level";
+    PidNumbers: "pid.numbers";
+    UpidSize: "sizeof upid";
+    UpidNr: "upid.nr";
+    UpidNs: "upid.ns";
+    NsChildReaper: "pid_namespace.child_reaper";
+    TtyDriver: "tty_struct.driver";
+    TtyIndex: "tty_struct.index";
+    DriverMajor: "tty_driver.major";
+    DriverMinorStart: "tty_driver.minor_start";
+    CssSetSubsys: "css_set.subsys";
+    CssSetDflCgrp: "css_set.dfl_cgrp";
+    CssCgroup: "cgroup_subsys_state.cgroup";
+    CgroupKn: "cgroup.kn";
+    KnId: "kernfs_node.id";
+    KnName: "kernfs_node.name";
+    KnParent: "kernfs_node.__parent|kernfs_node.parent";
+    CgrpMemory: "enum memory_cgrp_id";
+    CgrpCpu: "enum cpu_cgrp_id";
+    CgrpCpuset: "enum cpuset_cgrp_id";
+    CgrpPids: "enum pids_cgrp_id";
+    BprmFilename: "linux_binprm.filename";
+    FsRoot: "fs_struct.root";
+    FsPwd: "fs_struct.pwd";
+    PathMnt: "path.mnt";
+    PathDentry: "path.dentry";
+    FilesFdt: "files_struct.fdt";
+    FdtMax: "fdtable.max_fds";
+    FdtFd: "fdtable.fd";
+    FilePath: "file.f_path";
+    FileInode: "file.f_inode";
+    FileMode: "file.f_mode";
+    FilePrivate: "file.private_data";
+    DentryParent: "dentry.d_parent";
+    DentryName: "dentry.d_name.name";
+    DentryNameLen: "dentry.d_name.len";
+    DentryInode: "dentry.d_inode";
+    DentryHashPprev: "dentry.d_hash.pprev";
+    VfsmountRoot: "vfsmount.mnt_root";
+    MountMnt: "mount.mnt";
+    MountParent: "mount.mnt_parent";
+    MountMountpoint: "mount.mnt_mountpoint";
+    InodeIno: "inode.i_ino";
+    InodeMode: "inode.i_mode";
+    InodeUid: "inode.i_uid";
+    InodeGid: "inode.i_gid";
+    InodeSb: "inode.i_sb";
+    InodeCtimeSec: "inode.i_ctime_sec|inode.__i_ctime.tv_sec|inode.i_ctime.tv_sec";
+    InodeCtimeNsec: "inode.i_ctime_nsec|inode.__i_ctime.tv_nsec|inode.i_ctime.tv_nsec";
+    InodeMtimeSec: "inode.i_mtime_sec|inode.__i_mtime.tv_sec|inode.i_mtime.tv_sec";
+    InodeMtimeNsec: "inode.i_mtime_nsec|inode.__i_mtime.tv_nsec|inode.i_mtime.tv_nsec";
+    SbDev: "super_block.s_dev";
+    SbMagic: "super_block.s_magic";
+    OvlInodeVfs: "ovl_inode.vfs_inode";
+    OvlInodeUpper: "ovl_inode.__upperdentry";
+    InodeSize: "sizeof inode";
+    SocketSk: "socket.sk";
+    SocketType: "socket.type";
+    SockFamily: "sock.__sk_common.skc_family";
+    SockState: "sock.__sk_common.skc_state";
+    SockDaddr: "sock.__sk_common.skc_daddr";
+    SockRcvSaddr: "sock.__sk_common.skc_rcv_saddr";
+    SockDport: "sock.__sk_common.skc_dport";
+    SockNum: "sock.__sk_common.skc_num";
+    SockV6Daddr: "sock.__sk_common.skc_v6_daddr";
+    SockV6RcvSaddr: "sock.__sk_common.skc_v6_rcv_saddr";
+    SockCookie: "sock.__sk_common.skc_cookie";
+    SockProtocol: "sock.sk_protocol";
+    SockProtocolWidth: "width sock.sk_protocol";
+    SockAckBacklog: "sock.sk_ack_backlog";
+    SockMaxAckBacklog: "sock.sk_max_ack_backlog";
+    InetSport: "inet_sock.inet_sport";
+    InetSaddr: "inet_sock.inet_saddr";
+    Inet6Pinet6: "inet_sock.pinet6";
+    Ipv6Saddr: "ipv6_pinfo.saddr";
+    UnixAddr: "unix_sock.addr";
+    UnixPeer: "unix_sock.peer";
+    UnixAddrLen: "unix_address.len";
+    UnixAddrName: "unix_address.name";
+}
+
+/// Index of each word of the object's `FEATURES`: what the running kernel can, fixed at load.
+pub mod feature {
+    /// `bpf_ringbuf_reserve_dynptr` and its kin (5.19).
+    pub const DYNPTR: usize = 0;
+    /// `bpf_get_current_task_btf` and `bpf_task_pt_regs` (5.15).
+    pub const TASK_PT_REGS: usize = 1;
+    /// Bytes of a ring that other events may fill; the rest is kept for process events.
+    pub const RING_LIMIT: usize = 2;
+    /// Bytes of a kernel stack, for kernels without `bpf_task_pt_regs`.
+    pub const STACK_SIZE: usize = 3;
+    /// `sched_process_exit` says whether the group is dead.
+    pub const EXIT_HAS_GROUP_DEAD: usize = 4;
+    /// Words.
+    pub const WORDS: usize = 8;
 }

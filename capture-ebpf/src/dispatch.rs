@@ -1,0 +1,61 @@
+//! The one program at every syscall exit: wanted or not, whose, and on to the call's own program.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_tail_call};
+use event::{EventType, KernelField as F, Outcome, syscall_entry};
+
+use crate::{
+    Ctx,
+    call::{X32_BIT, pt_reg},
+    maps::{Cpu, PROGRAMS, SOCKETCALLS, SYSCALLS, control_words, passes},
+    mem,
+};
+
+const GENERIC: u64 = EventType::GENERIC_X.0 as u64;
+/// `TS_COMPAT` of arch/x86/include/asm/thread_info.h.
+pub const TS_COMPAT: u32 = 2;
+
+/// Whether the current call came through the ia32 table.
+#[inline(always)]
+pub fn is_ia32() -> bool {
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    mem::get::<u32>(task, F::TaskStatus) & TS_COMPAT != 0
+}
+
+#[inline(always)]
+pub fn sys_exit(ctx: Ctx) -> Option<()> {
+    let cpu = Cpu::current()?;
+    let regs = ctx.arg(0);
+    let nr = pt_reg(regs, F::RegsOrigAx);
+    let low = nr & !X32_BIT;
+    let entries = if low < syscall_entry::N as u64 { SYSCALLS.get(low as u32).copied()? } else { 0 };
+    if entries == 0 {
+        cpu.count(GENERIC, Outcome::Seen);
+        cpu.count(GENERIC, Outcome::Filtered);
+        return None;
+    }
+    let ia32 = is_ia32();
+    let mut entry = if ia32 { entries >> 32 } else { entries & 0xffff_ffff };
+    if entry & u64::from(syscall_entry::SOCKETCALL) != 0 {
+        entry = u64::from(SOCKETCALLS.get(pt_reg(regs, F::RegsBx) as u32).copied().unwrap_or(0));
+    }
+    let x32_only = entry & u64::from(syscall_entry::X32_ONLY) != 0;
+    if entry & u64::from(syscall_entry::WANTED) == 0 || (x32_only && (ia32 || nr & X32_BIT == 0)) {
+        cpu.count(GENERIC, Outcome::Seen);
+        cpu.count(GENERIC, Outcome::Filtered);
+        return None;
+    }
+    let ty = entry & 0xffff;
+    cpu.count(ty, Outcome::Seen);
+    // SAFETY: a helper without arguments.
+    let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
+    if !passes(control_words()?, tgid) {
+        cpu.count(ty, Outcome::Filtered);
+        return None;
+    }
+    let slot = (entry >> 16) & 0xff;
+    // SAFETY: the context is ours; a call that succeeds does not return.
+    unsafe { bpf_tail_call(ctx.0.cast(), (&raw const PROGRAMS).cast_mut().cast(), slot as u32) };
+    cpu.count(ty, Outcome::TailCallMiss);
+    None
+}

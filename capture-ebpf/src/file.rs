@@ -1,0 +1,495 @@
+//! The open family, and the identity of files: device, inode, kind, overlay layer, path.
+
+use event::{EventType, FileKind, KernelField as F, SectionKind, file_flags};
+
+use crate::{
+    Ctx,
+    call::Call,
+    maps::Cpu,
+    mem::{field, get, has, ptr, read, read_user},
+    path::{Backward, Place},
+    record::Record,
+    task::Task,
+};
+
+const S_IFMT: u16 = 0o170_000;
+const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+const ANON_INODE_MAGIC: u64 = 0x0904_1934;
+const FMODE_CREATED: u32 = 0x10_0000;
+const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+const AT_FDCWD: i64 = -100;
+
+/// Bits of exec's `flags` parameter.
+const EXE_WRITABLE: u32 = 1;
+const EXE_UPPER_LAYER: u32 = 2;
+const EXE_FROM_MEMFD: u32 = 4;
+const EXE_LOWER_LAYER: u32 = 8;
+
+/// Kernel bit and schema bit of each open flag that is one bit.
+const OPEN_FLAGS: [(u32, u32); 9] = [
+    (0o100, 0x4),
+    (0o2000, 0x8),
+    (0o10000, 0x10),
+    (0o200, 0x20),
+    (0o4000, 0x40),
+    (0o1000, 0x100),
+    (0o40000, 0x200),
+    (0o100_000, 0x800),
+    (0o2_000_000, 0x1000),
+];
+const O_DIRECTORY: u32 = 0o200_000;
+const O_SYNC_BIT: u32 = 0o4_000_000;
+const O_TMPFILE_BIT: u32 = 0o20_000_000;
+const O_CREAT: u32 = 0o100;
+const PPM_O_DIRECTORY: u32 = 0x400;
+const PPM_O_SYNC: u32 = 0x80;
+const PPM_O_TMPFILE: u32 = 0x2000;
+const PPM_O_F_CREATED: u32 = 0x4000;
+const PPM_FD_UPPER_LAYER: u32 = 0x8000;
+const PPM_FD_LOWER_LAYER: u32 = 0x1_0000;
+
+/// `new_encode_dev` of include/linux/kdev_t.h.
+#[inline(always)]
+pub fn encode_dev(major: u32, minor: u32) -> u32 {
+    minor & 0xff | major << 8 | (minor & !0xff) << 12
+}
+
+/// Address of a `struct file`.
+#[derive(Clone, Copy)]
+pub struct File(pub u64);
+
+/// The file of a descriptor of the task.
+#[inline(always)]
+pub fn file_of(task: Task, fd: i64) -> File {
+    let table = ptr(ptr(task.0, F::TaskFiles), F::FilesFdt);
+    let n = get::<u32>(table, F::FdtMax);
+    if fd < 0 || fd as u64 >= u64::from(n) {
+        return File(0);
+    }
+    File(read(ptr(table, F::FdtFd) + 8 * fd as u64))
+}
+
+/// The task's program.
+#[inline(always)]
+pub fn exe_of(task: Task) -> File {
+    File(ptr(ptr(task.0, F::TaskMm), F::MmExeFile))
+}
+
+/// Address of an inode, its mode and its file system's magic.
+#[derive(Clone, Copy)]
+pub struct Inode {
+    at: u64,
+    mode: u16,
+    magic: u64,
+    sb: u64,
+}
+
+impl Inode {
+    #[inline(always)]
+    pub fn at(at: u64) -> Self {
+        let sb = ptr(at, F::InodeSb);
+        Self { at, mode: get(at, F::InodeMode), magic: get(sb, F::SbMagic), sb }
+    }
+
+    #[inline(always)]
+    pub fn ino(self) -> u64 {
+        get(self.at, F::InodeIno)
+    }
+
+    /// Device as `stat` encodes it.
+    #[inline(always)]
+    pub fn dev(self) -> u32 {
+        let dev: u32 = get(self.sb, F::SbDev);
+        encode_dev(dev >> 20, dev & 0xf_ffff)
+    }
+
+    /// [`file_flags`] of an overlay's layer. The inode of an overlay carries its upper dentry right behind itself
+    /// (`struct ovl_inode`, fs/overlayfs/ovl_entry.h); where the type is in a module its place follows from the inode's size.
+    #[inline(always)]
+    pub fn layer(self) -> u16 {
+        if self.magic != OVERLAYFS_MAGIC {
+            return 0;
+        }
+        let behind = if has(F::OvlInodeUpper) {
+            field(F::OvlInodeUpper) - field(F::OvlInodeVfs)
+        } else {
+            field(F::InodeSize)
+        };
+        let upper: u64 = read(self.at + behind);
+        if ptr(upper, F::DentryInode) != 0 {
+            file_flags::UPPER_LAYER
+        } else {
+            file_flags::LOWER_LAYER
+        }
+    }
+
+    #[inline(always)]
+    pub fn is_memory_fs(self) -> bool {
+        self.magic == TMPFS_MAGIC || self.magic == HUGETLBFS_MAGIC
+    }
+
+    #[inline(always)]
+    pub fn kind(self) -> FileKind {
+        if self.magic == ANON_INODE_MAGIC {
+            return FileKind::AnonInode;
+        }
+        match self.mode & S_IFMT {
+            0o100_000 => FileKind::Regular,
+            0o040_000 => FileKind::Directory,
+            0o120_000 => FileKind::Symlink,
+            0o020_000 => FileKind::CharDevice,
+            0o060_000 => FileKind::BlockDevice,
+            0o010_000 => FileKind::Fifo,
+            0o140_000 => FileKind::Socket,
+            _ => FileKind::Unknown,
+        }
+    }
+}
+
+/// What the name of an object starts with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// A place in the tree of mounts.
+    Tree,
+    /// A name without a place: memfd, pipe, anonymous inode.
+    Pseudo,
+}
+
+/// A dentry that is its own parent and not the root of its mount has no place in the tree (`d_alloc_pseudo`).
+#[inline(always)]
+fn naming(place: Place) -> Naming {
+    let parent = ptr(place.dentry, F::DentryParent);
+    if parent == place.dentry && ptr(place.mnt, F::VfsmountRoot) != place.dentry {
+        Naming::Pseudo
+    } else {
+        Naming::Tree
+    }
+}
+
+/// Whether a dentry has no name any more (`d_unlinked`).
+#[inline(always)]
+fn is_unhashed(dentry: u64) -> bool {
+    has(F::DentryHashPprev)
+        && ptr(dentry, F::DentryHashPprev) == 0
+        && ptr(dentry, F::DentryParent) != dentry
+}
+
+impl File {
+    #[inline(always)]
+    fn inode(self) -> Inode {
+        Inode::at(ptr(self.0, F::FileInode))
+    }
+
+    #[inline(always)]
+    fn place(self) -> Place {
+        Place::at(self.0 + field(F::FilePath))
+    }
+
+    #[inline(always)]
+    pub fn ino(self) -> u64 {
+        self.inode().ino()
+    }
+
+    #[inline(always)]
+    pub fn ctime_ns(self) -> u64 {
+        let inode = ptr(self.0, F::FileInode);
+        get::<u64>(inode, F::InodeCtimeSec) * 1_000_000_000
+            + u64::from(get::<u32>(inode, F::InodeCtimeNsec))
+    }
+
+    #[inline(always)]
+    pub fn mtime_ns(self) -> u64 {
+        let inode = ptr(self.0, F::FileInode);
+        get::<u64>(inode, F::InodeMtimeSec) * 1_000_000_000
+            + u64::from(get::<u32>(inode, F::InodeMtimeNsec))
+    }
+
+    #[inline(always)]
+    fn is_memfd(self, inode: Inode) -> bool {
+        if !inode.is_memory_fs() || naming(self.place()) != Naming::Pseudo {
+            return false;
+        }
+        let name: u64 = read(ptr(self.place().dentry, F::DentryName));
+        name & 0xffff_ffff_ffff == u64::from_le_bytes(*b"memfd:\0\0")
+    }
+
+    /// Exec's `flags` parameter.
+    #[inline(always)]
+    pub fn exec_flags(self, task: Task) -> u32 {
+        if self.0 == 0 {
+            return 0;
+        }
+        let inode = self.inode();
+        let mut out = match inode.layer() {
+            file_flags::UPPER_LAYER => EXE_UPPER_LAYER,
+            file_flags::LOWER_LAYER => EXE_LOWER_LAYER,
+            _ => 0,
+        };
+        if self.is_memfd(inode) {
+            out |= EXE_FROM_MEMFD;
+        }
+        let cred = task.cred();
+        let uid: u32 = get(cred, F::CredFsuid);
+        let gid: u32 = get(cred, F::CredFsgid);
+        let writable = (inode.mode & 0o200 != 0 && get::<u32>(inode.at, F::InodeUid) == uid)
+            || (inode.mode & 0o020 != 0 && get::<u32>(inode.at, F::InodeGid) == gid)
+            || inode.mode & 0o002 != 0
+            || get::<u64>(cred, F::CredCapEffective) & CAP_DAC_OVERRIDE != 0;
+        if writable {
+            out |= EXE_WRITABLE;
+        }
+        out
+    }
+
+    /// Appends the path, with a NUL where it ends a parameter; gives [`file_flags`] of the path.
+    #[inline(always)]
+    pub fn append_path(self, rec: &mut Record, task: Task, nul: bool) -> u16 {
+        if self.0 == 0 {
+            return 0;
+        }
+        let memfd = self.is_memfd(self.inode());
+        append_place(rec, self.place(), task, nul, memfd)
+    }
+
+    /// Appends the `File` section.
+    #[inline(always)]
+    pub fn section(self, rec: &mut Record, task: Task, kind: SectionKind, created: u16) {
+        if self.0 == 0 {
+            return;
+        }
+        let inode = self.inode();
+        let at = rec.section();
+        let memfd = self.is_memfd(inode);
+        fixed(rec, inode, if memfd { FileKind::Memfd } else { inode.kind() });
+        let path_flags = append_place(rec, self.place(), task, false, memfd);
+        rec.patch16(at + 8 + 12, path_flags | inode.layer() | created);
+        rec.end_section(kind, at);
+    }
+}
+
+/// The part of a file section before the path; its flags are patched once the path is known.
+#[inline(always)]
+fn fixed(rec: &mut Record, inode: Inode, kind: FileKind) {
+    rec.push64(inode.ino());
+    rec.push32(inode.dev());
+    rec.push16(0);
+    rec.push16(kind as u16);
+}
+
+#[inline(always)]
+fn append_place(rec: &mut Record, place: Place, task: Task, nul: bool, memfd: bool) -> u16 {
+    let mut path = Backward::new(rec);
+    if nul {
+        path.byte(0);
+    }
+    let mut out = 0;
+    if naming(place) == Naming::Pseudo {
+        if memfd {
+            out = file_flags::UNHASHED;
+            path.deleted();
+        }
+        let len = get::<u32>(place.dentry, F::DentryNameLen);
+        path.name(ptr(place.dentry, F::DentryName), u64::from(len));
+        if memfd {
+            path.byte(b'/');
+        }
+    } else {
+        if is_unhashed(place.dentry) {
+            out = file_flags::UNHASHED;
+            path.deleted();
+        }
+        out |= path.walk(place, task);
+    }
+    rec.append_path(path.pos, path.len());
+    out
+}
+
+/// The `Dir` section: where a relative path starts.
+#[inline(always)]
+fn dir_section(rec: &mut Record, task: Task, dirfd: i64) {
+    let place = if dirfd == AT_FDCWD {
+        Place::cwd_of(task)
+    } else {
+        let file = file_of(task, dirfd);
+        if file.0 == 0 {
+            return;
+        }
+        file.place()
+    };
+    let inode = Inode::at(ptr(place.dentry, F::DentryInode));
+    let at = rec.section();
+    fixed(rec, inode, inode.kind());
+    let path_flags = append_place(rec, place, task, false, false);
+    rec.patch16(at + 8 + 12, path_flags | inode.layer());
+    rec.end_section(SectionKind::Dir, at);
+}
+
+/// Open flags as the schema has them.
+#[inline(always)]
+fn open_flags(kernel: u32) -> u32 {
+    let mut out = match kernel & 3 {
+        1 => 2,
+        2 => 3,
+        _ => 1,
+    };
+    let mut i = 0;
+    while i < OPEN_FLAGS.len() {
+        let (k, p) = OPEN_FLAGS[i];
+        if kernel & k != 0 {
+            out |= p;
+        }
+        i += 1;
+    }
+    if kernel & O_DIRECTORY != 0 {
+        out |= PPM_O_DIRECTORY;
+    }
+    if kernel & O_SYNC_BIT != 0 {
+        out |= PPM_O_SYNC;
+    }
+    if kernel & O_TMPFILE_BIT != 0 {
+        out |= PPM_O_TMPFILE;
+    }
+    out
+}
+
+/// The mode, 0 where the flags make no file.
+#[inline(always)]
+fn open_mode(kernel: u32, mode: u32) -> u32 {
+    if kernel & (O_CREAT | O_TMPFILE_BIT) != 0 { mode & 0o7777 } else { 0 }
+}
+
+/// What an open returned: its file and the bits that go into the flags parameter.
+struct Opened {
+    file: File,
+    inode: Inode,
+    created: u16,
+    bits: u32,
+}
+
+#[inline(always)]
+fn opened(task: Task, ret: i64) -> Opened {
+    let file = file_of(task, ret);
+    let inode = file.inode();
+    let mut bits = 0;
+    let mut created = 0;
+    if get::<u32>(file.0, F::FileMode) & FMODE_CREATED != 0 {
+        bits |= PPM_O_F_CREATED;
+        created = file_flags::CREATED;
+    }
+    match inode.layer() {
+        file_flags::UPPER_LAYER => bits |= PPM_FD_UPPER_LAYER,
+        file_flags::LOWER_LAYER => bits |= PPM_FD_LOWER_LAYER,
+        _ => {}
+    }
+    Opened { file, inode, created, bits }
+}
+
+/// Whether a path of the process is relative; an unreadable one is not.
+#[inline(always)]
+fn is_relative(name: u64) -> bool {
+    matches!(read_user::<u8>(name), Some(c) if c != b'/')
+}
+
+#[inline(always)]
+fn finish(mut rec: Record, call: Call, task: Task, opened: &Opened, name: u64, dirfd: i64) {
+    rec.begin_trailer();
+    if call.ret >= 0 {
+        opened.file.section(&mut rec, task, SectionKind::File, opened.created);
+    }
+    if is_relative(name) {
+        dir_section(&mut rec, task, dirfd);
+    }
+    rec.submit::<true>(&task.who());
+}
+
+#[inline(always)]
+fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task, Opened)> {
+    let cpu = Cpu::current()?;
+    let call = Call::at_exit(ctx);
+    let task = Task::current();
+    let mut rec = Record::begin(cpu, ty, n_params)?;
+    rec.flags |= call.abi;
+    rec.i64(0, call.ret);
+    let opened = opened(task, call.ret);
+    Some((rec, call, task, opened))
+}
+
+/// `open(name, flags, mode)`.
+#[inline(always)]
+pub fn open(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task, opened) = begin(ctx, EventType::OPEN_X, 6)?;
+    let name = call.a0();
+    let flags = call.a1() as u32;
+    rec.user_str(1, name);
+    rec.u32(2, open_flags(flags) | opened.bits);
+    rec.u32(3, open_mode(flags, call.a2() as u32));
+    rec.u32(4, opened.inode.dev());
+    rec.u64(5, opened.inode.ino());
+    finish(rec, call, task, &opened, name, AT_FDCWD);
+    None
+}
+
+/// `openat(dirfd, name, flags, mode)`.
+#[inline(always)]
+pub fn openat(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task, opened) = begin(ctx, EventType::OPENAT_2_X, 7)?;
+    let dirfd = Call::fd(call.a0());
+    let name = call.a1();
+    let flags = call.a2() as u32;
+    rec.i64(1, dirfd);
+    rec.user_str(2, name);
+    rec.u32(3, open_flags(flags) | opened.bits);
+    rec.u32(4, open_mode(flags, call.a3() as u32));
+    rec.u32(5, opened.inode.dev());
+    rec.u64(6, opened.inode.ino());
+    finish(rec, call, task, &opened, name, dirfd);
+    None
+}
+
+/// `openat2(dirfd, name, how, size)`; `struct open_how` is `u64 flags, u64 mode, u64 resolve`.
+#[inline(always)]
+pub fn openat2(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task, opened) = begin(ctx, EventType::OPENAT2_X, 8)?;
+    let dirfd = Call::fd(call.a0());
+    let name = call.a1();
+    let how = call.a2();
+    let flags = read_user::<u64>(how).unwrap_or(0) as u32;
+    let mode = read_user::<u64>(how + 8).unwrap_or(0) as u32;
+    let resolve = read_user::<u64>(how + 16).unwrap_or(0) as u32;
+    rec.i64(1, dirfd);
+    rec.user_str(2, name);
+    rec.u32(3, open_flags(flags) | opened.bits);
+    rec.u32(4, open_mode(flags, mode));
+    rec.u32(5, resolve_flags(resolve));
+    rec.u32(6, opened.inode.dev());
+    rec.u64(7, opened.inode.ino());
+    finish(rec, call, task, &opened, name, dirfd);
+    None
+}
+
+/// Kernel: NO_XDEV 1, NO_MAGICLINKS 2, NO_SYMLINKS 4, BENEATH 8, IN_ROOT 0x10, CACHED 0x20.
+#[inline(always)]
+fn resolve_flags(kernel: u32) -> u32 {
+    (kernel & 1) << 4
+        | (kernel >> 1 & 1) << 2
+        | (kernel >> 2 & 1) << 3
+        | kernel >> 3 & 1
+        | (kernel >> 4 & 1) << 1
+        | kernel & 0x20
+}
+
+/// `creat(name, mode)`.
+#[inline(always)]
+pub fn creat(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task, opened) = begin(ctx, EventType::CREAT_X, 6)?;
+    let name = call.a0();
+    rec.user_str(1, name);
+    rec.u32(2, call.a1() as u32 & 0o7777);
+    rec.u32(3, opened.inode.dev());
+    rec.u64(4, opened.inode.ino());
+    rec.u16(5, (opened.bits >> 15 & 3) as u16);
+    finish(rec, call, task, &opened, name, AT_FDCWD);
+    None
+}

@@ -1,0 +1,69 @@
+//! The kernel side: one program at every syscall exit, one per captured call behind it, three at the scheduler's process tracepoints.
+//!
+//! `sys_exit -> interest, self and scope filter -> tail call -> frame in scratch -> reserve, stamp, copy, submit`. Nothing here knows an
+//! offset: the loader takes them from the running kernel's BTF (`event::KernelField`).
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod call;
+mod dispatch;
+mod file;
+mod maps;
+mod mem;
+mod path;
+mod process;
+mod record;
+mod task;
+
+/// The arguments of a tracepoint.
+#[derive(Clone, Copy)]
+pub struct Ctx(pub *mut u64);
+
+impl Ctx {
+    #[inline(always)]
+    pub fn arg(self, n: usize) -> u64 {
+        // SAFETY: the verifier checks the index against the tracepoint's arguments.
+        unsafe { core::ptr::read_volatile(self.0.add(n)) }
+    }
+
+    /// An argument as a mere number: a typed pointer may not be passed to a global function.
+    #[inline(always)]
+    pub fn number(self, n: usize) -> u64 {
+        mem::read(self.0 as u64 + 8 * n as u64)
+    }
+}
+
+macro_rules! program {
+    ($section:literal, $name:ident => $body:expr) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = $section)]
+        pub extern "C" fn $name(ctx: *mut u64) -> i32 {
+            let _ = $body(Ctx(ctx));
+            0
+        }
+    };
+}
+
+program!("tp_btf/sys_exit", sys_exit => dispatch::sys_exit);
+program!("tp_btf/sys_exit", x_open => file::open);
+program!("tp_btf/sys_exit", x_openat => file::openat);
+program!("tp_btf/sys_exit", x_openat2 => file::openat2);
+program!("tp_btf/sys_exit", x_creat => file::creat);
+program!("tp_btf/sys_exit", x_execve => process::exec_exit::<false>);
+program!("tp_btf/sys_exit", x_execveat => process::exec_exit::<true>);
+program!("tp_btf/sys_exit", x_clone => process::clone_exit);
+program!("tp_btf/sched_process_fork", sched_process_fork => process::fork);
+program!("tp_btf/sched_process_exec", sched_process_exec => process::exec);
+program!("tp_btf/sched_process_exit", sched_process_exit => process::exit);
+
+/// The helpers that read kernel memory ask for a licence that the kernel knows as compatible with its own.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}

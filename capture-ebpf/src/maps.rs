@@ -1,0 +1,110 @@
+//! The maps, and one CPU's entry of them.
+
+use aya_ebpf::{
+    btf_maps::{Array, ArrayOfMaps, RingBuf},
+    macros::{btf_map, map},
+    maps::{HashMap, ProgramArray},
+};
+use event::{Outcome, Slot, control, cpu_layout, syscall_entry};
+
+/// `BPF_F_MMAPABLE`.
+const MMAPABLE: usize = 1 << 10;
+/// CPUs for which the object reserves entries; the loader sets the true number.
+const MAX_CPUS: usize = 1024;
+/// Scratch slots of a CPU, one per nesting level.
+pub const N_SLOTS: u64 = 2;
+/// Bytes of a scratch slot.
+pub const SCRATCH_LEN: usize = 48 * 1024;
+
+/// Counters and words of each CPU, see [`cpu_layout`].
+#[btf_map]
+pub static CPUS: Array<[u64; cpu_layout::WORDS], MAX_CPUS, MMAPABLE> = Array::new();
+
+/// What to do with each syscall number.
+#[btf_map]
+pub static SYSCALLS: Array<u64, { syscall_entry::N }> = Array::new();
+
+/// What to do with each call of ia32 `socketcall`.
+#[btf_map]
+pub static SOCKETCALLS: Array<u32, { syscall_entry::N_SOCKETCALLS }> = Array::new();
+
+/// What the loader may change while programs run.
+#[btf_map]
+pub static CONTROL: Array<[u32; control::WORDS], 1> = Array::new();
+
+/// Where records are built.
+#[btf_map]
+pub static SCRATCH: Array<[u8; SCRATCH_LEN], { MAX_CPUS * N_SLOTS as usize }> = Array::new();
+
+/// One ring per possible CPU.
+#[btf_map]
+pub static RINGS: ArrayOfMaps<RingBuf<u8, 4096>, MAX_CPUS> = ArrayOfMaps::new();
+
+/// Programs by [`Slot`].
+#[map]
+pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(Slot::ALL.len() as u32, 0);
+
+/// Processes in scope.
+#[map]
+pub static SCOPE: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
+
+/// One CPU's entry.
+#[derive(Clone, Copy)]
+pub struct Cpu {
+    words: *mut u64,
+    pub n: u32,
+}
+
+impl Cpu {
+    #[inline(always)]
+    pub fn current() -> Option<Self> {
+        // SAFETY: a helper without arguments.
+        let n = unsafe { aya_ebpf::helpers::generated::bpf_get_smp_processor_id() } as u32;
+        let words = CPUS.get_ptr_mut(n)?.cast();
+        Some(Self { words, n })
+    }
+
+    #[inline(always)]
+    pub fn word(self, n: usize) -> *mut u64 {
+        // SAFETY: callers pass constants of `cpu_layout`, below its `WORDS`.
+        unsafe { self.words.add(n) }
+    }
+
+    /// Counts. A plain increment: programs run with preemption off on every kernel up to 6.18 (`cant_sleep` in `__bpf_trace_run`,
+    /// kernel/trace/bpf_trace.c), and a program that interrupts another returns before that goes on.
+    #[inline(always)]
+    pub fn count(self, event_type: u64, outcome: Outcome) {
+        let row = crate::mem::bound::<{ cpu_layout::N_TYPES as u32 - 1 }>(event_type);
+        let n = row * cpu_layout::N_OUTCOMES as u64 + outcome as u64;
+        // SAFETY: the row is masked to the table.
+        unsafe {
+            let p = self.words.add(n as usize);
+            *p = (*p).wrapping_add(1);
+        }
+    }
+}
+
+/// A word of `CONTROL`.
+#[inline(always)]
+pub fn control_words() -> Option<*const u32> {
+    Some(CONTROL.get_ptr(0)?.cast())
+}
+
+/// Whether the process is captured: not the agent, and in scope.
+#[inline(always)]
+pub fn passes(control: *const u32, tgid: u32) -> bool {
+    // SAFETY: `control` points to `control::WORDS` words.
+    let (own, scoped) = unsafe {
+        (
+            core::ptr::read_volatile(control.add(control::SELF_TGID)),
+            core::ptr::read_volatile(control.add(control::SCOPED)),
+        )
+    };
+    if tgid == own {
+        return false;
+    }
+    if scoped == 0 {
+        return true;
+    }
+    SCOPE.get_ptr(tgid).is_some()
+}

@@ -1,0 +1,230 @@
+//! Names of kernel objects, written backwards into the slot's path buffer: dentries and mounts up to the task's root, and cgroups.
+//!
+//! The two walks are global functions: the verifier checks each once by itself, where inlined loops would multiply its states with those of
+//! every caller.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use event::{KernelField as F, file_flags};
+
+use crate::{
+    maps::SCRATCH,
+    mem::{bound, forget, get, ptr, st8, st16, st64},
+    record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
+    task::Task,
+};
+
+/// Steps of a walk, mount crossings included.
+const MAX_STEPS: u32 = 96;
+/// Steps of a walk up a cgroup hierarchy.
+const MAX_CGROUP_STEPS: u32 = 24;
+
+/// A path under construction: bytes `pos..PATH_MAX` of the buffer.
+pub struct Backward {
+    slot: u32,
+    base: *mut u8,
+    pub pos: u64,
+}
+
+/// A place in the tree of mounts.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub mnt: u64,
+    pub dentry: u64,
+}
+
+impl Place {
+    /// Reads a `struct path`.
+    #[inline(always)]
+    pub fn at(path: u64) -> Self {
+        Self { mnt: ptr(path, F::PathMnt), dentry: ptr(path, F::PathDentry) }
+    }
+
+    #[inline(always)]
+    pub fn root_of(task: Task) -> Self {
+        Self::at(ptr(task.0, F::TaskFs) + crate::mem::field(F::FsRoot))
+    }
+
+    #[inline(always)]
+    pub fn cwd_of(task: Task) -> Self {
+        Self::at(ptr(task.0, F::TaskFs) + crate::mem::field(F::FsPwd))
+    }
+}
+
+impl Backward {
+    #[inline(always)]
+    pub fn new(rec: &Record) -> Self {
+        Self { slot: rec.slot, base: rec.base, pos: PATH_MAX }
+    }
+
+    #[inline(always)]
+    pub fn len(&self) -> u64 {
+        PATH_MAX - self.pos
+    }
+
+    #[inline(always)]
+    fn at(&self) -> *mut u8 {
+        // SAFETY: masked into the buffer, behind which `PATH_MAX` bytes belong to the slot.
+        unsafe { self.base.add(PATH_AT + bound::<0xfff>(self.pos) as usize) }
+    }
+
+    #[inline(always)]
+    pub fn byte(&mut self, v: u8) {
+        self.pos -= 1;
+        // SAFETY: see `at`.
+        unsafe { st8(self.at(), v) };
+    }
+
+    #[inline(always)]
+    fn forget(&mut self) {
+        // SAFETY: a word of the slot.
+        self.pos = forget(unsafe { self.base.add(FORGET_AT) }, self.pos);
+    }
+
+    /// ` (deleted)`, as the kernel's `d_path` puts it.
+    #[inline(always)]
+    pub fn deleted(&mut self) {
+        self.pos -= 10;
+        // SAFETY: ten bytes in the buffer.
+        unsafe {
+            st64(self.at(), u64::from_le_bytes(*b" (delete"));
+            st16(self.at().add(8), u16::from_le_bytes(*b"d)"));
+        }
+    }
+
+    /// Puts `len` bytes of a kernel name before the rest; false where they do not fit any more.
+    #[inline(always)]
+    pub fn name(&mut self, addr: u64, len: u64) -> bool {
+        let len = bound::<0xff>(len);
+        if self.pos < len + 16 || self.pos > PATH_MAX {
+            return false;
+        }
+        self.pos -= len;
+        // SAFETY: see `at`; at most 255 bytes.
+        unsafe { bpf_probe_read_kernel(self.at().cast(), len as u32, addr as *const _) };
+        self.forget();
+        true
+    }
+
+    /// Walks from `place` to the task's root; gives bits of [`file_flags`].
+    #[inline(always)]
+    pub fn walk(&mut self, place: Place, task: Task) -> u16 {
+        let r = peregrine_walk(u64::from(self.slot), self.pos, place.mnt, place.dentry, task.0);
+        self.pos = r & POS;
+        (r >> 32) as u16
+    }
+
+    /// Walks from a cgroup to the root of its hierarchy.
+    #[inline(always)]
+    pub fn cgroup(&mut self, cgroup: u64) {
+        self.pos = peregrine_cgroup(u64::from(self.slot), self.pos, cgroup) & POS;
+    }
+
+    /// Puts a NUL-terminated kernel name of at most 255 bytes before the rest. Its length is not known before it is read, so it is read
+    /// into the slack behind the buffer first.
+    #[inline(always)]
+    fn kernel_text(&mut self, addr: u64) -> bool {
+        // SAFETY: the slack behind the path buffer, inside the slot.
+        let slack = unsafe { self.base.add(PATH_AT + PATH_MAX as usize) };
+        // SAFETY: 256 bytes of it.
+        let r = unsafe {
+            aya_ebpf::helpers::generated::bpf_probe_read_kernel_str(
+                slack.cast(),
+                256,
+                addr as *const _,
+            )
+        };
+        if r <= 1 {
+            return false;
+        }
+        self.name(slack as u64, r as u64 - 1)
+    }
+
+    /// Walks from `place` to `root`; gives bits of [`file_flags`].
+    #[inline(always)]
+    fn walk_here(&mut self, place: Place, root: Place) -> u16 {
+        let Place { mut mnt, mut dentry } = place;
+        self.forget();
+        let start = self.pos;
+        let mut done = file_flags::UNRESOLVED;
+        for _ in 0..MAX_STEPS {
+            if dentry == root.dentry && mnt == root.mnt {
+                done = 0;
+                break;
+            }
+            let parent = ptr(dentry, F::DentryParent);
+            if dentry == ptr(mnt, F::VfsmountRoot) {
+                let mount = mnt.wrapping_sub(crate::mem::field(F::MountMnt));
+                let above = ptr(mount, F::MountParent);
+                if above == mount || above == 0 {
+                    done = file_flags::OUTSIDE_ROOT;
+                    break;
+                }
+                dentry = ptr(mount, F::MountMountpoint);
+                mnt = above.wrapping_add(crate::mem::field(F::MountMnt));
+                continue;
+            }
+            if parent == dentry {
+                done = file_flags::OUTSIDE_ROOT;
+                break;
+            }
+            let len = get::<u32>(dentry, F::DentryNameLen);
+            if !self.name(ptr(dentry, F::DentryName), u64::from(len)) {
+                done = file_flags::PATH_CUT;
+                break;
+            }
+            self.byte(b'/');
+            dentry = parent;
+        }
+        if self.pos == start {
+            self.byte(b'/');
+        }
+        self.forget();
+        done
+    }
+
+    /// Walks from a cgroup to the root of its hierarchy.
+    #[inline(always)]
+    fn cgroup_here(&mut self, cgroup: u64) {
+        let mut node = ptr(cgroup, F::CgroupKn);
+        self.forget();
+        let start = self.pos;
+        for _ in 0..MAX_CGROUP_STEPS {
+            let parent = ptr(node, F::KnParent);
+            if parent == 0 {
+                break;
+            }
+            if !self.kernel_text(ptr(node, F::KnName)) {
+                break;
+            }
+            self.byte(b'/');
+            node = parent;
+        }
+        if self.pos == start {
+            self.byte(b'/');
+        }
+        self.forget();
+    }
+}
+
+/// Bits of a result that are the position.
+const POS: u64 = 0x1fff;
+
+/// [`Backward::walk`]; gives the position and, from bit 32, the flags.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_walk(slot: u64, pos: u64, mnt: u64, dentry: u64, task: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return pos };
+    let mut path = Backward { slot: slot as u32, base: base.cast(), pos };
+    let flags = path.walk_here(Place { mnt, dentry }, Place::root_of(Task(task)));
+    path.pos & POS | u64::from(flags) << 32
+}
+
+/// [`Backward::cgroup`]; gives the position.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_cgroup(slot: u64, pos: u64, cgroup: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return pos };
+    let mut path = Backward { slot: slot as u32, base: base.cast(), pos };
+    path.cgroup_here(cgroup);
+    path.pos
+}

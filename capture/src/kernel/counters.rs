@@ -1,0 +1,85 @@
+//! The kernel side's counters, read from shared memory without a system call.
+
+use std::sync::Arc;
+
+use event::{EventType, N_EVENT_TYPES, Outcome, cpu_layout};
+
+use super::sys::{Mapping, load};
+
+/// Counters of every CPU at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounters {
+    n_cpus: usize,
+    /// `[cpu][type][outcome]`, types up to [`N_EVENT_TYPES`].
+    cells: Vec<u64>,
+    /// How often the kernel itself skipped a program, by program; programs cannot see that loss.
+    pub recursion_misses: Vec<(String, u64)>,
+}
+
+impl KernelCounters {
+    pub(crate) fn read(
+        cpus: &Arc<Mapping>,
+        n_cpus: usize,
+        recursion_misses: Vec<(String, u64)>,
+    ) -> Self {
+        let mut cells = Vec::with_capacity(n_cpus * N_EVENT_TYPES * cpu_layout::N_OUTCOMES);
+        for cpu in 0..n_cpus {
+            let entry = cpu * cpu_layout::WORDS;
+            for cell in 0..N_EVENT_TYPES * cpu_layout::N_OUTCOMES {
+                cells.push(load(cpus.word(8 * (entry + cell))));
+            }
+        }
+        Self { n_cpus, cells, recursion_misses }
+    }
+
+    /// Possible CPUs.
+    #[must_use]
+    pub fn n_cpus(&self) -> usize {
+        self.n_cpus
+    }
+
+    /// One counter; 0 for a CPU or type that does not exist.
+    #[must_use]
+    pub fn get(&self, cpu: usize, ty: EventType, outcome: Outcome) -> u64 {
+        if cpu >= self.n_cpus || usize::from(ty.0) >= N_EVENT_TYPES {
+            return 0;
+        }
+        let row = (cpu * N_EVENT_TYPES + usize::from(ty.0)) * cpu_layout::N_OUTCOMES;
+        self.cells[row + outcome as usize]
+    }
+
+    /// Sum over CPUs.
+    #[must_use]
+    pub fn of_type(&self, ty: EventType, outcome: Outcome) -> u64 {
+        (0..self.n_cpus).map(|cpu| self.get(cpu, ty, outcome)).sum()
+    }
+
+    /// Sum over CPUs and types.
+    #[must_use]
+    pub fn total(&self, outcome: Outcome) -> u64 {
+        self.cells.iter().skip(outcome as usize).step_by(cpu_layout::N_OUTCOMES).sum()
+    }
+
+    /// Sum of every drop.
+    #[must_use]
+    pub fn n_drops(&self) -> u64 {
+        Outcome::ALL.into_iter().filter(|o| o.is_drop()).map(|o| self.total(o)).sum()
+    }
+
+    /// Every counter that is not 0: CPU, type, outcome, value.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, EventType, Outcome, u64)> + '_ {
+        let rows =
+            (0..self.n_cpus).flat_map(|cpu| (0u16..).take(N_EVENT_TYPES).map(move |t| (cpu, t)));
+        rows.flat_map(|(cpu, t)| Outcome::ALL.into_iter().map(move |o| (cpu, EventType(t), o)))
+            .map(|(cpu, ty, o)| (cpu, ty, o, self.get(cpu, ty, o)))
+            .filter(|&(.., n)| n != 0)
+    }
+
+    /// `seen - filtered - written - drops`: events under way at the moment of reading, 0 once programs are detached.
+    #[must_use]
+    pub fn unexplained(&self) -> i64 {
+        let accounted: u64 =
+            Outcome::ALL.into_iter().filter(|&o| o != Outcome::Seen).map(|o| self.total(o)).sum();
+        self.total(Outcome::Seen).cast_signed() - accounted.cast_signed()
+    }
+}

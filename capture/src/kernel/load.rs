@@ -1,0 +1,510 @@
+//! Loads the object for the running kernel: offsets, maps, rings, programs one by one, then attaches them.
+
+use std::{
+    fs,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, ProgramArray},
+    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
+};
+use event::{EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature};
+
+use super::{
+    btf::KernelTypes,
+    counters::KernelCounters,
+    machine,
+    report::{ProbeError, ProbeReport},
+    ring::KernelRing,
+    sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
+    syscalls::{self, ForkSides},
+};
+
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
+
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Scratch slots of a CPU; `N_SLOTS` of capture-ebpf, maps.rs.
+const SCRATCH_SLOTS: u32 = 2;
+const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+/// Kernel stack of x86-64 without KASAN (arch/x86/include/asm/page_64_types.h).
+const KERNEL_STACK: u32 = 16 * 1024;
+/// Hooks of the scheduler: program and tracepoint have one name.
+const PROCESS_HOOKS: [&str; 3] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
+/// Share of a ring that is kept for process events: one part in so many.
+const PROCESS_SHARE: usize = 8;
+/// Largest ring.
+const MAX_RING: usize = 1 << 30;
+const DISPATCHER: &str = "sys_exit";
+
+/// Members that nothing works without.
+const REQUIRED: [KernelField; 8] = [
+    KernelField::RegsOrigAx,
+    KernelField::RegsDi,
+    KernelField::TaskStatus,
+    KernelField::TaskTgid,
+    KernelField::TaskPid,
+    KernelField::TaskGroupLeader,
+    KernelField::TaskStart,
+    KernelField::TaskCred,
+];
+/// Members whose lack has a stand-in or no effect worth a word.
+const OPTIONAL: [KernelField; 5] = [
+    KernelField::OvlInodeVfs,
+    KernelField::OvlInodeUpper,
+    KernelField::TaskLoginuid,
+    KernelField::CgrpPids,
+    KernelField::CgrpCpuset,
+];
+
+/// Event of each process hook and its bit of [`control::PROCESS`].
+const PROCESS_EVENTS: [(EventType, u32); 6] = [
+    (EventType::CLONE_20_X, control::CLONE),
+    (EventType::FORK_20_X, control::FORK),
+    (EventType::VFORK_20_X, control::VFORK),
+    (EventType::CLONE3_X, control::CLONE3),
+    (EventType::EXECVE_19_X, control::EXEC),
+    (EventType::PROCEXIT_1_E, control::EXIT),
+];
+
+/// What to capture, and how.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Event types that are captured.
+    pub interest: EventSet,
+    /// Sides of a fork that are captured.
+    pub fork_sides: ForkSides,
+    /// Only this process and its descendants.
+    pub scope_pid: Option<u32>,
+    /// Process whose own events are left out: the agent.
+    pub self_tgid: Option<u32>,
+    /// Bytes of each CPU's ring; rounded up to a power of two of at least a page.
+    pub ring_bytes: usize,
+    /// Object to load in place of the built-in one.
+    pub object: Option<PathBuf>,
+}
+
+impl Default for ProbeOptions {
+    /// Everything, of every process but this one, 4 MiB a ring; the object of `PEREGRINE_KERNEL_OBJECT` where that is set.
+    fn default() -> Self {
+        Self {
+            interest: EventSet::all(),
+            fork_sides: ForkSides::Child,
+            scope_pid: None,
+            self_tgid: Some(std::process::id()),
+            ring_bytes: 4 << 20,
+            object: std::env::var_os("PEREGRINE_KERNEL_OBJECT").map(PathBuf::from),
+        }
+    }
+}
+
+/// The loaded kernel side. Dropping it detaches.
+pub struct Probe {
+    ebpf: Ebpf,
+    /// Holds the programs behind the dispatcher.
+    programs: ProgramArray<MapData>,
+    links: Vec<(&'static str, BtfTracePointLinkId)>,
+    report: ProbeReport,
+    options: ProbeOptions,
+    cpus: Arc<Mapping>,
+    n_cpus: u32,
+    rings: Vec<KernelRing>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(e) = source {
+        text = format!("{text}: {e}");
+        source = e.source();
+    }
+    text
+}
+
+fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> ProbeError {
+    move |e| ProbeError::Map { map, reason: chain(&e) }
+}
+
+/// Why a program was refused, in one line: the last lines of the verifier's log say it.
+fn refusal(error: &ProgramError) -> String {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        if std::env::var_os("PEREGRINE_VERIFIER_LOG").is_some() {
+            eprintln!("{log}");
+        }
+        let said = log.lines().rev().map(str::trim).find(|l| {
+            !l.is_empty()
+                && !l.starts_with("processed ")
+                && !l.starts_with("verification time")
+                && !l.starts_with("stack depth")
+        });
+        return format!("{io_error}: {}", said.unwrap_or("no word from the verifier"));
+    }
+    chain(error)
+}
+
+fn options_words(options: &ProbeOptions) -> [u32; control::WORDS] {
+    let mut words = [0; control::WORDS];
+    words[control::SELF_TGID] = options.self_tgid.unwrap_or(0);
+    words[control::SCOPED] = u32::from(options.scope_pid.is_some());
+    for (ty, bit) in PROCESS_EVENTS {
+        if options.interest.contains(ty) {
+            words[control::PROCESS] |= bit;
+        }
+    }
+    words
+}
+
+/// Why one program is not there.
+enum Refusal {
+    Absent,
+    Kernel(ProgramError),
+}
+
+impl Refusal {
+    fn text(&self) -> String {
+        match self {
+            Self::Absent => "not in the object".to_owned(),
+            Self::Kernel(e) => refusal(e),
+        }
+    }
+}
+
+impl From<ProgramError> for Refusal {
+    fn from(e: ProgramError) -> Self {
+        Self::Kernel(e)
+    }
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, Refusal> {
+    Ok(ebpf.program_mut(name).ok_or(Refusal::Absent)?.try_into()?)
+}
+
+fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+where
+    T: TryFrom<Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf.take_map(name);
+    let map = map.ok_or_else(|| ProbeError::Object(format!("no map {name}")))?;
+    T::try_from(map).map_err(map_error(name))
+}
+
+fn map_fd(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data) | Map::RingBuf(data) => Some(data),
+        _ => None,
+    }
+}
+
+/// Offsets and features of the running kernel, as the object's constants want them.
+fn constants(
+    options: &ProbeOptions,
+    types: &KernelTypes,
+    report: &mut ProbeReport,
+) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
+    let values: Vec<u32> = KernelField::ALL.iter().map(|&f| types.value(f)).collect();
+    for (&field, &value) in KernelField::ALL.iter().zip(&values) {
+        if value != MISSING_FIELD || OPTIONAL.contains(&field) {
+            continue;
+        }
+        if REQUIRED.contains(&field) {
+            let release = report.kernel.clone();
+            return Err(ProbeError::MissingMember { release, member: field.path() });
+        }
+        report
+            .warnings
+            .push(format!("this kernel has no {}: facts from it are left out", field.path()));
+    }
+    let has = |helper: &str| u32::from(types.enumerator(helper).is_some());
+    let mut words = [0; feature::WORDS];
+    words[feature::DYNPTR] = has("BPF_FUNC_ringbuf_reserve_dynptr");
+    words[feature::TASK_PT_REGS] = has("BPF_FUNC_task_pt_regs");
+    let size = options.ring_bytes;
+    words[feature::RING_LIMIT] = u32::try_from(size - size / PROCESS_SHARE).unwrap_or(u32::MAX);
+    words[feature::STACK_SIZE] = KERNEL_STACK;
+    words[feature::EXIT_HAS_GROUP_DEAD] =
+        u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
+    Ok((values, words))
+}
+
+fn load_object(
+    options: &ProbeOptions,
+    types: &KernelTypes,
+    n_cpus: u32,
+    report: &mut ProbeReport,
+) -> Result<Ebpf, ProbeError> {
+    let (values, features) = constants(options, types, report)?;
+    let from_file;
+    let object = match &options.object {
+        None => OBJECT,
+        Some(path) => {
+            from_file = fs::read(path).map_err(|e| ProbeError::Unreadable {
+                path: path.display().to_string(),
+                reason: e.to_string(),
+            })?;
+            &from_file
+        }
+    };
+    EbpfLoader::new()
+        .override_global("KERNEL", values.as_slice(), true)
+        .override_global("FEATURES", features.as_slice(), true)
+        .map_max_entries("CPUS", n_cpus)
+        .map_max_entries("RINGS", n_cpus)
+        .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS)
+        .load(object)
+        .map_err(|e| ProbeError::Object(chain(&e)))
+}
+
+fn map_cpus(ebpf: &mut Ebpf, n_cpus: u32) -> Result<Arc<Mapping>, ProbeError> {
+    let map = ebpf.map("CPUS").and_then(map_fd);
+    let map = map.ok_or_else(|| ProbeError::Object("no map CPUS".to_owned()))?;
+    let len = (n_cpus as usize * cpu_layout::WORDS * 8).next_multiple_of(page_size());
+    let mapping = Mapping::new(map.fd().as_fd(), len, 0, Access::ReadWrite);
+    Ok(Arc::new(mapping.map_err(|e| ProbeError::Map { map: "CPUS", reason: e.to_string() })?))
+}
+
+fn make_rings(
+    ebpf: &mut Ebpf,
+    options: &ProbeOptions,
+    cpus: &Arc<Mapping>,
+) -> Result<Vec<KernelRing>, ProbeError> {
+    let mut outer: ArrayOfMaps<&mut MapData> = borrow(ebpf, "RINGS")?;
+    let size = options.ring_bytes;
+    let io = |e: std::io::Error| ProbeError::Map { map: "RINGS", reason: e.to_string() };
+    let mut rings = Vec::new();
+    for cpu in machine::online_cpus()? {
+        let params = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF, 0, 0, size as u32, 0);
+        let data = MapData::create(params, "ring", None).map_err(map_error("RINGS"))?;
+        outer.set(u32::from(cpu), &data, 0).map_err(map_error("RINGS"))?;
+        let fd: OwnedFd = data.fd().as_fd().try_clone_to_owned().map_err(io)?;
+        rings.push(KernelRing::map(cpu, fd, size, Arc::clone(cpus)).map_err(io)?);
+    }
+    Ok(rings)
+}
+
+impl Probe {
+    /// Loads maps and programs; nothing runs before [`Probe::attach`].
+    ///
+    /// # Errors
+    /// [`ProbeError`] where nothing can work; a program that only costs its own call's coverage is in the report.
+    pub fn load(options: ProbeOptions) -> Result<Self, ProbeError> {
+        let release = machine::release()?;
+        if machine::version(&release) < (5, 10) {
+            return Err(ProbeError::KernelTooOld { release });
+        }
+        machine::check_capabilities()?;
+        let mut report = ProbeReport { kernel: release.clone(), ..ProbeReport::default() };
+        if let Err(e) = raise_memlock() {
+            let need = if machine::version(&release) < (5, 11) {
+                "maps may not fit"
+            } else {
+                "this kernel does not need it"
+            };
+            report.warnings.push(format!("RLIMIT_MEMLOCK cannot be raised ({e}): {need}"));
+        }
+        let no_btf =
+            |reason: String| ProbeError::NoBtf { release: release.clone(), path: BTF_PATH, reason };
+        let bytes = fs::read(BTF_PATH).map_err(|e| no_btf(e.to_string()))?;
+        let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
+        let types = KernelTypes::parse(bytes).map_err(|e| no_btf(e.to_string()))?;
+
+        let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
+        let options = ProbeOptions { ring_bytes, ..options };
+        let n_cpus = machine::n_possible_cpus()?;
+        let mut ebpf = load_object(&options, &types, n_cpus, &mut report)?;
+        let cpus = map_cpus(&mut ebpf, n_cpus)?;
+        let rings = make_rings(&mut ebpf, &options, &cpus)?;
+        let programs = take(&mut ebpf, "PROGRAMS")?;
+        report
+            .not_covered
+            .push("io_uring: operations through its rings pass no syscall exit".to_owned());
+        let links = Vec::new();
+        let mut this = Self { ebpf, programs, links, report, options, cpus, n_cpus, rings };
+        this.write_tables()?;
+        this.load_programs(&btf)?;
+        Ok(this)
+    }
+
+    /// The rings, one per CPU that is online; they can be taken once.
+    pub fn rings(&mut self) -> Vec<KernelRing> {
+        std::mem::take(&mut self.rings)
+    }
+
+    /// Possible CPUs: how many entries the kernel side's arrays have.
+    #[must_use]
+    pub fn n_possible_cpus(&self) -> usize {
+        self.n_cpus as usize
+    }
+
+    fn load_hook(&mut self, hook: &'static str, btf: &Btf) -> Result<(), ProbeError> {
+        let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
+        loaded.map_err(|e| self.refused_hook(hook, &e))
+    }
+
+    fn load_programs(&mut self, btf: &Btf) -> Result<(), ProbeError> {
+        for hook in PROCESS_HOOKS {
+            self.load_hook(hook, btf)?;
+        }
+        self.load_hook(DISPATCHER, btf)?;
+        let wanted = syscalls::slots(&self.options.interest, self.options.fork_sides);
+        for slot in wanted {
+            let call = slot.program().trim_start_matches("x_");
+            match self.load_slot(slot, btf) {
+                Ok(()) => self.report.attached.push(call.to_owned()),
+                Err(e) => {
+                    self.report.refused.push((call.to_owned(), e.text()));
+                    self.report.not_covered.push(format!("{call}: program refused"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_slot(&mut self, slot: Slot, btf: &Btf) -> Result<(), Refusal> {
+        let loaded = program(&mut self.ebpf, slot.program())?;
+        loaded.load(DISPATCHER, btf)?;
+        let fd = loaded.fd()?;
+        Ok(self.programs.set(slot as u32, fd, 0).map_err(ProgramError::from)?)
+    }
+
+    fn refused_hook(&self, hook: &str, e: &Refusal) -> ProbeError {
+        let release = self.report.kernel.clone();
+        ProbeError::HookRefused { release, hook: hook.to_owned(), reason: e.text() }
+    }
+
+    fn write_tables(&mut self) -> Result<(), ProbeError> {
+        let tables = syscalls::tables(&self.options.interest, self.options.fork_sides);
+        let mut map: Array<&mut MapData, u64> = borrow(&mut self.ebpf, "SYSCALLS")?;
+        for (n, entry) in (0u32..).zip(tables.syscalls) {
+            map.set(n, entry, 0).map_err(map_error("SYSCALLS"))?;
+        }
+        let mut map: Array<&mut MapData, u32> = borrow(&mut self.ebpf, "SOCKETCALLS")?;
+        for (n, entry) in (0u32..).zip(tables.socketcalls) {
+            map.set(n, entry, 0).map_err(map_error("SOCKETCALLS"))?;
+        }
+        self.write_control()
+    }
+
+    fn write_control(&mut self) -> Result<(), ProbeError> {
+        let words = options_words(&self.options);
+        if let Some(pid) = self.options.scope_pid {
+            self.add_to_scope(pid)?;
+        }
+        let mut map: Array<&mut MapData, [u32; control::WORDS]> =
+            borrow(&mut self.ebpf, "CONTROL")?;
+        map.set(0, words, 0).map_err(map_error("CONTROL"))
+    }
+
+    fn add_to_scope(&mut self, pid: u32) -> Result<(), ProbeError> {
+        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
+        map.insert(pid, 1, 0).map_err(map_error("SCOPE"))
+    }
+
+    /// Changes which event types are captured, while programs run. Only calls whose programs were loaded for the first interest can be added.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] where the kernel refuses the change.
+    pub fn set_interest(&mut self, interest: EventSet) -> Result<(), ProbeError> {
+        self.options.interest = interest;
+        self.write_tables()
+    }
+
+    /// Restricts the capture to a process and its descendants, or lifts that.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] where the kernel refuses the change.
+    pub fn set_scope(&mut self, scope_pid: Option<u32>) -> Result<(), ProbeError> {
+        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
+        let old: Vec<u32> = map.keys().filter_map(Result::ok).collect();
+        for pid in old {
+            // A process that ended in between has removed itself.
+            let _: Result<(), _> = map.remove(&pid);
+        }
+        self.options.scope_pid = scope_pid;
+        self.write_control()?;
+        self.scope_descendants()
+    }
+
+    /// Puts the descendants that lived before the programs were attached into scope; later ones follow by themselves.
+    fn scope_descendants(&mut self) -> Result<(), ProbeError> {
+        let Some(root) = self.options.scope_pid else { return Ok(()) };
+        for pid in machine::descendants(root) {
+            self.add_to_scope(pid)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches: process hooks first, so that no captured call comes from a process whose fork was missed.
+    ///
+    /// # Errors
+    /// [`ProbeError::HookRefused`]; what was attached before it is detached.
+    pub fn attach(&mut self) -> Result<(), ProbeError> {
+        for hook in PROCESS_HOOKS.into_iter().chain([DISPATCHER]) {
+            let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
+            match attached {
+                Ok(id) => {
+                    self.links.push((hook, id));
+                    self.report.attached.push(hook.to_owned());
+                }
+                Err(e) => {
+                    let error = self.refused_hook(hook, &e);
+                    self.detach();
+                    return Err(error);
+                }
+            }
+        }
+        self.scope_descendants()
+    }
+
+    /// Detaches everything; the rings keep what was written.
+    pub fn detach(&mut self) {
+        for (hook, id) in std::mem::take(&mut self.links) {
+            if let Ok(p) = program(&mut self.ebpf, hook) {
+                // It fails only for a link that is gone already.
+                let _: Result<(), _> = p.detach(id);
+            }
+            self.report.attached.retain(|name| name != hook);
+        }
+    }
+
+    /// What is covered and what is not.
+    #[must_use]
+    pub fn report(&self) -> ProbeReport {
+        self.report.clone()
+    }
+
+    /// Counters as they stand.
+    #[must_use]
+    pub fn counters(&self) -> KernelCounters {
+        let mut misses = Vec::new();
+        for (name, program) in self.ebpf.programs() {
+            let Ok(program) = <&BtfTracePoint>::try_from(program) else { continue };
+            if let Ok(fd) = program.fd()
+                && let Some(n) = recursion_misses(fd.as_fd())
+            {
+                misses.push((name.to_owned(), n));
+            }
+        }
+        misses.sort();
+        KernelCounters::read(&self.cpus, self.n_cpus as usize, misses)
+    }
+}
+
+fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+where
+    T: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf.map_mut(name);
+    let map = map.ok_or_else(|| ProbeError::Object(format!("no map {name}")))?;
+    T::try_from(map).map_err(map_error(name))
+}

@@ -1,0 +1,20 @@
+//! The kernel side's loader: object and offsets in, rings and counters out.
+//!
+//! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books.
+
+mod btf;
+mod counters;
+mod load;
+mod machine;
+mod report;
+#[expect(unsafe_code, reason = "slices over shared ring memory")]
+mod ring;
+#[expect(unsafe_code, reason = "mmap, bpf(2) and rlimit calls")]
+mod sys;
+mod syscalls;
+
+pub use counters::KernelCounters;
+pub use load::{Probe, ProbeOptions};
+pub use report::{ProbeError, ProbeReport};
+pub use ring::KernelRing;
+pub use syscalls::ForkSides;
