@@ -1,0 +1,163 @@
+//! What templates make of values, and which event types conditions stand for.
+
+use event::EventType;
+use rules::{
+    AlertFacts, AlertValue, Field, FieldRef, Fields, Options, Ruleset, Source, Value, escape_line,
+};
+
+/// 2025-11-22 02:59:59.5 UTC.
+const NOW: u64 = 1_763_780_399_500_000_000;
+
+struct Event;
+
+impl Fields for Event {
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        Some(match field.to_string().as_str() {
+            "proc.name" => Value::Bytes(b"cat"),
+            "proc.cmdline" => Value::Bytes(b"cat \xff\"x\"\n"),
+            "proc.pid" => Value::I64(-7),
+            "proc.aname[2]" => Value::Bytes(b"sshd"),
+            "proc.env[\"A B\"]" => Value::Bytes(b"env"),
+            "evt.num" => Value::U64(u64::MAX),
+            "evt.failed" => Value::Bool(false),
+            "evt.arg.flags" => Value::Bytes(b"O_RDONLY"),
+            "evt.time" | "evt.time.s" | "evt.datetime" | "evt.time.iso8601" | "evt.rawtime" => {
+                Value::U64(NOW)
+            }
+            "fd.dev" => Value::I64(0xfd01),
+            "fd.sip" => Value::Ip("fe80::1".parse().unwrap()),
+            "fd.ip" => Value::Ip("10.0.0.1".parse().unwrap()),
+            _ => return None,
+        })
+    }
+}
+
+fn load(condition: &str, output: &str) -> Ruleset {
+    let text = format!(
+        "- rule: r\n  desc: d\n  condition: {condition}\n  output: '{output}'\n  priority: INFO\n  warn_evttypes: false\n"
+    );
+    Ruleset::load(vec![Source { name: "t".into(), text }], Options::default())
+        .unwrap_or_else(|e| panic!("{}", e[0]))
+}
+
+fn check(output: &str, expected: &str) {
+    let set = load("evt.type = open", output);
+    let mut scratch = set.scratch();
+    let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
+    let facts = AlertFacts { utc_offset_s: 3600, ..AlertFacts::default() };
+    assert_eq!(set.alert(id, &Event, facts).output, expected, "{output}");
+}
+
+#[test]
+fn tokens_print_their_values() {
+    for (output, expected) in [
+        ("plain", "plain"),
+        ("*%proc.name", "cat"),
+        ("(%proc.name)", "(cat)"),
+        ("%proc.namefoo", "catfoo"),
+        ("%proc.name.", "cat."),
+        ("%proc.pname", "<NA>"),
+        ("%proc.pid %evt.num %evt.failed", "-7 18446744073709551615 false"),
+        ("%proc.aname[2] %proc.aname[3]", "sshd <NA>"),
+        ("%proc.aname[x]", "<NA>[x]"),
+        ("%proc.env[\"A B\"]", "env"),
+        ("%evt.arg.flags|", "O_RDONLY|"),
+        ("%fd.dev %fd.sip %fd.ip", "FD01 fe80::1 <NA>"),
+        ("%5proc.name|%2proc.name|%0proc.name", "cat  |ca|cat"),
+        ("%proc.cmdline", "cat \u{fffd}\"x\"\n"),
+        ("a%container.info b", "a b"),
+        ("%evt.time %evt.time.s", "03:59:59.500000000 03:59:59"),
+        ("%evt.datetime", "2025-11-22 03:59:59.500000000"),
+        ("%evt.time.iso8601", "2025-11-22T02:59:59.500000000+0000"),
+        ("%evt.rawtime", "1763780399500000000"),
+    ] {
+        check(output, expected);
+    }
+}
+
+#[test]
+fn fields_are_typed_and_in_order() {
+    let set = load(
+        "evt.type = open",
+        "%proc.pid %proc.name %fd.dev %evt.time %fd.ip %proc.pid %evt.failed",
+    );
+    let mut scratch = set.scratch();
+    let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
+    let alert = set.alert(id, &Event, AlertFacts::default());
+    let fields: Vec<(&str, AlertValue)> =
+        alert.fields.iter().map(|(n, v)| (&**n, v.clone())).collect();
+    let text = |t: &str| AlertValue::Text(t.into());
+    assert_eq!(
+        fields,
+        [
+            ("proc.pid", AlertValue::I64(-7)),
+            ("proc.name", text("cat")),
+            ("fd.dev", text("FD01")),
+            ("evt.time", AlertValue::U64(NOW)),
+            ("fd.ip", AlertValue::Missing),
+            ("evt.failed", AlertValue::Bool(false)),
+        ]
+    );
+    let json = serde_json::to_string(&alert.fields[0].1).unwrap();
+    assert_eq!(json, "-7");
+    assert_eq!(serde_json::to_string(&AlertValue::Missing).unwrap(), "null");
+}
+
+#[test]
+fn fields_used_are_those_of_conditions_and_outputs() {
+    let set = load("evt.type = open and proc.aname[2] = x", "%proc.name %proc.name");
+    let fields: Vec<String> = set.fields_used().map(ToString::to_string).collect();
+    assert_eq!(fields, ["evt.type", "proc.name", "proc.aname[2]"]);
+    assert!(set.uses(Field::ProcAname) && !set.uses_fd_name());
+    assert!(load("evt.type = open", "%fd.directory").uses_fd_name());
+}
+
+#[test]
+fn lines_are_escaped_as_json_text() {
+    let mut out = String::new();
+    escape_line(&mut out, "a \"b\" \\ \n\r\t\u{8}\u{c}\u{1}\u{7f} é");
+    assert_eq!(out, "a \\\"b\\\" \\\\ \\n\\r\\t\\b\\f\\u0001\u{7f} é");
+}
+
+/// Names of the types that a condition stands for.
+fn types(condition: &str) -> Vec<&'static str> {
+    let set = load(condition, "o");
+    let mut names: Vec<&str> = set.interest().iter().map(EventType::name).collect();
+    names.dedup();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn event_types_follow_the_logic_of_the_condition() {
+    let open = &["open"][..];
+    let n_all = types("proc.name = x").len();
+    assert!(n_all > 100);
+    for (condition, expected) in [
+        ("evt.type = open", open),
+        ("evt.type = open and proc.name = x", open),
+        ("evt.type in (open, openat)", &["open", "openat"]),
+        ("evt.type = open or evt.type = connect", &["connect", "open"]),
+        ("evt.type = open and evt.type = connect", &[]),
+        ("not evt.type != open", open),
+        ("not (evt.type != open or proc.name = x)", open),
+        ("evt.type in (open, connect) and not evt.type = connect", open),
+        ("evt.type = fsync", &["syscall"]),
+        ("evt.num = 0 and proc.name = x", &[]),
+        ("evt.type = open or evt.num = 0", open),
+        ("syscall.type = open", open),
+    ] {
+        assert_eq!(types(condition), expected, "{condition}");
+    }
+    for condition in [
+        "not (evt.type = open and proc.name = x)",
+        "evt.type = open or proc.name = x",
+        "evt.type exists",
+        "evt.type contains open",
+        "evt.num >= 0",
+    ] {
+        assert_eq!(types(condition).len(), n_all, "{condition}");
+    }
+    assert_eq!(types("evt.type != open").len(), n_all - 1);
+}
