@@ -55,7 +55,9 @@ impl Sleeping {
 
     /// The sleeper, before its last look for work.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        // A swap here and in `lower`: all writes of the flag are then one chain of read-modify-writes, so that none of them can land after a
+        // claim of the round before. It costs nothing that a thread on its way to sleep would notice.
+        self.0.swap(true, Ordering::Relaxed);
         // Pairs with the fence in `claim`: either this thread's last look sees the work, or the waker's look sees the flag.
         fence(Ordering::SeqCst);
     }
@@ -63,7 +65,7 @@ impl Sleeping {
     /// The sleeper, once it is awake.
     pub fn lower(&self) {
         // Relaxed: a waker that still sees the flag wakes once too often, which is harmless.
-        self.0.store(false, Ordering::Relaxed);
+        self.0.swap(false, Ordering::Relaxed);
     }
 
     /// Whether nobody has claimed the wake since the flag was raised. For the sleeper.
