@@ -220,7 +220,7 @@ pub(crate) struct Pipeline {
     pub(crate) registry: perf::Registry,
 }
 
-pub(crate) const LIMITS: BatchLimits = BatchLimits { max_frames: 8, max_bytes: 64 << 10 };
+pub(crate) const LIMITS: BatchLimits = BatchLimits { max_frames: 8, max_bytes: 8 << 10 };
 
 pub(crate) fn users() -> Users {
     Users::from_files(
