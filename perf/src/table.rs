@@ -19,34 +19,33 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
         levels: _,
         notes,
     } = snapshot;
-    let mut out = String::new();
+    let mut sections = Vec::new();
     if let Some(ns) = interval_ns {
-        let _ = writeln!(out, "interval {}", duration(*ns));
+        sections.push(format!("interval {}\n", duration(*ns)));
     }
-    render_hops(&mut out, hops, *interval_ns);
+    sections.push(hop_table(hops, *interval_ns));
     if !losses.is_empty() {
-        let head = ["lost", "cpu", "event type", "n"];
         let rows = losses.iter().map(|l| {
             let cpu = l.cpu.map_or_else(|| "-".to_owned(), |c| c.to_string());
             vec![l.name.clone(), cpu, l.event_type.clone(), l.n.to_string()]
         });
-        columns(&mut out, &head, "<><>", rows.collect());
+        sections.push(columns(&["lost", "cpu", "event type", "n"], "<><>", rows));
     }
     if !latencies.is_empty() {
         let head = ["latency", "n", "sampled", "p50", "p99", "p99.9", "max"];
-        columns(&mut out, &head, "<>>>>>>", latencies.iter().map(latency_row).collect());
+        sections.push(columns(&head, "<>>>>>>", latencies.iter().map(latency_row)));
     }
     if !equations.is_empty() {
-        let rows = equations.iter().map(equation_row);
-        columns(&mut out, &["equation", "", "numbers"], "<<<", rows.collect());
+        let head = ["equation", "verdict", "numbers"];
+        sections.push(columns(&head, "<<<", equations.iter().map(equation_row)));
     }
-    for note in notes {
-        let _ = writeln!(out, "note: {note}");
+    if !notes.is_empty() {
+        sections.push(notes.iter().fold(String::new(), |s, note| s + "note: " + note + "\n"));
     }
-    out
+    sections.join("\n")
 }
 
-fn render_hops(out: &mut String, hops: &[HopReport], interval_ns: Option<u64>) {
+fn hop_table(hops: &[HopReport], interval_ns: Option<u64>) -> String {
     let head = match interval_ns {
         Some(_) => ["hop", "in/s", "out/s", "dropped", "depth", "reasons"],
         None => ["hop", "in", "out", "dropped", "depth", "reasons"],
@@ -71,7 +70,7 @@ fn render_hops(out: &mut String, hops: &[HopReport], interval_ns: Option<u64>) {
         let n_dropped = h.n_dropped().to_string();
         vec![name.clone(), rate(*input), rate(*output), n_dropped, depth, reasons]
     };
-    columns(out, &head, "<>>>><", hops.iter().map(row).collect());
+    columns(&head, "<>>>><", hops.iter().map(row))
 }
 
 fn latency_row(l: &LatencyReport) -> Vec<String> {
@@ -99,8 +98,8 @@ fn equation_row(e: &EquationReport) -> Vec<String> {
     if !in_flight.is_empty() {
         let _ = write!(numbers, " + {} in flight", sum(in_flight));
     }
-    if *difference != 0 {
-        let _ = write!(numbers, ", {difference} between readings");
+    if *holds && *difference != 0 {
+        let _ = write!(numbers, ", {difference} in hand or between two readings");
     }
     vec![title.clone(), verdict, numbers]
 }
@@ -117,18 +116,15 @@ fn duration(ns: u64) -> String {
     format!("{n:.digits$} {unit}")
 }
 
-/// Appends a table: `align` has `<` or `>` per column, two spaces stand between columns, no line ends in blanks, an empty line stands
-/// before every table but the first.
-fn columns(out: &mut String, head: &[&str], align: &str, rows: Vec<Vec<String>>) {
-    if !out.is_empty() && !out.starts_with("interval") || out.lines().count() > 1 {
-        out.push('\n');
-    }
+/// A table: `align` has `<` or `>` per column, two spaces stand between columns, no line ends in blanks.
+fn columns(head: &[&str], align: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut all = vec![head.iter().map(|&h| h.to_owned()).collect::<Vec<_>>()];
     all.extend(rows);
     let width = |column: usize| {
         all.iter().map(|r| r.get(column).map_or(0, |c| c.chars().count())).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut out = String::new();
     for row in &all {
         let mut line = String::new();
         for ((cell, &w), side) in row.iter().zip(&widths).zip(align.chars()) {
@@ -140,6 +136,7 @@ fn columns(out: &mut String, head: &[&str], align: &str, rows: Vec<Vec<String>>)
         out.push_str(line.trim_end());
         out.push('\n');
     }
+    out
 }
 
 #[cfg(test)]
@@ -159,11 +156,10 @@ mod tests {
 
     #[test]
     fn columns_align_and_lines_end_clean() {
-        let mut out = String::new();
-        let rows = vec![vec!["ab".into(), "1".into()], vec!["c".into(), "1234".into()]];
-        columns(&mut out, &["n", "x"], "<>", rows);
-        assert_eq!(out, "n      x\nab     1\nc   1234\n");
-        columns(&mut out, &["t", ""], "<<", vec![vec!["u".into(), String::new()]]);
-        assert!(out.ends_with("1234\n\nt\nu\n"), "{out}");
+        let rows = [vec!["ab".into(), "1".into()], vec!["c".into(), "1234".into()]];
+        let text = columns(&["n", "x"], "<>", rows.into_iter());
+        assert_eq!(text, "n      x\nab     1\nc   1234\n");
+        let rows = [vec!["u".into(), String::new()]];
+        assert_eq!(columns(&["t", ""], "<<", rows.into_iter()), "t\nu\n");
     }
 }
