@@ -19,13 +19,17 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// Executables that `cargo ARGS --message-format=json` says it made, in the workspace this was built from.
-pub(crate) fn cargo_executables(args: &[&str]) -> Result<Vec<PathBuf>> {
+/// Executables that `cargo ARGS --message-format=json` says it made, in the workspace this was built from. `rustflags` go with a target
+/// folder of their own, so that they do not rebuild everything else.
+pub(crate) fn cargo_executables(args: &[&str], rustflags: Option<&str>) -> Result<Vec<PathBuf>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let messages = output(
-        Command::new(&cargo).current_dir(workspace).args(args).arg("--message-format=json"),
-    )?;
+    let mut command = Command::new(&cargo);
+    command.current_dir(workspace).args(args).arg("--message-format=json");
+    if let Some(rustflags) = rustflags {
+        command.env("RUSTFLAGS", rustflags).args(["--target-dir", "target/gate"]);
+    }
+    let messages = output(&mut command)?;
     Ok(messages
         .lines()
         .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())

@@ -108,7 +108,7 @@ pub fn open(at: At) -> Vec<u8> {
 pub fn connect(at: At) -> Vec<u8> {
     write(at, EventType::CONNECT_X, |w| {
         let source = ([192, 0, 2, 7], 40_404).into();
-        let dest = ([198, 51, 100, 9], 443).into();
+        let dest = ([203, 0, 113, 9], 443).into();
         w.i64(0).sock_tuple(&SockTuple::Inet { source, dest }).i64(5);
         w.sock_addr(&SockAddr::Inet(dest));
         let ip = |v4: [u8; 4]| {
@@ -126,7 +126,7 @@ pub fn connect(at: At) -> Vec<u8> {
             state: 1,
             flags: sock_flags::CONNECTED,
             local: ip([192, 0, 2, 7]),
-            remote: ip([198, 51, 100, 9]),
+            remote: ip([203, 0, 113, 9]),
             path: b"",
         };
         w.section(SectionKind::Sock, &[&sock.fixed_bytes(), sock.path]);

@@ -1,7 +1,9 @@
 //! One gate target: a pass over fixed input, warmed up, then run once where callgrind looks.
 
+use std::cell::RefCell;
 use std::env;
 use std::hint::black_box;
+use std::rc::Rc;
 
 /// Passes before the measured one: arenas, caches and tables have their size by then.
 const N_WARM_UP: usize = 3;
@@ -15,6 +17,7 @@ pub type TargetFn = (&'static str, &'static str, fn() -> Pass);
 /// Work that is the same each time it is run.
 pub struct Pass {
     n_events: u64,
+    prepare: Box<dyn FnMut()>,
     work: Box<dyn FnMut()>,
 }
 
@@ -31,7 +34,23 @@ impl Pass {
     /// Where `n_events` is 0.
     pub fn new(n_events: u64, work: impl FnMut() + 'static) -> Self {
         assert!(n_events > 0, "a pass handles at least one event");
-        Self { n_events, work: Box::new(work) }
+        Self { n_events, prepare: Box::new(|| ()), work: Box::new(work) }
+    }
+
+    /// The same with `prepare` before each `work`, which is not measured.
+    ///
+    /// # Panics
+    /// Where `n_events` is 0.
+    pub fn prepared<S: 'static>(
+        n_events: u64,
+        state: S,
+        mut prepare: impl FnMut(&mut S) + 'static,
+        mut work: impl FnMut(&mut S) + 'static,
+    ) -> Self {
+        let state = Rc::new(RefCell::new(state));
+        let prepared = Rc::clone(&state);
+        let prepare = Box::new(move || prepare(&mut prepared.borrow_mut()));
+        Self { prepare, ..Self::new(n_events, move || work(&mut state.borrow_mut())) }
     }
 }
 
@@ -64,16 +83,19 @@ pub fn run_targets(targets: &[TargetFn], args: impl IntoIterator<Item = String>)
 }
 
 fn run(name: &str, pass: Pass) {
-    let Pass { n_events, mut work } = pass;
+    let Pass { n_events, mut prepare, mut work } = pass;
     let slowed = env::var(SLOWED).is_ok_and(|slowed| slowed == name);
     for _ in 0..N_WARM_UP {
+        prepare();
         work();
     }
+    prepare();
     let before = perf::thread_allocs();
     if slowed {
         peregrine_gate_measured(&mut || {
             work();
             black_box(vec![0u8; 64]);
+            prepare();
             work();
         });
     } else {

@@ -73,7 +73,7 @@ fn exec() -> Pass {
 }
 
 fn connect() -> Pass {
-    let fd_name = Some("192.0.2.7:40404->198.51.100.9:443");
+    let fd_name = Some("192.0.2.7:40404->203.0.113.9:443");
     detect(EventType::CONNECT_X, Plain { evt_type: "connect", fd_name })
 }
 

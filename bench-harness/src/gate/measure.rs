@@ -96,7 +96,8 @@ impl Target {
             .filter(|l| l.contains(" %)") || l.contains("%) "))
             .filter(|l| !l.contains("PROGRAM TOTALS"))
             .take(n)
-            .map(str::to_owned)
+            // The program's own path at the end says nothing.
+            .map(|l| l.rsplit_once(" [").map_or(l, |(line, _)| line).to_owned())
             .collect()
     }
 }

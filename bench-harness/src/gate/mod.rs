@@ -20,6 +20,9 @@ use self::baseline::{Baseline, Conditions, Measure, Verdict, percent};
 use self::measure::{Target, targets};
 use crate::process::{cargo_executables, output, which};
 
+/// rustix looks for the kernel's clock page by itself, which valgrind hides only from libc: the program would crash.
+const RUSTFLAGS: &str = "--cfg=rustix_use_libc";
+
 /// Options of `peregrine-bench gate`.
 #[derive(Args, Debug)]
 pub(crate) struct Gate {
@@ -49,7 +52,8 @@ impl Gate {
         which("valgrind")
             .context("the gate counts instructions with valgrind (package valgrind)")?;
         let programs = if self.program.is_empty() {
-            cargo_executables(&["bench", "--workspace", "--bench", "gate", "--no-run"])?
+            let args = ["bench", "--workspace", "--bench", "gate", "--no-run"];
+            cargo_executables(&args, Some(RUSTFLAGS))?
         } else {
             self.program.clone()
         };
@@ -150,13 +154,14 @@ fn print(
 ) -> bool {
     println!("{:<24} {:>12} {:>12} {:>8} {:>7}", "gate", "baseline", "now", "%", "allocs");
     for (name, m) in now {
-        let was = baseline.measure.get(name).map_or(f64::NAN, |was| was.instructions_per_event);
         let is = m.instructions_per_event;
-        println!(
-            "{name:<24} {was:>12.2} {is:>12.2} {:>+8.2} {:>7}",
-            percent(was, is),
-            m.n_allocations
-        );
+        let (was, change) = match baseline.measure.get(name) {
+            Some(Measure { instructions_per_event: was, .. }) => {
+                (format!("{was:.2}"), format!("{:+.2}", percent(*was, is)))
+            }
+            None => ("none".to_owned(), "new".to_owned()),
+        };
+        println!("{name:<24} {was:>12} {is:>12.2} {change:>8} {:>7}", m.n_allocations);
     }
     if baseline.conditions != *conditions {
         let n = now.len();

@@ -56,6 +56,7 @@ impl Report {
                 },
                 "err" => r.err.push(rest.to_owned()),
                 "exit" => r.exit = rest.parse().ok(),
+                "log" => {}
                 mark => {
                     r.marks.insert(mark.to_owned());
                 }

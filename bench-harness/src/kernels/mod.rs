@@ -39,6 +39,9 @@ pub(crate) struct Kernels {
     /// Program to put into the guest; built from the workspace where not given
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
+    /// Program that lists what the kernel takes; built from the workspace where not given
+    #[arg(long, value_name = "FILE")]
+    probe: Option<PathBuf>,
 }
 
 /// Numbers for the last line.
@@ -113,23 +116,22 @@ impl Kernels {
         a.file("/check/last", 0o644, b"");
         a.file("/etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n");
         a.file("/etc/group", 0o644, b"root:x:0:\n");
-        let [probe, agent] = build()?;
+        let given = |file: &Option<PathBuf>, args: &[&str]| match file {
+            Some(file) => Ok(file.clone()),
+            None => build(args),
+        };
+        let probe = given(&self.probe, &["-p", "bench-harness", "--example", "guest-probe"])?;
+        let agent = given(&self.agent, &["-p", "agent", "--bin", "peregrine"])?;
         a.program("/bin/guest-probe", &probe)?;
-        a.program("/bin/peregrine", self.agent.as_deref().unwrap_or(&agent))?;
+        a.program("/bin/peregrine", &agent)?;
         Ok(a.finish())
     }
 }
 
-/// Builds what runs in the guest and gives the two paths: the probe example and the agent.
-fn build() -> Result<[PathBuf; 2]> {
-    let built = |args: &[&str]| -> Result<PathBuf> {
-        let all = cargo_executables(&[&["build", "--release"], args].concat())?;
-        all.into_iter().next_back().with_context(|| format!("cargo build {args:?} made nothing"))
-    };
-    Ok([
-        built(&["-p", "bench-harness", "--example", "guest-probe"])?,
-        built(&["-p", "agent", "--bin", "peregrine"])?,
-    ])
+/// Builds a program of the workspace and gives its path.
+fn build(args: &[&str]) -> Result<PathBuf> {
+    let made = cargo_executables(&[&["build", "--release"], args].concat(), None)?;
+    made.into_iter().next_back().with_context(|| format!("cargo build {args:?} made nothing"))
 }
 
 fn report(kernel: Kernel, console: &Console, tally: &mut Tally) {

@@ -1,0 +1,188 @@
+//! Gate targets: the merge alone, and a whole shard over ordinary events, default rules loaded, nothing matching.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bench_harness::samples::{self, At};
+use bench_harness::{Pass, TargetFn, run_targets};
+use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use perf::{CountingAlloc, Registry};
+use rules::{Alert, DEFAULT_RULES, Options, RuleMatching, Ruleset, Source};
+use stages::{
+    Lineage, LineageLimits, Merge, Progress, Route, Shard, ShardConfig, ShardMeters, Users,
+};
+
+#[global_allocator]
+static ALLOC: CountingAlloc = CountingAlloc::system();
+
+const N: u64 = 1000;
+const LIMITS: BatchLimits = BatchLimits { max_frames: 256, max_bytes: 512 * 1024 };
+/// Batches of a lane: a pass fits into it as a whole.
+const CAPACITY: usize = 8;
+/// Distinct passes before the frames repeat: more than a run has.
+const N_PASSES: u64 = 6;
+/// Everything in the samples descends from this process.
+const SHELL: At = At { ts: 1, cpu: 0, tgid: 4_000, parent: 1 };
+const MAKE: At = At { ts: 2, cpu: 0, tgid: 4_242, parent: 4_000 };
+
+/// One capture thread's end: frames into batches into the lane, the watermark behind them.
+struct Feed {
+    tx: LaneTx,
+    watermark: Arc<Watermark>,
+}
+
+impl Feed {
+    fn push<'a>(&mut self, frames: impl IntoIterator<Item = (Key, &'a [u8])>) {
+        let mut open = self.tx.take().expect("every batch came home");
+        let mut last = Key::MIN;
+        for (key, frame) in frames {
+            last = key;
+            if open.push(key, frame).is_ok() {
+                continue;
+            }
+            self.tx.push(open).expect("the lane has room");
+            open = self.tx.take().expect("every batch came home");
+            open.push(key, frame).expect("an empty batch has room");
+        }
+        self.tx.push(open).expect("the lane has room");
+        self.watermark.publish(last);
+    }
+}
+
+struct Merging {
+    sources: Vec<Feed>,
+    merge: Merge,
+    key: u64,
+}
+
+/// Two lanes whose keys alternate, the worst case of a merge.
+fn merge() -> Pass {
+    let frame = samples::open(MAKE);
+    let (mut sources, mut lanes, mut watermarks) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let (tx, rx) = lane(CAPACITY, LIMITS);
+        let watermark = Arc::new(Watermark::new());
+        sources.push(Feed { tx, watermark: Arc::clone(&watermark) });
+        lanes.push(rx);
+        watermarks.push(watermark);
+    }
+    let state = Merging { sources, merge: Merge::new(lanes, watermarks, 256), key: 0 };
+    let prepare = move |m: &mut Merging| {
+        for (n, source) in (1..).zip(&mut m.sources) {
+            let keys = (0..N / 2).map(|i| Key(m.key + 2 * i + n));
+            source.push(keys.map(|k| (k, &frame[..])));
+        }
+        m.key += N;
+    };
+    Pass::prepared(N, state, prepare, |m| {
+        let mut n_seen = 0;
+        loop {
+            let bound = m.merge.bound();
+            m.merge.fill(bound);
+            if m.merge.is_empty() {
+                break;
+            }
+            n_seen += m.merge.frames().filter(|(_, bytes)| !black_box(bytes).is_empty()).count();
+            m.merge.clear();
+        }
+        // The last key of the second lane lies above the first one's watermark until the next pass.
+        assert!((N as usize - 1..=N as usize).contains(&n_seen), "{n_seen} frames");
+    })
+}
+
+struct Sharded {
+    source: Feed,
+    shard: Shard,
+    evaluated: Arc<perf::Counter>,
+    raised: Rx<Alert>,
+    passes: Vec<Vec<Vec<u8>>>,
+    n_prepared: usize,
+    key: u64,
+}
+
+/// A shard fed with `frames(pass, i)`.
+fn shard(frames: impl Fn(u64, u64) -> Vec<u8>) -> Pass {
+    let source = Source { name: "default.yaml".into(), text: DEFAULT_RULES.into() };
+    let ruleset = Ruleset::load(vec![source], Options::default()).expect("the default rules load");
+    let (tx, rx) = lane(CAPACITY, LIMITS);
+    let watermark = Arc::new(Watermark::new());
+    let (alerts, raised) = alert_lane(16);
+    let meters = ShardMeters::register(&mut Registry::new());
+    let evaluated = Arc::clone(&meters.evaluated);
+    let route: Route = |_tgid, _n_shards| 0;
+    let shard = Shard::new(ShardConfig {
+        index: 0,
+        lanes: vec![rx],
+        watermarks: vec![Arc::clone(&watermark)],
+        sources: Vec::new(),
+        lineage: Arc::new(Lineage::new(1, route, LineageLimits::default())),
+        peers: Vec::new(),
+        waiter: Waiter::new(WaitLimits::default()),
+        ruleset: Arc::new(ruleset),
+        matching: RuleMatching::First,
+        alerts,
+        output: None,
+        meters,
+        hostname: "host".into(),
+        users: Arc::new(Users::from_files(
+            b"user:x:1000:1000::/home/user:/bin/sh\n",
+            b"user:x:1000:\n",
+        )),
+        clock_offset_ns: 0,
+        utc_offset_s: 0,
+        evt_num_base: 0,
+        late_after: None,
+    });
+    let passes = (0..N_PASSES).map(|p| (0..N).map(|i| frames(p, i)).collect()).collect();
+    let source = Feed { tx, watermark };
+    let mut state = Sharded { source, shard, evaluated, raised, passes, n_prepared: 0, key: 2 };
+    let seeds = [samples::exec(SHELL, true), samples::exec(MAKE, true)];
+    state.source.push((1..).map(Key).zip(seeds.iter().map(Vec::as_slice)));
+    while state.shard.poll_once() == Progress::Worked {}
+
+    let prepare = |s: &mut Sharded| {
+        let pass = &s.passes[s.n_prepared % s.passes.len()];
+        let keys = (s.key + 1..).map(Key);
+        s.source.push(keys.zip(pass.iter().map(Vec::as_slice)));
+        s.key += N;
+        s.n_prepared += 1;
+    };
+    Pass::prepared(N, state, prepare, |s| {
+        let before = s.evaluated.get();
+        while s.shard.poll_once() == Progress::Worked {}
+        assert_eq!(s.evaluated.get() - before, N, "every event was evaluated");
+        assert!(s.raised.pop().is_none(), "ordinary events raise nothing");
+    })
+}
+
+fn shard_open() -> Pass {
+    shard(|pass, i| samples::open(At { ts: 1000 + pass * N + i, ..MAKE }))
+}
+
+fn shard_connect() -> Pass {
+    shard(|pass, i| samples::connect(At { ts: 1000 + pass * N + i, ..MAKE }))
+}
+
+/// Short lives: a fork, an exec and an exit of each process, and an open to make it four.
+fn shard_process() -> Pass {
+    shard(|pass, i| {
+        let tgid = 10_000 + (pass * N + i / 4) as u32;
+        let at = At { ts: 1000 + pass * N + i, tgid, parent: MAKE.tgid, cpu: 0 };
+        match i % 4 {
+            0 => samples::fork(at),
+            1 => samples::exec(at, false),
+            2 => samples::open(at),
+            _ => samples::exit(at),
+        }
+    })
+}
+
+fn main() {
+    let targets: [TargetFn; 4] = [
+        ("merge", "stages::Merge::fill", merge),
+        ("shard_open", "stages::Shard::poll_once (openat)", shard_open),
+        ("shard_connect", "stages::Shard::poll_once (connect)", shard_connect),
+        ("shard_process", "stages::Shard::poll_once (fork, exec, open, exit)", shard_process),
+    ];
+    run_targets(&targets, std::env::args().skip(1));
+}
