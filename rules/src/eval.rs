@@ -2,7 +2,7 @@
 
 use event::EventType;
 
-use crate::program::{CALL, Op, Program, RETURN_FALSE, RETURN_TRUE};
+use crate::program::{CALL, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
 
 /// Index of a rule in its ruleset, in order of first definition.
@@ -89,7 +89,9 @@ impl Program {
         let mut pc = start;
         loop {
             let Op { what, if_true, if_false } = self.ops[pc as usize];
-            let answer = if what & CALL == 0 {
+            let answer = if what & ONCE != 0 {
+                self.predicates[(what & !ONCE) as usize].holds(ty, fields)
+            } else if what & CALL == 0 {
                 let slot = what as usize;
                 s.known(slot).unwrap_or_else(|| {
                     let answer = self.predicates[slot].holds(ty, fields);

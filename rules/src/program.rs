@@ -9,11 +9,13 @@ pub(crate) const RETURN_TRUE: u32 = u32::MAX;
 pub(crate) const RETURN_FALSE: u32 = u32::MAX - 1;
 /// Set in [`Op::what`] for a call of a block; clear for a predicate.
 pub(crate) const CALL: u32 = 1 << 31;
+/// Set in [`Op::what`] for a predicate that is asked in one place only, whose answer need not be kept.
+pub(crate) const ONCE: u32 = 1 << 30;
 
 /// Ask a predicate or a shared block, then jump.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
-    /// Index of the predicate, or [`CALL`] and the index of the block.
+    /// Index of the predicate, perhaps with [`ONCE`]; or [`CALL`] and the index of the block.
     pub(crate) what: u32,
     pub(crate) if_true: u32,
     pub(crate) if_false: u32,
@@ -48,8 +50,10 @@ impl Program {
         // Parents come after children, so that one pass from the back sees every user first.
         for (i, node) in ir.nodes.iter().enumerate().rev() {
             if reachable[i] {
+                // A negation is written out wherever it is used, and its operand with it.
+                let n = if matches!(node, IrNode::Not(_)) { n_users[i] } else { 1 };
                 for c in children(node) {
-                    n_users[c as usize] += 1;
+                    n_users[c as usize] = n_users[c as usize].saturating_add(n);
                     reachable[c as usize] = true;
                 }
             }
@@ -63,11 +67,10 @@ impl Program {
             depth[i] = inner;
             match node {
                 IrNode::Test(p) => {
-                    let p = *p as usize;
-                    if predicate_of[p] == u32::MAX {
-                        predicate_of[p] = out.predicates.len() as u32;
-                        out.predicates.push(Predicate::new(&ir.predicates[p]));
-                    }
+                    // Equal tests are one node, so that each predicate comes by once.
+                    let once = if n_users[i] == 1 { ONCE } else { 0 };
+                    predicate_of[*p as usize] = out.predicates.len() as u32 | once;
+                    out.predicates.push(Predicate::new(&ir.predicates[*p as usize]));
                 }
                 IrNode::And(_) | IrNode::Or(_) if n_users[i] > 1 => {
                     depth[i] = inner + 1;

@@ -2,10 +2,12 @@
 
 mod oracle;
 
+use std::cell::Cell;
+
 use event::EventType;
 use oracle::{Cond, Event, Owned, field};
 use proptest::prelude::*;
-use rules::{Field, Options, RuleMatching, Ruleset, Source};
+use rules::{Field, FieldRef, Fields, Options, RuleMatching, Ruleset, Source, Value};
 
 fn rule(name: &str, condition: &str) -> String {
     let condition = condition.replace('\\', "\\\\").replace('"', "\\\"");
@@ -237,6 +239,36 @@ fn the_event_type_is_a_bit_and_generic_calls_have_names() {
     let fsync = Event::default().with(Field::EvtType, Owned::text("fsync"));
     assert_eq!(names(EventType::GENERIC_X, &fsync), ["fsync", "not-open"]);
     assert_eq!(names(EventType(u16::MAX), &none), Vec::<String>::new());
+}
+
+/// Counts questions.
+struct Counting(Cell<usize>);
+
+impl Fields for Counting {
+    fn get(&self, _: &FieldRef) -> Option<Value<'_>> {
+        self.0.set(self.0.get() + 1);
+        Some(Value::Bytes(b"none of them"))
+    }
+}
+
+#[test]
+fn a_predicate_is_asked_at_most_once_per_event() {
+    for not in ["", "not "] {
+        let mut text = "- macro: m0\n  condition: proc.name = a or fd.name = b\n".to_owned();
+        // Each macro uses the one before twice: 2^50 questions for who asks naively.
+        for i in 1..50 {
+            let m = format!("{not}m{}", i - 1);
+            let either = format!("({m} and proc.name = a{i}) or ({m} and fd.name = b{i})");
+            text = format!("{text}- macro: m{i}\n  condition: {either}\n");
+        }
+        for name in ["r1", "r2", "r3"] {
+            text += &rule(name, &format!("evt.type = openat and (m49 or proc.name = {name})"));
+        }
+        let set = load(&text);
+        let fields = Counting(Cell::new(0));
+        set.evaluate(EventType::OPENAT_2_X, &fields, &mut set.scratch());
+        assert!(fields.0.get() <= 2 * 50 + 3, "{} questions", fields.0.get());
+    }
 }
 
 /// Fields, and for each the operands that are worth comparing with.
