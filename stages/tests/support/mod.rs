@@ -200,12 +200,21 @@ pub(crate) struct Setup<'a> {
     pub(crate) matching: RuleMatching,
     pub(crate) alert_capacity: usize,
     pub(crate) late_after: Option<Duration>,
+    pub(crate) max_processes: u64,
 }
 
 impl<'a> Setup<'a> {
     pub(crate) fn new(n_shards: usize, n_lanes: usize, rules: &'a Arc<Ruleset>) -> Self {
         let matching = RuleMatching::All;
-        Self { n_shards, n_lanes, rules, matching, alert_capacity: 1 << 16, late_after: None }
+        Self {
+            n_shards,
+            n_lanes,
+            rules,
+            matching,
+            alert_capacity: 1 << 16,
+            late_after: None,
+            max_processes: 1 << 22,
+        }
     }
 }
 
@@ -230,9 +239,10 @@ pub(crate) fn users() -> Users {
 }
 
 pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
-    let &Setup { n_shards, n_lanes, rules, matching, alert_capacity, late_after } = setup;
+    let &Setup { n_shards, n_lanes, rules, matching, alert_capacity, late_after, max_processes } =
+        setup;
     let mut registry = perf::Registry::new();
-    let lineage = Arc::new(Lineage::new(n_shards, owner, LineageLimits::default()));
+    let lineage = Arc::new(Lineage::new(n_shards, owner, LineageLimits { max_processes }));
     let watermarks: Vec<_> = (0..n_lanes).map(|_| Arc::new(Watermark::new())).collect();
     let users = Arc::new(users());
     let wait = WaitLimits { max_sleep: Duration::from_millis(2), ..WaitLimits::default() };
