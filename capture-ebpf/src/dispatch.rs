@@ -28,7 +28,8 @@ pub fn sys_exit(ctx: Ctx) -> Option<()> {
     let regs = ctx.arg(0);
     let nr = pt_reg(regs, F::RegsOrigAx);
     let low = nr & !X32_BIT;
-    let entries = if low < syscall_entry::N as u64 { SYSCALLS.get(low as u32).copied()? } else { 0 };
+    let entries =
+        if low < syscall_entry::N as u64 { SYSCALLS.get(low as u32).copied()? } else { 0 };
     if entries == 0 {
         cpu.count(GENERIC, Outcome::Seen);
         cpu.count(GENERIC, Outcome::Filtered);

@@ -20,7 +20,9 @@ pub static FEATURES: [u32; feature::WORDS] = [0; feature::WORDS];
 #[inline(always)]
 pub fn field(f: KernelField) -> u64 {
     // SAFETY: the index is below the array's length; volatile because the loader replaces the value.
-    u64::from(unsafe { core::ptr::read_volatile((&raw const KERNEL).cast::<u32>().add(f as usize)) })
+    u64::from(unsafe {
+        core::ptr::read_volatile((&raw const KERNEL).cast::<u32>().add(f as usize))
+    })
 }
 
 /// Whether the running kernel has the field.
@@ -64,19 +66,25 @@ pub unsafe fn st64(p: *mut u8, v: u64) {
 #[inline(always)]
 pub unsafe fn st32(p: *mut u8, v: u32) {
     // SAFETY: as `st64`.
-    unsafe { asm!("*(u32 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack)) };
+    unsafe {
+        asm!("*(u32 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack))
+    };
 }
 
 #[inline(always)]
 pub unsafe fn st16(p: *mut u8, v: u16) {
     // SAFETY: as `st64`.
-    unsafe { asm!("*(u16 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack)) };
+    unsafe {
+        asm!("*(u16 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack))
+    };
 }
 
 #[inline(always)]
 pub unsafe fn st8(p: *mut u8, v: u8) {
     // SAFETY: as `st64`.
-    unsafe { asm!("*(u8 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack)) };
+    unsafe {
+        asm!("*(u8 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) u64::from(v), options(nostack))
+    };
 }
 
 /// Adds without a fetch: kernels before 5.12 refuse an object that contains a fetching atomic, even in dead code. On x86-64 the JIT makes it
@@ -84,7 +92,9 @@ pub unsafe fn st8(p: *mut u8, v: u8) {
 #[inline(always)]
 pub unsafe fn atomic_add64(p: *mut u64, v: u64) {
     // SAFETY: the caller gives an aligned map word.
-    unsafe { asm!("lock *(u64 *)({p} + 0) += {v}", p = in(reg) p, v = in(reg) v, options(nostack)) };
+    unsafe {
+        asm!("lock *(u64 *)({p} + 0) += {v}", p = in(reg) p, v = in(reg) v, options(nostack))
+    };
 }
 
 /// Reads kernel memory; zero where it faults.

@@ -5,9 +5,9 @@
 use aya_ebpf::{
     bindings::bpf_dynptr,
     helpers::generated::{
-        bpf_dynptr_write, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_user,
-        bpf_probe_read_user_str, bpf_ringbuf_discard_dynptr, bpf_ringbuf_query,
-        bpf_ringbuf_reserve, bpf_ringbuf_reserve_dynptr, bpf_ringbuf_submit,
+        bpf_dynptr_write, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+        bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_discard_dynptr,
+        bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_reserve_dynptr, bpf_ringbuf_submit,
         bpf_ringbuf_submit_dynptr,
     },
 };
@@ -66,7 +66,17 @@ impl Record {
         // SAFETY: as above.
         unsafe { core::ptr::write_volatile(depth_word, depth + 1) };
         let at = (HEADER_LEN + 2 * n_params as usize) as u64;
-        Some(Self { cpu, depth, slot, base, at, trailer_at: 0, flags: 0, event_type: ty.0, n_params })
+        Some(Self {
+            cpu,
+            depth,
+            slot,
+            base,
+            at,
+            trailer_at: 0,
+            flags: 0,
+            event_type: ty.0,
+            n_params,
+        })
     }
 
     /// The place for the next bytes. At least `TEXT_MAX` bytes behind it are in the slot.
@@ -158,16 +168,34 @@ impl Record {
         len
     }
 
+    /// Copies text of the process of at most `max` bytes with the NUL, without ending a parameter or stepping over it; gives its length.
+    #[inline(always)]
+    pub fn short_user_text(&mut self, addr: u64, max: u64) -> u64 {
+        // SAFETY: `max` is at most `TEXT_MAX`; room as `here` says.
+        let r =
+            unsafe { bpf_probe_read_user_str(self.here().cast(), max as u32, addr as *const _) };
+        if r <= 0 {
+            self.flags |= flags::FAULTED;
+            return 0;
+        }
+        bound::<0xff>(r as u64)
+    }
+
+    /// The same for text of the kernel.
+    #[inline(always)]
+    pub fn short_kernel_text(&mut self, addr: u64, max: u64) -> u64 {
+        // SAFETY: as above.
+        let r =
+            unsafe { bpf_probe_read_kernel_str(self.here().cast(), max as u32, addr as *const _) };
+        if r <= 0 { 0 } else { bound::<0xff>(r as u64) }
+    }
+
     /// Text of the kernel, with its NUL.
     #[inline(always)]
     pub fn kernel_str(&mut self, n: usize, addr: u64) {
         // SAFETY: room as `here` says.
         let r = unsafe {
-            aya_ebpf::helpers::generated::bpf_probe_read_kernel_str(
-                self.here().cast(),
-                TEXT_MAX as u32,
-                addr as *const _,
-            )
+            bpf_probe_read_kernel_str(self.here().cast(), TEXT_MAX as u32, addr as *const _)
         };
         let len = if r <= 0 { 0 } else { bound::<0x1fff>(r as u64) };
         self.set_len(n, len);
@@ -234,6 +262,12 @@ impl Record {
             // SAFETY: the last byte that stays.
             unsafe { st8(self.base.add(bound::<AT>(self.at - 1) as usize), 0) };
         }
+    }
+
+    #[inline(always)]
+    pub fn push8(&mut self, v: u8) {
+        unsafe { st8(self.here(), v) };
+        self.at += 1;
     }
 
     #[inline(always)]

@@ -271,7 +271,7 @@ mod tests {
             32,
             at("d"),
             1,
-            3 << 24 | 197,
+            3 << 24 | 0xc5,
         ]); // 5
         types.extend([0, ENUM << 24 | 1, 4, at("E"), 7]); // 6
         let body: Vec<u8> = types.iter().flat_map(|w| w.to_le_bytes()).collect();

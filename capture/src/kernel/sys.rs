@@ -59,7 +59,11 @@ impl Mapping {
 
     /// The word at a byte offset.
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset % 8 == 0 && offset + 8 <= self.len, "word {offset} of {}", self.len);
+        assert!(
+            offset.is_multiple_of(8) && offset + 8 <= self.len,
+            "word {offset} of {}",
+            self.len
+        );
         // SAFETY: in bounds and aligned, checked above; a mapping starts at a page.
         unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
     }

@@ -69,6 +69,14 @@ impl Live {
         }
     }
 
+    /// Detaches, and holds the kernel's books to account: everything seen is explained, nothing was dropped.
+    pub(crate) fn finish(mut self) {
+        self.probe.detach();
+        let counters = self.probe.counters();
+        assert_eq!(counters.unexplained(), 0, "{:?}", counters.cells().collect::<Vec<_>>());
+        assert_eq!(counters.n_drops(), 0, "{:?}", counters.cells().collect::<Vec<_>>());
+    }
+
     /// The first frame that `wanted` takes, waiting for it; it is removed.
     pub(crate) fn wait(&mut self, what: &str, wanted: impl Fn(&Frame<'_>) -> bool) -> Vec<u8> {
         let start = Instant::now();
