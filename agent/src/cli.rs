@@ -8,94 +8,94 @@ use clap::{Args, Parser, Subcommand};
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
 #[command(name = "peregrine", version, about, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do other than watching.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 
     /// Options that say where the configuration comes from.
     #[command(flatten)]
-    pub source: ConfigSource,
+    pub(crate) source: ConfigSource,
 
     /// Options that set one key of the configuration.
     #[command(flatten)]
-    pub set: Settings,
+    pub(crate) set: Settings,
 }
 
 /// Where the configuration comes from.
 #[derive(Debug, Default, Args)]
-pub struct ConfigSource {
+pub(crate) struct ConfigSource {
     /// Configuration file; without it /etc/peregrine/peregrine.yaml where that exists, else the built-in configuration
     #[arg(short = 'c', long = "config", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     /// Set a key of the configuration: dotted, `[n]` for an element of a list, `[]` to append to one
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
-    pub options: Vec<String>,
+    pub(crate) options: Vec<String>,
 
     /// Unix socket that `peregrine stats` asks
     #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// Flags that are short for a key; they win over the file and over `-o`.
 #[derive(Debug, Default, Args)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Rule file, or directory of rule files; repeatable, read in order; replaces `rules_files`
     #[arg(short = 'r', value_name = "RULES")]
-    pub rules: Vec<PathBuf>,
+    pub(crate) rules: Vec<PathBuf>,
 
     /// Print each alert as one JSON object a line
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 
     /// Number of shards; without it chosen from the number of CPUs
     #[arg(long, value_name = "N")]
-    pub shards: Option<u64>,
+    pub(crate) shards: Option<u64>,
 
     /// Number of capture threads; without it chosen from the number of CPUs
     #[arg(long, value_name = "N")]
-    pub capture_threads: Option<u64>,
+    pub(crate) capture_threads: Option<u64>,
 
     /// Run capture, shards and outputs on one thread
     #[arg(long)]
-    pub single_thread: bool,
+    pub(crate) single_thread: bool,
 
     /// Watch only the process PID and what it starts
     #[arg(long, value_name = "PID")]
-    pub scope_pid: Option<u32>,
+    pub(crate) scope_pid: Option<u32>,
 
     /// Write what is captured to FILE (.scap) while alerting
     #[arg(short = 'w', long = "write", value_name = "FILE")]
-    pub write: Option<PathBuf>,
+    pub(crate) write: Option<PathBuf>,
 }
 
 /// Subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Ask the running agent what it has seen, lost and delivered, and how long it took
     Stats(StatsArgs),
 }
 
 /// Options of `peregrine stats`.
 #[derive(Debug, Args)]
-pub struct StatsArgs {
+pub(crate) struct StatsArgs {
     /// Print the answer as JSON, one object a line
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 
     /// Ask again every DURATION (1s, 500ms, 2m) and show rates, until Ctrl-C
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub interval: Option<Duration>,
+    pub(crate) interval: Option<Duration>,
 
     /// Options that say where the configuration comes from; only the socket's path is taken from it.
     #[command(flatten)]
-    pub source: ConfigSource,
+    pub(crate) source: ConfigSource,
 }
 
 /// Why parsing ended without a command line.
 #[derive(Debug)]
-pub enum CliEnd {
+pub(crate) enum CliEnd {
     /// Help or version: text for stdout.
     Print(String),
     /// A mistake: one line for stderr.
@@ -106,7 +106,7 @@ pub enum CliEnd {
 ///
 /// # Errors
 /// [`CliEnd`]: help was asked for, or the arguments are wrong.
-pub fn parse<I, T>(args: I) -> Result<Cli, CliEnd>
+pub(crate) fn parse<I, T>(args: I) -> Result<Cli, CliEnd>
 where
     I: IntoIterator<Item = T>,
     T: Into<std::ffi::OsString> + Clone,

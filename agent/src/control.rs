@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// What a client may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
-pub enum Request {
+pub(crate) enum Request {
     /// What was seen, lost and delivered.
     Stats,
 }
@@ -29,7 +29,7 @@ pub enum Request {
 /// What the agent answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Response {
+pub(crate) enum Response {
     /// To [`Request::Stats`].
     Stats(Box<Snapshot>),
     /// The request was not understood.
@@ -44,7 +44,7 @@ const MAX_REQUEST_BYTES: usize = 4096;
 
 /// The socket, bound and locked, before anything answers on it.
 #[derive(Debug)]
-pub struct ControlSocket {
+pub(crate) struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
     inode: u64,
@@ -58,7 +58,7 @@ impl ControlSocket {
     ///
     /// # Errors
     /// Another agent owns the path, or it cannot be made.
-    pub fn bind(path: &Path) -> Result<Self> {
+    pub(crate) fn bind(path: &Path) -> Result<Self> {
         let name = path.display();
         let context = || format!("cannot make the control socket {name}");
         if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
@@ -93,7 +93,10 @@ impl ControlSocket {
     ///
     /// # Errors
     /// The thread cannot be made.
-    pub fn serve(self, stats: Arc<dyn Fn() -> Snapshot + Send + Sync>) -> Result<ControlServer> {
+    pub(crate) fn serve(
+        self,
+        stats: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    ) -> Result<ControlServer> {
         let (stop, stopped) = UnixStream::pair().context("cannot make a socket pair")?;
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
@@ -140,7 +143,7 @@ impl Drop for ControlSocket {
 
 /// The answering thread; dropping it ends the thread and removes the socket.
 #[derive(Debug)]
-pub struct ControlServer {
+pub(crate) struct ControlServer {
     stop: UnixStream,
     thread: Option<JoinHandle<()>>,
 }
@@ -183,7 +186,7 @@ fn serve_one(client: &UnixStream, stats: &dyn Fn() -> Snapshot) -> Result<()> {
 ///
 /// # Errors
 /// Nobody listens there, or the answer is not one.
-pub fn ask(path: &Path, request: Request) -> Result<Response> {
+pub(crate) fn ask(path: &Path, request: Request) -> Result<Response> {
     let name = path.display();
     let stream = UnixStream::connect(path).map_err(|e| match e.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow::anyhow!(

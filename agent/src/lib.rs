@@ -1,8 +1,28 @@
-//! The agent.
+//! The agent: from the command line to a running pipeline and back to its accounts.
+//!
+//! `arguments -> cli -> config -> (rules, sinks, socket, kernel | savefile) -> plan -> topology -> end -> table`
+//!
+//! ```no_run
+//! let arguments = ["peregrine", "--scope-pid", "1"].map(Into::into);
+//! let code: std::process::ExitCode = agent::main(arguments);
+//! ```
+
 #![forbid(unsafe_code)]
 
 mod cli;
 mod config;
 mod control;
+mod host;
+mod live;
+mod plan;
+mod recorder;
+mod rule_files;
+mod run;
+mod savefile_users;
+mod shards;
 mod signals;
+mod start;
 mod stats;
+mod topology;
+
+pub use run::main;

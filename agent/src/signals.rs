@@ -19,8 +19,7 @@ pub(crate) enum Ending {
     SourceEnded,
 }
 
-/// signal-hook writes this byte.
-const SIGNAL: u8 = b'X';
+// signal-hook writes another byte, `X`.
 const READER_GONE: u8 = b'r';
 const SOURCE_ENDED: u8 = b'e';
 
@@ -106,7 +105,7 @@ mod tests {
         assert_eq!(waiter.poll(), None);
         sender.try_clone().unwrap().reader_gone();
         sender.source_ended();
-        (&sender.0).write_all(&[SIGNAL]).unwrap();
+        (&sender.0).write_all(b"X").unwrap();
         assert_eq!(waiter.poll(), Some(Ending::ReaderGone));
         assert_eq!(waiter.wait(), Ending::SourceEnded);
         assert_eq!(waiter.wait(), Ending::Signal);

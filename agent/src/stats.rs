@@ -13,7 +13,7 @@ use crate::control::{Request, Response, ask};
 ///
 /// # Errors
 /// The first request fails, or stdout does.
-pub fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Result<()> {
     let mut previous: Option<Snapshot> = None;
     loop {
         let snapshot = match ask(socket, Request::Stats) {

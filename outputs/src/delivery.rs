@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{Rx, WaitLimits, Waiter};
+use bus::{Rx, Waiter};
 use perf::{Counter, Latency, Registry, boot_now_ns, to_epoch_ns};
 use rules::Alert;
 
@@ -55,12 +55,14 @@ struct DeliveryMeters {
 }
 
 impl Delivery {
-    /// Delivers from `lanes` (one per shard) to `sinks`, and registers the counters and latencies of that.
+    /// Delivers from `lanes` (one per shard) to `sinks`, and registers the counters and latencies of that. The waiter's unparker belongs to
+    /// the shards, which wake this thread after they push an alert.
     pub fn new(
         lanes: Vec<Rx<Alert>>,
         mut sinks: Vec<Sink>,
         formatter: Formatter,
         times: AlertTimes,
+        waiter: Waiter,
         registry: &mut Registry,
     ) -> Self {
         let meters = DeliveryMeters {
@@ -72,7 +74,6 @@ impl Delivery {
             sink.register(registry);
         }
         let unflushed = Vec::with_capacity(lanes.len() * MAX_PER_LANE);
-        let waiter = Waiter::new(WaitLimits::default());
         Self { lanes, sinks, formatter, times, waiter, meters, unflushed, reader_gone: None }
     }
 
@@ -81,12 +82,6 @@ impl Delivery {
     pub fn when_reader_is_gone(mut self, f: impl FnOnce() + Send + 'static) -> Self {
         self.reader_gone = Some(Box::new(f));
         self
-    }
-
-    /// What shards wake after they push an alert.
-    #[must_use]
-    pub fn unparker(&self) -> bus::Unparker {
-        self.waiter.unparker()
     }
 
     /// Takes what the lanes hold, up to a bound per lane, and writes it.
@@ -164,7 +159,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use bus::{Tx, alert_lane};
+    use bus::{Tx, WaitLimits, alert_lane};
     use perf::Moment;
 
     use super::*;
@@ -202,7 +197,8 @@ mod tests {
         let mut registry = Registry::new();
         let formatter = Formatter::new(Format::default(), "h");
         let times = AlertTimes::Live { realtime_offset_ns: perf::realtime_offset_ns() };
-        let delivery = Delivery::new(rx, sinks, formatter, times, &mut registry);
+        let waiter = Waiter::new(WaitLimits::default());
+        let delivery = Delivery::new(rx, sinks, formatter, times, waiter, &mut registry);
         (tx, delivery, registry)
     }
 
@@ -252,7 +248,7 @@ mod tests {
         let page = Page::default();
         let (mut tx, delivery, _registry) =
             rig(1, vec![Sink::new("stdout", Box::new(page.clone()))]);
-        let unparker = delivery.unparker();
+        let unparker = delivery.waiter.unparker();
         let thread = std::thread::spawn(move || delivery.run());
         tx[0].push(alert("last")).unwrap();
         drop(tx);

@@ -62,6 +62,12 @@ impl Formatter {
         Self { format, zone, hostname: hostname.into(), line, text }
     }
 
+    /// Seconds by which local time is ahead of UTC now, for outputs of rules that print local time.
+    #[must_use]
+    pub fn utc_offset_s(&self) -> i32 {
+        self.zone.to_offset(jiff::Timestamp::now()).seconds()
+    }
+
     /// The alert as one line, newline included. It never contains a control character other than that newline.
     pub fn line(&mut self, alert: &Alert) -> &str {
         let Self { format, zone, hostname, line, text } = self;
@@ -77,7 +83,9 @@ impl Formatter {
             json(line, alert, *format, hostname, text);
         } else {
             marks_text(text, alert.marks);
-            escape(line, text);
+            let mut escaped = String::with_capacity(text.len() + 16);
+            rules::escape_line(&mut escaped, text);
+            push_visible(line, &escaped);
         }
         line.push('\n');
         line
@@ -116,9 +124,10 @@ fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
     .filter_map(|(set, name)| set.then_some(name))
 }
 
-/// The view, where it says something: the two names differ and only one of them matched.
+/// The view, where the names in the alert do not tell it: only the kernel's name matched, not the one that the process gave. (A replay has
+/// the lexical view only, so that one is not told: a recording would give other alerts than the run that it was made from.)
 fn telling_view(marks: AlertMarks) -> Option<NameView> {
-    marks.name_view.filter(|&v| v != NameView::Both)
+    marks.name_view.filter(|&v| v == NameView::Kernel)
 }
 
 fn marks_text(to: &mut String, alert: AlertMarks) {
@@ -129,22 +138,14 @@ fn marks_text(to: &mut String, alert: AlertMarks) {
     }
 }
 
-/// Escapes as Falco does for its text lines (the escapes of a JSON string, without the quotes around it), and the remaining control
-/// characters (DEL and C1) likewise: some terminals obey them.
-fn escape(to: &mut String, text: &str) {
+/// Appends text in which every control character is escaped. JSON's own escapes stop below 0x20; DEL and C1 characters are obeyed by some
+/// terminals, and C1 holds a line break.
+fn push_visible(to: &mut String, text: &str) {
     for c in text.chars() {
-        match c {
-            '"' => to.push_str("\\\""),
-            '\\' => to.push_str("\\\\"),
-            '\n' => to.push_str("\\n"),
-            '\r' => to.push_str("\\r"),
-            '\t' => to.push_str("\\t"),
-            '\u{8}' => to.push_str("\\b"),
-            '\u{c}' => to.push_str("\\f"),
-            c if c.is_control() => {
-                let _infallible = write!(to, "\\u{:04x}", u32::from(c));
-            }
-            c => to.push(c),
+        if c.is_control() {
+            let _infallible = write!(to, "\\u{:04x}", u32::from(c));
+        } else {
+            to.push(c);
         }
     }
 }
@@ -206,14 +207,8 @@ fn json(to: &mut String, alert: &Alert, format: Format, hostname: &str, text: &s
         time: &time,
     };
     match serde_json::to_string(&object) {
-        // serde_json leaves DEL and C1 characters as they are; inside JSON text they can only stand in strings.
-        Ok(s) => s.chars().for_each(|c| {
-            if c.is_control() {
-                let _infallible = write!(to, "\\u{:04x}", u32::from(c));
-            } else {
-                to.push(c);
-            }
-        }),
+        // A control character inside JSON text can only stand in a string.
+        Ok(s) => push_visible(to, &s),
         Err(e) => unreachable!("text keys and plain values always serialise: {e}"),
     }
 }
@@ -316,8 +311,10 @@ mod tests {
             serde_json::json!(["late", "lineage_unknown"])
         );
         assert_eq!(value["output_fields"]["fd.name_view"], "kernel");
-        a.marks = AlertMarks { name_view: Some(NameView::Both), ..AlertMarks::default() };
-        assert!(line(Format::default(), &a).ends_with("Warning x\n"));
+        for view in [NameView::Both, NameView::Lexical] {
+            a.marks = AlertMarks { name_view: Some(view), ..AlertMarks::default() };
+            assert!(line(Format::default(), &a).ends_with("Warning x\n"));
+        }
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! let mut registry = perf::Registry::new();
 //! let formatter = Formatter::new(Format::default(), "node-1");
 //! let sinks = vec![Sink::stdout()];
-//! let mut delivery =
-//!     Delivery::new(vec![lane], sinks, formatter, AlertTimes::Replayed, &mut registry);
+//! let waiter = bus::Waiter::new(bus::WaitLimits::default());
+//! let times = AlertTimes::Replayed;
+//! let mut delivery = Delivery::new(vec![lane], sinks, formatter, times, waiter, &mut registry);
 //! assert_eq!(delivery.poll_once(), Progress::Idle);
 //! drop(shard);
 //! assert!(delivery.is_finished());
@@ -28,4 +29,4 @@ mod testing;
 
 pub use delivery::{AlertTimes, Delivery, Progress};
 pub use format::{Format, Formatter};
-pub use sink::{Sink, SinkError};
+pub use sink::{MAX_IN_HAND, Sink, SinkError};

@@ -12,12 +12,12 @@ const FLUSH_AT_BYTES: usize = 64 << 10;
 
 /// An output file that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to the output file {path}: {source}")]
+#[error("cannot write to the output file {path}: {reason}")]
 pub struct SinkError {
     /// The file.
     pub path: PathBuf,
     /// Why.
-    pub source: io::Error,
+    pub reason: io::Error,
 }
 
 /// One destination of alerts. Lines are buffered until [`Sink::flush`]; each ends as delivered or as lost for a reason.
@@ -64,7 +64,7 @@ impl Sink {
             .append(true)
             .create(true)
             .open(path)
-            .map_err(|source| SinkError { path: path.to_owned(), source })?;
+            .map_err(|reason| SinkError { path: path.to_owned(), reason })?;
         Ok(Self::new("file", Box::new(file)))
     }
 
@@ -174,7 +174,7 @@ impl Sink {
 }
 
 /// Alerts that may sit in a sink's buffer, uncounted, while the program runs.
-pub(crate) const MAX_IN_HAND: u64 = 2048;
+pub const MAX_IN_HAND: u64 = 2048;
 
 impl std::fmt::Debug for Sink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,16 +14,16 @@ use serde_yaml::{Mapping, Value};
 
 use crate::cli::{ConfigSource, Settings};
 
-pub use resolved::{CaptureSource, Config, FileOutput, Matching, Pinning, RuleInputs};
+pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 
 /// Read where no `-c` is given and this file exists.
-pub const DEFAULT_FILE: &str = "/etc/peregrine/peregrine.yaml";
+pub(crate) const DEFAULT_FILE: &str = "/etc/peregrine/peregrine.yaml";
 
 /// Reads the configuration: the file of `-c`, else [`DEFAULT_FILE`] where it exists, else built in; then `-o`, then the flags.
 ///
 /// # Errors
 /// One line that names the file or the option, and the key.
-pub fn load(source: &ConfigSource, set: &Settings) -> Result<Config> {
+pub(crate) fn load(source: &ConfigSource, set: &Settings) -> Result<Config> {
     load_from(source, set, Path::new(DEFAULT_FILE))
 }
 

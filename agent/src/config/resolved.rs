@@ -17,7 +17,7 @@ const MAX_THREADS: u64 = 1024;
 
 /// Where frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CaptureSource {
+pub(crate) enum CaptureSource {
     /// The running kernel.
     Live,
     /// A savefile.
@@ -26,7 +26,7 @@ pub enum CaptureSource {
 
 /// Where rules come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RuleInputs {
+pub(crate) enum RuleInputs {
     /// The rules that the binary carries.
     BuiltIn,
     /// Paths of `rules_files`; one that does not exist is skipped, as Falco does.
@@ -37,7 +37,7 @@ pub enum RuleInputs {
 
 /// Which of the rules that match an event raise an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matching {
+pub(crate) enum Matching {
     /// The first in load order.
     First,
     /// All.
@@ -46,7 +46,7 @@ pub enum Matching {
 
 /// Whether threads are bound to CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pinning {
+pub(crate) enum Pinning {
     /// Where there are CPUs enough for it.
     Auto,
     /// Never.
@@ -55,58 +55,58 @@ pub enum Pinning {
 
 /// `file_output` when it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileOutput {
+pub(crate) struct FileOutput {
     /// Path, appended to.
-    pub filename: PathBuf,
+    pub(crate) filename: PathBuf,
 }
 
 /// What the agent runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// The file it was read from; none: built in.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// What to tell the user about the configuration.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Where frames come from.
-    pub source: CaptureSource,
+    pub(crate) source: CaptureSource,
     /// Where rules come from.
-    pub rules: RuleInputs,
+    pub(crate) rules: RuleInputs,
     /// Least severe priority whose rules are loaded.
-    pub min_priority: Priority,
+    pub(crate) min_priority: Priority,
     /// Which matches raise alerts.
-    pub matching: Matching,
+    pub(crate) matching: Matching,
     /// How an alert is printed.
-    pub format: Format,
+    pub(crate) format: Format,
     /// Whether alerts go to stdout.
-    pub stdout: bool,
+    pub(crate) stdout: bool,
     /// Whether alerts go to a file.
-    pub file_output: Option<FileOutput>,
+    pub(crate) file_output: Option<FileOutput>,
     /// Shards asked for; none: chosen from the number of CPUs.
-    pub shards: Option<usize>,
+    pub(crate) shards: Option<usize>,
     /// Capture threads asked for; none: chosen from the number of CPUs.
-    pub capture_threads: Option<usize>,
+    pub(crate) capture_threads: Option<usize>,
     /// Everything on one thread.
-    pub single_thread: bool,
+    pub(crate) single_thread: bool,
     /// Only this process and what it starts.
-    pub scope_pid: Option<u32>,
+    pub(crate) scope_pid: Option<u32>,
     /// Control socket.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Savefile to write while alerting.
-    pub write: Option<PathBuf>,
+    pub(crate) write: Option<PathBuf>,
     /// Bytes of each kernel ring.
-    pub ring_bytes: usize,
+    pub(crate) ring_bytes: usize,
     /// Batches that a lane holds.
-    pub lane_capacity: usize,
+    pub(crate) lane_capacity: usize,
     /// Frames that a batch holds.
-    pub batch_frames: usize,
+    pub(crate) batch_frames: usize,
     /// Bytes that a batch holds.
-    pub batch_bytes: usize,
+    pub(crate) batch_bytes: usize,
     /// Alerts that the lane of a shard to the outputs holds.
-    pub alert_lane_capacity: usize,
+    pub(crate) alert_lane_capacity: usize,
     /// A shard goes on without a capture thread that stays silent this long.
-    pub late_after_ms: u64,
+    pub(crate) late_after_ms: u64,
     /// Whether threads are bound to CPUs.
-    pub pinning: Pinning,
+    pub(crate) pinning: Pinning,
 }
 
 pub(super) struct Origin {
@@ -114,6 +114,7 @@ pub(super) struct Origin {
     pub(super) warnings: Vec<String>,
 }
 
+#[expect(clippy::too_many_lines, reason = "one key after the other, each once")]
 pub(super) fn resolve(
     written: Written,
     source: &ConfigSource,
@@ -160,10 +161,10 @@ pub(super) fn resolve(
     if write.is_some() {
         live_only("-w")?;
     }
-    let rules = if !set.rules.is_empty() {
-        RuleInputs::Given(set.rules.clone())
-    } else {
+    let rules = if set.rules.is_empty() {
         rules_files.map_or(RuleInputs::BuiltIn, RuleInputs::Configured)
+    } else {
+        RuleInputs::Given(set.rules.clone())
     };
     let min_priority = match priority {
         None => Priority::Debug,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rules::Priority;
 
+use super::resolved::FileOutput;
 use super::*;
 
 fn load_text(yaml: Option<&str>, options: &[&str], set: &Settings) -> Result<Config> {

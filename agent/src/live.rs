@@ -1,0 +1,138 @@
+//! The running kernel as a source: what is captured, the kernel's counters, and when programs run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use bus::KeyClock;
+use capture::{ForkSides, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Seeds};
+use event::{EventSet, EventType, Outcome};
+use perf::{Equation, Hop, Readings, Registry};
+
+use crate::config::Config;
+
+/// Events that the process table lives on; captured whatever the rules ask for.
+const STATE_EVENTS: [EventType; 6] = [
+    EventType::CLONE_20_X,
+    EventType::FORK_20_X,
+    EventType::VFORK_20_X,
+    EventType::CLONE3_X,
+    EventType::EXECVE_19_X,
+    EventType::PROCEXIT_1_E,
+];
+
+/// The caller's side of these is captured only where a rule or a recording asks for it.
+const FORK_EVENTS: [EventType; 4] =
+    [EventType::CLONE_20_X, EventType::FORK_20_X, EventType::VFORK_20_X, EventType::CLONE3_X];
+
+/// Smallest record: header and ring header. Bounds how many records a ring holds.
+const MIN_RECORD_BYTES: usize = event::HEADER_LEN + 8;
+
+/// The kernel side. Dropping it detaches the programs.
+#[derive(Clone)]
+pub(crate) struct Kernel(Arc<Mutex<Probe>>);
+
+/// What the rules and the recording ask the kernel for.
+pub(crate) fn options(config: &Config, interest: EventSet) -> ProbeOptions {
+    let state: EventSet = STATE_EVENTS.into_iter().collect();
+    let forks: EventSet = FORK_EVENTS.into_iter().collect();
+    let recording = config.write.is_some();
+    let both_sides = recording || !interest.intersection(&forks).is_empty();
+    ProbeOptions {
+        // A recording stands on its own: everything that carries state for a reader with a descriptor table.
+        interest: if recording { EventSet::all() } else { interest.union(&state) },
+        fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
+        scope_pid: config.scope_pid,
+        self_tgid: Some(std::process::id()),
+        ring_bytes: config.ring_bytes,
+        ..ProbeOptions::default()
+    }
+}
+
+impl Kernel {
+    /// Loads the programs; none runs yet.
+    pub(crate) fn load(
+        options: ProbeOptions,
+    ) -> Result<(Self, Vec<KernelRing>, KeyClock), ProbeError> {
+        let mut probe = Probe::load(options)?;
+        let rings = probe.rings();
+        // A second of room: keys of what is known from before lie below all keys of records.
+        let epoch_ns = perf::boot_now_ns().saturating_sub(1_000_000_000);
+        let clock = KeyClock::new(probe.n_possible_cpus(), epoch_ns);
+        Ok((Self(Arc::new(Mutex::new(probe))), rings, clock))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Probe> {
+        // A thread that panicked while it read counters has changed nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Attaches the programs, then looks at the processes that are there: in this order no process is missed.
+    pub(crate) fn attach(&self) -> Result<Seeds> {
+        self.lock().attach()?;
+        Ok(Seeds::snapshot()?)
+    }
+
+    /// Detaches the programs; what they wrote stays in the rings.
+    pub(crate) fn detach(&self) {
+        self.lock().detach();
+    }
+
+    /// What is covered and what is not.
+    pub(crate) fn report(&self) -> ProbeReport {
+        self.lock().report()
+    }
+
+    /// Registers the kernel's counters and what must balance; before everything downstream.
+    pub(crate) fn register(&self, registry: &mut Registry, ring_bytes: usize, seeds: &Seeds) {
+        let kernel = self.clone();
+        let names = Outcome::ALL.into_iter().map(counter_name);
+        registry.external(names.chain([RECURSION_MISSES.to_owned()]), move |to| {
+            readings(&kernel.lock(), to);
+        });
+        let mut hop = Hop::new("kernel")
+            .input(&counter_name(Outcome::Seen))
+            .output(&counter_name(Outcome::Written))
+            .aside("filtered", &counter_name(Outcome::Filtered));
+        for outcome in Outcome::ALL.into_iter().filter(|o| o.is_drop()) {
+            hop = hop.dropped(outcome.name(), &counter_name(outcome));
+        }
+        // Programs that are in the middle of one event on each CPU.
+        registry.hop(hop.slack(1024));
+        registry.counter("seeds").add(seeds.len() as u64);
+        let n_rings = crate::host::n_possible_cpus();
+        registry.equation(
+            Equation::new("rings: written + seeds = read")
+                .left(&counter_name(Outcome::Written))
+                .left("seeds")
+                .right("capture.read")
+                .slack((n_rings * ring_bytes / MIN_RECORD_BYTES + seeds.len()) as u64),
+        );
+        for what in self.report().not_covered {
+            registry.note(format!("not covered: {what}"));
+        }
+    }
+}
+
+/// Times the kernel itself skipped a program because it was running on that CPU already: no program can see it.
+const RECURSION_MISSES: &str = "kernel.recursion_misses";
+
+fn counter_name(outcome: Outcome) -> String {
+    format!("kernel.{}", outcome.name())
+}
+
+fn readings(probe: &Probe, to: &mut Readings) {
+    let counters = probe.counters();
+    for outcome in Outcome::ALL {
+        if !outcome.is_drop() {
+            to.count(&counter_name(outcome), counters.total(outcome));
+        }
+    }
+    for (cpu, ty, outcome, n) in counters.cells() {
+        if outcome.is_drop() {
+            to.loss(&counter_name(outcome), Some(cpu as u16), ty.name(), n);
+        }
+    }
+    for (program, n) in &counters.recursion_misses {
+        to.loss(RECURSION_MISSES, None, program, *n);
+    }
+}

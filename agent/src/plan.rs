@@ -1,0 +1,122 @@
+//! How many threads, and on which CPUs: decided before anything is made.
+
+use crate::config::{CaptureSource, Config, Pinning};
+use crate::start::count;
+
+/// The threads of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Capture threads; a replay has one.
+    pub(crate) n_capture: usize,
+    /// Shards.
+    pub(crate) n_shards: usize,
+    /// All of it on one thread.
+    pub(crate) single_thread: bool,
+    /// CPU of each capture thread, then of each shard; empty where threads are not bound.
+    pub(crate) cpus: Vec<usize>,
+    /// One line for people: how many, and why.
+    pub(crate) why: String,
+}
+
+/// CPUs whose rings one capture thread reads unless told otherwise.
+const CPUS_PER_CAPTURE_THREAD: usize = 8;
+
+impl Plan {
+    /// Plans for this program's CPUs, given by id.
+    pub(crate) fn new(config: &Config, allowed_cpus: &[usize]) -> Self {
+        let n_cpus = allowed_cpus.len().max(1);
+        let is_replay = matches!(config.source, CaptureSource::Replay(_));
+        let n_capture = match config.capture_threads {
+            _ if is_replay => 1,
+            // A capture thread owns the rings of at least one CPU.
+            Some(n) => n.min(n_cpus),
+            None => n_cpus.div_ceil(CPUS_PER_CAPTURE_THREAD),
+        };
+        let n_shards = config.shards.unwrap_or_else(|| n_cpus.saturating_sub(n_capture).max(1));
+        let n_threads = n_capture + n_shards;
+        let pinned = config.pinning == Pinning::Auto
+            && !config.single_thread
+            && !is_replay
+            && n_threads <= n_cpus;
+        let cpus = if pinned { allowed_cpus[..n_threads].to_vec() } else { Vec::new() };
+        let chosen = match (config.shards, config.capture_threads) {
+            (None, None) => format!("chosen for {}", count(n_cpus, "CPU")),
+            (Some(_), Some(_)) => "as configured".to_owned(),
+            (Some(_), None) => "shards as configured".to_owned(),
+            (None, Some(_)) => "capture threads as configured".to_owned(),
+        };
+        let source = if is_replay {
+            "1 replay thread".to_owned()
+        } else {
+            count(n_capture, "capture thread")
+        };
+        let shards = count(n_shards, "shard");
+        let why = if config.single_thread {
+            format!("one thread for everything, with {shards} (--single-thread)")
+        } else {
+            let bound = if pinned { "one CPU each" } else { "not bound to CPUs" };
+            format!("{source}, {shards}, 1 output thread: {chosen}, {bound}")
+        };
+        Self { n_capture, n_shards, single_thread: config.single_thread, cpus, why }
+    }
+
+    /// CPU of a capture thread.
+    pub(crate) fn capture_cpu(&self, n: usize) -> Option<usize> {
+        self.cpus.get(n).copied()
+    }
+
+    /// CPU of a shard.
+    pub(crate) fn shard_cpu(&self, n: usize) -> Option<usize> {
+        self.cpus.get(self.n_capture + n).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{ConfigSource, Settings};
+
+    fn plan(options: &[&str], cpus: usize) -> Plan {
+        let options = options.iter().map(|&o| o.to_owned()).collect();
+        let source = ConfigSource { options, ..ConfigSource::default() };
+        let config = crate::config::load(&source, &Settings::default()).unwrap();
+        Plan::new(&config, &(0..cpus).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_machine_decides_unless_told() {
+        for (cpus, n_capture, n_shards) in
+            [(1, 1, 1), (2, 1, 1), (8, 1, 7), (16, 2, 14), (64, 8, 56)]
+        {
+            let p = plan(&[], cpus);
+            assert_eq!((p.n_capture, p.n_shards), (n_capture, n_shards), "{cpus} CPUs");
+            assert_eq!(p.cpus.len(), if cpus == 1 { 0 } else { cpus }, "{cpus} CPUs");
+        }
+        assert_eq!(
+            plan(&[], 2).why,
+            "1 capture thread, 1 shard, 1 output thread: chosen for 2 CPUs, one CPU each"
+        );
+    }
+
+    #[test]
+    fn more_threads_than_cpus_are_not_bound() {
+        let p = plan(&["peregrine.shards=4"], 2);
+        assert_eq!((p.n_capture, p.n_shards, p.cpus.len()), (1, 4, 0));
+        assert_eq!((p.capture_cpu(0), p.shard_cpu(3)), (None, None));
+        let p = plan(&["peregrine.shards=2", "peregrine.capture_threads=9"], 4);
+        assert_eq!(
+            (p.n_capture, p.n_shards),
+            (4, 2),
+            "a capture thread has at least one CPU's ring"
+        );
+    }
+
+    #[test]
+    fn a_replay_has_one_reader() {
+        let p = plan(
+            &["engine.kind=replay", "engine.replay.capture_file=x", "peregrine.capture_threads=4"],
+            8,
+        );
+        assert_eq!((p.n_capture, p.cpus.len()), (1, 0));
+    }
+}

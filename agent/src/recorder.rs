@@ -1,0 +1,206 @@
+//! `-w FILE`: one more lane per capture thread, merged by key into a savefile.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use bus::{LaneRx, Waiter, Watermark};
+use capture::Seeds;
+use capture::savefile::{Compression, Group, Machine, User, Writer};
+use event::Frame;
+use perf::{Counter, Hop, Registry};
+use stages::Merge;
+
+/// Frames that are merged before they are written.
+const WINDOW: usize = 1024;
+
+/// Writes what the capture threads copy into its lanes.
+pub(crate) struct Recorder {
+    merge: Merge,
+    writer: Option<Writer<BufWriter<File>>>,
+    waiter: Waiter,
+    meters: RecorderMeters,
+    path: PathBuf,
+    error: Option<String>,
+}
+
+#[derive(Debug)]
+struct RecorderMeters {
+    received: Arc<Counter>,
+    written: Arc<Counter>,
+    bad_frame: Arc<Counter>,
+    write_error: Arc<Counter>,
+}
+
+/// What a recorder found when it was done.
+#[derive(Debug)]
+pub(crate) struct RecorderEnd {
+    /// The first thing that went wrong.
+    pub(crate) error: Option<String>,
+}
+
+impl RecorderMeters {
+    fn register(registry: &mut Registry) -> Self {
+        let meters = Self {
+            received: registry.counter("recorder.received"),
+            written: registry.counter("recorder.written"),
+            bad_frame: registry.counter("recorder.bad_frame"),
+            write_error: registry.counter("recorder.write_error"),
+        };
+        registry.hop(
+            Hop::new("recorder")
+                .input("recorder.received")
+                .output("recorder.written")
+                .dropped("bad_frame", "recorder.bad_frame")
+                .dropped("write_error", "recorder.write_error")
+                .slack(WINDOW as u64),
+        );
+        meters
+    }
+}
+
+/// A recorder's file, before there are lanes to record from.
+pub(crate) struct RecorderParts {
+    path: PathBuf,
+    file: File,
+    writer: Option<Writer<BufWriter<File>>>,
+}
+
+impl RecorderParts {
+    /// Creates the file.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path)
+            .with_context(|| format!("cannot write the savefile {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file, writer: None })
+    }
+
+    /// Writes what stands before the first event.
+    pub(crate) fn begin(self, realtime_offset_ns: i64, seeds: &Seeds) -> Result<Self> {
+        let Self { path, file, writer: _ } = self;
+        let context = || format!("cannot write the savefile {}", path.display());
+        let (users, groups) = accounts();
+        let out = BufWriter::with_capacity(256 << 10, file.try_clone().with_context(context)?);
+        // The offset is that of a clock started at boot, so it is positive on any machine whose clock is set.
+        let offset = realtime_offset_ns.max(0) as u64;
+        let mut writer =
+            Writer::new(out, Compression::None, &machine(offset), &users, &groups, offset)
+                .with_context(context)?;
+        writer.threads(seeds.threads());
+        Ok(Self { path, file, writer: Some(writer) })
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        parts: RecorderParts,
+        lanes: Vec<LaneRx>,
+        watermarks: Vec<Arc<Watermark>>,
+        waiter: Waiter,
+        registry: &mut Registry,
+    ) -> Self {
+        let RecorderParts { path, file: _, writer } = parts;
+        let merge = Merge::new(lanes, watermarks, WINDOW);
+        let meters = RecorderMeters::register(registry);
+        Self { merge, writer, waiter, meters, path, error: None }
+    }
+
+    /// Writes a window of frames; gives whether there was one.
+    pub(crate) fn poll_once(&mut self) -> bool {
+        let Self { merge, writer, meters, path, error, waiter: _ } = self;
+        let bound = merge.bound();
+        merge.fill(bound);
+        if merge.is_empty() {
+            return false;
+        }
+        meters.received.add(merge.len() as u64);
+        for (_, bytes) in merge.frames() {
+            let Ok(frame) = Frame::parse(bytes) else {
+                meters.bad_frame.add(1);
+                continue;
+            };
+            match writer.as_mut().map(|w| w.frame(&frame)) {
+                Some(Ok(())) => meters.written.add(1),
+                None => meters.write_error.add(1),
+                Some(Err(e)) => {
+                    meters.write_error.add(1);
+                    *error = Some(format!("cannot write the savefile {}: {e}", path.display()));
+                    // The file ends with its last whole block; alerting goes on.
+                    *writer = None;
+                }
+            }
+        }
+        merge.clear();
+        true
+    }
+
+    /// Whether every capture thread has ended and every frame is written.
+    pub(crate) fn is_finished(&mut self) -> bool {
+        self.merge.is_finished()
+    }
+
+    /// Records until every capture thread has ended, then closes the file.
+    pub(crate) fn run(mut self) -> RecorderEnd {
+        loop {
+            if self.poll_once() {
+                self.waiter.reset();
+            } else if self.is_finished() {
+                return self.finish();
+            } else {
+                self.waiter.idle();
+            }
+        }
+    }
+
+    /// Closes the file.
+    pub(crate) fn finish(self) -> RecorderEnd {
+        let Self { writer, path, mut error, .. } = self;
+        if let Some(Err(e)) = writer.map(Writer::finish) {
+            error = Some(format!("cannot finish the savefile {}: {e}", path.display()));
+        }
+        RecorderEnd { error }
+    }
+}
+
+fn machine(boot_ts_epoch_ns: u64) -> Machine {
+    let read_number = |path: &str| {
+        std::fs::read_to_string(path).ok().and_then(|s| s.trim().parse().ok()).unwrap_or(0)
+    };
+    let memory_kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        text.lines().find_map(|l| {
+            l.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok()
+        })
+    });
+    Machine {
+        n_cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        memory_bytes: memory_kib.unwrap_or(0) * 1024,
+        max_pid: read_number("/proc/sys/kernel/pid_max"),
+        hostname: crate::host::hostname().into_bytes(),
+        boot_ts_epoch_ns,
+    }
+}
+
+fn accounts() -> (Vec<User>, Vec<Group>) {
+    let lines = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let users = lines("/etc/passwd");
+    let users = users.lines().filter_map(|line| {
+        let mut part = line.split(':');
+        let (name, _, uid, gid) = (part.next()?, part.next()?, part.next()?, part.next()?);
+        let (_, home, shell) = (part.next()?, part.next()?, part.next().unwrap_or_default());
+        Some(User {
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            name: name.into(),
+            home: home.into(),
+            shell: shell.into(),
+        })
+    });
+    let groups = lines("/etc/group");
+    let groups = groups.lines().filter_map(|line| {
+        let mut part = line.split(':');
+        let (name, _, gid) = (part.next()?, part.next()?, part.next()?);
+        Some(Group { gid: gid.parse().ok()?, name: name.into() })
+    });
+    (users.collect(), groups.collect())
+}

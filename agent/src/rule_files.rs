@@ -1,0 +1,113 @@
+//! Reads rule files: which paths, in which order, and what of them is missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use rules::Source;
+
+use crate::config::RuleInputs;
+
+/// A rule file larger than this is a mistake.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// The texts of all rule files, in load order. A directory gives its `.yaml` and `.yml` files, sorted, without descending.
+///
+/// # Errors
+/// A path cannot be read, a path given with `-r` does not exist, or there is nothing to load.
+pub(crate) fn read(inputs: &RuleInputs) -> Result<Vec<Source>> {
+    let (paths, given) = match inputs {
+        RuleInputs::BuiltIn => {
+            let name = "built-in rules".to_owned();
+            return Ok(vec![Source { name, text: rules::DEFAULT_RULES.to_owned() }]);
+        }
+        RuleInputs::Configured(paths) => (paths, false),
+        RuleInputs::Given(paths) => (paths, true),
+    };
+    let mut sources = Vec::new();
+    for path in paths {
+        if !given && !path.exists() {
+            continue;
+        }
+        let files = if path.is_dir() { directory(path)? } else { vec![path.clone()] };
+        for file in files {
+            sources.push(source(&file)?);
+        }
+    }
+    if sources.is_empty() {
+        let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        bail!(
+            "no rule file to load in {}",
+            if names.is_empty() { "rules_files".to_owned() } else { names.join(", ") }
+        );
+    }
+    Ok(sources)
+}
+
+fn directory(path: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("cannot read the rule directory {}", path.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).with_context(context)? {
+        let file = entry.with_context(context)?.path();
+        let is_yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        if is_yaml && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn source(path: &Path) -> Result<Source> {
+    let name = path.display().to_string();
+    let context = || format!("cannot read the rule file {name}");
+    let len = fs::metadata(path).with_context(context)?.len();
+    if len > MAX_FILE_BYTES {
+        bail!(
+            "cannot read the rule file {name}: {len} bytes are more than the limit of {MAX_FILE_BYTES}"
+        );
+    }
+    let text = fs::read_to_string(path).with_context(context)?;
+    Ok(Source { name, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(inputs: &RuleInputs) -> Vec<String> {
+        let file_name = |s: &Source| s.name.rsplit('/').next().unwrap_or_default().to_owned();
+        read(inputs).unwrap().iter().map(file_name).collect()
+    }
+
+    #[test]
+    fn directories_are_read_sorted_and_flat() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", "c.txt"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::create_dir(dir.path().join("d.yaml")).unwrap();
+        let z = dir.path().join("z");
+        fs::write(&z, "").unwrap();
+        let inputs = RuleInputs::Given(vec![z, dir.path().to_owned()]);
+        assert_eq!(names(&inputs), ["z", "a.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn a_missing_file_is_skipped_if_configured_and_refused_if_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, gone) = (dir.path().join("here.yaml"), dir.path().join("gone.yaml"));
+        fs::write(&here, "").unwrap();
+        let paths = vec![gone.clone(), here];
+        assert_eq!(names(&RuleInputs::Configured(paths.clone())), ["here.yaml"]);
+        let e = format!("{:#}", read(&RuleInputs::Given(paths)).unwrap_err());
+        assert!(e.starts_with("cannot read the rule file ") && e.contains("gone.yaml"), "{e}");
+        let e = read(&RuleInputs::Configured(vec![gone])).unwrap_err().to_string();
+        assert!(e.starts_with("no rule file to load in "), "{e}");
+    }
+
+    #[test]
+    fn the_built_in_rules_are_a_source() {
+        assert_eq!(names(&RuleInputs::BuiltIn), ["built-in rules"]);
+    }
+}

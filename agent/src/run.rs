@@ -1,0 +1,257 @@
+//! A run from the command line to the exit code. Every step that can fail comes before the first thread, and undoes itself when it is dropped.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use capture::savefile::Replay;
+use outputs::Sink;
+use perf::{Moment, Registry, Snapshot};
+use rules::{Options, RuleMatching, Ruleset};
+
+use crate::cli::{self, Cli, CliEnd, Command};
+use crate::config::{self, CaptureSource, Config, Matching, RuleInputs};
+use crate::control::ControlSocket;
+use crate::live::{self, Kernel};
+use crate::plan::Plan;
+use crate::recorder::RecorderParts;
+use crate::signals::{self, Ending};
+use crate::start::{StartBlock, count};
+use crate::topology::{Parts, RunEnd, Source, Topology};
+use crate::{host, rule_files, stats};
+
+/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let ended = match cli::parse(args) {
+        Ok(cli) => run(cli),
+        Err(CliEnd::Print(text)) => {
+            // Help into a closed pipe is nobody's loss.
+            drop(std::io::stdout().write_all(text.as_bytes()));
+            Ok(())
+        }
+        Err(CliEnd::Refuse(line)) => Err(anyhow::anyhow!(line)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            say(&format!("peregrine: {}\n", one_line(&format!("{e:#}"))));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to stderr. A stderr that is gone must not end the run, so this is not `eprint!`.
+fn say(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Messages may quote files and the kernel; the promise is one line.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let Cli { command, source, set } = cli;
+    match command {
+        Some(Command::Stats(args)) => {
+            let config = config::load(&args.source, &set)?;
+            stats::run(&args, &config.socket, &mut std::io::stdout().lock())
+        }
+        None => watch(&config::load(&source, &set)?),
+    }
+}
+
+/// The configured matching, in the words of the rules.
+pub(crate) fn rule_matching(config: &Config) -> RuleMatching {
+    match config.matching {
+        Matching::First => RuleMatching::First,
+        Matching::All => RuleMatching::All,
+    }
+}
+
+/// Loads the rules; errors and warnings are drawn on stderr.
+fn load_rules(config: &Config) -> Result<Ruleset> {
+    let sources = rule_files::read(&config.rules)?;
+    let options = Options { matching: rule_matching(config), min_priority: config.min_priority };
+    match Ruleset::load(sources, options) {
+        Ok(ruleset) => {
+            for warning in ruleset.warnings() {
+                say(&format!("{}\n", warning.to_string().trim_end()));
+            }
+            Ok(ruleset)
+        }
+        Err(errors) => {
+            for error in &errors {
+                say(&format!("{}\n", error.to_string().trim_end()));
+            }
+            bail!("{} in the rules, nothing was started", count(errors.len(), "error"))
+        }
+    }
+}
+
+fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {
+    let from = match inputs {
+        RuleInputs::BuiltIn => "the built-in rules".to_owned(),
+        RuleInputs::Configured(paths) | RuleInputs::Given(paths) => {
+            paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let n_types = ruleset.interest().len();
+    format!(
+        "{} from {from}, asking for {}",
+        count(ruleset.rules().len(), "rule"),
+        count(n_types, "event type")
+    )
+}
+
+fn sinks(config: &Config) -> Result<Vec<Sink>> {
+    let mut sinks = Vec::new();
+    if config.stdout {
+        sinks.push(Sink::stdout());
+    }
+    if let Some(file) = &config.file_output {
+        sinks.push(Sink::file(&file.filename)?);
+    }
+    Ok(sinks)
+}
+
+/// What stops captures and says what they cover; nothing for a replay.
+struct Opened {
+    kernel: Option<Kernel>,
+    source: Source,
+    users: stages::Users,
+    hostname: String,
+    recorder: Option<RecorderParts>,
+    block: StartBlock,
+}
+
+fn open(config: &Config, ruleset: &Ruleset, registry: &mut Registry) -> Result<Opened> {
+    match &config.source {
+        CaptureSource::Live => open_kernel(config, ruleset, registry),
+        CaptureSource::Replay(path) => {
+            let replay =
+                Replay::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
+            let header = replay.header();
+            let users = crate::savefile_users::users(header);
+            let hostname = header
+                .machine
+                .as_ref()
+                .map(|m| String::from_utf8_lossy(&m.hostname).into_owned())
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| "unknown".to_owned());
+            let block = StartBlock {
+                source: format!(
+                    "replay of {}, recorded on {hostname}, {} in its list",
+                    path.display(),
+                    count(replay.n_seeds() as usize, "process").replace("processs", "processes")
+                ),
+                ..StartBlock::default()
+            };
+            let source = Source::Replay(Box::new(replay));
+            Ok(Opened { kernel: None, source, users, hostname, recorder: None, block })
+        }
+    }
+}
+
+fn open_kernel(config: &Config, ruleset: &Ruleset, registry: &mut Registry) -> Result<Opened> {
+    let realtime_offset_ns = perf::realtime_offset_ns();
+    let (kernel, rings, clock) = Kernel::load(live::options(config, ruleset.interest()))?;
+    // Made before anything is attached: an unwritable path must not leave a trace.
+    let recorder = config.write.as_deref().map(RecorderParts::create).transpose()?;
+    let seeds = kernel.attach()?;
+    kernel.register(registry, config.ring_bytes, &seeds);
+    let recorder = recorder.map(|r| r.begin(realtime_offset_ns, &seeds)).transpose()?;
+    let report = kernel.report();
+    let to_try = match config.rules {
+        RuleInputs::BuiltIn if config.scope_pid.is_none() => {
+            Some("cat /etc/shadow   in another shell".to_owned())
+        }
+        _ => None,
+    };
+    let scope = config.scope_pid.map(|pid| format!(", only process {pid} and what it starts"));
+    let block = StartBlock {
+        source: format!(
+            "kernel {}, {}{}",
+            report.kernel,
+            count(rings.len(), "CPU"),
+            scope.unwrap_or_default()
+        ),
+        attached: report.attached,
+        refused: report.refused,
+        not_covered: report.not_covered,
+        warnings: report.warnings,
+        to_try,
+        ..StartBlock::default()
+    };
+    let source = Source::Live { rings, seeds, clock, realtime_offset_ns };
+    let (users, hostname) = (host::users(), host::hostname());
+    Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
+}
+
+fn watch(config: &Config) -> Result<()> {
+    let ruleset = load_rules(config)?;
+    let sinks = sinks(config)?;
+    let (ending, end) = signals::install()?;
+    let mut registry = Registry::new();
+    // The socket comes before the programs: of two agents the second must not attach.
+    let control = ControlSocket::bind(&config.socket)?;
+    let Opened { kernel, source, users, hostname, recorder, mut block } =
+        open(config, &ruleset, &mut registry)?;
+    let plan = Plan::new(config, &perf::allowed_cpus());
+    block.rules = rules_line(&config.rules, &ruleset);
+    block.topology.clone_from(&plan.why);
+    block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
+    block.socket = config.socket.display().to_string();
+    block.warnings.extend(config.warnings.iter().cloned());
+    if let Some(path) = &config.write {
+        block.source.push_str(", recorded to ");
+        block.source.push_str(&path.display().to_string());
+    }
+    let single_thread = plan.single_thread;
+    let parts = Parts {
+        config,
+        plan,
+        source,
+        ruleset: Arc::new(ruleset),
+        users: Arc::new(users),
+        hostname,
+        sinks,
+        recorder,
+        end,
+    };
+    let topology = Topology::build(parts, &mut registry)?;
+    let registry = Arc::new(registry);
+    let asked = Arc::clone(&registry);
+    let control = control.serve(Arc::new(move || asked.snapshot(Moment::Running)))?;
+    let detach = || {
+        if let Some(kernel) = &kernel {
+            kernel.detach();
+        }
+    };
+    let (why, RunEnd { troubles }) = if single_thread {
+        say(&block.text());
+        topology.run_single(&ending, detach)
+    } else {
+        let running = topology.start()?;
+        say(&block.text());
+        let why = ending.wait();
+        detach();
+        (why, running.finish())
+    };
+    drop(control);
+    let snapshot = registry.snapshot(Moment::Final);
+    finish(why, &snapshot, &troubles)
+}
+
+fn finish(why: Ending, snapshot: &Snapshot, troubles: &[String]) -> Result<()> {
+    // A reader that stopped asked for silence.
+    if why != Ending::ReaderGone {
+        say(&snapshot.table());
+    }
+    if !troubles.is_empty() {
+        bail!("{}", troubles.join("; "));
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Builds the shards of a topology.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
+use outputs::AlertTimes;
+use perf::Registry;
+use rules::{Alert, Ruleset};
+use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+
+use crate::config::Config;
+use crate::run::rule_matching;
+
+/// What all shards are made of; the vectors have one entry per shard.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) lanes: Vec<Vec<LaneRx>>,
+    pub(crate) watermarks: Vec<Arc<Watermark>>,
+    /// What wakes each capture thread.
+    pub(crate) sources: Vec<Unparker>,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) alerts: Vec<Tx<Alert>>,
+    /// What wakes who delivers.
+    pub(crate) outputs: Unparker,
+    pub(crate) ruleset: Arc<Ruleset>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) hostname: Arc<str>,
+    pub(crate) times: AlertTimes,
+    pub(crate) utc_offset_s: i32,
+    pub(crate) evt_num_base: u64,
+}
+
+/// Makes the shards, their process table, and registers their meters.
+pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
+    let Parts {
+        config,
+        lanes,
+        watermarks,
+        sources,
+        waiters,
+        alerts,
+        outputs,
+        ruleset,
+        users,
+        hostname,
+        times,
+        utc_offset_s,
+        evt_num_base,
+    } = parts;
+    let lineage = Arc::new(Lineage::new(lanes.len(), capture::owner, LineageLimits::default()));
+    let peers: Vec<Unparker> = waiters.iter().map(Waiter::unparker).collect();
+    let (clock_offset_ns, late_after) = match times {
+        AlertTimes::Live { realtime_offset_ns } => {
+            (realtime_offset_ns, Some(Duration::from_millis(config.late_after_ms)))
+        }
+        // Frames of a file carry times since the epoch, and a replay waits instead of going late.
+        AlertTimes::Replayed => (0, None),
+    };
+    let mut shards = Vec::new();
+    for (index, ((lanes, waiter), alerts)) in lanes.into_iter().zip(waiters).zip(alerts).enumerate()
+    {
+        shards.push(Shard::new(ShardConfig {
+            index,
+            lanes,
+            watermarks: watermarks.clone(),
+            sources: sources.clone(),
+            lineage: Arc::clone(&lineage),
+            peers: peers.clone(),
+            waiter,
+            ruleset: Arc::clone(&ruleset),
+            matching: rule_matching(config),
+            alerts,
+            output: Some(outputs.clone()),
+            meters: ShardMeters::register(registry),
+            hostname: Arc::clone(&hostname),
+            users: Arc::clone(&users),
+            clock_offset_ns,
+            utc_offset_s,
+            evt_num_base,
+            late_after,
+        }));
+    }
+    ShardMeters::register_hops(registry);
+    registry.level("lineage.processes", move || lineage.n_processes());
+    shards
+}
+
+/// One step of a shard; gives whether it moved anything.
+pub(crate) fn step(shard: &mut Shard) -> bool {
+    shard.poll_once() == Progress::Worked
+}

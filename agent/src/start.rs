@@ -1,0 +1,110 @@
+//! The block on stderr at the start: what runs, what does not, and what to try.
+
+use std::fmt::Write as _;
+
+/// What the block says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StartBlock {
+    /// The configuration's file, or that it is built in.
+    pub(crate) config: String,
+    /// Kernel and CPUs, or the file that is replayed.
+    pub(crate) source: String,
+    /// Programs attached.
+    pub(crate) attached: Vec<String>,
+    /// Programs that the kernel refused, and why.
+    pub(crate) refused: Vec<(String, String)>,
+    /// What passes no hook on this kernel.
+    pub(crate) not_covered: Vec<String>,
+    /// How many rules, and from where.
+    pub(crate) rules: String,
+    /// Threads, and why so many.
+    pub(crate) topology: String,
+    /// Where `peregrine stats` asks.
+    pub(crate) socket: String,
+    /// What else there is to say.
+    pub(crate) warnings: Vec<String>,
+    /// What the user can do to see an alert.
+    pub(crate) to_try: Option<String>,
+}
+
+impl StartBlock {
+    /// The block, one subject a line.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            config,
+            source,
+            attached,
+            refused,
+            not_covered,
+            rules,
+            topology,
+            socket,
+            warnings,
+            to_try,
+        } = self;
+        let mut text = format!("peregrine {}\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |name: &str, value: &str| {
+            let _infallible = writeln!(text, "  {name:<12}{value}");
+        };
+        line("source", source);
+        if !attached.is_empty() {
+            line(
+                "attached",
+                &format!("{}: {}", count(attached.len(), "program"), attached.join(" ")),
+            );
+        }
+        for (program, why) in refused {
+            line("refused", &format!("{program}: {why}"));
+        }
+        for what in not_covered {
+            line("not covered", what);
+        }
+        line("rules", rules);
+        line("topology", topology);
+        line("config", config);
+        line("stats", &format!("peregrine stats --socket {socket}"));
+        for warning in warnings {
+            line("warning", warning);
+        }
+        if let Some(what) = to_try {
+            line("try", what);
+        }
+        text
+    }
+}
+
+/// `1 shard`, `2 shards`.
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subject_a_line() {
+        let block = StartBlock {
+            config: "built in".into(),
+            source: "kernel 6.1.0, 2 CPUs".into(),
+            attached: vec!["sys_exit".into(), "openat".into()],
+            refused: vec![("creat".into(), "too complex".into())],
+            not_covered: vec!["io_uring".into()],
+            rules: "8 rules from built-in rules".into(),
+            topology: "1 capture thread".into(),
+            socket: "/run/p.sock".into(),
+            warnings: vec!["w".into()],
+            to_try: Some("cat /etc/shadow in another shell".into()),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            block.text(),
+            format!(
+                "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 programs: sys_exit openat\n  \
+                 refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
+                 topology    1 capture thread\n  config      built in\n  stats       peregrine stats --socket /run/p.sock\n  \
+                 warning     w\n  try         cat /etc/shadow in another shell\n"
+            )
+        );
+    }
+}

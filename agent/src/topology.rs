@@ -1,0 +1,538 @@
+//! The one place that makes lanes and threads.
+//!
+//! ```text
+//! cap-N     one lane to each shard, one watermark            (a replay: one, cap-0)
+//! shard-N   one lane from each capture thread, one alert lane
+//! rec       one lane from each capture thread                (-w)
+//! out       all alert lanes
+//! ```
+//! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bus::{BatchLimits, KeyClock, LaneRx, LaneTx, Unparker, WaitLimits, Waiter, Watermark};
+use capture::savefile::{Replay, ReplayEnd, ReplayThread};
+use capture::{
+    CaptureMeters, CaptureParts, CaptureThread, KernelRing, Progress, Seeds, TimeSource,
+};
+use outputs::{AlertTimes, Delivery, Formatter, Sink};
+use perf::{Equation, Registry};
+use rules::Ruleset;
+use stages::{Shard, Users};
+
+use crate::config::Config;
+use crate::plan::Plan;
+use crate::recorder::{Recorder, RecorderEnd, RecorderParts};
+use crate::shards;
+use crate::signals::{EndSender, EndWaiter, Ending};
+
+/// Where frames come from, not yet joined to lanes.
+pub(crate) enum Source {
+    /// The kernel.
+    Live {
+        /// One ring per CPU.
+        rings: Vec<KernelRing>,
+        /// Processes from before.
+        seeds: Seeds,
+        /// Makes keys of times.
+        clock: KeyClock,
+        /// Epoch minus boot clock, ns.
+        realtime_offset_ns: i64,
+    },
+    /// A savefile.
+    Replay(Box<Replay>),
+}
+
+impl Source {
+    fn times(&self) -> AlertTimes {
+        match self {
+            Self::Live { realtime_offset_ns, .. } => {
+                AlertTimes::Live { realtime_offset_ns: *realtime_offset_ns }
+            }
+            Self::Replay(_) => AlertTimes::Replayed,
+        }
+    }
+
+    /// What lies between a key and its event's number.
+    fn evt_num_base(&self) -> u64 {
+        match self {
+            Self::Live { .. } => 0,
+            Self::Replay(replay) => replay.n_seeds(),
+        }
+    }
+}
+
+/// Everything that a topology is made of.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) plan: Plan,
+    pub(crate) source: Source,
+    pub(crate) ruleset: Arc<Ruleset>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) hostname: String,
+    pub(crate) sinks: Vec<Sink>,
+    pub(crate) recorder: Option<RecorderParts>,
+    pub(crate) end: EndSender,
+}
+
+/// The source, joined to its lanes.
+enum Capture {
+    Live(Vec<CaptureThread<KernelRing>>),
+    Replay(Box<ReplayThread>),
+}
+
+/// All parts of the pipeline, joined by lanes, not yet running.
+pub(crate) struct Topology {
+    plan: Plan,
+    capture: Capture,
+    shards: Vec<Shard>,
+    delivery: Delivery,
+    recorder: Option<Recorder>,
+    end: EndSender,
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub(crate) struct RunEnd {
+    /// What went wrong on the way; the run's alerts are complete up to there.
+    pub(crate) troubles: Vec<String>,
+}
+
+impl Topology {
+    /// Makes every lane, joins the parts, and registers every meter in the direction of flow.
+    pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Result<Self> {
+        let Parts { config, plan, source, ruleset, users, hostname, sinks, recorder, end } = parts;
+        let times = source.times();
+        let evt_num_base = source.evt_num_base();
+        let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
+            Lanes::new(config, &plan, recorder.is_some(), registry);
+        let capture = source.join(feeds)?;
+
+        let (alert_tx, alert_rx): (Vec<_>, Vec<_>) =
+            (0..plan.n_shards).map(|_| bus::alert_lane(config.alert_lane_capacity)).unzip();
+        let formatter = Formatter::new(config.format, &hostname);
+        let utc_offset_s = formatter.utc_offset_s();
+        let output_waiter = Waiter::new(WaitLimits::default());
+        let shards = shards::build(
+            shards::Parts {
+                config,
+                lanes: from_capture,
+                watermarks: watermarks.clone(),
+                sources: capture.unparkers(),
+                waiters: shard_waiters,
+                alerts: alert_tx,
+                outputs: output_waiter.unparker(),
+                ruleset,
+                users,
+                hostname: hostname.into(),
+                times,
+                utc_offset_s,
+                evt_num_base,
+            },
+            registry,
+        );
+        let gone = end.try_clone()?;
+        let delivery = Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
+            .when_reader_is_gone(move || gone.reader_gone());
+        register_equations(config, &plan, registry);
+        let recorder = recorder
+            .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));
+        Ok(Self { plan, capture, shards, delivery, recorder, end })
+    }
+
+    /// Starts a thread for each part.
+    pub(crate) fn start(self) -> Result<Running> {
+        let Self { plan, capture, shards, delivery, recorder, end } = self;
+        let stop = Arc::new(AtomicBool::new(false));
+        // From the sink upwards: whoever starts finds its reader running.
+        let out = spawn("out", None, move || delivery.run())?;
+        let recorder = recorder.map(|r| spawn("rec", None, move || r.run())).transpose()?;
+        let mut shard_threads = Vec::new();
+        for (n, shard) in shards.into_iter().enumerate() {
+            let cpu = plan.shard_cpu(n);
+            // Shards end by themselves, once the watermarks say that the sources have ended: nothing that was read is shed.
+            let run = move || shard.run(&AtomicBool::new(false));
+            shard_threads.push(spawn(&format!("shard-{n}"), cpu, run)?);
+        }
+        let mut capture_threads = Vec::new();
+        let mut wakers = Vec::new();
+        match capture {
+            Capture::Live(threads) => {
+                for (n, thread) in threads.into_iter().enumerate() {
+                    wakers.push(thread.unparker());
+                    let stop = Arc::clone(&stop);
+                    let run = move || {
+                        thread.run(&stop);
+                        None
+                    };
+                    capture_threads.push(spawn(&format!("cap-{n}"), plan.capture_cpu(n), run)?);
+                }
+            }
+            Capture::Replay(thread) => {
+                let stop = Arc::clone(&stop);
+                let run = move || {
+                    let ended = thread.run(&stop);
+                    end.source_ended();
+                    Some(ended)
+                };
+                capture_threads.push(spawn("cap-0", None, run)?);
+            }
+        }
+        Ok(Running { stop, wakers, capture: capture_threads, shards: shard_threads, recorder, out })
+    }
+
+    /// Steps every part in turn until there is a reason to end; then calls `detach`, and steps on until everything that was captured is
+    /// delivered.
+    pub(crate) fn run_single(self, ending: &EndWaiter, detach: impl FnOnce()) -> (Ending, RunEnd) {
+        let Self { plan: _, mut capture, shards, delivery, recorder, end: _ } = self;
+        let mut readers = Readers { shards, delivery, recorder };
+        let mut nap = Nap::default();
+        let why = loop {
+            if let Some(why) = ending.poll() {
+                break why;
+            }
+            let captured = capture.poll_once();
+            if readers.step() || captured == Progress::Worked {
+                nap.reset();
+            } else if captured == Progress::Ended {
+                break Ending::SourceEnded;
+            } else {
+                nap.sleep();
+            }
+        };
+        detach();
+        let mut end = RunEnd::default();
+        // The end of a source waits for room in its lanes, so for this once it has a thread of its own.
+        let replayed = std::thread::scope(|scope| {
+            let finishing = scope.spawn(|| capture.finish());
+            while !finishing.is_finished() {
+                readers.step();
+            }
+            finishing.join()
+        });
+        match replayed {
+            Ok(replayed) => end.replayed(replayed),
+            Err(_) => end.troubles.push("the capture panicked at its end".to_owned()),
+        }
+        readers.finish(&mut end);
+        (why, end)
+    }
+}
+
+/// What reads lanes, stepped by one thread.
+struct Readers {
+    shards: Vec<Shard>,
+    delivery: Delivery,
+    recorder: Option<Recorder>,
+}
+
+impl Readers {
+    /// Whether any of them moved anything.
+    fn step(&mut self) -> bool {
+        let Self { shards, delivery, recorder } = self;
+        let mut worked = false;
+        for shard in shards {
+            worked |= shards::step(shard);
+        }
+        if let Some(recorder) = recorder {
+            worked |= recorder.poll_once();
+        }
+        worked | (delivery.poll_once() == outputs::Progress::Worked)
+    }
+
+    /// Steps until everything is delivered; the source has ended.
+    fn finish(mut self, end: &mut RunEnd) {
+        while !self.shards.iter_mut().all(Shard::is_finished) {
+            self.step();
+        }
+        let Self { shards, mut delivery, recorder } = self;
+        drop(shards);
+        while !delivery.is_finished() {
+            delivery.poll_once();
+        }
+        if let Some(mut recorder) = recorder {
+            while !recorder.is_finished() {
+                recorder.poll_once();
+            }
+            end.recorded(recorder.finish());
+        }
+    }
+}
+
+impl Capture {
+    /// What wakes each thread; a replay never sleeps for long.
+    fn unparkers(&self) -> Vec<Unparker> {
+        match self {
+            Self::Replay(_) => Vec::new(),
+            Self::Live(threads) => threads.iter().map(CaptureThread::unparker).collect(),
+        }
+    }
+
+    fn poll_once(&mut self) -> Progress {
+        match self {
+            Self::Replay(replay) => replay.poll_once(),
+            Self::Live(threads) => {
+                let mut all = Progress::Idle;
+                for thread in threads {
+                    match thread.poll_once() {
+                        Progress::Worked => all = Progress::Worked,
+                        Progress::Blocked if all == Progress::Idle => all = Progress::Blocked,
+                        Progress::Blocked | Progress::Idle | Progress::Ended => {}
+                    }
+                }
+                all
+            }
+        }
+    }
+
+    /// Moves what is left and publishes the end.
+    fn finish(self) -> Option<ReplayEnd> {
+        match self {
+            Self::Replay(replay) => Some(replay.run(&AtomicBool::new(true))),
+            Self::Live(threads) => {
+                threads.into_iter().for_each(CaptureThread::finish);
+                None
+            }
+        }
+    }
+}
+
+impl RunEnd {
+    fn replayed(&mut self, end: Option<ReplayEnd>) {
+        if let Some(e) = end.and_then(|e| e.error) {
+            self.troubles.push(format!("the capture file is damaged, replayed up to there: {e}"));
+        }
+    }
+
+    fn recorded(&mut self, end: RecorderEnd) {
+        self.troubles.extend(end.error);
+    }
+}
+
+/// The threads of a running topology.
+pub(crate) struct Running {
+    stop: Arc<AtomicBool>,
+    wakers: Vec<Unparker>,
+    capture: Vec<JoinHandle<Option<ReplayEnd>>>,
+    shards: Vec<JoinHandle<()>>,
+    recorder: Option<JoinHandle<RecorderEnd>>,
+    out: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends the capture threads, then waits until everything that they read is delivered. The programs must be detached before.
+    pub(crate) fn finish(self) -> RunEnd {
+        let Self { stop, wakers, capture, shards, recorder, out } = self;
+        // Release: pairs with the Acquire in the capture threads, which then find every record that was written before.
+        stop.store(true, Ordering::Release);
+        for waker in wakers {
+            waker.wake();
+        }
+        let mut end = RunEnd::default();
+        for thread in capture {
+            let replayed = join(thread, &mut end);
+            end.replayed(replayed.flatten());
+        }
+        for thread in shards {
+            join(thread, &mut end);
+        }
+        if let Some(recorded) = recorder.and_then(|thread| join(thread, &mut end)) {
+            end.recorded(recorded);
+        }
+        join(out, &mut end);
+        end
+    }
+}
+
+fn join<T>(thread: JoinHandle<T>, end: &mut RunEnd) -> Option<T> {
+    let name = thread.thread().name().unwrap_or("?").to_owned();
+    let ended = thread.join();
+    if ended.is_err() {
+        end.troubles.push(format!("thread {name} panicked"));
+    }
+    ended.ok()
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    cpu: Option<usize>,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    let pinned = move || {
+        if let Some(cpu) = cpu {
+            // A refusal costs locality, not correctness; the CPU may have gone offline.
+            let _refused = perf::pin_to_cpu(cpu);
+        }
+        run()
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(pinned)
+        .with_context(|| format!("cannot start the thread {name}"))
+}
+
+/// What a capture thread feeds, and what it counts.
+struct Feed {
+    lanes: Vec<(LaneTx, Unparker)>,
+    recorder: Option<(LaneTx, Unparker)>,
+    watermark: Arc<Watermark>,
+    meters: CaptureMeters,
+}
+
+/// Every lane between capture threads and their readers, by who holds which end.
+struct Lanes {
+    /// By capture thread.
+    feeds: Vec<Feed>,
+    /// By shard.
+    from_capture: Vec<Vec<LaneRx>>,
+    recorded: Vec<LaneRx>,
+    watermarks: Vec<Arc<Watermark>>,
+    shard_waiters: Vec<Waiter>,
+    recorder_waiter: Waiter,
+}
+
+impl Lanes {
+    fn new(config: &Config, plan: &Plan, recording: bool, registry: &mut Registry) -> Self {
+        let limits = BatchLimits { max_frames: config.batch_frames, max_bytes: config.batch_bytes };
+        let new_lane = || bus::lane(config.lane_capacity, limits);
+        // What wakes the readers, before they exist: capture threads are made first.
+        let new_waiter = || Waiter::new(WaitLimits::default());
+        let shard_waiters: Vec<Waiter> = (0..plan.n_shards).map(|_| new_waiter()).collect();
+        let recorder_waiter = new_waiter();
+        let mut from_capture: Vec<Vec<LaneRx>> = (0..plan.n_shards).map(|_| Vec::new()).collect();
+        let (mut feeds, mut recorded, mut meters) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..plan.n_capture {
+            let mut lanes = Vec::new();
+            for (waiter, lanes_of_shard) in shard_waiters.iter().zip(&mut from_capture) {
+                let (tx, rx) = new_lane();
+                meters.push(tx.meters());
+                lanes.push((tx, waiter.unparker()));
+                lanes_of_shard.push(rx);
+            }
+            let recorder = recording.then(|| {
+                let (tx, rx) = new_lane();
+                recorded.push(rx);
+                (tx, recorder_waiter.unparker())
+            });
+            let watermark = Arc::new(Watermark::new());
+            feeds.push(Feed {
+                lanes,
+                recorder,
+                watermark,
+                meters: CaptureMeters::register(registry),
+            });
+        }
+        registry.hop(CaptureMeters::hop());
+        register_lanes(meters, registry);
+        let watermarks = feeds.iter().map(|f| Arc::clone(&f.watermark)).collect();
+        Self { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter }
+    }
+}
+
+impl Source {
+    fn join(self, feeds: Vec<Feed>) -> Result<Capture> {
+        match self {
+            Self::Live { rings, seeds, clock, realtime_offset_ns: _ } => {
+                // The first thread has the processes from before; their keys lie below those of all records.
+                let mut seeds = Some(seeds);
+                let mut shares = share(rings, feeds.len()).into_iter();
+                let mut threads = Vec::new();
+                for Feed { lanes, recorder, watermark, meters } in feeds {
+                    let parts = CaptureParts {
+                        clock,
+                        lanes,
+                        recorder,
+                        watermark,
+                        meters,
+                        seeds: seeds.take(),
+                        time: TimeSource::default(),
+                        wait: WaitLimits::default(),
+                    };
+                    let rings = shares.next().unwrap_or_default();
+                    let thread = CaptureThread::new(rings, parts)
+                        .context("cannot make what wakes a capture thread")?;
+                    threads.push(thread);
+                }
+                CaptureThread::connect(&mut threads);
+                Ok(Capture::Live(threads))
+            }
+            Self::Replay(replay) => {
+                let feed = feeds.into_iter().next().context("a replay has one thread")?;
+                let Feed { lanes, recorder, watermark, meters } = feed;
+                Ok(Capture::Replay(Box::new(replay.start(lanes, recorder, watermark, meters))))
+            }
+        }
+    }
+}
+
+/// Deals rings to `n` threads, neighbours together; nobody goes without where there are as many rings as threads.
+fn share(rings: Vec<KernelRing>, n: usize) -> Vec<Vec<KernelRing>> {
+    let n_rings = rings.len();
+    let mut rings = rings.into_iter();
+    let of_thread = |i: usize| (i + 1) * n_rings / n - i * n_rings / n;
+    (0..n).map(|i| rings.by_ref().take(of_thread(i)).collect()).collect()
+}
+
+/// All lanes together: pushed = popped + depth.
+fn register_lanes(lanes: Vec<bus::LaneMeters>, registry: &mut Registry) {
+    for lane in &lanes {
+        registry.add_counter("lanes.pushed", Arc::clone(&lane.pushed));
+        registry.add_counter("lanes.popped", Arc::clone(&lane.popped));
+    }
+    registry.level("lanes.depth", move || lanes.iter().map(bus::LaneMeters::depth).sum());
+    registry.hop(
+        perf::Hop::new("lanes").input("lanes.pushed").output("lanes.popped").depth("lanes.depth"),
+    );
+}
+
+/// Sleeps that double while nothing happens: what the single thread does when idle.
+struct Nap(Duration);
+
+impl Default for Nap {
+    fn default() -> Self {
+        Self(Self::SHORTEST)
+    }
+}
+
+impl Nap {
+    const SHORTEST: Duration = Duration::from_micros(50);
+    const LONGEST: Duration = Duration::from_millis(4);
+
+    fn reset(&mut self) {
+        self.0 = Self::SHORTEST;
+    }
+
+    fn sleep(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(Self::LONGEST);
+    }
+}
+
+/// What must balance between one hop and the next.
+fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
+    let in_batches = (plan.n_capture * plan.n_shards * config.batch_frames) as u64;
+    let in_alert_lanes = (plan.n_shards * config.alert_lane_capacity) as u64;
+    registry.equation(
+        Equation::new("capture: routed = pushed + abandoned")
+            .left("capture.routed")
+            .right("lanes.pushed")
+            .right("capture.abandoned")
+            .slack(in_batches),
+    );
+    registry.equation(
+        Equation::new("shards: popped = received")
+            .left("lanes.popped")
+            .right("shard.received")
+            .slack(in_batches),
+    );
+    registry.equation(
+        Equation::new("alerts: raised = received by outputs")
+            .left("shard.alerts")
+            .right("outputs.received")
+            .slack(in_alert_lanes + outputs::MAX_IN_HAND),
+    );
+}
