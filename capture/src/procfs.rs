@@ -4,8 +4,9 @@
 //! environment, without privileges) leaves its fields empty. All ids are those of the pid namespace that `/proc` belongs to.
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
-    io::Read,
+    io::{ErrorKind, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
@@ -133,10 +134,27 @@ struct Found {
     threads: Vec<u32>,
 }
 
-fn read_limited(path: &Path, max: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    File::open(path).ok()?.take(max as u64).read_to_end(&mut out).ok()?;
-    Some(out)
+/// Reads a file up to `max` bytes into a buffer of this thread's, so that a file costs three system calls and no growing.
+fn with_file<T>(path: &Path, max: usize, then: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    thread_local! {
+        static BUF: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut file = File::open(path).ok()?;
+    BUF.with_borrow_mut(|buf| {
+        if buf.len() < max {
+            buf.resize(max, 0);
+        }
+        let mut n = 0;
+        while n < max {
+            match file.read(&mut buf[n..max]) {
+                Ok(0) => break,
+                Ok(more) => n += more,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        Some(then(&buf[..n]))
+    })
 }
 
 fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
@@ -153,16 +171,19 @@ fn read_process(proc: &Path, pid: u32) -> Option<Found> {
     let at = |name: &str| -> PathBuf { dir.join(name) };
     let mut entry =
         ProcessEntry { tid: i64::from(pid), pid: i64::from(pid), ..ProcessEntry::default() };
-    let (start_ns, n_threads) = stat(&read_limited(&at("stat"), 4096)?, &mut entry)?;
-    let groups = status(&read_limited(&at("status"), 16 << 10)?, &mut entry)?;
-    let cmdline = read_limited(&at("cmdline"), MAX_PATH_LEN + MAX_LIST_LEN + 2).unwrap_or_default();
-    (entry.exe, entry.args) = command_line(&cmdline);
-    entry.env = read_limited(&at("environ"), MAX_LIST_LEN + 1).unwrap_or_default();
-    entry.cgroups = cgroups(&read_limited(&at("cgroup"), 64 << 10).unwrap_or_default());
+    let (start_ns, n_threads) = with_file(&at("stat"), 4096, |b| stat(b, &mut entry))??;
+    let groups = with_file(&at("status"), 16 << 10, |b| status(b, &mut entry))??;
+    let max = MAX_PATH_LEN + MAX_LIST_LEN + 2;
+    (entry.exe, entry.args) = with_file(&at("cmdline"), max, command_line).unwrap_or_default();
+    // A kernel thread has neither environment nor program.
+    if !entry.exe.is_empty() || !entry.args.is_empty() || entry.vmsize_kb > 0 {
+        entry.env = with_file(&at("environ"), MAX_LIST_LEN + 1, <[u8]>::to_vec).unwrap_or_default();
+        entry.exepath = link(&at("exe"));
+    }
+    entry.cgroups = with_file(&at("cgroup"), 64 << 10, cgroups).unwrap_or_default();
     entry.cwd = link(&at("cwd"));
-    entry.exepath = link(&at("exe"));
     entry.exe_from_memfd = entry.exepath.starts_with(b"/memfd:");
-    if let Some(uid) = read_limited(&at("loginuid"), 16).and_then(|b| number(&b)) {
+    if let Some(uid) = with_file(&at("loginuid"), 16, number).flatten() {
         entry.loginuid = uid;
     }
     if !entry.exepath.is_empty()

@@ -207,12 +207,12 @@ fn run(steps: Vec<Step>, capacity: usize, max_frames: usize) -> Result<(), TestC
         reservation.submit(&bytes);
     }
     rig.time.fetch_add(10 * GUARD_NS, Ordering::AcqRel);
-    for t in 0..2 {
+    for (t, seen) in seen.iter_mut().enumerate() {
         for _ in 0..10_000 {
             if rig.threads[t].poll_once() == Progress::Idle {
                 break;
             }
-            seen[t].pop_all(&rig.watermarks[t], &mut rig.lanes[t])?;
+            seen.pop_all(&rig.watermarks[t], &mut rig.lanes[t])?;
         }
     }
     for thread in rig.threads {

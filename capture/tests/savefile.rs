@@ -214,7 +214,7 @@ fn a_version_1_event_finds_its_parameter_count() {
 fn damage_says_where_and_keeps_what_came_before() {
     let (entries, frames) = sample();
     let bytes = write(&entries, &frames, Compression::None);
-    let len_last = block(0x216, &vec![0; 2 + 26 + 10 + 26]).len();
+    let len_last = block(0x216, &[0; 2 + 26 + 10 + 26]).len();
     let at = bytes.len() - len_last;
     let mut reader = Reader::new(Cursor::new(bytes[..bytes.len() - 5].to_vec())).unwrap();
     let mut n = 0;
