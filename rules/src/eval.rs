@@ -87,15 +87,20 @@ impl Program {
 
     fn rule<F: Fields>(&self, start: u32, ty: EventType, fields: &F, s: &mut MatchScratch) -> bool {
         let mut pc = start;
+        if pc >= RETURN_FALSE {
+            return pc == RETURN_TRUE;
+        }
         loop {
             let Op { what, if_true, if_false } = self.ops[pc as usize];
-            let answer = if what & ONCE != 0 {
-                self.predicates[(what & !ONCE) as usize].holds(ty, fields)
-            } else if what & CALL == 0 {
-                let slot = what as usize;
-                s.known(slot).unwrap_or_else(|| {
+            let answer = if what & CALL == 0 {
+                let slot = (what & !ONCE) as usize;
+                let is_kept = what & ONCE == 0;
+                let kept = if is_kept { s.known(slot) } else { None };
+                kept.unwrap_or_else(|| {
                     let answer = self.predicates[slot].holds(ty, fields);
-                    s.note(slot, answer);
+                    if is_kept {
+                        s.note(slot, answer);
+                    }
                     answer
                 })
             } else {
@@ -109,7 +114,7 @@ impl Program {
             };
             pc = if answer { if_true } else { if_false };
             // A block that ended answers the op that called it, which may end its own block.
-            while pc == RETURN_TRUE || pc == RETURN_FALSE {
+            while pc >= RETURN_FALSE {
                 let answer = pc == RETURN_TRUE;
                 let Some(caller) = s.calls.pop() else { return answer };
                 let Op { what, if_true, if_false } = self.ops[caller as usize];

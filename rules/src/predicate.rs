@@ -228,7 +228,11 @@ impl Predicate {
     }
 
     /// Whether the event satisfies it. A missing value satisfies nothing.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "one caller; a call saves and restores what is worth 15 instructions"
+    )]
+    #[inline(always)]
     pub(crate) fn holds<F: Fields>(&self, ty: EventType, fields: &F) -> bool {
         if let Test::EvtType { types, names, negated } = &self.test {
             // The two generic types carry calls without an event of their own, told apart by name only.

@@ -1,11 +1,11 @@
 //! The graph to code: short-circuit jumps, one block per rule and per part that several places share.
 
 use crate::ir::{Ir, IrId, IrNode};
-use crate::predicate::Predicate;
+use crate::predicate::{Predicate, TestKey};
 
 /// Target of a jump that ends its block with "true".
 pub(crate) const RETURN_TRUE: u32 = u32::MAX;
-/// Target of a jump that ends its block with "false".
+/// Target of a jump that ends its block with "false"; whatever is not below it ends a block.
 pub(crate) const RETURN_FALSE: u32 = u32::MAX - 1;
 /// Set in [`Op::what`] for a call of a block; clear for a predicate.
 pub(crate) const CALL: u32 = 1 << 31;
@@ -41,9 +41,11 @@ impl Program {
     }
 
     pub(crate) fn compile(ir: &Ir, rules: &[IrId]) -> Self {
+        let known = known(ir);
+        let children = |node| children(node, &known);
         let mut n_users = vec![0u32; ir.nodes.len()];
         let mut reachable = vec![false; ir.nodes.len()];
-        for &r in rules {
+        for &r in rules.iter().filter(|&&r| known[r as usize].is_none()) {
             n_users[r as usize] += 1;
             reachable[r as usize] = true;
         }
@@ -74,7 +76,12 @@ impl Program {
                 }
                 IrNode::And(_) | IrNode::Or(_) if n_users[i] > 1 => {
                     depth[i] = inner + 1;
-                    let emit = Emit { ir, predicate_of: &predicate_of, block_of: &block_of };
+                    let emit = Emit {
+                        ir,
+                        known: &known,
+                        predicate_of: &predicate_of,
+                        block_of: &block_of,
+                    };
                     let start = emit.block(i as IrId, &mut out.ops);
                     block_of[i] = out.blocks.len() as u32;
                     out.blocks.push(start);
@@ -83,26 +90,54 @@ impl Program {
             }
         }
         for &r in rules {
-            let emit = Emit { ir, predicate_of: &predicate_of, block_of: &block_of };
-            let start = emit.block(r, &mut out.ops);
-            out.rules.push(start);
+            let emit = Emit { ir, known: &known, predicate_of: &predicate_of, block_of: &block_of };
+            out.rules.push(match known[r as usize] {
+                Some(true) => RETURN_TRUE,
+                Some(false) => RETURN_FALSE,
+                None => emit.block(r, &mut out.ops),
+            });
             out.max_depth = out.max_depth.max(depth[r as usize]);
         }
         out
     }
 }
 
-fn children(node: &IrNode) -> impl Iterator<Item = IrId> + '_ {
+/// For each node its value where that does not depend on the event: lists left empty for tuning are many.
+fn known(ir: &Ir) -> Vec<Option<bool>> {
+    let mut known: Vec<Option<bool>> = Vec::with_capacity(ir.nodes.len());
+    for node in &ir.nodes {
+        let of = |c: &IrId| known[*c as usize];
+        known.push(match node {
+            IrNode::Test(p) => match &ir.predicates[*p as usize].test {
+                TestKey::Never => Some(false),
+                TestKey::BytesIn(of) | TestKey::PathPrefix(of) if of.is_empty() => Some(false),
+                TestKey::NumberIn(of) if of.is_empty() => Some(false),
+                _ => None,
+            },
+            IrNode::Not(c) => of(c).map(|v| !v),
+            IrNode::And(cs) if cs.iter().any(|c| of(c) == Some(false)) => Some(false),
+            IrNode::And(cs) if cs.iter().all(|c| of(c) == Some(true)) => Some(true),
+            IrNode::Or(cs) if cs.iter().any(|c| of(c) == Some(true)) => Some(true),
+            IrNode::Or(cs) if cs.iter().all(|c| of(c) == Some(false)) => Some(false),
+            IrNode::And(_) | IrNode::Or(_) => None,
+        });
+    }
+    known
+}
+
+/// The children that decide a node; the value of the others is known and makes no difference.
+fn children<'a>(node: &'a IrNode, known: &'a [Option<bool>]) -> impl Iterator<Item = IrId> + 'a {
     let slice = match node {
         IrNode::Test(_) => &[][..],
         IrNode::Not(of) => std::slice::from_ref(of),
         IrNode::And(of) | IrNode::Or(of) => of,
     };
-    slice.iter().copied()
+    slice.iter().copied().filter(|&c| known[c as usize].is_none())
 }
 
 struct Emit<'a> {
     ir: &'a Ir,
+    known: &'a [Option<bool>],
     predicate_of: &'a [u32],
     block_of: &'a [u32],
 }
@@ -147,15 +182,15 @@ impl Emit<'_> {
                     tasks.push(Task::Node { id: of, if_true: if_false, if_false: if_true });
                     continue;
                 }
-                IrNode::And(of) => {
-                    Self::chain(of, &mut tasks, &mut labels, |id, next| match next {
+                node @ IrNode::And(_) => {
+                    self.chain(node, &mut tasks, &mut labels, |id, next| match next {
                         Some(next) => Task::Node { id, if_true: Target::Label(next), if_false },
                         None => Task::Node { id, if_true, if_false },
                     });
                     continue;
                 }
-                IrNode::Or(of) => {
-                    Self::chain(of, &mut tasks, &mut labels, |id, next| match next {
+                node @ IrNode::Or(_) => {
+                    self.chain(node, &mut tasks, &mut labels, |id, next| match next {
                         Some(next) => Task::Node { id, if_true, if_false: Target::Label(next) },
                         None => Task::Node { id, if_true, if_false },
                     });
@@ -179,12 +214,14 @@ impl Emit<'_> {
 
     /// Queues children so that each goes on to the next; `task` gets the label of the next one.
     fn chain(
-        of: &[IrId],
+        &self,
+        node: &IrNode,
         tasks: &mut Vec<Task>,
         labels: &mut Vec<u32>,
         task: impl Fn(IrId, Option<u32>) -> Task,
     ) {
         let mut next = None;
+        let of: Vec<IrId> = children(node, self.known).collect();
         // The stack turns the order round.
         for (i, &id) in of.iter().enumerate().rev() {
             tasks.push(task(id, next));

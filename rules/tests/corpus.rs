@@ -8,7 +8,7 @@ use rules::{Options, Problem, RuleError, Ruleset, Source};
 fn corpus() -> Option<PathBuf> {
     let dir = std::env::var_os("PEREGRINE_CORPUS").map(PathBuf::from);
     if dir.is_none() {
-        eprintln!("skipped: PEREGRINE_CORPUS is not set");
+        eprintln!("skipped: rules/tests/corpus.rs: PEREGRINE_CORPUS is not set");
     }
     dir
 }

@@ -241,6 +241,22 @@ fn the_event_type_is_a_bit_and_generic_calls_have_names() {
     assert_eq!(names(EventType(u16::MAX), &none), Vec::<String>::new());
 }
 
+#[test]
+fn empty_lists_cost_nothing_and_change_nothing() {
+    let set = load(
+        &(rule("in", "evt.type = openat and (proc.name in () or fd.name pmatch ())")
+            + &rule("not-in", "evt.type = openat and not proc.name in () and not fd.num in ()")
+            + &rule("never", "proc.name in ()")
+            + &rule("always", "not proc.name in ()")),
+    );
+    let fields: Vec<String> = set.fields_used().map(ToString::to_string).collect();
+    assert_eq!(fields, ["evt.type"]);
+    let mut scratch = set.scratch();
+    let matched = set.evaluate(EventType::OPENAT_2_X, &Event::default(), &mut scratch);
+    let names: Vec<&str> = matched.iter().map(|&r| &*set.rule(r).name).collect();
+    assert_eq!(names, ["not-in", "always"]);
+}
+
 /// Counts questions.
 struct Counting(Cell<usize>);
 
