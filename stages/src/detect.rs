@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bus::Tx;
-use event::flags;
+use event::{EventSet, flags};
 use rules::{Alert, AlertFacts, AlertMarks, MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
 
 use crate::fields::{Chain, EventFields, Names, Surroundings};
@@ -14,6 +14,7 @@ use crate::state::Wait;
 /// A shard's evaluating half.
 pub(crate) struct Detector {
     ruleset: Arc<Ruleset>,
+    interest: EventSet,
     /// Whether any rule reads a file's name, so that both spellings count.
     reads_names: bool,
     matching: RuleMatching,
@@ -41,6 +42,7 @@ impl Detector {
             matching,
             utc_offset_s,
             scratch: ruleset.scratch(),
+            interest: ruleset.interest(),
             ruleset,
             chain: Chain::default(),
             matches: Vec::with_capacity(n_rules),
@@ -65,6 +67,7 @@ impl Detector {
     ) -> Result<(), Wait> {
         let Self {
             ruleset,
+            interest,
             reads_names,
             matching,
             utc_offset_s,
@@ -80,7 +83,7 @@ impl Detector {
             return Ok(());
         }
         let ty = event.frame.event_type();
-        if !ruleset.interest().contains(ty) {
+        if !interest.contains(ty) {
             meters.evaluated.add(1);
             return Ok(());
         }

@@ -218,10 +218,15 @@ impl Merge {
         self.bound() == Key::MAX && self.entries.is_empty() && !self.has_waiting()
     }
 
-    /// What a shard may release when it gives up on stragglers: the largest watermark. (The second-smallest first, then the next, would
-    /// save a few frames from being late; it is not worth the trouble.)
+    /// What a shard may release when it gives up on stragglers: the largest watermark, or the newest frame at hand. A source that has ended
+    /// does not count, or nothing after it could be told apart.
     pub(crate) fn far_bound(&self) -> Key {
-        self.watermarks.iter().map(|w| w.get()).max().unwrap_or(Key::MIN)
+        let watermarks = self.watermarks.iter().map(|w| w.get()).filter(|&w| w != Key::MAX);
+        let open = self.lanes.iter().filter_map(|lane| {
+            let (slot, _) = lane.open?;
+            self.held[slot].as_ref()?.batch.last_key()
+        });
+        watermarks.chain(open).max().unwrap_or(Key::MIN)
     }
 }
 

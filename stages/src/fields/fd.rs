@@ -298,7 +298,7 @@ impl<'e> EventFields<'e> {
                 put_addr(&mut name, ends.local);
             } else if let (Some(client), Some(server)) = (ends.client(), ends.server()) {
                 put_addr(&mut name, Some(client));
-                name.extend_from_slice(b"->");
+                name.extend_from_slice_copy(b"->");
                 put_addr(&mut name, Some(server));
             } else {
                 put_addr(&mut name, ends.remote.or(ends.local));

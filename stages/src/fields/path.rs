@@ -5,7 +5,16 @@ use bumpalo::collections::Vec as BumpVec;
 
 /// An absolute name of `name`, which starts from `dir` where it is not absolute itself; `None` where `dir` is needed and not absolute.
 /// `.`, `..` and repeated slashes are resolved as text, so a name through a symbolic link keeps the link.
-pub(super) fn normalised<'b>(bump: &'b Bump, dir: Option<&[u8]>, name: &[u8]) -> Option<&'b [u8]> {
+///
+/// The common case, an absolute name without any of these, is given back as it is.
+pub(super) fn normalised<'b>(
+    bump: &'b Bump,
+    dir: Option<&[u8]>,
+    name: &'b [u8],
+) -> Option<&'b [u8]> {
+    if is_normal(name) {
+        return Some(name);
+    }
     let dir = if name.starts_with(b"/") { b"" } else { dir.filter(|d| d.starts_with(b"/"))? };
     let mut path = BumpVec::with_capacity_in(dir.len() + name.len() + 2, bump);
     let parts = dir.split(|&b| b == b'/').chain(name.split(|&b| b == b'/'));
@@ -18,7 +27,7 @@ pub(super) fn normalised<'b>(bump: &'b Bump, dir: Option<&[u8]>, name: &[u8]) ->
             }
             part => {
                 path.push(b'/');
-                path.extend_from_slice(part);
+                path.extend_from_slice_copy(part);
             }
         }
     }
@@ -26,6 +35,15 @@ pub(super) fn normalised<'b>(bump: &'b Bump, dir: Option<&[u8]>, name: &[u8]) ->
         path.push(b'/');
     }
     Some(path.into_bump_slice())
+}
+
+/// Whether the name is absolute and has nothing to resolve: no empty part, no `.`, no `..`.
+fn is_normal(name: &[u8]) -> bool {
+    if name.first() != Some(&b'/') || name.last() == Some(&b'/') {
+        return false;
+    }
+    // A part that is `.` or `..` begins with a dot behind a slash. Other names with a leading dot take the slow way, which is as right.
+    name.windows(2).all(|w| !(w[0] == b'/' && matches!(w[1], b'/' | b'.')))
 }
 
 /// What stands before the last slash: `/` for a name in the root or without a slash.

@@ -137,7 +137,7 @@ impl EventFields<'_> {
             if !all.is_empty() {
                 all.push(b' ');
             }
-            all.extend_from_slice(text_of(field, version));
+            all.extend_from_slice_copy(text_of(field, version));
         }
         all.into_bump_slice()
     }
@@ -148,7 +148,7 @@ impl EventFields<'_> {
             if n > 0 {
                 all.push(b' ');
             }
-            all.extend_from_slice(text);
+            all.extend_from_slice_copy(text);
         }
         all.into_bump_slice()
     }
@@ -211,8 +211,8 @@ impl EventFields<'_> {
                 if !all.is_empty() {
                     all.push(b' ');
                 }
-                all.extend_from_slice(b"CAP_");
-                all.extend_from_slice(name.as_bytes());
+                all.extend_from_slice_copy(b"CAP_");
+                all.extend_from_slice_copy(name.as_bytes());
             }
         }
         all.into_bump_slice()

@@ -46,7 +46,7 @@ impl EventFields<'_> {
         let mut out = Text::new_in(self.at.bump);
         let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
         for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
-            out.extend_from_slice(param.name.as_bytes());
+            out.extend_from_slice_copy(param.name.as_bytes());
             out.push(b'=');
             put_raw(&mut out, param, bytes);
             let end = out.len();
@@ -85,7 +85,7 @@ impl EventFields<'_> {
 
     fn put_fd(&self, out: &mut Text<'_>, n: usize, fd: i64) -> bool {
         if fd == AT_FDCWD {
-            out.extend_from_slice(b"AT_FDCWD");
+            out.extend_from_slice_copy(b"AT_FDCWD");
             return true;
         }
         if fd < 0 {
@@ -100,7 +100,7 @@ impl EventFields<'_> {
         match self.descriptor() {
             Some(Descriptor { fd: known, parts: [ty, l4, name] }) if known == fd => {
                 for part in [b"<", ty, l4, b">", name] {
-                    out.extend_from_slice(part);
+                    out.extend_from_slice_copy(part);
                 }
                 true
             }
@@ -127,7 +127,7 @@ impl EventFields<'_> {
 }
 
 fn put_some(out: &mut Text<'_>, text: Option<&[u8]>) -> bool {
-    out.extend_from_slice(text.unwrap_or_default());
+    out.extend_from_slice_copy(text.unwrap_or_default());
     text.is_some()
 }
 
@@ -137,7 +137,7 @@ fn put_names<'n>(out: &mut Text<'_>, names: impl Iterator<Item = &'n str>) -> bo
         if out.len() > start {
             out.push(b'|');
         }
-        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice_copy(name.as_bytes());
     }
     out.len() > start
 }
@@ -177,14 +177,14 @@ fn put_raw(out: &mut Text<'_>, param: &Param, bytes: &[u8]) {
             put_bytes(out, bytes);
         }
         ParamType::SockTuple => put_tuple(out, bytes),
-        _ if bytes.is_empty() => out.extend_from_slice(NA),
+        _ if bytes.is_empty() => out.extend_from_slice_copy(NA),
         ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
-            out.extend_from_slice(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+            out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
         }
         ParamType::SockAddr => put_sock_addr(out, bytes),
         ty => match number(ty, bytes) {
             Some(value) => put_number(out, param, value),
-            None => out.extend_from_slice(NA),
+            None => out.extend_from_slice_copy(NA),
         },
     }
 }
@@ -208,22 +208,22 @@ fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
 /// Bytes with dots for what cannot be printed.
 fn put_bytes(out: &mut Text<'_>, bytes: &[u8]) {
     if bytes.is_empty() {
-        out.extend_from_slice(b"NULL");
+        out.extend_from_slice_copy(b"NULL");
         return;
     }
     let shown = if bytes.len() > MAX_BYTES_SHOWN { &bytes[..MAX_BYTES_SHOWN - 3] } else { bytes };
     out.extend(shown.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'.' }));
     if shown.len() < bytes.len() {
-        out.extend_from_slice(b"...");
+        out.extend_from_slice_copy(b"...");
     }
 }
 
 fn put_sock_addr(out: &mut Text<'_>, bytes: &[u8]) {
     match SockAddr::decode(bytes) {
         Some(SockAddr::Inet(addr)) => put_addr(out, Some(addr)),
-        Some(SockAddr::Unix(path)) => out.extend_from_slice(path),
+        Some(SockAddr::Unix(path)) => out.extend_from_slice_copy(path),
         Some(SockAddr::Other(family)) => put!(out, "family {family}"),
-        None => out.extend_from_slice(NA),
+        None => out.extend_from_slice_copy(NA),
     }
 }
 
@@ -237,14 +237,14 @@ fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
                 dest.set_ip(plain[1]);
             }
             put_addr(out, Some(source));
-            out.extend_from_slice(b"->");
+            out.extend_from_slice_copy(b"->");
             put_addr(out, Some(dest));
         }
         Some(SockTuple::Unix { source, dest, path }) => {
             put!(out, "{source:x}->{dest:x} ");
-            out.extend_from_slice(path);
+            out.extend_from_slice_copy(path);
         }
         Some(SockTuple::Other(family)) => put!(out, "family {family}"),
-        None => out.extend_from_slice(b"NULL"),
+        None => out.extend_from_slice_copy(b"NULL"),
     }
 }
