@@ -42,6 +42,9 @@ pub(crate) struct Kernels {
     /// Program that lists what the kernel takes; built from the workspace where not given
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
+    /// Kernel object to load in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    object: Option<PathBuf>,
 }
 
 /// Numbers for the last line.
@@ -116,6 +119,11 @@ impl Kernels {
         a.file("/check/last", 0o644, b"");
         a.file("/etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n");
         a.file("/etc/group", 0o644, b"root:x:0:\n");
+        if let Some(object) = &self.object {
+            let bytes =
+                fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
+            a.file("/check/object", 0o644, &bytes);
+        }
         let given = |file: &Option<PathBuf>, args: &[&str]| match file {
             Some(file) => Ok(file.clone()),
             None => build(args),
