@@ -26,6 +26,25 @@ fn they_load_without_a_warning() {
     }
 }
 
+/// The kernel cuts names after 15 bytes, so that a longer one never matches.
+#[test]
+fn names_of_programs_are_as_the_kernel_cuts_them() {
+    let mut n_names = 0;
+    for list in DEFAULT_RULES.split("- list: ").skip(1) {
+        let (name, rest) = list.split_once('\n').unwrap();
+        let is_of_programs = ["programs", "daemons", "managers", "services", "engines", "servers"];
+        if !is_of_programs.iter().any(|end| name.ends_with(end)) {
+            continue;
+        }
+        let items = rest.split_once('[').unwrap().1.split("]\n").next().unwrap();
+        for item in items.split(',').map(|i| i.trim().trim_matches(['"', '\''])) {
+            assert!(item.len() <= 15, "{name}: {item} has {} bytes", item.len());
+            n_names += 1;
+        }
+    }
+    assert!(n_names > 200, "{n_names} names looked at");
+}
+
 #[test]
 fn they_ask_for_few_events() {
     let interest = load_with("").interest();
