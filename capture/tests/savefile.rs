@@ -1,6 +1,11 @@
 //! Savefiles: what is written is read back, what is damaged ends where the damage is, what others wrote is read to the last byte.
 
-use std::{collections::BTreeSet, io::Cursor, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    io::Cursor,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use bus::{BatchLimits, Key, LaneRx, Unparker, WaitLimits, Waiter, Watermark, lane};
 use capture::{
@@ -378,6 +383,40 @@ fn a_replay_is_the_same_for_any_number_of_shards() {
     assert_eq!(clone.trailer().creator().unwrap().parent_start_ns, headers[1].start_ns);
     assert_eq!(headers[5].flags & flags::GROUP_DEAD, flags::GROUP_DEAD);
     assert_eq!(headers[5].start_ns, headers[3].start_ns);
+}
+
+#[test]
+fn a_replay_that_is_stopped_ends_with_what_it_has_pushed() {
+    let (entries, frames) = sample();
+    let many: Vec<_> = frames.iter().cycle().take(5000).cloned().collect();
+    let bytes = write(&entries, &many, Compression::Gzip);
+    let limits = BatchLimits { max_frames: 7, max_bytes: 128 << 10 };
+    for stop in [false, true] {
+        let replay = Replay::new(Reader::new(Cursor::new(bytes.clone())).unwrap());
+        let (tx, mut rx) = lane(1, limits);
+        let watermark = Arc::new(Watermark::new());
+        let waker = Waiter::new(WaitLimits::default()).unparker();
+        let thread =
+            replay.start(vec![(tx, waker)], None, Arc::clone(&watermark), CaptureMeters::default());
+        let stop = AtomicBool::new(stop);
+        let (end, n) = std::thread::scope(|s| {
+            let run = s.spawn(|| thread.run(&stop));
+            let mut n = 0;
+            loop {
+                // The mark before the pop: what is there when the mark says the end is all there is.
+                let is_end = watermark.get() == Key::MAX;
+                while let Some(batch) = rx.pop() {
+                    n += batch.len() as u64;
+                    rx.recycle(batch);
+                }
+                if is_end {
+                    return (run.join().unwrap(), n);
+                }
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!((end.n_events, n), if stop.into_inner() { (0, 0) } else { (5000, 5002) });
+    }
 }
 
 /// The folder of captures, or a line that says what is skipped.

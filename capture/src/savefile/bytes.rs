@@ -6,10 +6,9 @@ use super::SavefileError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut;
 
-impl Cut {
-    pub(super) fn at(_: Self, offset: u64, what: &str) -> SavefileError {
-        SavefileError::Damaged { offset, what: format!("{what} is cut") }
-    }
+/// Turns a [`Cut`] into the error that says which block is damaged.
+pub(super) fn cut(offset: u64, what: &str) -> impl Fn(Cut) -> SavefileError + Copy {
+    move |Cut| SavefileError::Damaged { offset, what: format!("{what} is cut") }
 }
 
 /// A slice that is read from its front.

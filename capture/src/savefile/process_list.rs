@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn version_8_has_neither_length_nor_tail() {
+        let mut body = Body::default();
+        write(&sample(), &mut body);
+        let one = &body.0[4..body.0.len() - 76];
+        let mut out = Vec::new();
+        parse(8, &[one, one].concat(), &mut out).unwrap();
+        assert_eq!(out.len(), 2);
+        assert_eq!(
+            (out[1].vpgid, &out[1].exepath[..], out[1].loginuid),
+            (6, &b"/bin/sh"[..], u32::MAX)
+        );
+    }
+
+    #[test]
     fn a_longer_tail_than_known_is_read_over() {
         let mut body = Body::default();
         write(&sample(), &mut body);

@@ -8,7 +8,7 @@ use super::{
     Group, HOSTNAME_LEN, Header, Machine, SECTION_MAGIC, STATE_ONLY, SavefileError, User,
     VERSION_MAJOR,
     block::{BlockHead, BlockStream, is_event},
-    bytes::{Bytes, Cut},
+    bytes::{Bytes, Cut, cut},
     kind, process_list,
 };
 
@@ -244,7 +244,7 @@ fn section(stream: &mut BlockStream, header: &mut Header) -> Result<(), Savefile
         return Err(foreign(format!("it begins with {:#010x}", head.kind)));
     }
     let mut b = Bytes(stream.body());
-    let cut = |c: Cut| Cut::at(c, head.offset, "section header");
+    let cut = cut(head.offset, "section header");
     let magic = b.u32().map_err(cut)?;
     if magic != SECTION_MAGIC {
         return Err(foreign(format!(
@@ -264,16 +264,15 @@ fn section(stream: &mut BlockStream, header: &mut Header) -> Result<(), Savefile
 fn metadata(head: BlockHead, body: &[u8], header: &mut Header) -> Result<(), SavefileError> {
     match head.kind {
         kind::MACHINE | kind::MACHINE_OLD => {
-            header.machine =
-                Some(machine(body).map_err(|c| Cut::at(c, head.offset, "machine block"))?);
+            header.machine = Some(machine(body).map_err(cut(head.offset, "machine block"))?);
         }
         kind::USERS | kind::USERS_V1 | kind::USERS_V1_OLD => {
             let is_v2 = head.kind == kind::USERS;
-            users(body, is_v2, header).map_err(|c| Cut::at(c, head.offset, "user list"))?;
+            users(body, is_v2, header).map_err(cut(head.offset, "user list"))?;
         }
         other => match kind::process_list_version(other) {
             Some(version) => process_list::parse(version, body, &mut header.processes)
-                .map_err(|c| Cut::at(c, head.offset, "process list"))?,
+                .map_err(cut(head.offset, "process list"))?,
             None => header.n_skipped_blocks += 1,
         },
     }
@@ -328,7 +327,7 @@ fn users(body: &[u8], is_v2: bool, header: &mut Header) -> Result<(), Cut> {
 /// Decodes an event block; `None` where the table does not have the type.
 fn event(head: BlockHead, body: &[u8]) -> Result<Option<SavedEvent<'_>>, SavefileError> {
     let damaged = |what: String| SavefileError::Damaged { offset: head.offset, what };
-    let cut = |c: Cut| Cut::at(c, head.offset, "event");
+    let cut = cut(head.offset, "event");
     let mut b = Bytes(body);
     let cpu = b.u16().map_err(cut)?;
     let has_flags =
