@@ -9,8 +9,8 @@ use crate::snapshot::Moment;
 ///
 /// At rest ([`Moment::Final`]) it must hold exactly. While the program runs ([`Moment::Running`]) the left side is read twice and the right side
 /// in between, so the true left side at the time of the right one lies between its two readings. The equation holds if
-/// `left before <= right + in flight + slack` and `right <= left after`. Whatever the traffic does, a balanced program then passes, and
-/// a leak larger than the traffic of one reading shows.
+/// `left before <= right + in flight + slack` and `right <= left after + slack`. Whatever the traffic does, a balanced program then
+/// passes, and a leak larger than the slack and the traffic of one reading shows.
 #[derive(Clone, Debug)]
 pub struct Equation {
     title: String,
@@ -54,8 +54,8 @@ impl Equation {
         self
     }
 
-    /// How much may be on its way without any level saying so while the program runs: what threads hold in hand between two counts. At rest
-    /// nothing may.
+    /// How much may be counted on one side and not yet on the other while the program runs, without any level saying so: what threads hold in
+    /// hand, or count once per batch. At rest nothing may.
     #[must_use]
     pub fn slack(mut self, n: u64) -> Self {
         self.slack = n;
@@ -95,7 +95,7 @@ impl Equation {
             Moment::Final => l - r - f,
             Moment::Running => {
                 let missing = early(&left) - r - f.max(early(&in_flight)) - i128::from(*slack);
-                let surplus = r - l;
+                let surplus = r - l - i128::from(*slack);
                 if missing > 0 { missing } else { -surplus.max(0) }
             }
         };

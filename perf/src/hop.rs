@@ -69,7 +69,7 @@ impl Hop {
         self
     }
 
-    /// What may be in hand, uncounted, while the program runs (see [`Equation::slack`]).
+    /// What may be counted on one side and not yet on the other while the program runs (see [`Equation::slack`]).
     #[must_use]
     pub fn slack(mut self, n: u64) -> Self {
         self.slack = n;

@@ -101,8 +101,11 @@ fn slack_explains_what_is_in_hand_only_while_running() {
     read.add(1);
     let s = r.snapshot(Moment::Running);
     assert_eq!((s.equations[0].holds, s.equations[0].unexplained), (false, 1));
-    routed.add(10);
+    routed.add(17);
+    assert!(r.snapshot(Moment::Running).balances(), "what is counted late on the left");
+    routed.add(1);
     assert_eq!(r.snapshot(Moment::Running).equations[0].unexplained, -1);
+    assert_eq!(r.snapshot(Moment::Final).equations[0].unexplained, -9);
 }
 
 #[test]
