@@ -1,10 +1,14 @@
 //! A snapshot as text: what `peregrine stats` and the end of a run print.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use crate::equation::{EquationReport, Term};
 use crate::hop::{HopReport, Reason};
-use crate::snapshot::{LatencyReport, Snapshot};
+use crate::snapshot::{LatencyReport, Loss, Snapshot};
+
+/// Lines of losses in the text; causes times CPUs times event types can be thousands.
+const MAX_LOSSES: usize = 20;
 
 pub(crate) fn render(snapshot: &Snapshot) -> String {
     let Snapshot {
@@ -25,11 +29,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     }
     sections.push(hop_table(hops, *interval_ns));
     if !losses.is_empty() {
-        let rows = losses.iter().map(|l| {
-            let cpu = l.cpu.map_or_else(|| "-".to_owned(), |c| c.to_string());
-            vec![l.name.clone(), cpu, l.event_type.clone(), l.n.to_string()]
-        });
-        sections.push(columns(&["lost", "cpu", "event type", "n"], "<><>", rows));
+        sections.push(loss_table(losses));
     }
     if !latencies.is_empty() {
         let head = ["latency", "n", "sampled", "p50", "p99", "p99.9", "max"];
@@ -71,6 +71,23 @@ fn hop_table(hops: &[HopReport], interval_ns: Option<u64>) -> String {
         vec![name.clone(), rate(*input), rate(*output), n_dropped, depth, reasons]
     };
     columns(&head, "<>>>><", hops.iter().map(row))
+}
+
+/// The largest losses first; what a screen cannot show is summed up.
+fn loss_table(losses: &[Loss]) -> String {
+    let mut sorted: Vec<&Loss> = losses.iter().collect();
+    sorted.sort_by_key(|l| Reverse(l.n));
+    let (shown, rest) = sorted.split_at(sorted.len().min(MAX_LOSSES));
+    let rows = shown.iter().map(|Loss { name, cpu, event_type, n }| {
+        let cpu = cpu.map_or_else(|| "-".to_owned(), |c| c.to_string());
+        vec![name.clone(), cpu, event_type.clone(), n.to_string()]
+    });
+    let mut text = columns(&["lost", "cpu", "event type", "n"], "<><>", rows);
+    if !rest.is_empty() {
+        let n: u64 = rest.iter().map(|l| l.n).sum();
+        let _ = writeln!(text, "and {n} more in {} lines that only the JSON form has", rest.len());
+    }
+    text
 }
 
 fn latency_row(l: &LatencyReport) -> Vec<String> {
@@ -152,6 +169,17 @@ mod tests {
         check(45_678, "45.7 us");
         check(123_456_789, "123 ms");
         check(61_000_000_000, "61.0 s");
+    }
+
+    #[test]
+    fn the_largest_losses_are_shown_and_the_others_summed() {
+        let loss = |n| Loss { name: "r".into(), cpu: Some(n as u16), event_type: "t".into(), n };
+        let losses: Vec<Loss> = (1..=25).map(loss).collect();
+        let text = loss_table(&losses);
+        assert_eq!(text.lines().nth(1), Some("r      25  t           25"));
+        assert_eq!(text.lines().count(), 1 + MAX_LOSSES + 1);
+        assert!(text.ends_with("and 15 more in 5 lines that only the JSON form has\n"), "{text}");
+        assert_eq!(loss_table(&losses[..20]).lines().count(), 21);
     }
 
     #[test]
