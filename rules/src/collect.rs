@@ -14,7 +14,7 @@ use crate::yaml::{Kind, Node, read};
 pub(crate) const ENGINE_VERSION: &str = "0.63.0";
 const ENGINE: (u64, u64, u64) = (0, 63, 0);
 /// Lists, macros and rules of one load, each.
-const MAX_DEFINITIONS: usize = 100_000;
+const MAX_DEFINITIONS: usize = 20_000;
 /// Items of one list.
 const MAX_LIST_ITEMS: usize = 100_000;
 /// Total bytes of appended conditions, so that appending cannot grow without bound.

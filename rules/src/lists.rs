@@ -1,6 +1,8 @@
 //! Lists put into conditions. The language does this on the text, before anything is parsed, wherever a list's name
 //! stands alone; the text keeps its origins, so that errors still point into the file.
 
+use memchr::memmem::Finder;
+
 use crate::collect::{ListDef, Named};
 use crate::error::{Code, Diag, Problem};
 use crate::source::{Span, Traced};
@@ -10,7 +12,7 @@ const MAX_BYTES: usize = 4 << 20;
 
 /// A list ready to be put in.
 pub(crate) struct Substitute {
-    name: String,
+    name: Finder<'static>,
     text: String,
     is_empty: bool,
     file: u32,
@@ -50,7 +52,7 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
             }
         }
         out.push(Substitute {
-            name: list.name.to_string(),
+            name: Finder::new(list.name.as_bytes()).into_owned(),
             text,
             is_empty: n_items == 0,
             file: list.file,
@@ -68,7 +70,7 @@ pub(crate) fn substitute(
 ) -> Result<Traced, Diag> {
     let mut text = condition.clone();
     for (list, used) in lists.iter().zip(used) {
-        if list.file > file || list.name.is_empty() {
+        if list.file > file || list.name.needle().is_empty() {
             continue;
         }
         if let Some(replaced) = replace(&text, list) {
@@ -97,10 +99,9 @@ fn replace(text: &Traced, list: &Substitute) -> Option<Traced> {
     let mut out: Option<Traced> = None;
     let mut done = 0;
     let mut from = 0;
-    let finder = memchr::memmem::Finder::new(&list.name);
-    while let Some(found) = finder.find(&bytes[from..]) {
+    while let Some(found) = list.name.find(&bytes[from..]) {
         let name_start = from + found;
-        let name_end = name_start + list.name.len();
+        let name_end = name_start + list.name.needle().len();
         let before = name_start.checked_sub(1).map(|i| &bytes[i]);
         if !stands_alone(before) || !stands_alone(bytes.get(name_end)) {
             // On to the next character, not byte: names may hold any text.
@@ -148,7 +149,7 @@ mod tests {
 
     fn check(condition: &str, name: &str, items: &[&str], expected: &str) {
         let list = Substitute {
-            name: name.into(),
+            name: Finder::new(name).into_owned(),
             text: items.join(", "),
             is_empty: items.is_empty(),
             file: 0,

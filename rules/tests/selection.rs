@@ -1,0 +1,121 @@
+//! Several files, order, and which rules are tried.
+
+use event::EventType;
+use rules::{
+    Field, FieldRef, Fields, Options, Priority, Problem, RuleError, RuleMatching, Ruleset, Source,
+    Value,
+};
+
+struct Named(&'static str);
+
+impl Fields for Named {
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        (field.field == Field::ProcName).then_some(Value::Bytes(self.0.as_bytes()))
+    }
+}
+
+fn load_with(files: &[&str], options: Options) -> Result<Ruleset, Vec<RuleError>> {
+    let names = ["first.yaml", "second.yaml", "third.yaml"];
+    let source =
+        |(name, text): (&&str, &&str)| Source { name: (*name).into(), text: (*text).into() };
+    Ruleset::load(names.iter().zip(files).map(source).collect(), options)
+}
+
+fn load(files: &[&str]) -> Result<Ruleset, Vec<RuleError>> {
+    load_with(files, Options { matching: RuleMatching::All, ..Options::default() })
+}
+
+fn rule(name: &str, condition: &str, more: &str) -> String {
+    format!(
+        "- rule: {name}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: NOTICE\n{more}"
+    )
+}
+
+fn matched(set: &Ruleset, name: &'static str) -> Vec<String> {
+    let mut scratch = set.scratch();
+    let ids = set.evaluate(EventType::OPEN_X, &Named(name), &mut scratch);
+    ids.iter().map(|&id| set.rule(id).name.to_string()).collect()
+}
+
+#[test]
+fn later_files_see_and_change_what_earlier_ones_define() {
+    let first = "- list: names\n  items: [cat]\n- macro: named\n  condition: proc.name in (names)\n"
+        .to_owned() + &rule("a", "evt.type = open and named", "");
+    let second = rule("b", "evt.type = open and not named", "");
+    let set = load(&[&first, &second]).unwrap();
+    assert_eq!((matched(&set, "cat"), matched(&set, "dog")), (vec!["a".into()], vec!["b".into()]));
+    let third = "- list: names\n  items: [dog]\n- macro: named\n  condition: or proc.name = bird\n  append: true\n";
+    let set = load(&[&first, &second, third]).unwrap();
+    assert_eq!(matched(&set, "cat"), ["b"]);
+    assert_eq!(matched(&set, "dog"), ["a"]);
+    assert_eq!(matched(&set, "bird"), ["a"]);
+}
+
+#[test]
+fn a_name_of_a_later_file_is_unknown() {
+    let first = rule("a", "evt.type = open and named", "");
+    let second = "- macro: named\n  condition: proc.name = cat\n";
+    let errors = load(&[&first, second]).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].problem, Problem::UnknownMacro("named".into()));
+    assert_eq!((&*errors[0].file, errors[0].line, errors[0].column), ("first.yaml", 3, 34));
+    assert!(load(&[second, &first]).is_ok());
+    // A list of a later file is not put in: its name is a value like any other.
+    let first = rule("a", "evt.type = open and proc.name in (names)", "");
+    let set = load(&[&first, "- list: names\n  items: [cat]\n"]).unwrap();
+    assert!(matched(&set, "cat").is_empty() && matched(&set, "names") == ["a"]);
+}
+
+#[test]
+fn a_redefined_rule_keeps_its_place() {
+    let first =
+        rule("a", "evt.type = open and proc.name = cat", "") + &rule("b", "evt.type = open", "");
+    let second = rule("a", "evt.type = open and proc.name = dog", "");
+    let set = load(&[&first, &second]).unwrap();
+    assert_eq!(matched(&set, "dog"), ["a", "b"]);
+    assert_eq!(matched(&set, "cat"), ["b"]);
+}
+
+#[test]
+fn the_first_match_wins_on_demand() {
+    let text =
+        rule("a", "evt.type = open and proc.name = cat", "") + &rule("b", "evt.type = open", "");
+    let set = load_with(&[&text], Options::default()).unwrap();
+    assert_eq!(matched(&set, "cat"), ["a"]);
+    assert_eq!(matched(&set, "dog"), ["b"]);
+}
+
+#[test]
+fn disabled_and_less_severe_rules_are_checked_but_not_tried() {
+    let disabled = rule("a", "evt.type = connect and proc.pname = x", "  enabled: false\n");
+    let set = load(&[&disabled]).unwrap();
+    assert_eq!(set.rules().len(), 0);
+    assert!(set.interest().is_empty() && !set.uses(Field::ProcPname));
+    assert!(load(&[&disabled.replace("pname", "pnane")]).is_err());
+    let options = Options { min_priority: Priority::Warning, ..Options::default() };
+    let text = rule("a", "evt.type = open", "")
+        + &rule("b", "evt.type = open", "").replace("NOTICE", "ERROR");
+    let set = load_with(&[&text], options).unwrap();
+    assert_eq!(matched(&set, "x"), ["b"]);
+}
+
+#[test]
+fn a_scratch_serves_another_ruleset() {
+    let small = load(&[&rule("a", "evt.type = open and proc.name = cat", "")]).unwrap();
+    let text: String = (0..40)
+        .map(|i| rule(&format!("r{i}"), &format!("evt.type = open and proc.name != n{i}"), ""))
+        .collect();
+    let large = load(&[&text]).unwrap();
+    let mut scratch = small.scratch();
+    for _ in 0..3 {
+        assert_eq!(small.evaluate(EventType::OPEN_X, &Named("cat"), &mut scratch).len(), 1);
+        assert_eq!(large.evaluate(EventType::OPEN_X, &Named("n7"), &mut scratch).len(), 39);
+        assert_eq!(small.evaluate(EventType::OPEN_X, &Named("dog"), &mut scratch).len(), 0);
+    }
+}
+
+#[test]
+fn no_files_and_empty_files_are_no_rules() {
+    assert_eq!(load(&[]).unwrap().rules().len(), 0);
+    assert_eq!(load(&["", "# nothing\n", "---\n---\n"]).unwrap().rules().len(), 0);
+}
