@@ -81,7 +81,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
             late_after,
         }));
     }
-    ShardMeters::register_hops(registry);
+    ShardMeters::register_hops(registry, shards.len());
     registry.level("lineage.processes", move || lineage.n_processes());
     shards
 }

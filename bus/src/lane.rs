@@ -177,6 +177,12 @@ impl<T> Tx<T> {
         self.0.push(value)
     }
 
+    /// Whether the next `n` pushes will be taken; of more than the lane can hold, whether it is empty.
+    #[must_use]
+    pub fn has_room(&self, n: usize) -> bool {
+        self.0.free() >= n.min(self.0.capacity())
+    }
+
     /// Values on their way.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -278,6 +284,7 @@ mod tests {
     fn full_alert_lane_returns_the_value() {
         let (mut tx, mut rx) = alert_lane(0);
         tx.push("first").unwrap();
+        assert!(!tx.has_room(1) && tx.has_room(0));
         assert_eq!(tx.push("second"), Err("second"));
         assert_eq!((tx.depth(), rx.depth()), (1, 1));
         assert_eq!(rx.pop(), Some("first"));

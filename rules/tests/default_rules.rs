@@ -258,7 +258,7 @@ fn the_alert_says_what_happened() {
     assert_eq!(alert.rule.priority, Priority::Warning);
     assert_eq!(
         alert.output,
-        "Sensitive file opened for reading by an untrusted program (file=/etc/shadow view=both user=root \
+        "Sensitive file opened for reading by an untrusted program (file=/etc/shadow user=root \
          loginuid=<NA> process=cat exepath=<NA> command=cat /etc/shadow parent=<NA> grandparent=<NA> \
          terminal=<NA> container=<NA>)"
     );

@@ -26,7 +26,17 @@ pub(crate) struct Detector {
     /// Their alerts, until all of them could be made.
     drafts: Vec<Alert>,
     alerts: Tx<Alert>,
+    when_full: WhenFull,
     has_raised: bool,
+}
+
+/// What becomes of alerts for which the lane to the outputs has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// They are lost, and counted: live, a shard never waits for an output.
+    Lose,
+    /// The shard waits: a replay loses nothing.
+    Wait,
 }
 
 impl Detector {
@@ -35,6 +45,7 @@ impl Detector {
         matching: RuleMatching,
         utc_offset_s: i32,
         alerts: Tx<Alert>,
+        when_full: WhenFull,
     ) -> Self {
         let n_rules = ruleset.rules().len();
         Self {
@@ -48,6 +59,7 @@ impl Detector {
             matches: Vec::with_capacity(n_rules),
             drafts: Vec::new(),
             alerts,
+            when_full,
             has_raised: false,
         }
     }
@@ -76,6 +88,7 @@ impl Detector {
             matches,
             drafts,
             alerts,
+            when_full,
             has_raised,
         } = self;
         if event.is_state_only() {
@@ -142,6 +155,11 @@ impl Detector {
             alert.marks = facts.marks;
             drafts.push(alert);
         }
+        if *when_full == WhenFull::Wait && !alerts.has_room(drafts.len()) {
+            // For no other shard: the outputs empty the lane by themselves.
+            *has_raised = true;
+            return Err(Wait { shard: at.shard, until: event.key.prev() });
+        }
         meters.evaluated.add(1);
         if !fields.has_process() {
             meters.lineage_unknown.add(1);
@@ -151,7 +169,6 @@ impl Detector {
             meters.matched.add(1);
             match alerts.push(alert) {
                 Ok(()) => meters.alerts.add(1),
-                // A shard never waits for an output.
                 Err(_lost) => meters.alerts_lost.add(1),
             }
         }

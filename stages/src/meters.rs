@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::shard::MAX_WINDOW;
 use event::{EventType, N_EVENT_TYPES};
 use perf::{Counter, Hop, Latency, Registry, Tally};
 
@@ -85,25 +86,30 @@ impl ShardMeters {
     }
 
     /// Registers the hops that these meters balance; once per topology, after every shard's meters.
-    pub fn register_hops(registry: &mut Registry) {
+    pub fn register_hops(registry: &mut Registry, n_shards: usize) {
+        // A window is parsed as a whole, then evaluated one by one.
+        let in_windows = (n_shards * MAX_WINDOW) as u64;
         registry.hop(
             Hop::new("shard")
                 .input("shard.received")
                 .output("shard.parsed")
-                .dropped("rejected", "shard.rejected"),
+                .dropped("rejected", "shard.rejected")
+                .slack(in_windows),
         );
         registry.hop(
             Hop::new("detect")
                 .input("shard.parsed")
                 .output("shard.evaluated")
                 .aside("state_only", "shard.state_only")
-                .dropped("shed", "shard.shed"),
+                .dropped("shed", "shard.shed")
+                .slack(in_windows),
         );
         registry.hop(
             Hop::new("alert")
                 .input("shard.matched")
                 .output("shard.alerts")
-                .dropped("lane_full", "shard.alerts_lost"),
+                .dropped("lane_full", "shard.alerts_lost")
+                .slack(n_shards as u64),
         );
     }
 }

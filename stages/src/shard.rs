@@ -11,7 +11,7 @@ use bus::{Key, LaneRx, Tx, Unparker, Waiter, Watermark};
 use perf::{Sampler, boot_now_ns};
 use rules::{Alert, RuleMatching, Ruleset};
 
-use crate::detect::Detector;
+use crate::detect::{Detector, WhenFull};
 use crate::fields::Surroundings;
 use crate::merge::Merge;
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
@@ -20,7 +20,7 @@ use crate::state::{Lineage, StateWriter, Wait};
 use crate::users::Users;
 
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
-const MAX_WINDOW: usize = 256;
+pub(crate) const MAX_WINDOW: usize = 256;
 
 /// What a shard is made of.
 pub struct ShardConfig {
@@ -58,7 +58,8 @@ pub struct ShardConfig {
     pub utc_offset_s: i32,
     /// `evt.num` is the key less this: the number of seeds in a replay, 0 live.
     pub evt_num_base: u64,
-    /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does.
+    /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does, and which
+    /// waits for room in the lane of its alerts too.
     pub late_after: Option<Duration>,
 }
 
@@ -138,6 +139,7 @@ impl Shard {
             evt_num_base,
             late_after,
         } = config;
+        let when_full = if late_after.is_none() { WhenFull::Wait } else { WhenFull::Lose };
         Self {
             index,
             merge: Merge::new(lanes, watermarks, MAX_WINDOW),
@@ -146,7 +148,7 @@ impl Shard {
             lineage,
             peers,
             waiter,
-            detector: Detector::new(ruleset, matching, utc_offset_s, alerts),
+            detector: Detector::new(ruleset, matching, utc_offset_s, alerts, when_full),
             output,
             meters,
             hostname,
@@ -180,6 +182,7 @@ impl Shard {
             }
             Err(wait) => {
                 self.meters.waits.add(1);
+                self.wake_output();
                 // Who sleeps does not know yet that its watermarks have moved on.
                 if let Some(peer) = self.peers.get(wait.shard) {
                     peer.wake();
@@ -322,6 +325,10 @@ impl Shard {
             }
         }
         self.writer.reclaim();
+        self.wake_output();
+    }
+
+    fn wake_output(&mut self) {
         if self.detector.take_raised()
             && let Some(output) = &self.output
         {

@@ -159,7 +159,9 @@ fn a_full_alert_lane_is_a_counted_loss() {
         "- rule: r\n  desc: d\n  condition: evt.type = openat\n  output: x\n  priority: INFO\n",
         RuleMatching::All,
     );
-    let mut p = pipeline(&Setup { alert_capacity: 3, ..Setup::new(1, 1, &rules) });
+    // As in a live run; a replay would wait.
+    let late_after = Some(std::time::Duration::from_secs(60));
+    let mut p = pipeline(&Setup { alert_capacity: 3, late_after, ..Setup::new(1, 1, &rules) });
     let frame = open(CAT, "/a", None, Some("/a"));
     let frames = (1..=10).map(|k| (Key(k), &frame[..])).collect();
     let mut feeder =
@@ -169,6 +171,32 @@ fn a_full_alert_lane_is_a_counted_loss() {
     let snapshot = p.registry.snapshot(perf::Moment::Final);
     assert_eq!(snapshot.get("shard.matched"), Some(10));
     assert_eq!(snapshot.get("shard.alerts_lost"), Some(7));
+    assert!(snapshot.balances());
+}
+
+#[test]
+fn a_replay_waits_for_room_in_the_alert_lane() {
+    let rules = ruleset(
+        "- rule: r\n  desc: d\n  condition: evt.type = openat\n  output: x\n  priority: INFO\n",
+        RuleMatching::All,
+    );
+    let mut p = pipeline(&Setup { alert_capacity: 3, ..Setup::new(1, 1, &rules) });
+    let frame = open(CAT, "/a", None, Some("/a"));
+    let frames = (1..=10).map(|k| (Key(k), &frame[..])).collect();
+    let mut feeder =
+        Feeder { frames, at: 0, lanes: p.lanes.remove(0), watermark: p.watermarks[0].clone() };
+    let mut n_alerts = 0;
+    loop {
+        feeder.step(2);
+        match p.shards[0].poll_once() {
+            Progress::Ended => break,
+            Progress::Waiting(_) => n_alerts += texts(&mut p.alerts).len(),
+            Progress::Worked | Progress::Idle => {}
+        }
+    }
+    assert_eq!(n_alerts + texts(&mut p.alerts).len(), 10);
+    let snapshot = p.registry.snapshot(perf::Moment::Final);
+    assert_eq!(snapshot.get("shard.alerts_lost"), Some(0));
     assert!(snapshot.balances());
 }
 

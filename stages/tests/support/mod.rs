@@ -280,7 +280,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             late_after,
         }));
     }
-    ShardMeters::register_hops(&mut registry);
+    ShardMeters::register_hops(&mut registry, n_shards);
     Pipeline { lanes, watermarks, shards, alerts, lineage, registry }
 }
 
