@@ -5,7 +5,10 @@ mod live;
 use std::{
     collections::HashMap,
     io::Write,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     process::{Command, Stdio},
 };
 
@@ -63,7 +66,6 @@ fn exec_carries_arguments_environment_and_ids() {
     assert_eq!(text(&exec, 30), "/bin/echo");
     let meta = std::fs::metadata("/bin/echo").unwrap();
     let ns = |s: i64, n: i64| Some((s * 1_000_000_000 + n).cast_unsigned());
-    use std::os::unix::fs::MetadataExt;
     assert_eq!(exec.param_u64(23), Some(meta.ino()));
     assert_eq!(exec.param_u64(24), ns(meta.ctime(), meta.ctime_nsec()));
     assert_eq!(exec.param_u64(25), ns(meta.mtime(), meta.mtime_nsec()));
