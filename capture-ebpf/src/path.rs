@@ -8,13 +8,13 @@ use event::{KernelField as F, file_flags};
 
 use crate::{
     maps::SCRATCH,
-    mem::{bound, forget, get, ptr, st8, st16, st64},
+    mem::{bound, field, forget, get, ptr, st8, st16, st64},
     record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
     task::Task,
 };
 
 /// Steps of a walk, mount crossings included.
-const MAX_STEPS: u32 = 96;
+const MAX_STEPS: u32 = 64;
 /// Steps of a walk up a cgroup hierarchy.
 const MAX_CGROUP_STEPS: u32 = 24;
 
@@ -41,12 +41,12 @@ impl Place {
 
     #[inline(always)]
     pub fn root_of(task: Task) -> Self {
-        Self::at(ptr(task.0, F::TaskFs) + crate::mem::field(F::FsRoot))
+        Self::at(ptr(task.0, F::TaskFs) + field(F::FsRoot))
     }
 
     #[inline(always)]
     pub fn cwd_of(task: Task) -> Self {
-        Self::at(ptr(task.0, F::TaskFs) + crate::mem::field(F::FsPwd))
+        Self::at(ptr(task.0, F::TaskFs) + field(F::FsPwd))
     }
 }
 
@@ -151,29 +151,32 @@ impl Backward {
                 done = 0;
                 break;
             }
-            let parent = ptr(dentry, F::DentryParent);
-            if dentry == ptr(mnt, F::VfsmountRoot) {
-                let mount = mnt.wrapping_sub(crate::mem::field(F::MountMnt));
+            let is_top = dentry == ptr(mnt, F::VfsmountRoot);
+            let mount = mnt.wrapping_sub(field(F::MountMnt));
+            let next;
+            if is_top {
+                next = ptr(mount, F::MountMountpoint);
                 let above = ptr(mount, F::MountParent);
                 if above == mount || above == 0 {
                     done = file_flags::OUTSIDE_ROOT;
                     break;
                 }
-                dentry = ptr(mount, F::MountMountpoint);
-                mnt = above.wrapping_add(crate::mem::field(F::MountMnt));
-                continue;
+                mnt = above.wrapping_add(field(F::MountMnt));
+            } else {
+                next = ptr(dentry, F::DentryParent);
+                if next == dentry {
+                    done = file_flags::OUTSIDE_ROOT;
+                    break;
+                }
+                let len = get::<u32>(dentry, F::DentryNameLen);
+                if !self.name(ptr(dentry, F::DentryName), u64::from(len)) {
+                    done = file_flags::PATH_CUT;
+                    break;
+                }
+                self.byte(b'/');
             }
-            if parent == dentry {
-                done = file_flags::OUTSIDE_ROOT;
-                break;
-            }
-            let len = get::<u32>(dentry, F::DentryNameLen);
-            if !self.name(ptr(dentry, F::DentryName), u64::from(len)) {
-                done = file_flags::PATH_CUT;
-                break;
-            }
-            self.byte(b'/');
-            dentry = parent;
+            dentry = next;
+            self.forget();
         }
         if self.pos == start {
             self.byte(b'/');
