@@ -43,7 +43,8 @@ pub struct Merge {
     /// Everything up to here has been released.
     released: Key,
     n_late: u64,
-    sealed_at: Option<u64>,
+    /// When the batches opened since the last look were sealed.
+    sealed: Vec<u64>,
     n_returned: usize,
 }
 
@@ -62,7 +63,7 @@ impl Merge {
             entries: Vec::with_capacity(max_frames.max(1)),
             released: Key::MIN,
             n_late: 0,
-            sealed_at: None,
+            sealed: Vec::with_capacity(4 * n),
             n_returned: 0,
         }
     }
@@ -119,7 +120,9 @@ impl Merge {
                 self.lanes[lane].rx.recycle(batch);
                 continue;
             };
-            self.sealed_at = self.sealed_at.or(Some(batch.sealed_at()));
+            if self.sealed.len() < self.sealed.capacity() {
+                self.sealed.push(batch.sealed_at());
+            }
             let held = Some(Held { lane, batch });
             let slot = if let Some(slot) = self.free.pop() {
                 self.held[slot] = held;
@@ -190,9 +193,9 @@ impl Merge {
         std::mem::take(&mut self.n_returned)
     }
 
-    /// When the oldest batch opened since the last call was sealed.
-    pub(crate) fn take_sealed_at(&mut self) -> Option<u64> {
-        self.sealed_at.take().filter(|&ns| ns != 0)
+    /// When the batches opened since the last call were sealed, where they say; as many as there is room for.
+    pub(crate) fn drain_sealed(&mut self) -> impl Iterator<Item = u64> {
+        self.sealed.drain(..).filter(|&ns| ns != 0)
     }
 
     /// Late frames so far.

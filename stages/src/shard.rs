@@ -97,6 +97,8 @@ pub struct Shard {
     sampler: Sampler,
     late_after: Option<Duration>,
     stalled_since: Option<u64>,
+    /// What the window at hand waits for.
+    waits_for: Option<Wait>,
     n_late: u64,
     is_shedding: bool,
 }
@@ -160,6 +162,7 @@ impl Shard {
             sampler: Sampler::new(SAMPLE_EVERY),
             late_after,
             stalled_since: None,
+            waits_for: None,
             n_late: 0,
             is_shedding: false,
         }
@@ -175,20 +178,33 @@ impl Shard {
         if self.merge.is_empty() && !self.next_window() {
             return if self.is_finished() { Progress::Ended } else { Progress::Idle };
         }
+        if let Some(wait) = self.waits_for
+            && self.lineage.applied(wait.shard) < wait.until
+        {
+            // Looked at again and again while it spins: nothing is parsed anew before there is an answer.
+            self.wake_peer(wait);
+            return Progress::Waiting(wait);
+        }
         match self.work() {
             Ok(()) => {
+                self.waits_for = None;
                 self.finish_window();
                 Progress::Worked
             }
             Err(wait) => {
+                self.waits_for = Some(wait);
                 self.meters.waits.add(1);
                 self.wake_output();
-                // Who sleeps does not know yet that its watermarks have moved on.
-                if let Some(peer) = self.peers.get(wait.shard) {
-                    peer.wake();
-                }
+                self.wake_peer(wait);
                 Progress::Waiting(wait)
             }
+        }
+    }
+
+    /// Who sleeps does not know yet that its watermarks have moved on.
+    fn wake_peer(&self, wait: Wait) {
+        if let Some(peer) = self.peers.get(wait.shard) {
+            peer.wake();
         }
     }
 
@@ -229,8 +245,12 @@ impl Shard {
         if n_late > self.n_late {
             self.meters.late.add(n_late - mem::replace(&mut self.n_late, n_late));
         }
-        if let Some(sealed_at) = self.merge.take_sealed_at() {
-            self.meters.lane_wait.record(boot_now_ns().saturating_sub(sealed_at));
+        let mut sealed = self.merge.drain_sealed().peekable();
+        if sealed.peek().is_some() {
+            let now = boot_now_ns();
+            for sealed_at in sealed {
+                self.meters.lane_wait.record(now.saturating_sub(sealed_at));
+            }
         }
         true
     }
