@@ -160,7 +160,7 @@ fn a_full_alert_lane_is_a_counted_loss() {
         RuleMatching::All,
     );
     // As in a live run; a replay would wait.
-    let late_after = Some(std::time::Duration::from_secs(60));
+    let late_after = Some(std::time::Duration::from_mins(1));
     let mut p = pipeline(&Setup { alert_capacity: 3, late_after, ..Setup::new(1, 1, &rules) });
     let frame = open(CAT, "/a", None, Some("/a"));
     let frames = (1..=10).map(|k| (Key(k), &frame[..])).collect();
