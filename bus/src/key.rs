@@ -100,12 +100,6 @@ impl KeyClock {
     pub const fn below(&self, boot_ns: u64) -> Key {
         self.key(self.ticks_of(boot_ns), 0).prev()
     }
-
-    /// Boot time of a key's tick, to the quantum.
-    #[must_use]
-    pub const fn boot_ns(&self, key: Key) -> u64 {
-        self.epoch_ns.saturating_add(self.ticks(key) << self.quantum_bits)
-    }
 }
 
 /// Gives one ring's records their keys: strictly increasing, above every watermark already published.

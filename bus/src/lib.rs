@@ -64,7 +64,7 @@
 //! If no capture thread waits for room, all watermarks advance and every frame is released. What is left is that no wake is lost: see
 //! [`Sleeping`]. Who has to wake whom: a capture thread wakes a shard after a push and all shards after its watermark has moved; a shard wakes the
 //! capture thread after sending a batch home, the other shards after publishing `applied`, and, when frames wait for nothing but the watermark
-//! of a thread that may be asleep, that thread. `tests/loom.rs` checks this protocol over every interleaving of a small case.
+//! of a thread that may be asleep, that thread. `tests/loom.rs` explores small cases of this protocol.
 
 #![deny(unsafe_code)]
 

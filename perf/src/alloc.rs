@@ -6,7 +6,6 @@ use std::cell::Cell;
 thread_local! {
     // `const` and without a destructor: reading it neither allocates nor registers anything, so the allocator may use it.
     static N_ALLOCS: Cell<u64> = const { Cell::new(0) };
-    static N_BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts the allocations of each thread on the way to `A`.
@@ -47,22 +46,15 @@ pub fn thread_allocs() -> u64 {
     N_ALLOCS.get()
 }
 
-/// Bytes asked for by the calling thread, as [`thread_allocs`].
-#[must_use]
-pub fn thread_alloc_bytes() -> u64 {
-    N_BYTES.get()
-}
-
-fn count(len_bytes: usize) {
+fn count() {
     N_ALLOCS.set(N_ALLOCS.get() + 1);
-    N_BYTES.set(N_BYTES.get() + len_bytes as u64);
 }
 
 // SAFETY: every method passes its arguments unchanged to `A`, whose own implementation upholds the contract; counting touches only
 // thread-local cells that need no allocation and no destructor.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count();
         // SAFETY: the caller's promise about `layout`, passed on.
         unsafe { self.0.alloc(layout) }
     }
@@ -73,13 +65,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count();
         // SAFETY: the caller's promise about `layout`, passed on.
         unsafe { self.0.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size);
+        count();
         // SAFETY: the caller's promise about `ptr`, `layout` and `new_size`, passed on.
         unsafe { self.0.realloc(ptr, layout, new_size) }
     }

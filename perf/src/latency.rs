@@ -63,7 +63,7 @@ impl Latency {
     }
 
     /// Adds what was recorded so far to `total`.
-    pub fn add_to(&self, total: &mut Histogram<u64>) {
+    pub(crate) fn add_to(&self, total: &mut Histogram<u64>) {
         for (i, cell) in self.cells.iter().enumerate() {
             let n = cell.load(Ordering::Relaxed);
             if n != 0 {
@@ -74,8 +74,7 @@ impl Latency {
 }
 
 /// An empty HDR histogram wide and fine enough for every [`Latency`].
-#[must_use]
-pub fn empty_histogram() -> Histogram<u64> {
+pub(crate) fn empty_histogram() -> Histogram<u64> {
     // Two digits are 128 cells per power of two, twice as fine as ours. The bounds are constants that the constructor accepts, which the
     // tests below rely on.
     Histogram::new_with_bounds(1, CEILING, 2)

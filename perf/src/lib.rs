@@ -54,12 +54,12 @@ mod registry;
 mod snapshot;
 mod table;
 
-pub use alloc::{CountingAlloc, thread_alloc_bytes, thread_allocs};
-pub use clock::{boot_now_ns, mono_now_ns, realtime_offset_ns, to_epoch_ns};
+pub use alloc::{CountingAlloc, thread_allocs};
+pub use clock::{boot_now_ns, realtime_offset_ns, to_epoch_ns};
 pub use counter::{Counter, Gauge, Tally};
 pub use equation::{Equation, EquationReport, Term};
 pub use hop::{Hop, HopReport, Reason};
-pub use latency::{Latency, Sampler, empty_histogram};
+pub use latency::{Latency, Sampler};
 pub use pin::{allowed_cpus, pin_to_cpu};
 pub use registry::{CellName, Readings, Registry};
 pub use snapshot::{LatencyReport, Loss, Moment, Snapshot};
