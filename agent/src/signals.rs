@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -23,26 +24,33 @@ pub(crate) enum Ending {
 const READER_GONE: u8 = b'r';
 const SOURCE_ENDED: u8 = b'e';
 
+/// How long after the first signal a second one is still the same wish: `timeout` and some supervisors signal the process and then its
+/// group, and a terminal signals everybody at once.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
 /// Where the main thread waits for the end.
 #[derive(Debug)]
-pub(crate) struct EndWaiter(UnixStream);
+pub(crate) struct EndWaiter {
+    reasons: UnixStream,
+    /// Raised once a further signal shall end the process at once.
+    impatient: Arc<AtomicBool>,
+}
 
 /// Tells the main thread to end.
 #[derive(Debug)]
 pub(crate) struct EndSender(UnixStream);
 
-/// Installs the signal handlers. A second SIGINT or SIGTERM, while the first is being answered, ends the process at once.
+/// Installs the signal handlers. A second SIGINT or SIGTERM, more than [`SAME_WISH`] after the first and while that is being answered,
+/// ends the process at once.
 pub(crate) fn install() -> Result<(EndWaiter, EndSender)> {
     let (rx, tx) = UnixStream::pair().context("cannot make a socket pair")?;
-    let armed = Arc::new(AtomicBool::new(false));
+    let impatient = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag down, raises it and is told; the second finds it up and exits.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&armed))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&armed)))
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&impatient))
             .and_then(|_| signal_hook::low_level::pipe::register(signal, tx.try_clone()?))
             .context("cannot install a signal handler")?;
     }
-    Ok((EndWaiter(rx), EndSender(tx)))
+    Ok((EndWaiter { reasons: rx, impatient }, EndSender(tx)))
 }
 
 impl EndWaiter {
@@ -50,11 +58,14 @@ impl EndWaiter {
     pub(crate) fn wait(&self) -> Ending {
         let mut byte = [0];
         loop {
-            match (&self.0).read(&mut byte) {
+            match (&self.reasons).read(&mut byte) {
                 Ok(1) => match byte[0] {
                     READER_GONE => return Ending::ReaderGone,
                     SOURCE_ENDED => return Ending::SourceEnded,
-                    _ => return Ending::Signal,
+                    _ => {
+                        self.lose_patience_later();
+                        return Ending::Signal;
+                    }
                 },
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 // Every sender is gone: nothing is left that could run.
@@ -66,9 +77,18 @@ impl EndWaiter {
     /// A reason to end, if there is one already.
     pub(crate) fn poll(&self) -> Option<Ending> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let mut fds = [PollFd::new(&self.reasons, PollFlags::IN)];
         let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
         matches!(ready, Ok(1..)).then(|| self.wait())
+    }
+
+    fn lose_patience_later(&self) {
+        let impatient = Arc::clone(&self.impatient);
+        // Relaxed: the flag says all there is to say. The thread ends with the process.
+        drop(std::thread::spawn(move || {
+            std::thread::sleep(SAME_WISH);
+            impatient.store(true, Ordering::Relaxed);
+        }));
     }
 }
 
@@ -101,7 +121,8 @@ mod tests {
     #[test]
     fn reasons_arrive_in_order() {
         let (rx, tx) = UnixStream::pair().unwrap();
-        let (waiter, sender) = (EndWaiter(rx), EndSender(tx));
+        let waiter = EndWaiter { reasons: rx, impatient: Arc::default() };
+        let sender = EndSender(tx);
         assert_eq!(waiter.poll(), None);
         sender.try_clone().unwrap().reader_gone();
         sender.source_ended();

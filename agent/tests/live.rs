@@ -324,3 +324,15 @@ fn storms_balance() {
     ended.assert_balanced();
     eprintln!("{}", ended.stderr);
 }
+
+#[test]
+fn a_signal_that_comes_twice_still_ends_with_the_table() {
+    if !can_run_live("a_signal_that_comes_twice_still_ends_with_the_table") {
+        return;
+    }
+    let _alone = alone();
+    let shell = Shell::start();
+    let agent = Agent::start(&["--scope-pid", &shell.pid()]);
+    agent.signal(rustix::process::Signal::INT);
+    agent.interrupt().assert_balanced();
+}
