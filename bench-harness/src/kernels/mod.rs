@@ -31,7 +31,7 @@ pub(crate) struct Kernels {
     #[arg(long, value_name = "DIR", default_value = "target/kernels")]
     cache: PathBuf,
     /// Seconds a guest may run
-    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     limit: u64,
     /// Guests at a time
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
