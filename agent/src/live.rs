@@ -31,6 +31,13 @@ const MIN_RECORD_BYTES: usize = event::HEADER_LEN + 8;
 #[derive(Clone)]
 pub(crate) struct Kernel(Arc<Mutex<Probe>>);
 
+/// Programs that are loaded and do not run yet.
+pub(crate) struct Loaded {
+    pub(crate) kernel: Kernel,
+    pub(crate) rings: Vec<KernelRing>,
+    pub(crate) clock: KeyClock,
+}
+
 /// What the rules and the recording ask the kernel for.
 pub(crate) fn options(config: &Config, interest: EventSet) -> ProbeOptions {
     let state: EventSet = STATE_EVENTS.into_iter().collect();
@@ -50,15 +57,13 @@ pub(crate) fn options(config: &Config, interest: EventSet) -> ProbeOptions {
 
 impl Kernel {
     /// Loads the programs; none runs yet.
-    pub(crate) fn load(
-        options: ProbeOptions,
-    ) -> Result<(Self, Vec<KernelRing>, KeyClock), ProbeError> {
+    pub(crate) fn load(options: ProbeOptions) -> Result<Loaded, ProbeError> {
         let mut probe = Probe::load(options)?;
         let rings = probe.rings();
         // A second of room: keys of what is known from before lie below all keys of records.
         let epoch_ns = perf::boot_now_ns().saturating_sub(1_000_000_000);
         let clock = KeyClock::new(probe.n_possible_cpus(), epoch_ns);
-        Ok((Self(Arc::new(Mutex::new(probe))), rings, clock))
+        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock })
     }
 
     fn lock(&self) -> MutexGuard<'_, Probe> {

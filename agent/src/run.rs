@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use rules::{Options, RuleMatching, Ruleset};
 use crate::cli::{self, Cli, CliEnd, Command};
 use crate::config::{self, CaptureSource, Config, Matching, RuleInputs};
 use crate::control::ControlSocket;
-use crate::live::{self, Kernel};
+use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
 use crate::signals::{self, Ending};
@@ -127,12 +128,29 @@ struct Opened {
     block: StartBlock,
 }
 
-fn open(config: &Config, ruleset: &Ruleset, registry: &mut Registry) -> Result<Opened> {
-    match &config.source {
-        CaptureSource::Live => open_kernel(config, ruleset, registry),
+/// A source that is there and can be used, before anything of it runs.
+enum Checked {
+    Live(Loaded),
+    Replay(PathBuf, Box<Replay>),
+}
+
+fn check_source(config: &Config, ruleset: &Ruleset) -> Result<Checked> {
+    Ok(match &config.source {
+        CaptureSource::Live => {
+            Checked::Live(Kernel::load(live::options(config, ruleset.interest()))?)
+        }
         CaptureSource::Replay(path) => {
             let replay =
                 Replay::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
+            Checked::Replay(path.clone(), Box::new(replay))
+        }
+    })
+}
+
+fn open(config: &Config, source: Checked, registry: &mut Registry) -> Result<Opened> {
+    match source {
+        Checked::Live(loaded) => open_kernel(config, loaded, registry),
+        Checked::Replay(path, replay) => {
             let header = replay.header();
             let users = crate::savefile_users::users(header);
             let hostname = header
@@ -149,15 +167,15 @@ fn open(config: &Config, ruleset: &Ruleset, registry: &mut Registry) -> Result<O
                 ),
                 ..StartBlock::default()
             };
-            let source = Source::Replay(Box::new(replay));
+            let source = Source::Replay(replay);
             Ok(Opened { kernel: None, source, users, hostname, recorder: None, block })
         }
     }
 }
 
-fn open_kernel(config: &Config, ruleset: &Ruleset, registry: &mut Registry) -> Result<Opened> {
+fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Result<Opened> {
     let realtime_offset_ns = perf::realtime_offset_ns();
-    let (kernel, rings, clock) = Kernel::load(live::options(config, ruleset.interest()))?;
+    let Loaded { kernel, rings, clock } = loaded;
     // Made before anything is attached: an unwritable path must not leave a trace.
     let recorder = config.write.as_deref().map(RecorderParts::create).transpose()?;
     let seeds = kernel.attach()?;
@@ -195,10 +213,12 @@ fn watch(config: &Config) -> Result<()> {
     let sinks = sinks(config)?;
     let (ending, end) = signals::install()?;
     let mut registry = Registry::new();
-    // The socket comes before the programs: of two agents the second must not attach.
+    // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
+    // attach, so the socket comes before that.
+    let source = check_source(config, &ruleset)?;
     let control = ControlSocket::bind(&config.socket)?;
     let Opened { kernel, source, users, hostname, recorder, mut block } =
-        open(config, &ruleset, &mut registry)?;
+        open(config, source, &mut registry)?;
     let plan = Plan::new(config, &perf::allowed_cpus());
     block.rules = rules_line(&config.rules, &ruleset);
     block.topology.clone_from(&plan.why);
