@@ -255,19 +255,18 @@ impl File {
         append_place(rec, self.place(), task, nul, memfd)
     }
 
-    /// Appends the `File` section.
+    /// Appends the `File` section; `more_flags` are the layer and whether the call made the file.
     #[inline(always)]
-    pub fn section(self, rec: &mut Record, task: Task, kind: SectionKind, created: u16) {
+    fn section(self, rec: &mut Record, task: Task, inode: Inode, more_flags: u16) {
         if self.0 == 0 {
             return;
         }
-        let inode = self.inode();
         let at = rec.section();
         let memfd = self.is_memfd(inode);
         fixed(rec, inode, if memfd { FileKind::Memfd } else { inode.kind() });
         let path_flags = append_place(rec, self.place(), task, false, memfd);
-        rec.patch16(at + 8 + 12, path_flags | inode.layer() | created);
-        rec.end_section(kind, at);
+        rec.patch16(at + 8 + 12, path_flags | more_flags);
+        rec.end_section(SectionKind::File, at);
     }
 }
 
@@ -366,7 +365,7 @@ fn open_mode(kernel: u32, mode: u32) -> u32 {
 struct Opened {
     file: File,
     inode: Inode,
-    created: u16,
+    file_flags: u16,
     bits: u32,
 }
 
@@ -375,17 +374,17 @@ fn opened(task: Task, ret: i64) -> Opened {
     let file = file_of(task, ret);
     let inode = file.inode();
     let mut bits = 0;
-    let mut created = 0;
-    if get::<u32>(file.0, F::FileMode) & FMODE_CREATED != 0 {
-        bits |= PPM_O_F_CREATED;
-        created = file_flags::CREATED;
-    }
-    match inode.layer() {
+    let mut file_flags = inode.layer();
+    match file_flags {
         file_flags::UPPER_LAYER => bits |= PPM_FD_UPPER_LAYER,
         file_flags::LOWER_LAYER => bits |= PPM_FD_LOWER_LAYER,
         _ => {}
     }
-    Opened { file, inode, created, bits }
+    if get::<u32>(file.0, F::FileMode) & FMODE_CREATED != 0 {
+        bits |= PPM_O_F_CREATED;
+        file_flags |= file_flags::CREATED;
+    }
+    Opened { file, inode, file_flags, bits }
 }
 
 /// Whether a path of the process is relative; an unreadable one is not.
@@ -398,7 +397,7 @@ fn is_relative(name: u64) -> bool {
 fn finish(mut rec: Record, call: Call, task: Task, opened: &Opened, name: u64, dirfd: i64) {
     rec.begin_trailer();
     if call.ret >= 0 {
-        opened.file.section(&mut rec, task, SectionKind::File, opened.created);
+        opened.file.section(&mut rec, task, opened.inode, opened.file_flags);
     }
     if is_relative(name) {
         dir_section(&mut rec, task, dirfd);

@@ -8,7 +8,7 @@ use event::{KernelField as F, file_flags};
 
 use crate::{
     maps::SCRATCH,
-    mem::{bound, field, forget, get, ptr, st8, st16, st64},
+    mem::{bound, field, forget, get, ptr, read, st8, st16, st64},
     record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
     task::Task,
 };
@@ -47,6 +47,28 @@ impl Place {
     #[inline(always)]
     pub fn cwd_of(task: Task) -> Self {
         Self::at(ptr(task.0, F::TaskFs) + field(F::FsPwd))
+    }
+}
+
+/// A dentry's parent and name.
+struct Name {
+    parent: u64,
+    len: u64,
+    at: u64,
+}
+
+impl Name {
+    /// One read where the three lie side by side (`d_parent`, then `struct qstr { u32 hash, len; char *name }`), as they do on every kernel
+    /// seen so far.
+    #[inline(always)]
+    fn of(dentry: u64) -> Self {
+        let first = field(F::DentryParent);
+        if field(F::DentryNameLen) == first + 12 && field(F::DentryName) == first + 16 {
+            let [parent, hash_len, at]: [u64; 3] = read(dentry.wrapping_add(first));
+            return Self { parent, len: hash_len >> 32, at };
+        }
+        let len = u64::from(get::<u32>(dentry, F::DentryNameLen));
+        Self { parent: ptr(dentry, F::DentryParent), len, at: ptr(dentry, F::DentryName) }
     }
 }
 
@@ -163,13 +185,13 @@ impl Backward {
                 }
                 mnt = above.wrapping_add(field(F::MountMnt));
             } else {
-                next = ptr(dentry, F::DentryParent);
+                let name = Name::of(dentry);
+                next = name.parent;
                 if next == dentry {
                     done = file_flags::OUTSIDE_ROOT;
                     break;
                 }
-                let len = get::<u32>(dentry, F::DentryNameLen);
-                if !self.name(ptr(dentry, F::DentryName), u64::from(len)) {
+                if !self.name(name.at, name.len) {
                     done = file_flags::PATH_CUT;
                     break;
                 }
