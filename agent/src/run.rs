@@ -18,7 +18,7 @@ use crate::control::ControlSocket;
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
-use crate::signals::{self, Ending};
+use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{host, rule_files, stats};
@@ -211,7 +211,8 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
 fn watch(config: &Config) -> Result<()> {
     let ruleset = load_rules(config)?;
     let sinks = sinks(config)?;
-    let (ending, end) = signals::install()?;
+    let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
+    let (ending, end) = signals::install(stdout)?;
     let mut registry = Registry::new();
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.

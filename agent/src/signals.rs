@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Why the agent ends.
@@ -32,8 +33,18 @@ const SAME_WISH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct EndWaiter {
     reasons: UnixStream,
+    stdout: Stdout,
     /// Raised once a further signal shall end the process at once.
     impatient: Arc<AtomicBool>,
+}
+
+/// Whether the reader of stdout is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// It is a sink: a pipe whose reader leaves ends the run, without waiting for the next alert to find out.
+    Watched,
+    /// Nothing is written to it.
+    Unused,
 }
 
 /// Tells the main thread to end.
@@ -42,7 +53,7 @@ pub(crate) struct EndSender(UnixStream);
 
 /// Installs the signal handlers. A second SIGINT or SIGTERM, more than [`SAME_WISH`] after the first and while that is being answered,
 /// ends the process at once.
-pub(crate) fn install() -> Result<(EndWaiter, EndSender)> {
+pub(crate) fn install(stdout: Stdout) -> Result<(EndWaiter, EndSender)> {
     let (rx, tx) = UnixStream::pair().context("cannot make a socket pair")?;
     let impatient = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -50,36 +61,58 @@ pub(crate) fn install() -> Result<(EndWaiter, EndSender)> {
             .and_then(|_| signal_hook::low_level::pipe::register(signal, tx.try_clone()?))
             .context("cannot install a signal handler")?;
     }
-    Ok((EndWaiter { reasons: rx, impatient }, EndSender(tx)))
+    Ok((EndWaiter { reasons: rx, stdout, impatient }, EndSender(tx)))
 }
 
 impl EndWaiter {
     /// Blocks until there is a reason to end.
     pub(crate) fn wait(&self) -> Ending {
-        let mut byte = [0];
         loop {
-            match (&self.reasons).read(&mut byte) {
-                Ok(1) => match byte[0] {
-                    READER_GONE => return Ending::ReaderGone,
-                    SOURCE_ENDED => return Ending::SourceEnded,
-                    _ => {
-                        self.lose_patience_later();
-                        return Ending::Signal;
-                    }
-                },
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                // Every sender is gone: nothing is left that could run.
-                Ok(_) | Err(_) => return Ending::SourceEnded,
+            if let Some(ending) = self.look(None) {
+                return ending;
             }
         }
     }
 
     /// A reason to end, if there is one already.
     pub(crate) fn poll(&self) -> Option<Ending> {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut fds = [PollFd::new(&self.reasons, PollFlags::IN)];
-        let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-        matches!(ready, Ok(1..)).then(|| self.wait())
+        self.look(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+    }
+
+    fn look(&self, timeout: Option<&Timespec>) -> Option<Ending> {
+        let stdout = std::io::stdout();
+        // Without an event to ask for, poll still tells that the other end of a pipe is gone.
+        let mut fds =
+            [PollFd::new(&self.reasons, PollFlags::IN), PollFd::new(&stdout, PollFlags::empty())];
+        let n_fds = if self.stdout == Stdout::Watched { 2 } else { 1 };
+        match poll(&mut fds[..n_fds], timeout) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // Nothing can be waited for any more.
+            Err(_) => return Some(Ending::SourceEnded),
+        }
+        if !fds[0].revents().is_empty() {
+            return self.read();
+        }
+        // Any of them would make every further poll return at once.
+        let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+        fds[1].revents().intersects(gone).then_some(Ending::ReaderGone)
+    }
+
+    fn read(&self) -> Option<Ending> {
+        let mut byte = [0];
+        match (&self.reasons).read(&mut byte) {
+            Ok(1) => Some(match byte[0] {
+                READER_GONE => Ending::ReaderGone,
+                SOURCE_ENDED => Ending::SourceEnded,
+                _ => {
+                    self.lose_patience_later();
+                    Ending::Signal
+                }
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => None,
+            // Every sender is gone: nothing is left that could run.
+            Ok(_) | Err(_) => Some(Ending::SourceEnded),
+        }
     }
 
     fn lose_patience_later(&self) {
@@ -121,7 +154,7 @@ mod tests {
     #[test]
     fn reasons_arrive_in_order() {
         let (rx, tx) = UnixStream::pair().unwrap();
-        let waiter = EndWaiter { reasons: rx, impatient: Arc::default() };
+        let waiter = EndWaiter { reasons: rx, stdout: Stdout::Unused, impatient: Arc::default() };
         let sender = EndSender(tx);
         assert_eq!(waiter.poll(), None);
         sender.try_clone().unwrap().reader_gone();
