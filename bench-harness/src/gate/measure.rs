@@ -61,7 +61,7 @@ impl Target {
                 // One variant of memcpy and its kin, whatever the CPU could do.
                 .env(
                     "GLIBC_TUNABLES",
-                    "glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-AVX512VL,-ERMS,-FSRM,-BMI2,-RTM",
+                    "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX,-AVX512F,-AVX512VL,-ERMS,-FSRM,-BMI2,-RTM",
                 )
                 .env("PEREGRINE_GATE_SLOWED", slowed)
                 .args(["--tool=callgrind", "-q"])
