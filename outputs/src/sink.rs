@@ -20,7 +20,7 @@ pub struct SinkError {
     pub reason: io::Error,
 }
 
-/// One destination of alerts. Lines are buffered until [`Sink::flush`]; each ends as delivered or as lost for a reason.
+/// One destination of alerts. Lines are buffered until they are flushed; each ends as delivered or as lost for a reason.
 pub struct Sink {
     name: &'static str,
     out: Box<dyn Write + Send>,
