@@ -362,7 +362,9 @@ fn spawn<T: Send + 'static>(
     cpu: Option<usize>,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
-    let pinned = move || {
+    let placed = move || {
+        // An event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs. A refusal costs latency only.
+        let _refused = perf::ask_for_short_slice();
         if let Some(cpu) = cpu {
             // A refusal costs locality, not correctness; the CPU may have gone offline.
             let _refused = perf::pin_to_cpu(cpu);
@@ -371,7 +373,7 @@ fn spawn<T: Send + 'static>(
     };
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(pinned)
+        .spawn(placed)
         .with_context(|| format!("cannot start the thread {name}"))
 }
 

@@ -51,6 +51,8 @@ mod hop;
 mod latency;
 mod pin;
 mod registry;
+#[expect(unsafe_code, reason = "two system calls that no crate wraps for a thread's slice")]
+mod slice;
 mod snapshot;
 mod table;
 
@@ -62,4 +64,5 @@ pub use hop::{Hop, HopReport, Reason};
 pub use latency::{Latency, Sampler};
 pub use pin::{allowed_cpus, pin_to_cpu};
 pub use registry::{CellName, Readings, Registry};
+pub use slice::ask_for_short_slice;
 pub use snapshot::{LatencyReport, Loss, Moment, Snapshot};
