@@ -107,6 +107,15 @@ fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {
     )
 }
 
+/// Says which rules wait for events that the running kernel's source never gives.
+fn blind_rules(ruleset: &Ruleset) -> Option<String> {
+    let names: Vec<&str> = ruleset.blind_to(&capture::capturable()).map(|r| &*r.name).collect();
+    (!names.is_empty()).then(|| {
+        let n = count(names.len(), "rule");
+        format!("{n} can never match, the system calls are not captured yet: {}", names.join(", "))
+    })
+}
+
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
     let mut sinks = Vec::new();
     if config.stdout {
@@ -226,6 +235,9 @@ fn watch(config: &Config) -> Result<()> {
     block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
     block.socket = config.socket.display().to_string();
     block.warnings.extend(config.warnings.iter().cloned());
+    if kernel.is_some() {
+        block.warnings.extend(blind_rules(&ruleset));
+    }
     if let Some(path) = &config.write {
         block.source.push_str(", recorded to ");
         block.source.push_str(&path.display().to_string());

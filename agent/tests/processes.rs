@@ -186,3 +186,23 @@ fn a_rule_sees_both_names_of_a_file() {
         .collect();
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn a_rule_that_can_see_nothing_is_named_at_the_start() {
+    if !can_run_live("a_rule_that_can_see_nothing_is_named_at_the_start") {
+        return;
+    }
+    let scene = Scene::new();
+    let blind = "- rule: on renames\n  desc: a test\n  condition: evt.type = rename\n  output: renamed\n  \
+                 priority: NOTICE\n";
+    let path = scene.path("blind.yaml");
+    fs::write(&path, blind).expect("a file");
+    let shell = Shell::start();
+    let rules = scene.path("rules.yaml");
+    let [rules, path] = [&rules, &path].map(|p| p.to_str().expect("UTF-8"));
+    let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", rules, "-r", path]);
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+    let said = "1 rule can never match, the system calls are not captured yet: on renames\n";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}

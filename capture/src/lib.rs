@@ -47,7 +47,7 @@ mod thread;
 mod waker;
 
 pub use kernel::{
-    ForkSides, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport,
+    ForkSides, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, capturable,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

@@ -145,6 +145,12 @@ impl Ruleset {
         self.rules[rule.0 as usize].types
     }
 
+    /// Rules that can match no event of these types, in order.
+    pub fn blind_to(&self, types: &EventSet) -> impl Iterator<Item = &Arc<RuleInfo>> {
+        let types = *types;
+        self.rules.iter().filter(move |r| r.types.intersection(&types).is_empty()).map(|r| &r.info)
+    }
+
     /// What loading warned of.
     #[must_use]
     pub fn warnings(&self) -> &[RuleError] {

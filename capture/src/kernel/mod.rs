@@ -17,4 +17,4 @@ pub use counters::KernelCounters;
 pub use load::{Probe, ProbeOptions};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
-pub use syscalls::ForkSides;
+pub use syscalls::{ForkSides, capturable};

@@ -64,6 +64,13 @@ pub enum ForkSides {
     Both,
 }
 
+/// Every event type that the kernel side of this build can capture.
+#[must_use]
+pub fn capturable() -> EventSet {
+    let calls = CALLS.iter().chain(&FORKS).map(|c| c.ty);
+    calls.chain([EventType::PROCEXIT_1_E]).collect()
+}
+
 /// Programs behind the dispatcher that an interest needs.
 pub(crate) fn slots(interest: &EventSet, sides: ForkSides) -> Vec<Slot> {
     let mut out: Vec<Slot> =
