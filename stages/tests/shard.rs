@@ -77,6 +77,18 @@ fn a_forked_child_has_its_creators_program_until_it_execs() {
 }
 
 #[test]
+fn an_exec_may_enter_one_container_after_another() {
+    let execs: Vec<_> = (0..40).map(|n| exec_in(CAT, SHELL, "cat", n * n % 20)).collect();
+    let ids: Vec<_> = (0..40).map(|n| format!("docker {:064x}", n * n % 20)).collect();
+    check(
+        "evt.type = execve and container.type = docker",
+        "%container.type %container.full_id",
+        &with_family(&execs),
+        &ids.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn an_open_by_relative_path_has_both_names() {
     let frames = with_family(&[
         open(CAT, "../etc/shadow", Some("/home"), Some("/etc/shadow")),

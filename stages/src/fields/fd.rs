@@ -181,7 +181,7 @@ impl<'e> EventFields<'e> {
             let name = open.name?;
             let dir = match &open.dir {
                 Some(dir) => Some(dir.path),
-                None if open.dirfd.is_none() => self.version().map(|v| &*v.cwd),
+                None if open.dirfd.is_none() => self.version().map(|v| v.cwd.as_slice()),
                 None => None,
             };
             normalised(self.at.bump, dir, name)

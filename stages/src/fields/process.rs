@@ -12,12 +12,12 @@ use crate::state::{Start, Version, exe_flags, strings};
 pub(super) fn text_of(field: Field, version: &Version) -> &[u8] {
     let image = &version.image;
     match field {
-        Field::ProcExe | Field::ProcPexe | Field::ProcAexe | Field::ProcSidExe => &image.exe,
+        Field::ProcExe | Field::ProcPexe | Field::ProcAexe | Field::ProcSidExe => image.exe(),
         Field::ProcExepath | Field::ProcPexepath | Field::ProcAexepath | Field::ProcSidExepath => {
-            &image.exepath
+            image.exepath()
         }
-        Field::ProcCmdline | Field::ProcPcmdline | Field::ProcAcmdline => &image.cmdline,
-        _ => &image.comm,
+        Field::ProcCmdline | Field::ProcPcmdline | Field::ProcAcmdline => image.cmdline(),
+        _ => image.comm(),
     }
 }
 
@@ -69,14 +69,14 @@ impl EventFields<'_> {
             },
             Field::ProcArgs => match &field.arg {
                 Arg::Index(n) => bytes(image.arg(*n as usize).unwrap_or_default()),
-                Arg::None | Arg::Key(_) => bytes(&image.args_line),
+                Arg::None | Arg::Key(_) => bytes(image.args_line()),
             },
             Field::ProcCmdnargs => number(image.n_args() as u64),
             Field::ProcCmdlenargs => number(image.args_len() as u64),
-            Field::ProcExeline => bytes(&image.exeline),
+            Field::ProcExeline => bytes(image.exeline()),
             Field::ProcEnv => match &field.arg {
                 Arg::Key(name) => bytes(image.env_var(name).unwrap_or_default()),
-                Arg::None | Arg::Index(_) => bytes(self.blank_joined(&image.env)),
+                Arg::None | Arg::Index(_) => bytes(self.blank_joined(image.env())),
             },
             Field::ProcCwd => bytes(&version.cwd),
             Field::ProcLoginshellid => Some(Value::I64(self.login_shell(version))),
@@ -155,9 +155,10 @@ impl EventFields<'_> {
 
     /// The oldest shell among the process and its ancestors, 0 for none.
     fn login_shell(&self, own: &Version) -> i64 {
-        let mut shell = if own.image.comm.ends_with(b"sh") { self.event.header().tgid } else { 0 };
+        let mut shell =
+            if own.image.comm().ends_with(b"sh") { self.event.header().tgid } else { 0 };
         for (tgid, version) in self.ancestors() {
-            if version.image.comm.ends_with(b"sh") {
+            if version.image.comm().ends_with(b"sh") {
                 shell = tgid;
             }
         }

@@ -122,7 +122,7 @@ impl EventFields<'_> {
         } else {
             None
         };
-        put_some(out, version.map(|v| &*v.image.comm))
+        put_some(out, version.map(|v| v.image.comm()))
     }
 }
 

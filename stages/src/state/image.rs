@@ -1,5 +1,7 @@
 //! What an exec loads: program, arguments, environment. Immutable, shared by forks.
 
+use std::mem;
+
 /// Bits of the `flags` parameter of an exec.
 pub mod exe_flags {
     /// The process's user may write to the program's file.
@@ -12,25 +14,12 @@ pub mod exe_flags {
     pub const LOWER_LAYER: u32 = 1 << 3;
 }
 
-/// A loaded program.
+/// A loaded program. Its texts lie in one buffer, which is filled anew when the image is used again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
-    /// Name of the thread, at most 15 bytes.
-    pub comm: Box<[u8]>,
-    /// `argv[0]`.
-    pub exe: Box<[u8]>,
-    /// The kernel's path of the program.
-    pub exepath: Box<[u8]>,
-    /// `argv[1..]`, each NUL-terminated.
-    pub args: Box<[u8]>,
-    /// Environment, each NUL-terminated.
-    pub env: Box<[u8]>,
-    /// `args` joined by blanks.
-    pub args_line: Box<[u8]>,
-    /// `comm` and `args` joined by blanks.
-    pub cmdline: Box<[u8]>,
-    /// `exe` and `args` joined by blanks.
-    pub exeline: Box<[u8]>,
+    text: Vec<u8>,
+    /// Where each text ends, in the order of [`Text`].
+    ends: [usize; N_TEXTS],
     /// Inode of the program's file.
     pub ino: u64,
     /// Its change time, ns since the epoch.
@@ -41,6 +30,35 @@ pub struct Image {
     pub flags: u32,
 }
 
+/// The texts of an image, in the order of the buffer.
+#[derive(Clone, Copy)]
+enum Text {
+    Comm,
+    Exe,
+    Exepath,
+    Args,
+    Env,
+    ArgsLine,
+    Cmdline,
+    Exeline,
+}
+
+const N_TEXTS: usize = Text::Exeline as usize + 1;
+
+/// What an image is filled with.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Program<'a> {
+    pub(super) comm: &'a [u8],
+    pub(super) exe: &'a [u8],
+    pub(super) exepath: &'a [u8],
+    pub(super) args: &'a [u8],
+    pub(super) env: &'a [u8],
+    pub(super) ino: u64,
+    pub(super) ctime: u64,
+    pub(super) mtime: u64,
+    pub(super) flags: u32,
+}
+
 /// The strings of a NUL-terminated list.
 pub(crate) fn strings(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(&[0]).unwrap_or(list);
@@ -48,49 +66,136 @@ pub(crate) fn strings(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&b| b == 0).take(n)
 }
 
-fn joined(first: &[u8], args: &[u8]) -> Box<[u8]> {
-    let mut line = Vec::with_capacity(first.len() + args.len() + 1);
-    line.extend_from_slice(first);
+/// Appends `first` and the arguments, joined by blanks.
+fn join(text: &mut Vec<u8>, first: &[u8], args: &[u8]) {
+    let start = text.len();
+    text.extend_from_slice(first);
     for arg in strings(args) {
-        if !line.is_empty() {
-            line.push(b' ');
+        if text.len() > start {
+            text.push(b' ');
         }
-        line.extend_from_slice(arg);
+        text.extend_from_slice(arg);
     }
-    line.into()
 }
 
 impl Image {
-    /// Fills in the lines that are made of the other fields.
-    pub(super) fn with_lines(mut self) -> Self {
-        self.args_line = joined(b"", &self.args);
-        self.cmdline = joined(&self.comm, &self.args);
-        self.exeline = joined(&self.exe, &self.args);
-        self
+    /// Replaces all it says. Allocates only where the buffer was never as large.
+    pub(super) fn fill(&mut self, program: &Program<'_>) {
+        let &Program { comm, exe, exepath, args, env, ino, ctime, mtime, flags } = program;
+        let mut texts = mem::take(&mut self.text);
+        let mut ends = [0; N_TEXTS];
+        texts.clear();
+        let n_given = 2 * (comm.len() + exe.len()) + exepath.len() + env.len();
+        // Three lines of the arguments, each with a blank before.
+        texts.reserve_exact(n_given + 4 * args.len() + 3);
+        let (given, lines) = ends.split_at_mut(Text::ArgsLine as usize);
+        for (end, bytes) in given.iter_mut().zip([comm, exe, exepath, args, env]) {
+            texts.extend_from_slice(bytes);
+            *end = texts.len();
+        }
+        for (end, first) in lines.iter_mut().zip([&[], comm, exe]) {
+            join(&mut texts, first, args);
+            *end = texts.len();
+        }
+        *self = Self { text: texts, ends, ino, ctime, mtime, flags };
+    }
+
+    /// What it was filled with.
+    pub(super) fn program(&self) -> Program<'_> {
+        Program {
+            comm: self.comm(),
+            exe: self.exe(),
+            exepath: self.exepath(),
+            args: self.args(),
+            env: self.env(),
+            ino: self.ino,
+            ctime: self.ctime,
+            mtime: self.mtime,
+            flags: self.flags,
+        }
+    }
+
+    /// Bytes that the buffer has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
+    fn text(&self, text: Text) -> &[u8] {
+        let n = text as usize;
+        let start = n.checked_sub(1).map_or(0, |n| self.ends[n]);
+        &self.text[start..self.ends[n]]
+    }
+
+    /// Name of the thread, at most 15 bytes.
+    #[must_use]
+    pub fn comm(&self) -> &[u8] {
+        self.text(Text::Comm)
+    }
+
+    /// `argv[0]`.
+    #[must_use]
+    pub fn exe(&self) -> &[u8] {
+        self.text(Text::Exe)
+    }
+
+    /// The kernel's path of the program.
+    #[must_use]
+    pub fn exepath(&self) -> &[u8] {
+        self.text(Text::Exepath)
+    }
+
+    /// `argv[1..]`, each NUL-terminated.
+    #[must_use]
+    pub fn args(&self) -> &[u8] {
+        self.text(Text::Args)
+    }
+
+    /// Environment, each NUL-terminated.
+    #[must_use]
+    pub fn env(&self) -> &[u8] {
+        self.text(Text::Env)
+    }
+
+    /// The arguments joined by blanks.
+    #[must_use]
+    pub fn args_line(&self) -> &[u8] {
+        self.text(Text::ArgsLine)
+    }
+
+    /// `comm` and the arguments joined by blanks.
+    #[must_use]
+    pub fn cmdline(&self) -> &[u8] {
+        self.text(Text::Cmdline)
+    }
+
+    /// `exe` and the arguments joined by blanks.
+    #[must_use]
+    pub fn exeline(&self) -> &[u8] {
+        self.text(Text::Exeline)
     }
 
     /// Number of arguments, `argv[0]` not counted.
     #[must_use]
     pub fn n_args(&self) -> usize {
-        strings(&self.args).count()
+        strings(self.args()).count()
     }
 
     /// Bytes of all arguments together.
     #[must_use]
     pub fn args_len(&self) -> usize {
-        strings(&self.args).map(<[u8]>::len).sum()
+        strings(self.args()).map(<[u8]>::len).sum()
     }
 
     /// Argument `n`, `argv[0]` not counted.
     #[must_use]
     pub fn arg(&self, n: usize) -> Option<&[u8]> {
-        strings(&self.args).nth(n)
+        strings(self.args()).nth(n)
     }
 
     /// Value of an environment variable.
     #[must_use]
     pub fn env_var(&self, name: &str) -> Option<&[u8]> {
-        strings(&self.env).find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        strings(self.env()).find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 
     /// Whether all the given [`exe_flags`] are set.
@@ -106,20 +211,36 @@ mod tests {
 
     #[test]
     fn lines_join_the_arguments() {
-        let image = Image {
-            comm: b"ls"[..].into(),
-            exe: b"/bin/ls"[..].into(),
-            args: b"-l\0\0/x\0"[..].into(),
-            env: b"PATH=/bin\0A=\0"[..].into(),
-            ..Image::default()
-        }
-        .with_lines();
-        assert_eq!(&*image.cmdline, b"ls -l  /x");
-        assert_eq!(&*image.exeline, b"/bin/ls -l  /x");
+        let mut image = Image::default();
+        image.fill(&Program {
+            comm: b"ls",
+            exe: b"/bin/ls",
+            args: b"-l\0\0/x\0",
+            env: b"PATH=/bin\0A=\0",
+            ..Program::default()
+        });
+        assert_eq!(image.cmdline(), b"ls -l  /x");
+        assert_eq!(image.exeline(), b"/bin/ls -l  /x");
+        assert_eq!((image.exepath(), image.args_line()), (&b""[..], &b"-l  /x"[..]));
         assert_eq!((image.n_args(), image.args_len()), (3, 4));
         assert_eq!(image.arg(2), Some(&b"/x"[..]));
         assert_eq!(image.env_var("A"), Some(&b""[..]));
         assert_eq!(image.env_var("P"), None);
         assert_eq!(Image::default().n_args(), 0);
+    }
+
+    #[test]
+    fn an_image_that_is_filled_again_keeps_its_buffer_and_nothing_else() {
+        let long =
+            Program { comm: b"cc1plus", args: b"-O2\0-g\0", env: b"A=1\0", ..Program::default() };
+        let short = Program { comm: b"ls", args: b"/", ino: 7, ..Program::default() };
+        let (mut used, mut new) = (Image::default(), Image::default());
+        used.fill(&long);
+        let capacity = used.capacity();
+        used.fill(&short);
+        new.fill(&short);
+        assert_eq!(used, new);
+        assert_eq!((used.cmdline(), used.env()), (&b"ls /"[..], &b""[..]));
+        assert_eq!(used.capacity(), capacity);
     }
 }

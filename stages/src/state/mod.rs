@@ -4,11 +4,13 @@
 //! - [`image`]: what an exec loads.
 //! - [`slots`]: the array by process id.
 //! - [`lineage`]: the table, reads as of a key, waiting.
+//! - [`pool`]: what nobody holds any more, to be used again.
 //! - [`writer`]: forks, execs and exits become versions; reclamation.
 
 mod image;
 mod lineage;
 mod node;
+mod pool;
 mod slots;
 mod writer;
 

@@ -119,7 +119,7 @@ pub struct Version {
     /// Program and arguments, shared with forks.
     pub image: Arc<Image>,
     /// Working directory as of the last fork, exec or chdir.
-    pub cwd: Arc<[u8]>,
+    pub cwd: Arc<Vec<u8>>,
     /// Where it runs.
     pub container: Arc<Container>,
     /// Ids.
@@ -175,14 +175,14 @@ pub struct ProcNode {
 }
 
 impl ProcNode {
-    pub(super) fn new(tgid: u32, start: Start, first: Version) -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new(tgid: u32, start: Start, first: Arc<Version>) -> Self {
+        Self {
             tgid,
             start,
             born: first.key,
-            head: ArcSwap::from_pointee(first),
+            head: ArcSwap::new(first),
             older: ArcSwapOption::empty(),
-        })
+        }
     }
 
     /// The version as of `key`: the newest that is not above it. `None` for a process not yet known then. O(versions above `key`).
@@ -203,33 +203,20 @@ impl ProcNode {
     }
 
     /// Puts a version on top. Only the owner of the tgid may call it, with growing keys.
-    pub(super) fn push(&self, version: Version) -> Arc<Version> {
-        let version = Arc::new(version);
+    pub(super) fn push(&self, version: Arc<Version>) {
         version.prev.store(Some(self.head.load_full()));
-        self.head.store(Arc::clone(&version));
-        version
+        self.head.store(version);
     }
 
-    /// Replaces all versions by the tombstone alone. Only the owner may call it, once nobody can ask for anything before it.
-    pub(super) fn bury(&self, empty: &Arc<Image>, host: &Arc<Container>, root: &Arc<[u8]>) {
-        let head = self.head.load_full();
-        self.head.store(Arc::new(Version {
-            key: head.key,
-            prev: ArcSwapOption::empty(),
-            parent: Parent::None,
-            image: Arc::clone(empty),
-            cwd: Arc::clone(root),
-            container: Arc::clone(host),
-            ids: Ids::default(),
-            started_at: 0,
-            state: head.state.clone(),
-        }));
+    /// Replaces all versions by the tombstone alone and gives them back. Only the owner may call it, once nobody can ask for anything
+    /// before it.
+    pub(super) fn bury(&self, tombstone: Arc<Version>) -> Arc<Version> {
+        self.head.swap(tombstone)
     }
 }
 
-/// What a dropped node or version held on to.
-#[expect(dead_code, reason = "held to be dropped, never read")]
-enum Link {
+/// What a node or version held on to.
+pub(super) enum Link {
     Node(Arc<ProcNode>),
     Version(Arc<Version>),
 }
@@ -286,23 +273,27 @@ impl Drop for Version {
 mod tests {
     use super::*;
 
-    fn version(key: u64, parent: Parent, state: State) -> Version {
-        Version {
+    fn version(key: u64, parent: Parent, state: State) -> Arc<Version> {
+        Arc::new(Version {
             key: Key(key),
             prev: ArcSwapOption::empty(),
             parent,
             image: Arc::default(),
-            cwd: Arc::from(&b"/"[..]),
+            cwd: Arc::default(),
             container: Arc::new(Container::host()),
             ids: Ids::default(),
             started_at: 0,
             state,
-        }
+        })
+    }
+
+    fn node(tgid: u32, first: Arc<Version>) -> Arc<ProcNode> {
+        Arc::new(ProcNode::new(tgid, Start::exact(1), first))
     }
 
     #[test]
     fn a_read_between_two_versions_gets_the_earlier() {
-        let node = ProcNode::new(5, Start::exact(9), version(10, Parent::None, State::Alive));
+        let node = node(5, version(10, Parent::None, State::Alive));
         node.push(version(20, Parent::None, State::Alive));
         node.push(version(30, Parent::None, State::Dead(None)));
         let key_as_of = |k| node.as_of(Key(k)).map(|v| v.key.0);
@@ -316,16 +307,16 @@ mod tests {
     #[test]
     fn long_chains_drop_without_recursion() {
         let first = |key, parent| version(key, parent, State::Alive);
-        let mut parent = ProcNode::new(1, Start::exact(1), first(1, Parent::None));
+        let mut parent = node(1, first(1, Parent::None));
         for n in 2..300_000 {
-            parent = ProcNode::new(n, Start::exact(1), first(u64::from(n), Parent::Node(parent)));
+            parent = node(n, first(u64::from(n), Parent::Node(parent)));
         }
-        let mut reaper = ProcNode::new(1, Start::exact(1), first(1, Parent::None));
+        let mut reaper = node(1, first(1, Parent::None));
         for n in 2..300_000 {
             let dead = version(u64::from(n), Parent::None, State::Dead(Some(reaper)));
-            reaper = ProcNode::new(n, Start::exact(1), dead);
+            reaper = node(n, dead);
         }
-        let node = ProcNode::new(1, Start::exact(1), first(1, Parent::Node(parent)));
+        let node = node(1, first(1, Parent::Node(parent)));
         for n in 2..300_000 {
             node.push(first(n, Parent::None));
         }

@@ -1,6 +1,7 @@
 //! The one writer of a shard's processes: forks, execs and exits become versions.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -9,13 +10,17 @@ use containers::Container;
 use event::FrameHeader;
 
 use super::Image;
+use super::image::Program;
 use super::lineage::{Lineage, Wait};
-use super::node::{Ids, Parent, ProcNode, Start, State, Version};
+use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
+use super::pool::Pool;
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Event, Exec, Exit, Fork};
 
 /// Reclaimed at most so much per window, so that no window takes long.
 const MAX_RECLAIMED: usize = 4096;
+/// Containers kept at hand, so that entering one of them allocates nothing.
+const MAX_CONTAINERS: usize = 16;
 
 /// A shard's writing half of the lineage.
 pub(crate) struct StateWriter {
@@ -25,9 +30,9 @@ pub(crate) struct StateWriter {
     graves: VecDeque<(Key, Arc<ProcNode>)>,
     /// Versions whose predecessor nobody asks for once their key is done, by key.
     superseding: VecDeque<Arc<Version>>,
-    no_image: Arc<Image>,
-    host: Arc<Container>,
-    root: Arc<[u8]>,
+    /// Those met last, oldest first.
+    containers: VecDeque<Arc<Container>>,
+    pool: Pool,
 }
 
 /// What a new process takes over.
@@ -43,9 +48,8 @@ impl StateWriter {
             lineage,
             graves: VecDeque::new(),
             superseding: VecDeque::new(),
-            no_image: Arc::default(),
-            host: Arc::new(Container::host()),
-            root: Arc::from(&b"/"[..]),
+            containers: VecDeque::with_capacity(MAX_CONTAINERS),
+            pool: Pool::new(),
         }
     }
 
@@ -79,8 +83,8 @@ impl StateWriter {
             key,
             prev: ArcSwapOption::empty(),
             parent: origin.parent,
-            image: forked_image(inherited, fork),
-            cwd: shared(inherited.map(|v| &v.cwd), fork.cwd, &self.root),
+            image: self.forked_image(inherited, fork),
+            cwd: self.cwd(inherited, fork.cwd),
             container: self.container(inherited, fork.cgroups),
             ids: forked_ids(inherited, fork, header, event.is_from_file()),
             started_at: if event.is_from_file() { header.ts } else { header.start_ns },
@@ -147,8 +151,8 @@ impl StateWriter {
             key,
             prev: ArcSwapOption::empty(),
             parent,
-            image: Arc::new(loaded_image(exec)),
-            cwd: shared(before.as_ref().map(|v| &v.cwd), exec.cwd, &self.root),
+            image: self.pool.image(&loaded_program(exec)),
+            cwd: self.cwd(before.as_deref(), exec.cwd),
             container: self.container(before.as_deref(), exec.cgroups),
             ids,
             started_at: match &before {
@@ -234,7 +238,9 @@ impl StateWriter {
 
     /// Puts a new version on top of a process.
     fn supersede(&mut self, node: &ProcNode, version: Version) {
-        self.superseding.push_back(node.push(version));
+        let version = self.pool.version(version);
+        node.push(Arc::clone(&version));
+        self.superseding.push_back(version);
     }
 
     /// Enters a process: a new incarnation, unless the frame is about one that is already known (a seed that was also seen to fork).
@@ -248,9 +254,10 @@ impl StateWriter {
         let lineage = Arc::clone(&self.lineage);
         let Some(slot) = lineage.slots.make(header.tgid).filter(|_| lineage.admit()) else {
             meters.evicted.add(1);
-            return;
+            let version = self.pool.version(version);
+            return self.pool.release(Link::Version(version));
         };
-        let node = ProcNode::new(header.tgid, Start::of(header), version);
+        let node = self.pool.node(header.tgid, Start::of(header), version);
         let older = slot.load_full();
         if let Some(older) = &older {
             self.end_unseen(older, key);
@@ -268,27 +275,65 @@ impl StateWriter {
         self.graves.push_back((key, Arc::clone(node)));
     }
 
-    fn container(&self, before: Option<&Version>, cgroups: &[u8]) -> Arc<Container> {
+    fn container(&mut self, before: Option<&Version>, cgroups: &[u8]) -> Arc<Container> {
+        let before = before.map(|v| &v.container);
+        if let Some(container) = before
+            && (cgroups.is_empty() || container.is_of_cgroups(cgroups))
+        {
+            return Arc::clone(container);
+        }
+        // Processes are put into the same few containers again and again.
+        let mut known = iter::once(self.pool.host()).chain(&self.containers);
+        if let Some(container) = known.find(|c| c.is_of_cgroups(cgroups)) {
+            return Arc::clone(container);
+        }
+        let container = Arc::new(Container::of_cgroups(cgroups));
+        if self.containers.len() == MAX_CONTAINERS {
+            self.containers.pop_front();
+        }
+        self.containers.push_back(Arc::clone(&container));
+        container
+    }
+
+    /// The bytes, shared with the version before where they are the same or not given.
+    fn cwd(&mut self, before: Option<&Version>, now: &[u8]) -> Arc<Vec<u8>> {
+        let root = self.pool.root();
         match before {
-            Some(v) if cgroups.is_empty() || v.container.is_of_cgroups(cgroups) => {
-                Arc::clone(&v.container)
-            }
-            _ if self.host.is_of_cgroups(cgroups) => Arc::clone(&self.host),
-            _ => Arc::new(Container::of_cgroups(cgroups)),
+            Some(v) if now.is_empty() || now == v.cwd.as_slice() => Arc::clone(&v.cwd),
+            _ if now.is_empty() || now == root.as_slice() => Arc::clone(root),
+            _ => self.pool.cwd(now),
         }
     }
 
-    /// Gives back what no reader can ask for any more. Bounded per call.
+    fn forked_image(&mut self, inherited: Option<&Version>, fork: &Fork<'_>) -> Arc<Image> {
+        let before = inherited.map(|v| &v.image);
+        let old = before.map(|image| image.program()).unwrap_or_default();
+        let given = |now, then| if <[u8]>::is_empty(now) { then } else { now };
+        // They differ where the creator was renamed, or wrote over its arguments, since its exec.
+        let comm = given(fork.comm, old.comm);
+        let exe = given(fork.exe, old.exe);
+        let args = given(fork.args, old.args);
+        match before {
+            Some(image) if (comm, exe, args) == (old.comm, old.exe, old.args) => Arc::clone(image),
+            _ => self.pool.image(&Program { comm, exe, args, ..old }),
+        }
+    }
+
+    /// Gives back what no reader can ask for any more, to be used again. Bounded per call.
     pub(crate) fn reclaim(&mut self) {
         let done = self.lineage.min_done();
         for _ in 0..MAX_RECLAIMED {
             let Some(version) = self.superseding.pop_front_if(|v| v.key <= done) else { break };
-            version.prev.store(None);
+            if let Some(prev) = version.prev.swap(None) {
+                self.pool.release(Link::Version(prev));
+            }
+            // Most often its node still holds it.
+            self.pool.release(Link::Version(version));
         }
         for _ in 0..MAX_RECLAIMED {
             let Some((_, node)) = self.graves.pop_front_if(|(key, _)| *key <= done) else { break };
             self.unlink(&node);
-            node.bury(&self.no_image, &self.host, &self.root);
+            self.pool.bury(node);
             self.lineage.discharge();
         }
     }
@@ -312,56 +357,18 @@ impl StateWriter {
     }
 }
 
-/// The bytes, shared with the version before where they are the same or not given.
-fn shared(before: Option<&Arc<[u8]>>, now: &[u8], default: &Arc<[u8]>) -> Arc<[u8]> {
-    match before {
-        Some(before) if now.is_empty() || now == &**before => Arc::clone(before),
-        _ if now.is_empty() || now == &**default => Arc::clone(default),
-        _ => Arc::from(now),
-    }
-}
-
-fn forked_image(inherited: Option<&Version>, fork: &Fork<'_>) -> Arc<Image> {
-    let Some(before) = inherited.map(|v| &v.image) else {
-        let image = Image {
-            comm: fork.comm.into(),
-            exe: fork.exe.into(),
-            args: fork.args.into(),
-            ..Image::default()
-        };
-        return Arc::new(image.with_lines());
-    };
-    let same = |now: &[u8], then: &[u8]| now.is_empty() || now == then;
-    if same(fork.comm, &before.comm) && same(fork.exe, &before.exe) && same(fork.args, &before.args)
-    {
-        return Arc::clone(before);
-    }
-    // The creator was renamed, or wrote over its arguments, since its exec.
-    let mut image = Image::clone(before);
-    for (field, now) in
-        [(&mut image.comm, fork.comm), (&mut image.exe, fork.exe), (&mut image.args, fork.args)]
-    {
-        if !now.is_empty() {
-            *field = now.into();
-        }
-    }
-    Arc::new(image.with_lines())
-}
-
-fn loaded_image(exec: &Exec<'_>) -> Image {
-    Image {
-        comm: exec.comm.into(),
-        exe: exec.exe.into(),
-        exepath: exec.exepath.into(),
-        args: exec.args.into(),
-        env: exec.env.into(),
+fn loaded_program<'a>(exec: &Exec<'a>) -> Program<'a> {
+    Program {
+        comm: exec.comm,
+        exe: exec.exe,
+        exepath: exec.exepath,
+        args: exec.args,
+        env: exec.env,
         ino: exec.exe_ino,
         ctime: exec.exe_ino_ctime,
         mtime: exec.exe_ino_mtime,
         flags: exec.flags,
-        ..Image::default()
     }
-    .with_lines()
 }
 
 fn header_ids(header: &FrameHeader, from_file: bool) -> (Option<u32>, Option<u32>) {

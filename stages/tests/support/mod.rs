@@ -89,6 +89,23 @@ pub(crate) fn thread(p: Proc, tid: u32) -> Vec<u8> {
 }
 
 fn exec_like(p: Proc, parent: Proc, comm: &str, args: &str, flags: u32, res: i64) -> Vec<u8> {
+    exec_with(p, parent, comm, args, flags, res, "=/user.slice")
+}
+
+/// An exec in a Docker container whose id is made of a number.
+pub(crate) fn exec_in(p: Proc, parent: Proc, comm: &str, container: u64) -> Vec<u8> {
+    exec_with(p, parent, comm, "", 0, 0, &format!("=/system.slice/docker-{container:064x}.scope"))
+}
+
+fn exec_with(
+    p: Proc,
+    parent: Proc,
+    comm: &str,
+    args: &str,
+    flags: u32,
+    res: i64,
+    cgroup: &str,
+) -> Vec<u8> {
     let exe = format!("/bin/{comm}");
     finish(
         |w| {
@@ -96,7 +113,10 @@ fn exec_like(p: Proc, parent: Proc, comm: &str, args: &str, flags: u32, res: i64
             w.i64(res).str(exe.as_bytes()).bytes(args.as_bytes());
             w.i64(i64::from(p.tgid)).i64(i64::from(p.tgid)).i64(i64::from(parent.tgid));
             w.str(b"/home/u").u64(1024).u64(0).u64(0).u32(0).u32(0).u32(0).str(comm.as_bytes());
-            w.bytes(b"=/user.slice\0").bytes(b"HOME=/home/u\0").u32(0).i64(i64::from(p.tgid));
+            w.bytes(&[cgroup.as_bytes(), b"\0"].concat())
+                .bytes(b"HOME=/home/u\0")
+                .u32(0)
+                .i64(i64::from(p.tgid));
             w.u32(1000).u32(0).u64(0).u64(0).u64(0).u64(7).u64(8).u64(9).u32(1000);
             w.str(exe.as_bytes()).i64(i64::from(p.tgid)).u32(100).str(exe.as_bytes());
             w.section(SectionKind::Proc, &[&ids(p, parent).to_bytes()]);

@@ -1,0 +1,281 @@
+//! Free lists of a shard's writer: what nobody holds any more is used again, with its buffers.
+//!
+//! Only what `Arc::get_mut` proves to be held by nobody else goes on a list. A reader on another shard may hold on to anything for a
+//! moment; what it holds is let go of here, freed by that reader, and costs an allocation later.
+
+use std::mem;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bus::Key;
+use containers::Container;
+
+use super::Image;
+use super::image::Program;
+use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
+
+/// Versions, and nodes, kept at most: about 1 MiB per shard.
+const MAX_FREE: usize = 4096;
+/// Images, and working directories, kept at most.
+const MAX_FREE_TEXTS: usize = 512;
+/// A larger buffer is not kept, so that short-lived giants do not pass their size on to whatever comes next. Bounds the list to 8 MiB.
+const MAX_TEXT_BYTES: usize = 16 << 10;
+
+/// Values that nobody else holds.
+struct FreeList<T> {
+    free: Vec<Arc<T>>,
+    max: usize,
+}
+
+impl<T> FreeList<T> {
+    fn new(max: usize) -> Self {
+        Self { free: Vec::with_capacity(max), max }
+    }
+
+    /// Keeps a value that nobody else holds, as far as there is room.
+    fn give(&mut self, mut value: Arc<T>) {
+        if self.free.len() < self.max && Arc::get_mut(&mut value).is_some() {
+            self.free.push(value);
+        }
+    }
+}
+
+/// What a shard's writer makes the lineage of.
+pub(super) struct Pool {
+    versions: FreeList<Version>,
+    nodes: FreeList<ProcNode>,
+    images: FreeList<Image>,
+    cwds: FreeList<Vec<u8>>,
+    /// Still to be released. A list and not recursion: see the drop of a node.
+    pending: Vec<Link>,
+    /// Stands in where something was taken out.
+    blank: Arc<Version>,
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        let blank = Version {
+            key: Key::MIN,
+            prev: ArcSwapOption::empty(),
+            parent: Parent::None,
+            image: Arc::default(),
+            cwd: Arc::new(b"/".to_vec()),
+            container: Arc::new(Container::host()),
+            ids: Ids::default(),
+            started_at: 0,
+            state: State::Alive,
+        };
+        Self {
+            versions: FreeList::new(MAX_FREE),
+            nodes: FreeList::new(MAX_FREE),
+            images: FreeList::new(MAX_FREE_TEXTS),
+            cwds: FreeList::new(MAX_FREE_TEXTS),
+            pending: Vec::with_capacity(MAX_FREE),
+            blank: Arc::new(blank),
+        }
+    }
+
+    /// The container that is none.
+    pub(super) fn host(&self) -> &Arc<Container> {
+        &self.blank.container
+    }
+
+    /// The working directory of who has no other.
+    pub(super) fn root(&self) -> &Arc<Vec<u8>> {
+        &self.blank.cwd
+    }
+
+    pub(super) fn version(&mut self, value: Version) -> Arc<Version> {
+        if let Some(mut version) = self.versions.free.pop()
+            && let Some(place) = Arc::get_mut(&mut version)
+        {
+            *place = value;
+            return version;
+        }
+        Arc::new(value)
+    }
+
+    pub(super) fn node(&mut self, tgid: u32, start: Start, first: Version) -> Arc<ProcNode> {
+        let first = self.version(first);
+        if let Some(mut node) = self.nodes.free.pop()
+            && let Some(place) = Arc::get_mut(&mut node)
+        {
+            *place = ProcNode::new(tgid, start, first);
+            return node;
+        }
+        Arc::new(ProcNode::new(tgid, start, first))
+    }
+
+    pub(super) fn image(&mut self, program: &Program<'_>) -> Arc<Image> {
+        let mut image = self.images.free.pop().unwrap_or_default();
+        Arc::get_mut(&mut image).expect("what is free is held by nobody else").fill(program);
+        image
+    }
+
+    pub(super) fn cwd(&mut self, path: &[u8]) -> Arc<Vec<u8>> {
+        let mut cwd = self.cwds.free.pop().unwrap_or_default();
+        let bytes = Arc::get_mut(&mut cwd).expect("what is free is held by nobody else");
+        bytes.clear();
+        bytes.extend_from_slice(path);
+        cwd
+    }
+
+    /// Takes a dead process that was unlinked. Where children or readers still hold it, its tombstone alone is left to them.
+    pub(super) fn bury(&mut self, mut node: Arc<ProcNode>) {
+        if Arc::get_mut(&mut node).is_none() {
+            let head = node.head.load_full();
+            let mut tombstone = self.blank.successor(head.key);
+            tombstone.state = head.state.clone();
+            drop(head);
+            let tombstone = self.version(tombstone);
+            let before = node.bury(tombstone);
+            self.release(Link::Version(before));
+        }
+        self.release(Link::Node(node));
+    }
+
+    /// Lets go of a node or version. Where nobody else holds it, it is taken apart for the free lists, and so is what it alone held on to.
+    pub(super) fn release(&mut self, link: Link) {
+        let mut next = Some(link);
+        while let Some(link) = next {
+            match link {
+                Link::Node(node) => self.release_node(node),
+                Link::Version(version) => self.release_version(version),
+            }
+            next = self.pending.pop();
+        }
+        // As after a chain of a million ancestors.
+        self.pending.shrink_to(MAX_FREE);
+    }
+
+    fn release_node(&mut self, mut node: Arc<ProcNode>) {
+        let Some(ProcNode { tgid: _, start: _, born: _, head, older }) = Arc::get_mut(&mut node)
+        else {
+            return;
+        };
+        self.pending.push(Link::Version(head.swap(Arc::clone(&self.blank))));
+        self.pending.extend(older.swap(None).map(Link::Node));
+        self.nodes.give(node);
+    }
+
+    fn release_version(&mut self, mut version: Arc<Version>) {
+        let Some(Version {
+            key: _,
+            prev,
+            parent,
+            image,
+            cwd,
+            container,
+            ids: _,
+            started_at: _,
+            state,
+        }) = Arc::get_mut(&mut version)
+        else {
+            return;
+        };
+        self.pending.extend(prev.swap(None).map(Link::Version));
+        if let Parent::Node(node) = mem::replace(parent, Parent::None) {
+            self.pending.push(Link::Node(node));
+        }
+        if let State::Dead(Some(node)) = mem::replace(state, State::Alive) {
+            self.pending.push(Link::Node(node));
+        }
+        *container = Arc::clone(&self.blank.container);
+        let image = mem::replace(image, Arc::clone(&self.blank.image));
+        if image.capacity() <= MAX_TEXT_BYTES {
+            self.images.give(image);
+        }
+        let cwd = mem::replace(cwd, Arc::clone(&self.blank.cwd));
+        if cwd.capacity() <= MAX_TEXT_BYTES {
+            self.cwds.give(cwd);
+        }
+        self.versions.give(version);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alive(pool: &Pool, key: u64, parent: Parent) -> Version {
+        let mut version = pool.blank.successor(Key(key));
+        version.parent = parent;
+        version
+    }
+
+    fn image(pool: &mut Pool, comm: &[u8]) -> Arc<Image> {
+        pool.image(&Program { comm, ..Program::default() })
+    }
+
+    #[test]
+    fn what_is_used_again_says_nothing_of_before() {
+        let mut pool = Pool::new();
+        let mut first = alive(&pool, 1, Parent::Unknown(9));
+        first.image = image(&mut pool, b"secret");
+        first.cwd = pool.cwd(b"/home");
+        let node = pool.node(7, Start::exact(3), first);
+        let at = Arc::as_ptr(&node);
+        pool.bury(node);
+        assert_eq!((pool.nodes.free.len(), pool.versions.free.len()), (1, 1));
+        assert_eq!((pool.images.free.len(), pool.cwds.free.len()), (1, 1));
+        let next = alive(&pool, 20, Parent::None);
+        let node = pool.node(8, Start::exact(4), next);
+        assert_eq!(Arc::as_ptr(&node), at, "used again");
+        assert_eq!((node.tgid, node.start.ns, node.born), (8, 4, Key(20)));
+        let version = node.as_of(Key(20)).unwrap();
+        assert!(matches!(version.parent, Parent::None) && version.prev.load().is_none());
+        assert!(node.as_of(Key(19)).is_none());
+        assert_eq!(image(&mut pool, b"ls").cmdline(), b"ls");
+        assert_eq!(*pool.cwd(b"/"), b"/");
+    }
+
+    #[test]
+    fn what_a_reader_holds_is_not_used_again() {
+        let mut pool = Pool::new();
+        let mut first = alive(&pool, 1, Parent::None);
+        first.image = image(&mut pool, b"held");
+        let node = pool.node(7, Start::exact(3), first);
+        let version = node.as_of(Key(1)).unwrap();
+        let held = Arc::clone(&node);
+        pool.bury(node);
+        assert_eq!(pool.nodes.free.len() + pool.versions.free.len() + pool.images.free.len(), 0);
+        assert_eq!(version.image.comm(), b"held");
+        // Only the tombstone is left of a node that is held.
+        assert_eq!(held.as_of(Key(1)).unwrap().image.comm(), b"");
+        pool.release(Link::Version(version));
+        pool.release(Link::Node(held));
+        assert_eq!((pool.nodes.free.len(), pool.images.free.len()), (1, 1));
+        assert_eq!(pool.versions.free.len(), 2);
+    }
+
+    #[test]
+    fn long_chains_are_released_without_recursion_and_within_bounds() {
+        let mut pool = Pool::new();
+        let first = alive(&pool, 1, Parent::None);
+        let mut last = pool.node(1, Start::exact(1), first);
+        for n in 2..300_000 {
+            let mut version = alive(&pool, u64::from(n), Parent::Node(last));
+            version.image = image(&mut pool, b"sh");
+            version.cwd = pool.cwd(b"/home");
+            last = pool.node(n, Start::exact(1), version);
+        }
+        let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+            pool.bury(last);
+            pool
+        });
+        let pool = thread.unwrap().join().unwrap();
+        assert_eq!((pool.nodes.free.len(), pool.versions.free.len()), (MAX_FREE, MAX_FREE));
+        let n_texts = (pool.images.free.len(), pool.cwds.free.len());
+        assert_eq!(n_texts, (MAX_FREE_TEXTS, MAX_FREE_TEXTS));
+    }
+
+    #[test]
+    fn a_giant_buffer_is_not_kept() {
+        let mut pool = Pool::new();
+        let mut version = alive(&pool, 1, Parent::None);
+        version.image = image(&mut pool, &vec![b'x'; MAX_TEXT_BYTES]);
+        let version = pool.version(version);
+        pool.release(Link::Version(version));
+        assert_eq!((pool.images.free.len(), pool.versions.free.len()), (0, 1));
+    }
+}
