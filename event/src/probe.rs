@@ -74,6 +74,8 @@ pub mod cpu_layout {
     pub const BARRIER: usize = DEPTH + 1;
     /// Word that the reader sets while it sleeps.
     pub const SLEEPING: usize = DEPTH + 8;
+    /// Word in which the dispatcher tells the program behind it which event it is for.
+    pub const EVENT_TYPE: usize = DEPTH + 2;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 
@@ -173,6 +175,8 @@ slots! {
     Execveat = 11 "x_execveat";
     /// The caller's side of `clone`, `clone3`, `fork` and `vfork`.
     Clone = 12 "x_clone";
+    /// Every call whose parameters a recipe reads.
+    Plain = 13 "x_plain";
 }
 
 /// Offset of a member that the running kernel lacks.
@@ -358,6 +362,8 @@ pub mod feature {
     pub const STACK_SIZE: usize = 3;
     /// `sched_process_exit` says whether the group is dead.
     pub const EXIT_HAS_GROUP_DEAD: usize = 4;
+    /// Bytes of a buffer that are kept.
+    pub const SNAPLEN: usize = 5;
     /// Words.
     pub const WORDS: usize = 8;
 }

@@ -23,6 +23,8 @@ pub enum SectionKind {
     Exit = 5,
     /// [`ProcFacts`] of an exec, a fork or a seed.
     Proc = 6,
+    /// [`FileFacts`] of the directory that the second relative path of a call starts from.
+    Dir2 = 7,
 }
 
 /// One section, not yet decoded.
@@ -83,6 +85,12 @@ impl<'a> Trailer<'a> {
     #[must_use]
     pub fn dir(self) -> Option<FileFacts<'a>> {
         FileFacts::from_bytes(self.body(SectionKind::Dir)?)
+    }
+
+    /// The directory the second relative path starts from.
+    #[must_use]
+    pub fn dir2(self) -> Option<FileFacts<'a>> {
+        FileFacts::from_bytes(self.body(SectionKind::Dir2)?)
     }
 
     /// The socket.

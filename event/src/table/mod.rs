@@ -2,6 +2,7 @@
 
 mod flag_sets;
 mod rows;
+mod syscall_names;
 
 use crate::EventType;
 
@@ -204,6 +205,19 @@ pub const EF_OLD_VERSION: u16 = 0x200;
 /// Parameter lengths are 32 bits wide.
 pub const EF_LARGE_PAYLOAD: u16 = 0x800;
 
+/// Name of a system call by its number in the schema (`ppm_sc`), as generic events carry it; `None` where the number is not used.
+#[must_use]
+pub fn syscall_name(id: u16) -> Option<&'static str> {
+    syscall_names::NAMES.get(usize::from(id)).copied().filter(|name| !name.is_empty())
+}
+
+/// Number in the schema (`ppm_sc`) of a system call. O(number of calls).
+#[must_use]
+pub fn syscall_id(name: &str) -> Option<u16> {
+    let found = syscall_names::NAMES.iter().position(|&n| !n.is_empty() && n == name)?;
+    u16::try_from(found).ok()
+}
+
 impl EventType {
     /// The row of this type, `None` above the table. O(1).
     #[must_use]
@@ -259,6 +273,16 @@ mod tests {
         assert_eq!(names(0x3), ["O_RDWR"]);
         assert_eq!(names(0x106), ["O_TRUNC", "O_CREAT", "O_WRONLY"]);
         assert_eq!(names(0), ["O_NONE"]);
+    }
+
+    #[test]
+    fn calls_have_numbers_and_names() {
+        assert_eq!(syscall_name(57), Some("truncate"));
+        assert_eq!(syscall_id("truncate"), Some(57));
+        assert_eq!(
+            (syscall_name(u16::MAX), syscall_id("no such call"), syscall_id("")),
+            (None, None, None)
+        );
     }
 
     #[test]

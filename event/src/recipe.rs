@@ -1,0 +1,284 @@
+//! Recipes: how the kernel side reads the parameters of a call that needs no program of its own.
+//!
+//! A recipe is a head and up to [`MAX_STEPS`] steps. Each of the first steps makes one parameter, in the order of the event table; the
+//! steps behind them append sections to the trailer. The loader writes one recipe per event type into the map `RECIPES`; what nobody asks
+//! for it leaves out. Which bits of a flags word become which bits of the schema is in tables of their own, the map `FLAG_MAPS`.
+//!
+//! The head is there for every event type, those with programs of their own included: its bits tell such a program what was asked for.
+
+/// Steps of a recipe.
+pub const MAX_STEPS: usize = 15;
+
+/// Head, then steps; a step of 0 ends.
+pub type Recipe = [u32; 1 + MAX_STEPS];
+
+/// Bits of a recipe's head.
+pub mod head {
+    /// The number of parameters: the low bits.
+    pub const N_PARAMS: u32 = 0x1f;
+    /// Somebody asks for the identity of the descriptor.
+    pub const DESCRIPTOR: u32 = 1 << 8;
+    /// Somebody asks for the bytes that were read or written.
+    pub const BUFFER: u32 = 1 << 9;
+    /// The descriptor is looked at when the call starts, too.
+    pub const ENTRY: u32 = 1 << 10;
+}
+
+/// Pairs of a flag map.
+pub const FLAG_PAIRS: usize = 48;
+/// Flag maps.
+pub const N_FLAG_MAPS: usize = 32;
+
+/// How a number is turned into the schema's: mode, value where nothing fits, then pairs of (kernel, schema) ended by a zero pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct FlagMap {
+    /// Not 0: the whole value is looked up, else the schema's bits of each kernel bit that is set are put together.
+    pub is_enum: u32,
+    /// The schema's value where no pair fits.
+    pub other: u32,
+    /// Kernel value, schema value.
+    pub pairs: [[u32; 2]; FLAG_PAIRS],
+}
+
+/// Width of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Width {
+    /// 1 byte.
+    U8 = 0,
+    /// 2 bytes.
+    U16 = 1,
+    /// 4 bytes.
+    U32 = 2,
+    /// 8 bytes.
+    U64 = 3,
+    /// The low 32 bits, sign-extended to 8 bytes: descriptors, process ids.
+    I32 = 4,
+}
+
+/// Kind of a step: its low byte.
+pub mod kind {
+    /// The result, 8 bytes.
+    pub const RESULT: u32 = 1;
+    /// An argument: argument, width.
+    pub const ARG: u32 = 2;
+    /// Text of the process with its NUL: argument.
+    pub const TEXT: u32 = 3;
+    /// Bytes of the process, cut to the snap length: argument that points, source of the length.
+    pub const BYTES: u32 = 4;
+    /// A number in the memory of the process: argument that points, width, offset.
+    pub const MEMORY: u32 = 5;
+    /// Flags or an enumeration: argument, width, flag map.
+    pub const FLAGS: u32 = 6;
+    /// An empty parameter.
+    pub const EMPTY: u32 = 7;
+    /// A number behind a tag byte (`DYN`): argument, width, tag.
+    pub const TAGGED: u32 = 8;
+    /// Memory of the process in KiB: 0 virtual, 1 resident, 2 swapped.
+    pub const MEMORY_USE: u32 = 9;
+    /// Inode number of the descriptor in an argument.
+    pub const INODE: u32 = 10;
+    /// The call's number in the schema (`ppm_sc`).
+    pub const CALL_ID: u32 = 11;
+    /// The call's number in the table it came through.
+    pub const CALL_NUMBER: u32 = 12;
+    /// A constant: low byte, next byte, width.
+    pub const CONST: u32 = 13;
+    /// As `MEMORY`, -1 where the call failed.
+    pub const MEMORY_ON_SUCCESS: u32 = 14;
+    /// Text behind a tag byte (`DYN`): argument, 0, tag.
+    pub const TAGGED_TEXT: u32 = 15;
+
+    /// First kind that makes a section.
+    pub const SECTIONS: u32 = 32;
+    /// `File` or `Sock` of the descriptor in an argument.
+    pub const DESCRIPTOR: u32 = 32;
+    /// `Dir` of a relative path: argument of the directory or [`super::NO_DIR`], argument of the path.
+    pub const DIR: u32 = 33;
+    /// `Dir2` of a second path.
+    pub const DIR2: u32 = 34;
+}
+
+/// In place of an argument: the call's result.
+pub const RET: u8 = 7;
+/// In place of a directory's argument: the working directory.
+pub const NO_DIR: u8 = 8;
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step(pub u32);
+
+impl Step {
+    const fn new(kind: u32, a: u8, b: u8, c: u8) -> Self {
+        Self(kind | (a as u32) << 8 | (b as u32) << 16 | (c as u32) << 24)
+    }
+
+    /// See [`kind`].
+    #[must_use]
+    pub const fn kind(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// Whether the step makes a parameter, not a section.
+    #[must_use]
+    pub const fn is_param(self) -> bool {
+        self.kind() < kind::SECTIONS
+    }
+
+    /// Width of the parameter, `None` where it varies.
+    #[must_use]
+    pub const fn size(self) -> Option<usize> {
+        let width = match self.kind() {
+            kind::RESULT | kind::INODE => return Some(8),
+            kind::CALL_ID | kind::CALL_NUMBER => return Some(2),
+            kind::MEMORY_USE => return Some(4),
+            kind::ARG | kind::MEMORY | kind::MEMORY_ON_SUCCESS | kind::FLAGS => self.0 >> 16 & 0xff,
+            kind::CONST => self.0 >> 24,
+            _ => return None,
+        };
+        Some(match width {
+            0 => 1,
+            1 => 2,
+            2 => 4,
+            _ => 8,
+        })
+    }
+
+    /// The result.
+    pub const RESULT: Self = Self::new(kind::RESULT, 0, 0, 0);
+    /// An empty parameter.
+    pub const EMPTY: Self = Self::new(kind::EMPTY, 0, 0, 0);
+    /// The call's number in the schema.
+    pub const CALL_ID: Self = Self::new(kind::CALL_ID, 0, 0, 0);
+    /// The call's number in the table it came through.
+    pub const CALL_NUMBER: Self = Self::new(kind::CALL_NUMBER, 0, 0, 0);
+
+    /// Argument `n` as it is, cut to a width.
+    #[must_use]
+    pub const fn arg(n: u8, width: Width) -> Self {
+        Self::new(kind::ARG, n, width as u8, 0)
+    }
+
+    /// A descriptor.
+    #[must_use]
+    pub const fn fd(n: u8) -> Self {
+        Self::arg(n, Width::I32)
+    }
+
+    /// A process or thread id.
+    #[must_use]
+    pub const fn pid(n: u8) -> Self {
+        Self::arg(n, Width::I32)
+    }
+
+    /// Text of the process.
+    #[must_use]
+    pub const fn text(n: u8) -> Self {
+        Self::new(kind::TEXT, n, 0, 0)
+    }
+
+    /// Bytes of the process: argument that points, source of the length (an argument or [`RET`]).
+    #[must_use]
+    pub const fn bytes(n: u8, len: u8) -> Self {
+        Self::new(kind::BYTES, n, len, 0)
+    }
+
+    /// A number that argument `n` points to.
+    #[must_use]
+    pub const fn memory(n: u8, width: Width, offset: u8) -> Self {
+        Self::new(kind::MEMORY, n, width as u8, offset)
+    }
+
+    /// A number that argument `n` points to, -1 where the call failed.
+    #[must_use]
+    pub const fn memory_on_success(n: u8, width: Width, offset: u8) -> Self {
+        Self::new(kind::MEMORY_ON_SUCCESS, n, width as u8, offset)
+    }
+
+    /// Flags or an enumeration, by the map with this number.
+    #[must_use]
+    pub const fn flags(n: u8, width: Width, map: u8) -> Self {
+        Self::new(kind::FLAGS, n, width as u8, map)
+    }
+
+    /// A number behind its tag.
+    #[must_use]
+    pub const fn tagged(n: u8, width: Width, tag: u8) -> Self {
+        Self::new(kind::TAGGED, n, width as u8, tag)
+    }
+
+    /// Text behind its tag.
+    #[must_use]
+    pub const fn tagged_text(n: u8, tag: u8) -> Self {
+        Self::new(kind::TAGGED_TEXT, n, 0, tag)
+    }
+
+    /// Memory in KiB: 0 virtual, 1 resident, 2 swapped.
+    #[must_use]
+    pub const fn memory_use(which: u8) -> Self {
+        Self::new(kind::MEMORY_USE, which, 0, 0)
+    }
+
+    /// Inode number of a descriptor.
+    #[must_use]
+    pub const fn inode(n: u8) -> Self {
+        Self::new(kind::INODE, n, 0, 0)
+    }
+
+    /// A constant.
+    #[must_use]
+    pub const fn constant(value: u16, width: Width) -> Self {
+        let [low, high] = value.to_le_bytes();
+        Self::new(kind::CONST, low, high, width as u8)
+    }
+
+    /// Section `File` or `Sock` of a descriptor.
+    #[must_use]
+    pub const fn descriptor(n: u8) -> Self {
+        Self::new(kind::DESCRIPTOR, n, 0, 0)
+    }
+
+    /// Section `Dir` of the path in argument `path`.
+    #[must_use]
+    pub const fn dir(dirfd: u8, path: u8) -> Self {
+        Self::new(kind::DIR, dirfd, path, 0)
+    }
+
+    /// Section `Dir2` of the path in argument `path`.
+    #[must_use]
+    pub const fn dir2(dirfd: u8, path: u8) -> Self {
+        Self::new(kind::DIR2, dirfd, path, 0)
+    }
+}
+
+/// Puts steps into a recipe. Fails to compile, or panics in a test, where they are too many.
+#[must_use]
+pub const fn recipe(steps: &[Step]) -> Recipe {
+    let mut out = [0; 1 + MAX_STEPS];
+    let mut i = 0;
+    while i < steps.len() {
+        if steps[i].is_param() {
+            out[0] += 1;
+        }
+        out[1 + i] = steps[i].0;
+        i += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_counted_and_sections_are_not() {
+        const R: Recipe = recipe(&[Step::RESULT, Step::fd(0), Step::text(1), Step::dir(0, 1)]);
+        assert_eq!((R[0], R[4] & 0xff, R[5]), (3, kind::DIR, 0));
+        assert_eq!((Step(R[2]).size(), Step(R[3]).size()), (Some(8), None));
+        assert_eq!(
+            Step::constant(0x1234, Width::U16).0,
+            kind::CONST | 0x34 << 8 | 0x12 << 16 | 1 << 24
+        );
+    }
+}
