@@ -70,6 +70,14 @@ impl Call {
     pub fn a3(self) -> u64 {
         self.pick(F::RegsR10, F::RegsSi, 3)
     }
+    #[inline(always)]
+    pub fn a4(self) -> u64 {
+        self.pick(F::RegsR8, F::RegsDi, 4)
+    }
+    #[inline(always)]
+    pub fn a5(self) -> u64 {
+        self.pick(F::RegsR9, F::RegsBp, 5)
+    }
     /// A descriptor argument: 32 bits, signed.
     #[inline(always)]
     pub fn fd(arg: u64) -> i64 {

@@ -55,6 +55,7 @@ pub fn sys_exit(ctx: Ctx) -> Option<()> {
         return None;
     }
     let slot = (entry >> 16) & 0xff;
+    cpu.set_event_type(ty);
     // SAFETY: the context is ours; a call that succeeds does not return.
     unsafe { bpf_tail_call(ctx.0.cast(), (&raw const PROGRAMS).cast_mut().cast(), slot as u32) };
     cpu.count(ty, Outcome::TailCallMiss);

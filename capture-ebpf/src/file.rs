@@ -13,13 +13,14 @@ use crate::{
 };
 
 const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const ANON_INODE_MAGIC: u64 = 0x0904_1934;
 const FMODE_CREATED: u32 = 0x10_0000;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
-const AT_FDCWD: i64 = -100;
+pub const AT_FDCWD: i64 = -100;
 /// Bits of a nanosecond; since 6.13 the one above says whether somebody asked (`I_CTIME_QUERIED`, fs/inode.c).
 const NSEC: u32 = 0x3fff_ffff;
 
@@ -255,6 +256,18 @@ impl File {
         append_place(rec, self.place(), task, nul, memfd)
     }
 
+    #[inline(always)]
+    pub fn is_socket(self) -> bool {
+        get::<u16>(ptr(self.0, F::FileInode), F::InodeMode) & S_IFMT == S_IFSOCK
+    }
+
+    /// Appends the `File` section of a descriptor that the call used.
+    #[inline(always)]
+    pub fn descriptor_section(self, rec: &mut Record, task: Task) {
+        let inode = self.inode();
+        self.section(rec, task, inode, inode.layer());
+    }
+
     /// Appends the `File` section; `more_flags` are the layer and whether the call made the file.
     #[inline(always)]
     fn section(self, rec: &mut Record, task: Task, inode: Inode, more_flags: u16) {
@@ -307,9 +320,9 @@ fn append_place(rec: &mut Record, place: Place, task: Task, nul: bool, memfd: bo
     out
 }
 
-/// The `Dir` section: where a relative path starts.
+/// The `Dir` or `Dir2` section: where a relative path starts.
 #[inline(always)]
-fn dir_section(rec: &mut Record, task: Task, dirfd: i64) {
+pub fn dir_section(rec: &mut Record, task: Task, dirfd: i64, kind: SectionKind) {
     let place = if dirfd == AT_FDCWD {
         Place::cwd_of(task)
     } else {
@@ -324,7 +337,7 @@ fn dir_section(rec: &mut Record, task: Task, dirfd: i64) {
     fixed(rec, inode, inode.kind());
     let path_flags = append_place(rec, place, task, false, false);
     rec.patch16(at + 8 + 12, path_flags | inode.layer());
-    rec.end_section(SectionKind::Dir, at);
+    rec.end_section(kind, at);
 }
 
 /// Open flags as the schema has them.
@@ -389,7 +402,7 @@ fn opened(task: Task, ret: i64) -> Opened {
 
 /// Whether a path of the process is relative; an unreadable one is not.
 #[inline(always)]
-fn is_relative(name: u64) -> bool {
+pub fn is_relative(name: u64) -> bool {
     matches!(read_user::<u8>(name), Some(c) if c != b'/')
 }
 
@@ -400,7 +413,7 @@ fn finish(mut rec: Record, call: Call, task: Task, opened: &Opened, name: u64, d
         opened.file.section(&mut rec, task, opened.inode, opened.file_flags);
     }
     if is_relative(name) {
-        dir_section(&mut rec, task, dirfd);
+        dir_section(&mut rec, task, dirfd, SectionKind::Dir);
     }
     rec.submit::<true>(&task.who());
 }

@@ -5,7 +5,11 @@ use aya_ebpf::{
     macros::{btf_map, map},
     maps::{HashMap, ProgramArray},
 };
-use event::{Outcome, Slot, control, cpu_layout, syscall_entry};
+use event::{
+    Outcome, Slot, control, cpu_layout,
+    recipe::{FlagMap, N_FLAG_MAPS, Recipe},
+    syscall_entry,
+};
 
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: usize = 1 << 10;
@@ -27,6 +31,18 @@ pub static SYSCALLS: Array<u64, { syscall_entry::N }> = Array::new();
 /// What to do with each call of ia32 `socketcall`.
 #[btf_map]
 pub static SOCKETCALLS: Array<u32, { syscall_entry::N_SOCKETCALLS }> = Array::new();
+
+/// How the parameters of each event type are read, and what is asked for besides.
+#[btf_map]
+pub static RECIPES: Array<Recipe, { cpu_layout::N_TYPES }> = Array::new();
+
+/// How flags become those of the schema.
+#[btf_map]
+pub static FLAG_MAPS: Array<FlagMap, N_FLAG_MAPS> = Array::new();
+
+/// The schema's number of each call: the native table below, the ia32 one above.
+#[btf_map]
+pub static CALL_IDS: Array<u32, { syscall_entry::N }> = Array::new();
 
 /// What the loader may change while programs run.
 #[btf_map]
@@ -68,6 +84,21 @@ impl Cpu {
     pub fn word(self, n: usize) -> *mut u64 {
         // SAFETY: callers pass constants of `cpu_layout`, below its `WORDS`.
         unsafe { self.words.add(n) }
+    }
+
+    /// Tells the program behind the dispatcher which event it is for.
+    #[inline(always)]
+    pub fn set_event_type(self, ty: u64) {
+        // SAFETY: this CPU's word; nothing comes between the dispatcher and the program it calls, see `count`.
+        unsafe { core::ptr::write_volatile(self.word(cpu_layout::EVENT_TYPE), ty) };
+    }
+
+    /// The event that the dispatcher found.
+    #[inline(always)]
+    pub fn event_type(self) -> event::EventType {
+        // SAFETY: as above.
+        let ty = unsafe { core::ptr::read_volatile(self.word(cpu_layout::EVENT_TYPE)) };
+        event::EventType(ty as u16)
     }
 
     /// Counts. A plain increment: programs run with preemption off on every kernel up to 6.18 (`cant_sleep` in `__bpf_trace_run`,

@@ -258,6 +258,12 @@ fn section(rec: &mut Record, sock: Sock, passed: Passed, accepted: u8) {
     rec.end_section(SectionKind::Sock, at);
 }
 
+/// The `Sock` section of a descriptor that the call used.
+#[inline(always)]
+pub fn descriptor_section(rec: &mut Record, file: File) {
+    section(rec, Sock::of(file), NOTHING, 0);
+}
+
 const NOTHING: Passed = Passed { at: 0, family: 0, end: End { addr: [0; 2], port: 0 } };
 
 #[inline(always)]

@@ -121,7 +121,7 @@ fn current_regs() -> u64 {
 }
 
 #[inline(always)]
-fn rss_pages(mm: u64, n: u64) -> u32 {
+pub fn rss_pages(mm: u64, n: u64) -> u32 {
     if !has(F::MmRssStride) || mm == 0 {
         return 0;
     }

@@ -27,6 +27,10 @@ pub const TEXT_MAX: u64 = 4096;
 pub const PATH_AT: usize = 40 * 1024;
 /// A word between the two through which numbers are forgotten.
 pub const FORGET_AT: usize = PATH_AT - 8;
+/// Words before that, where a plain call keeps its arguments and its result.
+pub const CALL_AT: usize = FORGET_AT - 8 * CALL_WORDS;
+/// Arguments, one word of no use, the result.
+pub const CALL_WORDS: usize = 8;
 /// Bytes of a path that are kept.
 pub const PATH_MAX: u64 = 4096;
 
@@ -77,6 +81,36 @@ impl Record {
             event_type: ty.0,
             n_params,
         })
+    }
+
+    /// A view of the record in a slot for a global function, which can be handed numbers only: `state` is [`Record::state`] of the caller's.
+    #[inline(always)]
+    pub fn resume(slot: u32, state: u64) -> Option<Self> {
+        Some(Self {
+            cpu: Cpu::current()?,
+            depth: 0,
+            slot,
+            base: SCRATCH.get_ptr_mut(slot)?.cast(),
+            at: state & u64::from(AT),
+            trailer_at: 0,
+            flags: 0,
+            event_type: 0,
+            n_params: 0,
+        })
+    }
+
+    /// Where the next byte goes, and flags to add; for [`Record::resume`] and [`Record::take_over`].
+    #[inline(always)]
+    pub fn state(&self) -> u64 {
+        self.at & u64::from(AT) | u64::from(self.flags) << 32
+    }
+
+    /// Goes on where a global function stopped.
+    #[inline(always)]
+    pub fn take_over(&mut self, state: u64) {
+        self.at = state & u64::from(AT);
+        self.flags |= (state >> 32) as u32;
+        self.advance(0);
     }
 
     /// The place for the next bytes. At least `TEXT_MAX` bytes behind it are in the slot.
@@ -286,6 +320,21 @@ impl Record {
     pub fn push64(&mut self, v: u64) {
         unsafe { st64(self.here(), v) };
         self.at += 8;
+    }
+
+    /// Takes back one byte that was appended, so that a parameter that begins with it can be ended as a whole.
+    #[inline(always)]
+    pub fn unpush8(&mut self) {
+        self.at -= 1;
+    }
+
+    /// Ends the parameter at a position that is not known beforehand, whose `len` bytes lie at `here`.
+    #[inline(always)]
+    pub fn end_at(&mut self, n: u64, len: u64) {
+        let place = HEADER_LEN as u64 + 2 * bound::<0x1f>(n);
+        // SAFETY: the lengths array has room for 32 parameters before the data of a frame begins to matter.
+        unsafe { self.base.add(place as usize).cast::<u16>().write_volatile(len as u16) };
+        self.advance(len);
     }
 
     /// Overwrites two bytes at a place that was appended before.

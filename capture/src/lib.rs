@@ -47,7 +47,8 @@ mod thread;
 mod waker;
 
 pub use kernel::{
-    ForkSides, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, capturable,
+    Asked, DEFAULT_SNAPLEN, ForkSides, KernelCounters, KernelRing, MAX_SNAPLEN, Probe, ProbeError,
+    ProbeOptions, ProbeReport, capturable,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

@@ -29,17 +29,9 @@ pub const FLAG_PAIRS: usize = 48;
 /// Flag maps.
 pub const N_FLAG_MAPS: usize = 32;
 
-/// How a number is turned into the schema's: mode, value where nothing fits, then pairs of (kernel, schema) ended by a zero pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct FlagMap {
-    /// Not 0: the whole value is looked up, else the schema's bits of each kernel bit that is set are put together.
-    pub is_enum: u32,
-    /// The schema's value where no pair fits.
-    pub other: u32,
-    /// Kernel value, schema value.
-    pub pairs: [[u32; 2]; FLAG_PAIRS],
-}
+/// How a number is turned into the schema's: not 0 where the whole value is looked up (else the schema's bits of each kernel bit that is
+/// set are put together), the schema's value where nothing fits, then pairs of (kernel, schema) ended by a zero pair.
+pub type FlagMap = [u32; 2 + 2 * FLAG_PAIRS];
 
 /// Width of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

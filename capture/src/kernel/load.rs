@@ -3,7 +3,6 @@
 use std::{
     fs,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -12,16 +11,20 @@ use aya::{
     maps::{Array, ArrayOfMaps, HashMap, Map, MapData, ProgramArray},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
-use event::{EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature};
+use event::{
+    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature,
+    recipe::{FlagMap, Recipe},
+};
 
 use super::{
     btf::KernelTypes,
     counters::KernelCounters,
     machine,
+    options::{MAX_SNAPLEN, ProbeOptions},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
     sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
-    syscalls::{self, ForkSides},
+    syscalls,
 };
 
 static OBJECT: &[u8] =
@@ -70,37 +73,6 @@ const PROCESS_EVENTS: [(EventType, u32); 6] = [
     (EventType::EXECVE_19_X, control::EXEC),
     (EventType::PROCEXIT_1_E, control::EXIT),
 ];
-
-/// What to capture, and how.
-#[derive(Clone, Debug)]
-pub struct ProbeOptions {
-    /// Event types that are captured.
-    pub interest: EventSet,
-    /// Sides of a fork that are captured.
-    pub fork_sides: ForkSides,
-    /// Only this process and its descendants.
-    pub scope_pid: Option<u32>,
-    /// Process whose own events are left out: the agent.
-    pub self_tgid: Option<u32>,
-    /// Bytes of each CPU's ring; rounded up to a power of two of at least a page.
-    pub ring_bytes: usize,
-    /// Object to load in place of the built-in one.
-    pub object: Option<PathBuf>,
-}
-
-impl Default for ProbeOptions {
-    /// Everything, of every process but this one, 4 MiB a ring; the object of `PEREGRINE_KERNEL_OBJECT` where that is set.
-    fn default() -> Self {
-        Self {
-            interest: EventSet::all(),
-            fork_sides: ForkSides::Child,
-            scope_pid: None,
-            self_tgid: Some(std::process::id()),
-            ring_bytes: 4 << 20,
-            object: std::env::var_os("PEREGRINE_KERNEL_OBJECT").map(PathBuf::from),
-        }
-    }
-}
 
 /// The loaded kernel side. Dropping it detaches.
 pub struct Probe {
@@ -232,6 +204,8 @@ fn constants(
     let size = options.ring_bytes;
     words[feature::RING_LIMIT] = u32::try_from(size - size / PROCESS_SHARE).unwrap_or(u32::MAX);
     words[feature::STACK_SIZE] = KERNEL_STACK;
+    words[feature::SNAPLEN] =
+        u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
@@ -357,13 +331,15 @@ impl Probe {
         }
         self.load_hook(DISPATCHER, btf)?;
         let wanted = syscalls::slots(&self.options.interest, self.options.fork_sides);
-        for slot in wanted {
-            let call = slot.program().trim_start_matches("x_");
+        for (slot, calls) in wanted {
             match self.load_slot(slot, btf) {
-                Ok(()) => self.report.attached.push(call.to_owned()),
+                Ok(()) => self.report.attached.extend(calls.iter().map(|&call| call.to_owned())),
                 Err(e) => {
-                    self.report.refused.push((call.to_owned(), e.text()));
-                    self.report.not_covered.push(format!("{call}: program refused"));
+                    let reason = e.text();
+                    for call in calls {
+                        self.report.refused.push((call.to_owned(), reason.clone()));
+                        self.report.not_covered.push(format!("{call}: program refused"));
+                    }
                 }
             }
         }
@@ -383,16 +359,32 @@ impl Probe {
     }
 
     fn write_tables(&mut self) -> Result<(), ProbeError> {
-        let tables = syscalls::tables(&self.options.interest, self.options.fork_sides);
-        let mut map: Array<&mut MapData, u64> = borrow(&mut self.ebpf, "SYSCALLS")?;
-        for (n, entry) in (0u32..).zip(tables.syscalls) {
-            map.set(n, entry, 0).map_err(map_error("SYSCALLS"))?;
+        let Self { options, .. } = self;
+        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        let mut map: Array<&mut MapData, Recipe> = borrow(&mut self.ebpf, "RECIPES")?;
+        for (ty, recipe) in tables.recipes {
+            map.set(u32::from(ty.0), recipe, 0).map_err(map_error("RECIPES"))?;
         }
-        let mut map: Array<&mut MapData, u32> = borrow(&mut self.ebpf, "SOCKETCALLS")?;
-        for (n, entry) in (0u32..).zip(tables.socketcalls) {
-            map.set(n, entry, 0).map_err(map_error("SOCKETCALLS"))?;
+        let mut map: Array<&mut MapData, FlagMap> = borrow(&mut self.ebpf, "FLAG_MAPS")?;
+        for (n, flags) in syscalls::flag_maps() {
+            map.set(n, flags, 0).map_err(map_error("FLAG_MAPS"))?;
         }
+        self.write_words("CALL_IDS", &tables.call_ids)?;
+        self.write_words("SYSCALLS", &tables.syscalls)?;
+        self.write_words("SOCKETCALLS", &tables.socketcalls)?;
         self.write_control()
+    }
+
+    fn write_words<W: aya::Pod>(
+        &mut self,
+        name: &'static str,
+        words: &[W],
+    ) -> Result<(), ProbeError> {
+        let mut map: Array<&mut MapData, W> = borrow(&mut self.ebpf, name)?;
+        for (n, &word) in (0u32..).zip(words) {
+            map.set(n, word, 0).map_err(map_error(name))?;
+        }
+        Ok(())
     }
 
     fn write_control(&mut self) -> Result<(), ProbeError> {

@@ -6,6 +6,7 @@ mod btf;
 mod counters;
 mod load;
 mod machine;
+mod options;
 mod report;
 #[expect(unsafe_code, reason = "slices over shared ring memory")]
 mod ring;
@@ -14,7 +15,8 @@ mod sys;
 mod syscalls;
 
 pub use counters::KernelCounters;
-pub use load::{Probe, ProbeOptions};
+pub use load::Probe;
+pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
 pub use syscalls::{ForkSides, capturable};

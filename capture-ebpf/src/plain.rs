@@ -1,0 +1,284 @@
+//! Every call that needs no program of its own: a recipe says how its parameters are read.
+//!
+//! The steps are global functions: the verifier checks each once by itself, whatever the recipe says.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use event::{
+    KernelField as F, SectionKind, feature, flags,
+    recipe::{MAX_STEPS, NO_DIR, RET, Width, head, kind},
+};
+
+use crate::{
+    Ctx,
+    call::Call,
+    file::{self, AT_FDCWD, file_of},
+    maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
+    mem::{bound, feature_word, get, ptr, read_user, st8, st16, st32, st64},
+    network,
+    process::rss_pages,
+    record::{CALL_AT, Record, TEXT_MAX},
+    task::Task,
+};
+
+/// A word of the call's arguments and result.
+#[inline(always)]
+fn word(base: *mut u8, n: u64) -> *mut u64 {
+    // SAFETY: eight words lie at `CALL_AT`.
+    unsafe { base.add(CALL_AT).cast::<u64>().add(bound::<7>(n) as usize) }
+}
+
+#[inline(always)]
+fn load(base: *mut u8, n: u64) -> u64 {
+    // SAFETY: see `word`.
+    unsafe { word(base, n).read_volatile() }
+}
+
+/// A call whose parameters a recipe reads.
+#[inline(always)]
+pub fn plain(ctx: Ctx) -> Option<()> {
+    let cpu = Cpu::current()?;
+    let ty = cpu.event_type();
+    let recipe = RECIPES.get(u32::from(ty.0))?;
+    let call = Call::at_exit(ctx);
+    let mut rec = Record::begin(cpu, ty, (recipe[0] & head::N_PARAMS) as u16)?;
+    rec.flags |= call.abi;
+    let task = Task::current();
+    // SAFETY: constants below eight.
+    unsafe {
+        word(rec.base, 0).write_volatile(call.a0());
+        word(rec.base, 1).write_volatile(call.a1());
+        word(rec.base, 2).write_volatile(call.a2());
+        word(rec.base, 3).write_volatile(call.a3());
+        word(rec.base, 4).write_volatile(call.a4());
+        word(rec.base, 5).write_volatile(call.a5());
+        word(rec.base, 6).write_volatile(call.nr());
+        word(rec.base, u64::from(RET)).write_volatile(call.ret as u64);
+    }
+    let mut in_trailer = false;
+    let mut n = 1;
+    while n <= MAX_STEPS {
+        let step = u64::from(recipe[n]);
+        if step == 0 {
+            break;
+        }
+        if step & 0xff < u64::from(kind::SECTIONS) {
+            let place = u64::from(rec.slot) | (n as u64 - 1) << 32;
+            rec.take_over(peregrine_param(place, rec.state(), step));
+        } else {
+            if !in_trailer {
+                rec.begin_trailer();
+                in_trailer = true;
+            }
+            rec.take_over(peregrine_section(u64::from(rec.slot), rec.state(), step, task.0));
+        }
+        n += 1;
+    }
+    rec.submit::<true>(&task.who());
+    None
+}
+
+/// Appends a number in a width; gives its length.
+#[inline(always)]
+fn number(rec: &Record, value: u64, width: u64) -> u64 {
+    // SAFETY: room as `Record::here` says.
+    unsafe {
+        if width == Width::U8 as u64 {
+            st8(rec.here(), value as u8);
+            1
+        } else if width == Width::U16 as u64 {
+            st16(rec.here(), value as u16);
+            2
+        } else if width == Width::U32 as u64 {
+            st32(rec.here(), value as u32);
+            4
+        } else if width == Width::I32 as u64 {
+            st64(rec.here(), i64::from(value as i32) as u64);
+            8
+        } else {
+            st64(rec.here(), value);
+            8
+        }
+    }
+}
+
+/// A number in the memory of the process.
+#[inline(always)]
+fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
+    let value = if width == Width::U8 as u64 {
+        read_user::<u8>(at).map(u64::from)
+    } else if width == Width::U16 as u64 {
+        read_user::<u16>(at).map(u64::from)
+    } else if width == Width::U64 as u64 {
+        read_user::<u64>(at)
+    } else {
+        read_user::<u32>(at).map(u64::from)
+    };
+    let Some(value) = value else {
+        rec.flags |= flags::FAULTED;
+        return 0;
+    };
+    number(rec, value, width)
+}
+
+/// Up to the snap length of the bytes of the process; gives how many.
+#[inline(always)]
+fn user_bytes(rec: &mut Record, at: u64, len: u64) -> u64 {
+    let mut len = len;
+    if len as i64 <= 0 || at == 0 {
+        return 0;
+    }
+    let most = feature_word(feature::SNAPLEN);
+    if len > most {
+        len = most;
+    }
+    let len = bound::<0x1fff>(len);
+    if len > TEXT_MAX {
+        return 0;
+    }
+    // SAFETY: at most `TEXT_MAX` bytes.
+    let r = unsafe { bpf_probe_read_user(rec.here().cast(), len as u32, at as *const _) };
+    if r < 0 {
+        rec.flags |= flags::FAULTED;
+        return 0;
+    }
+    len
+}
+
+/// Memory of the current process in KiB.
+#[inline(always)]
+fn memory_use(which: u64) -> u32 {
+    let mm = ptr(Task::current().0, F::TaskMm);
+    match which {
+        0 => get::<u64>(mm, F::MmTotalVm) as u32 * 4,
+        1 => (rss_pages(mm, 0) + rss_pages(mm, 1) + rss_pages(mm, 3)) * 4,
+        _ => rss_pages(mm, 2) * 4,
+    }
+}
+
+/// One parameter: its place in the low half of `place` the slot, in the high half its position among the parameters. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
+    let Some(mut rec) = Record::resume(place as u32, state) else { return state };
+    let a = step >> 8 & 0xff;
+    let b = step >> 16 & 0xff;
+    let c = step >> 24 & 0xff;
+    let arg = load(rec.base, a);
+    let ret = load(rec.base, u64::from(RET)) as i64;
+    let len = match (step & 0xff) as u32 {
+        kind::RESULT => number(&rec, ret as u64, Width::U64 as u64),
+        kind::ARG => number(&rec, arg, b),
+        kind::TEXT => rec.user_text(arg),
+        kind::BYTES => {
+            let len = load(rec.base, b);
+            user_bytes(&mut rec, arg, len)
+        }
+        kind::MEMORY => user_number(&mut rec, arg.wrapping_add(c), b),
+        kind::MEMORY_ON_SUCCESS => {
+            if ret < 0 {
+                number(&rec, u64::MAX, b)
+            } else {
+                user_number(&mut rec, arg.wrapping_add(c), b)
+            }
+        }
+        kind::FLAGS => number(&rec, peregrine_flags(c, arg), b),
+        kind::TAGGED => {
+            rec.push8(c as u8);
+            let n = number(&rec, arg, b);
+            rec.unpush8();
+            n + 1
+        }
+        kind::TAGGED_TEXT => {
+            rec.push8(c as u8);
+            let n = rec.user_text(arg);
+            rec.unpush8();
+            n + 1
+        }
+        kind::MEMORY_USE => number(&rec, u64::from(memory_use(a)), Width::U32 as u64),
+        kind::INODE => {
+            let file = file_of(Task::current(), i64::from(arg as i32));
+            number(&rec, file.ino(), Width::U64 as u64)
+        }
+        kind::CALL_ID => number(&rec, call_id(load(rec.base, 6)), Width::U16 as u64),
+        kind::CALL_NUMBER => number(&rec, load(rec.base, 6), Width::U16 as u64),
+        kind::CONST => number(&rec, a | b << 8, c),
+        _ => 0,
+    };
+    rec.end_at(place >> 32, len);
+    rec.state()
+}
+
+/// The schema's number of a call.
+#[inline(always)]
+fn call_id(nr: u64) -> u64 {
+    let ids = CALL_IDS.get(nr as u32).copied().unwrap_or(0);
+    u64::from(if crate::dispatch::is_ia32() { ids >> 16 } else { ids & 0xffff })
+}
+
+/// Flags or an enumeration as the schema has them.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_flags(map: u64, value: u64) -> u64 {
+    let Some(map) = FLAG_MAPS.get(map as u32) else { return 0 };
+    let value = value as u32;
+    let (is_enum, other) = (map[0] != 0, map[1]);
+    let mut out = 0;
+    let mut i = 2;
+    while i < map.len() {
+        let (kernel, schema) = (map[i], map[i + 1]);
+        if kernel == 0 && schema == 0 && i > 2 {
+            break;
+        }
+        if is_enum {
+            if kernel == value {
+                return u64::from(schema);
+            }
+        } else if kernel != 0 && value & kernel == kernel {
+            out |= schema;
+        }
+        i += 2;
+    }
+    u64::from(if is_enum || out == 0 { other | out } else { out })
+}
+
+/// One section of the trailer. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_section(slot: u64, state: u64, step: u64, task: u64) -> u64 {
+    let Some(mut rec) = Record::resume(slot as u32, state) else { return state };
+    let task = Task(task);
+    let a = step >> 8 & 0xff;
+    let b = step >> 16 & 0xff;
+    let arg = load(rec.base, a);
+    match (step & 0xff) as u32 {
+        kind::DESCRIPTOR => descriptor(&mut rec, task, i64::from(arg as i32)),
+        kind::DIR | kind::DIR2 => {
+            let path = load(rec.base, b);
+            let dirfd = if a == u64::from(NO_DIR) { AT_FDCWD } else { i64::from(arg as i32) };
+            if file::is_relative(path) {
+                let section = if (step & 0xff) as u32 == kind::DIR {
+                    SectionKind::Dir
+                } else {
+                    SectionKind::Dir2
+                };
+                file::dir_section(&mut rec, task, dirfd, section);
+            }
+        }
+        _ => {}
+    }
+    rec.state()
+}
+
+/// `File` or `Sock`, whichever the descriptor is.
+#[inline(always)]
+pub fn descriptor(rec: &mut Record, task: Task, fd: i64) {
+    let file = file_of(task, fd);
+    if file.0 == 0 {
+        return;
+    }
+    if file.is_socket() {
+        network::descriptor_section(rec, file);
+    } else {
+        file.descriptor_section(rec, task);
+    }
+}

@@ -1,0 +1,71 @@
+//! What to capture, of whom, and what to attach to it.
+
+use std::path::PathBuf;
+
+use event::EventSet;
+
+use super::syscalls::ForkSides;
+
+/// What is attached to the events beyond their plain parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Events that carry the identity of the descriptor they use.
+    pub descriptors: EventSet,
+    /// Events that carry the bytes they read or write.
+    pub buffers: EventSet,
+    /// Events whose descriptor is looked at when the call starts, too.
+    pub entry: EventSet,
+    /// Bytes of a buffer that are kept, at most [`MAX_SNAPLEN`].
+    pub snaplen: usize,
+}
+
+/// Bytes of a buffer that are kept unless told otherwise, as in Falco.
+pub const DEFAULT_SNAPLEN: usize = 80;
+/// Most bytes of a buffer that can be kept.
+pub const MAX_SNAPLEN: usize = 4096;
+
+impl Default for Asked {
+    /// Everything but the look at the start, which costs every call.
+    fn default() -> Self {
+        Self {
+            descriptors: EventSet::all(),
+            buffers: EventSet::all(),
+            entry: EventSet::EMPTY,
+            snaplen: DEFAULT_SNAPLEN,
+        }
+    }
+}
+
+/// What to capture, and how.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Event types that are captured.
+    pub interest: EventSet,
+    /// Sides of a fork that are captured.
+    pub fork_sides: ForkSides,
+    /// What is attached to the events.
+    pub asked: Asked,
+    /// Only this process and its descendants.
+    pub scope_pid: Option<u32>,
+    /// Process whose own events are left out: the agent.
+    pub self_tgid: Option<u32>,
+    /// Bytes of each CPU's ring; rounded up to a power of two of at least a page.
+    pub ring_bytes: usize,
+    /// Object to load in place of the built-in one.
+    pub object: Option<PathBuf>,
+}
+
+impl Default for ProbeOptions {
+    /// Everything, of every process but this one, 4 MiB a ring; the object of `PEREGRINE_KERNEL_OBJECT` where that is set.
+    fn default() -> Self {
+        Self {
+            interest: EventSet::all(),
+            fork_sides: ForkSides::Child,
+            asked: Asked::default(),
+            scope_pid: None,
+            self_tgid: Some(std::process::id()),
+            ring_bytes: 4 << 20,
+            object: std::env::var_os("PEREGRINE_KERNEL_OBJECT").map(PathBuf::from),
+        }
+    }
+}

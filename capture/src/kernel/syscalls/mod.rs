@@ -1,0 +1,274 @@
+//! Which syscall numbers, in each of the three tables of x86-64, give which event, and how its parameters are read.
+//!
+//! A call is a row, in the file of its family. Most rows have a recipe and no program of their own; a number that no row has is captured by
+//! nobody. Numbers are those of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
+
+mod attributes;
+mod file;
+mod flag_maps;
+mod generic;
+mod network;
+mod process;
+
+use event::{
+    EventSet, EventType, Slot,
+    recipe::{self, FlagMap, Recipe, Step, head, kind},
+    syscall_entry,
+};
+
+use super::options::Asked;
+
+/// A call.
+struct Row {
+    ty: EventType,
+    program: Slot,
+    /// Number in the native table, 0 where that lacks the call (nobody asks for `read` by this field: see [`NATIVE_ZERO`]).
+    native: u16,
+    /// Number in the ia32 table, 0 where that lacks the call.
+    ia32: u16,
+    /// Number that only the x32 table has, 0 where it uses the native one.
+    x32: u16,
+    /// Empty where the program needs none.
+    steps: &'static [Step],
+    /// Name by which a generic event is known.
+    name: Option<&'static str>,
+}
+
+/// In place of a native number: `read`, whose number is 0.
+const NATIVE_ZERO: u16 = u16::MAX;
+
+impl Row {
+    /// A call with a program of its own.
+    const fn own(ty: EventType, program: Slot, native: u16, ia32: u16) -> Self {
+        Self { ty, program, native, ia32, x32: 0, steps: &[], name: None }
+    }
+
+    /// A call that a recipe describes.
+    const fn plain(ty: EventType, native: u16, ia32: u16, steps: &'static [Step]) -> Self {
+        Self { ty, program: Slot::Plain, native, ia32, x32: 0, steps, name: None }
+    }
+
+    /// The same with a number of its own in the x32 table.
+    const fn x32(self, x32: u16) -> Self {
+        Self { x32, ..self }
+    }
+
+    const fn native(&self) -> Option<u16> {
+        match self.native {
+            0 => None,
+            NATIVE_ZERO => Some(0),
+            n => Some(n),
+        }
+    }
+
+    fn recipe(&self, asked: &Asked) -> Recipe {
+        let wanted =
+            |step: &&Step| step.kind() != kind::DESCRIPTOR || asked.descriptors.contains(self.ty);
+        let cut = |step: &Step| match step.kind() {
+            kind::BYTES if !asked.buffers.contains(self.ty) => Step::EMPTY,
+            _ => *step,
+        };
+        let steps: Vec<Step> = self.steps.iter().filter(wanted).map(cut).collect();
+        recipe::recipe(&steps)
+    }
+}
+
+/// Families whose rows are captured as they are asked for.
+const FAMILIES: &[&[Row]] =
+    &[attributes::ROWS, file::ROWS, network::ROWS, process::ROWS, generic::ROWS];
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// Calls of ia32 `socketcall` (include/uapi/linux/net.h): number there, event, program.
+const SOCKETCALLS: &[(usize, EventType, Slot)] = network::SOCKETCALLS;
+const IA32_SOCKETCALL: usize = 102;
+
+/// Whether the caller's side of forks is captured besides the child's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForkSides {
+    /// The child's side, which is all that state needs.
+    #[default]
+    Child,
+    /// Both, for rules and recordings that ask for the caller's.
+    Both,
+}
+
+/// Every event type that the kernel side of this build can capture.
+#[must_use]
+pub fn capturable() -> EventSet {
+    let calls = rows().chain(process::FORKS).map(|row| row.ty);
+    calls.chain([EventType::PROCEXIT_1_E]).collect()
+}
+
+fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'static Row> {
+    let forks: &[Row] = match sides {
+        ForkSides::Child => &[],
+        ForkSides::Both => process::FORKS,
+    };
+    rows().chain(forks).filter(|row| interest.contains(row.ty))
+}
+
+/// Programs behind the dispatcher that an interest needs, each once, with the calls behind it.
+pub(crate) fn slots(interest: &EventSet, sides: ForkSides) -> Vec<(Slot, Vec<&'static str>)> {
+    let mut out: Vec<(Slot, Vec<&'static str>)> = Vec::new();
+    for row in wanted(interest, sides) {
+        let name = row.name.unwrap_or_else(|| row.ty.name());
+        match out.iter_mut().find(|(slot, _)| *slot == row.program) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => out.push((row.program, vec![name])),
+        }
+    }
+    out
+}
+
+/// The contents of the kernel side's tables.
+pub(crate) struct Tables {
+    pub(crate) syscalls: Vec<u64>,
+    pub(crate) socketcalls: Vec<u32>,
+    pub(crate) recipes: Vec<(EventType, Recipe)>,
+    pub(crate) call_ids: Vec<u32>,
+}
+
+pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Tables {
+    let mut syscalls = vec![0u64; syscall_entry::N];
+    let mut socketcalls = vec![0u32; syscall_entry::N_SOCKETCALLS];
+    let mut call_ids = vec![0u32; syscall_entry::N];
+    let mut recipes: Vec<(EventType, Recipe)> = Vec::new();
+    for row in wanted(interest, sides) {
+        let entry = syscall_entry::pack(row.program as u32, row.ty.0);
+        let id = u32::from(row.name.and_then(event::syscall_id).unwrap_or(0));
+        if let Some(native) = row.native() {
+            syscalls[usize::from(native)] |= u64::from(entry);
+            call_ids[usize::from(native)] |= id;
+        }
+        if row.ia32 != 0 {
+            syscalls[usize::from(row.ia32)] |= u64::from(entry) << 32;
+            call_ids[usize::from(row.ia32)] |= id << 16;
+        }
+        if row.x32 != 0 {
+            let entry = entry | syscall_entry::X32_ONLY;
+            syscalls[usize::from(row.x32)] |= u64::from(entry);
+        }
+        if recipes.iter().all(|(ty, _)| *ty != row.ty) {
+            let mut recipe = row.recipe(asked);
+            for (set, bit) in [
+                (&asked.descriptors, head::DESCRIPTOR),
+                (&asked.buffers, head::BUFFER),
+                (&asked.entry, head::ENTRY),
+            ] {
+                if set.contains(row.ty) {
+                    recipe[0] |= bit;
+                }
+            }
+            recipes.push((row.ty, recipe));
+        }
+    }
+    for &(n, ty, slot) in SOCKETCALLS {
+        if interest.contains(ty) {
+            socketcalls[n] = syscall_entry::pack(slot as u32, ty.0);
+            syscalls[IA32_SOCKETCALL] |= u64::from(syscall_entry::SOCKETCALL) << 32;
+        }
+    }
+    Tables { syscalls, socketcalls, recipes, call_ids }
+}
+
+/// How flags become those of the schema, by number of the map.
+pub(crate) fn flag_maps() -> impl Iterator<Item = (u32, FlagMap)> {
+    (0u32..).zip(flag_maps::MAPS.iter().map(flag_maps::Map::packed))
+}
+
+#[cfg(test)]
+mod tests {
+    use event::ParamType;
+
+    use super::*;
+
+    fn asked() -> Asked {
+        Asked {
+            descriptors: EventSet::all(),
+            buffers: EventSet::all(),
+            entry: EventSet::EMPTY,
+            snaplen: 80,
+        }
+    }
+
+    #[test]
+    fn only_what_is_asked_for_has_an_entry() {
+        let none = tables(&EventSet::EMPTY, ForkSides::Both, &asked());
+        assert!(none.syscalls.iter().all(|&e| e == 0) && none.socketcalls.iter().all(|&e| e == 0));
+        let one: EventSet = [EventType::OPENAT_2_X].into_iter().collect();
+        let t = tables(&one, ForkSides::Both, &asked());
+        let entry = u64::from(syscall_entry::pack(Slot::Openat as u32, 307));
+        assert_eq!(t.syscalls[257], entry);
+        assert_eq!(t.syscalls[295], entry << 32);
+        assert_eq!(t.syscalls.iter().filter(|&&e| e != 0).count(), 2);
+    }
+
+    #[test]
+    fn the_two_tables_share_a_word_without_mixing() {
+        let t = tables(&EventSet::all(), ForkSides::Both, &asked());
+        // 2: open natively, fork in ia32.
+        assert_eq!(t.syscalls[2] & 0xffff, u64::from(EventType::OPEN_X.0));
+        assert_eq!(t.syscalls[2] >> 32 & 0xffff, u64::from(EventType::FORK_20_X.0));
+        assert_eq!(t.syscalls[102] >> 32, u64::from(syscall_entry::SOCKETCALL));
+    }
+
+    #[test]
+    fn no_number_means_two_calls() {
+        let mut native = std::collections::HashSet::new();
+        let mut ia32 = std::collections::HashSet::new();
+        for row in rows().chain(process::FORKS) {
+            assert!(row.native().is_none_or(|n| native.insert(n)), "{} twice", row.native);
+            assert!(row.ia32 == 0 || ia32.insert(row.ia32), "ia32 {} twice", row.ia32);
+            assert!(row.x32 == 0 || native.insert(row.x32), "x32 {} twice", row.x32);
+        }
+    }
+
+    /// A recipe makes the parameters that the event table names, each in its width.
+    #[test]
+    fn recipes_make_what_the_table_says() {
+        for row in rows().filter(|row| row.program == Slot::Plain) {
+            let info = row.ty.info().unwrap();
+            let params: Vec<&Step> = row.steps.iter().filter(|s| s.is_param()).collect();
+            assert_eq!(params.len(), info.params.len(), "{}", info.name);
+            assert!(
+                row.steps.is_sorted_by_key(|s| !s.is_param()),
+                "{}: sections come last",
+                info.name
+            );
+            for (step, param) in params.iter().zip(info.params) {
+                let is_text = matches!(step.kind(), kind::TEXT);
+                let wants_text = matches!(
+                    param.ty,
+                    ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
+                );
+                let what = format!("{}.{}", info.name, param.name);
+                if **step == Step::EMPTY {
+                    continue;
+                }
+                assert_eq!(is_text, wants_text, "{what}");
+                assert_eq!(step.size(), param.ty.size(), "{what}");
+                if step.kind() == kind::FLAGS {
+                    let map = (step.0 >> 24) as usize;
+                    let map = flag_maps::MAPS.get(map).unwrap_or_else(|| panic!("{what}: no map"));
+                    let names = param.flags.map(event::FlagSet::names).unwrap_or_default();
+                    for &(_, schema) in map.pairs {
+                        let is_named = names.iter().any(|&(_, v)| v == schema);
+                        assert!(is_named || names.is_empty(), "{what}: {schema:#x} has no name");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn generic_calls_are_known_to_the_schema() {
+        for row in rows().filter(|row| row.ty == EventType::GENERIC_X) {
+            let name = row.name.unwrap();
+            assert!(event::syscall_id(name).is_some(), "{name}");
+        }
+    }
+}
