@@ -3,6 +3,9 @@
 mod gate;
 mod kernels;
 mod process;
+mod quiet;
+mod storm;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -22,12 +25,18 @@ enum Command {
     Kernels(kernels::Kernels),
     /// Count instructions and allocations per event and compare them with the baseline
     Gate(gate::Gate),
+    /// Do ordinary work under the agent: none of it may raise an alert above INFO
+    Quiet(quiet::Quiet),
+    /// Storms of stress-ng under the agent: every equation holds, and the kernel log is silent
+    Storm(storm::Storm),
 }
 
 fn main() -> ExitCode {
     let passed = match Cli::parse().command {
         Command::Kernels(kernels) => kernels.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Quiet(quiet) => quiet.run(),
+        Command::Storm(storm) => storm.run(),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

@@ -25,10 +25,13 @@ test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fin
 test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 gate: 9 passed, 1 failed, 0 skipped
 kernels: 12 passed, 0 failed, 1 skipped
+quiet: 5 passed, 1 failed, 0 skipped
+storm: 3 passed, 0 failed, 0 skipped
+actions: 1 passed, 0 failed, 1 skipped
 step: passed format
 step: failed docs
 ";
-    assert_eq!(tally(log), "37 passed, 4 failed, 2 skipped\n");
+    assert_eq!(tally(log), "46 passed, 5 failed, 3 skipped\n");
 }
 
 #[test]
@@ -39,8 +42,11 @@ skipped: live: not root
 test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 skipped: kernel 6.1: no such package
 kernels: 5 passed, 0 failed, 1 skipped
+skipped: quiet debootstrap: no mirror: none
+quiet: 2 passed, 0 failed, 1 skipped
 ";
-    let want = "not run:\n  live: not root\n  kernel 6.1: no such package\n8 passed, 0 failed, 2 skipped\n";
+    let want = "not run:\n  live: not root\n  kernel 6.1: no such package\n  \
+                quiet debootstrap: no mirror: none\n10 passed, 0 failed, 3 skipped\n";
     assert_eq!(tally(log), want);
 }
 
