@@ -364,6 +364,8 @@ pub mod feature {
     pub const EXIT_HAS_GROUP_DEAD: usize = 4;
     /// Bytes of a buffer that are kept.
     pub const SNAPLEN: usize = 5;
+    /// Roles and last peers of sockets are kept.
+    pub const SOCKET_HISTORY: usize = 6;
     /// Words.
     pub const WORDS: usize = 8;
 }

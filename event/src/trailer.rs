@@ -229,6 +229,12 @@ pub mod sock_flags {
     pub const LISTENING: u8 = 1 << 1;
     /// The socket was accepted: the local end is the server.
     pub const ACCEPTED: u8 = 1 << 2;
+    /// The process is the client: it connected, or sent before it received on an unconnected datagram socket.
+    pub const CLIENT: u8 = 1 << 3;
+    /// The process is the server: it accepted, listens, or received before it sent on an unconnected datagram socket.
+    pub const SERVER: u8 = 1 << 4;
+    /// The other end is another one than at the last captured call on the socket.
+    pub const PEER_CHANGED: u8 = 1 << 5;
 }
 
 /// Identity of a socket. Addresses are in network order, IPv4 in the first four bytes; ports in host order.
