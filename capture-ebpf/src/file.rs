@@ -66,12 +66,21 @@ pub struct File(pub u64);
 /// The file of a descriptor of the task.
 #[inline(always)]
 pub fn file_of(task: Task, fd: i64) -> File {
-    let table = ptr(ptr(task.0, F::TaskFiles), F::FilesFdt);
-    let n = get::<u32>(table, F::FdtMax);
-    if fd < 0 || fd as u64 >= u64::from(n) {
+    if fd < 0 {
         return File(0);
     }
-    File(read(ptr(table, F::FdtFd) + 8 * fd as u64))
+    let table = ptr(ptr(task.0, F::TaskFiles), F::FilesFdt);
+    // One read where the two lie side by side, as they do on every kernel seen so far.
+    let (n, files) = if field(F::FdtFd) == field(F::FdtMax) + 8 {
+        let [n, files]: [u64; 2] = get(table, F::FdtMax);
+        (n & 0xffff_ffff, files)
+    } else {
+        (u64::from(get::<u32>(table, F::FdtMax)), ptr(table, F::FdtFd))
+    };
+    if fd as u64 >= n {
+        return File(0);
+    }
+    File(read(files + 8 * fd as u64))
 }
 
 /// The task's program.
@@ -265,18 +274,26 @@ impl File {
     #[inline(always)]
     pub fn descriptor_section(self, rec: &mut Record, task: Task) {
         let inode = self.inode();
-        self.section(rec, task, inode, inode.layer());
+        self.section(rec, task, inode, inode.ino(), inode.dev(), inode.layer());
     }
 
     /// Appends the `File` section; `more_flags` are the layer and whether the call made the file.
     #[inline(always)]
-    fn section(self, rec: &mut Record, task: Task, inode: Inode, more_flags: u16) {
+    fn section(
+        self,
+        rec: &mut Record,
+        task: Task,
+        inode: Inode,
+        ino: u64,
+        dev: u32,
+        more_flags: u16,
+    ) {
         if self.0 == 0 {
             return;
         }
         let at = rec.section();
         let memfd = self.is_memfd(inode);
-        fixed(rec, inode, if memfd { FileKind::Memfd } else { inode.kind() });
+        fixed(rec, ino, dev, if memfd { FileKind::Memfd } else { inode.kind() });
         let path_flags = append_place(rec, self.place(), task, false, memfd);
         rec.patch16(at + 8 + 12, path_flags | more_flags);
         rec.end_section(SectionKind::File, at);
@@ -285,9 +302,9 @@ impl File {
 
 /// The part of a file section before the path; its flags are patched once the path is known.
 #[inline(always)]
-fn fixed(rec: &mut Record, inode: Inode, kind: FileKind) {
-    rec.push64(inode.ino());
-    rec.push32(inode.dev());
+fn fixed(rec: &mut Record, ino: u64, dev: u32, kind: FileKind) {
+    rec.push64(ino);
+    rec.push32(dev);
     rec.push16(0);
     rec.push16(kind as u16);
 }
@@ -334,7 +351,7 @@ pub fn dir_section(rec: &mut Record, task: Task, dirfd: i64, kind: SectionKind) 
     };
     let inode = Inode::at(ptr(place.dentry, F::DentryInode));
     let at = rec.section();
-    fixed(rec, inode, inode.kind());
+    fixed(rec, inode.ino(), inode.dev(), inode.kind());
     let path_flags = append_place(rec, place, task, false, false);
     rec.patch16(at + 8 + 12, path_flags | inode.layer());
     rec.end_section(kind, at);
@@ -378,6 +395,8 @@ fn open_mode(kernel: u32, mode: u32) -> u32 {
 struct Opened {
     file: File,
     inode: Inode,
+    ino: u64,
+    dev: u32,
     file_flags: u16,
     bits: u32,
 }
@@ -397,7 +416,7 @@ fn opened(task: Task, ret: i64) -> Opened {
         bits |= PPM_O_F_CREATED;
         file_flags |= file_flags::CREATED;
     }
-    Opened { file, inode, file_flags, bits }
+    Opened { file, inode, ino: inode.ino(), dev: inode.dev(), file_flags, bits }
 }
 
 /// Whether a path of the process is relative; an unreadable one is not.
@@ -410,12 +429,13 @@ pub fn is_relative(name: u64) -> bool {
 fn finish(mut rec: Record, call: Call, task: Task, opened: &Opened, name: u64, dirfd: i64) {
     rec.begin_trailer();
     if call.ret >= 0 {
-        opened.file.section(&mut rec, task, opened.inode, opened.file_flags);
+        let Opened { file, inode, ino, dev, file_flags, .. } = *opened;
+        file.section(&mut rec, task, inode, ino, dev, file_flags);
     }
     if is_relative(name) {
         dir_section(&mut rec, task, dirfd, SectionKind::Dir);
     }
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
 }
 
 #[inline(always)]
@@ -439,8 +459,8 @@ pub fn open(ctx: Ctx) -> Option<()> {
     rec.user_str(1, name);
     rec.u32(2, open_flags(flags) | opened.bits);
     rec.u32(3, open_mode(flags, call.a2() as u32));
-    rec.u32(4, opened.inode.dev());
-    rec.u64(5, opened.inode.ino());
+    rec.u32(4, opened.dev);
+    rec.u64(5, opened.ino);
     finish(rec, call, task, &opened, name, AT_FDCWD);
     None
 }
@@ -456,8 +476,8 @@ pub fn openat(ctx: Ctx) -> Option<()> {
     rec.user_str(2, name);
     rec.u32(3, open_flags(flags) | opened.bits);
     rec.u32(4, open_mode(flags, call.a3() as u32));
-    rec.u32(5, opened.inode.dev());
-    rec.u64(6, opened.inode.ino());
+    rec.u32(5, opened.dev);
+    rec.u64(6, opened.ino);
     finish(rec, call, task, &opened, name, dirfd);
     None
 }
@@ -477,8 +497,8 @@ pub fn openat2(ctx: Ctx) -> Option<()> {
     rec.u32(3, open_flags(flags) | opened.bits);
     rec.u32(4, open_mode(flags, mode));
     rec.u32(5, resolve_flags(resolve));
-    rec.u32(6, opened.inode.dev());
-    rec.u64(7, opened.inode.ino());
+    rec.u32(6, opened.dev);
+    rec.u64(7, opened.ino);
     finish(rec, call, task, &opened, name, dirfd);
     None
 }
@@ -501,8 +521,8 @@ pub fn creat(ctx: Ctx) -> Option<()> {
     let name = call.a0();
     rec.user_str(1, name);
     rec.u32(2, call.a1() as u32 & 0o7777);
-    rec.u32(3, opened.inode.dev());
-    rec.u64(4, opened.inode.ino());
+    rec.u32(3, opened.dev);
+    rec.u64(4, opened.ino);
     rec.u16(5, (opened.bits >> 15 & 3) as u16);
     finish(rec, call, task, &opened, name, AT_FDCWD);
     None

@@ -294,7 +294,7 @@ pub fn socket(ctx: Ctx) -> Option<()> {
     rec.u32(4, flags);
     rec.begin_trailer();
     section(&mut rec, Sock::of(file_of(task, call.ret)), NOTHING, 0);
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }
 
@@ -314,7 +314,7 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     passed.param(&mut rec, 3);
     rec.begin_trailer();
     section(&mut rec, sock, passed, 0);
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }
 
@@ -340,7 +340,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     }
     rec.begin_trailer();
     section(&mut rec, sock, NOTHING, if call.ret >= 0 { sock_flags::ACCEPTED } else { 0 });
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }
 
@@ -353,7 +353,7 @@ pub fn bind(ctx: Ctx) -> Option<()> {
     rec.i64(2, fd);
     rec.begin_trailer();
     section(&mut rec, Sock::of(file_of(task, fd)), NOTHING, 0);
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }
 
@@ -366,6 +366,6 @@ pub fn listen(ctx: Ctx) -> Option<()> {
     rec.u32(2, call.a1() as u32);
     rec.begin_trailer();
     section(&mut rec, Sock::of(file_of(task, fd)), NOTHING, 0);
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }

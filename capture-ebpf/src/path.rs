@@ -33,9 +33,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads a `struct path`.
+    /// Reads a `struct path`; in one go where it is as it is on every kernel seen so far.
     #[inline(always)]
     pub fn at(path: u64) -> Self {
+        if field(F::PathDentry) == field(F::PathMnt) + 8 {
+            let [mnt, dentry]: [u64; 2] = get(path, F::PathMnt);
+            return Self { mnt, dentry };
+        }
         Self { mnt: ptr(path, F::PathMnt), dentry: ptr(path, F::PathDentry) }
     }
 
@@ -165,6 +169,7 @@ impl Backward {
     #[inline(always)]
     fn walk_here(&mut self, place: Place, root: Place) -> u16 {
         let Place { mut mnt, mut dentry } = place;
+        let mut top = ptr(mnt, F::VfsmountRoot);
         self.forget();
         let start = self.pos;
         let mut done = file_flags::UNRESOLVED;
@@ -173,10 +178,9 @@ impl Backward {
                 done = 0;
                 break;
             }
-            let is_top = dentry == ptr(mnt, F::VfsmountRoot);
-            let mount = mnt.wrapping_sub(field(F::MountMnt));
             let next;
-            if is_top {
+            if dentry == top {
+                let mount = mnt.wrapping_sub(field(F::MountMnt));
                 next = ptr(mount, F::MountMountpoint);
                 let above = ptr(mount, F::MountParent);
                 if above == mount || above == 0 {
@@ -184,6 +188,7 @@ impl Backward {
                     break;
                 }
                 mnt = above.wrapping_add(field(F::MountMnt));
+                top = ptr(mnt, F::VfsmountRoot);
             } else {
                 let name = Name::of(dentry);
                 next = name.parent;

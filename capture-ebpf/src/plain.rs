@@ -73,7 +73,7 @@ pub fn plain(ctx: Ctx) -> Option<()> {
         }
         n += 1;
     }
-    rec.submit::<true>(&task.who());
+    rec.submit::<true>(&task.who_is_current());
     None
 }
 

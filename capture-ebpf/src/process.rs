@@ -271,9 +271,7 @@ pub fn exec(ctx: Ctx) -> Option<()> {
     rec.kernel_str(30, ptr(bprm, F::BprmFilename));
     rec.begin_trailer();
     proc_section(&mut rec, task);
-    // SAFETY: a helper without arguments.
-    let id = unsafe { bpf_get_current_pid_tgid() };
-    rec.submit::<false>(&task.who_is_current(id as u32, (id >> 32) as u32));
+    rec.submit::<false>(&task.who_is_current());
     None
 }
 
@@ -383,7 +381,7 @@ pub fn clone_exit(ctx: Ctx) -> Option<()> {
     clone_params(&mut rec, task, call.ret, kernel);
     rec.begin_trailer();
     proc_section(&mut rec, task);
-    rec.submit::<false>(&task.who());
+    rec.submit::<false>(&task.who_is_current());
     None
 }
 
@@ -429,20 +427,17 @@ pub fn exit(ctx: Ctx) -> Option<()> {
     let ty = EventType::PROCEXIT_1_E;
     let task = Task::current();
     let dead = group_dead(ctx, task);
-    // SAFETY: a helper without arguments.
-    let id = unsafe { bpf_get_current_pid_tgid() };
-    let tgid = (id >> 32) as u32;
     if let Some((cpu, _)) = wanted(ty, control::EXIT) {
-        exit_record(cpu, task, id as u32, tgid, dead);
+        exit_record(cpu, task, dead);
     }
     if dead {
-        let _ = SCOPE.remove(tgid);
+        let _ = SCOPE.remove(task.tgid());
     }
     None
 }
 
 #[inline(always)]
-fn exit_record(cpu: Cpu, task: Task, tid: u32, tgid: u32, dead: bool) -> Option<()> {
+fn exit_record(cpu: Cpu, task: Task, dead: bool) -> Option<()> {
     let mut rec = Record::begin(cpu, EventType::PROCEXIT_1_E, 5)?;
     let code: u32 = get(task.0, F::TaskExitCode);
     rec.i64(0, i64::from(code as i32));
@@ -459,7 +454,7 @@ fn exit_record(cpu: Cpu, task: Task, tid: u32, tgid: u32, dead: bool) -> Option<
         rec.push64(reaper.start_ns());
         rec.end_section(SectionKind::Exit, at);
     }
-    rec.submit::<false>(&task.who_is_current(tid, tgid));
+    rec.submit::<false>(&task.who_is_current());
     None
 }
 
@@ -525,6 +520,6 @@ pub fn exec_exit<const AT: bool>(ctx: Ctx) -> Option<()> {
     }
     rec.begin_trailer();
     proc_section(&mut rec, task);
-    rec.submit::<false>(&task.who());
+    rec.submit::<false>(&task.who_is_current());
     None
 }

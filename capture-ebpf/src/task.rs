@@ -1,6 +1,8 @@
 //! Facts of a task: ids, times, credentials, namespaces' ids, cgroups.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
+};
 use event::KernelField as F;
 
 use crate::mem::{field, get, has, ptr, read};
@@ -90,29 +92,42 @@ impl Task {
         ptr(self.0, F::TaskThreadPid)
     }
 
+    /// Effective user and group. One read where the two lie side by side, as they do on every kernel seen so far.
     #[inline(always)]
-    pub fn who_is_current(self, tid: u32, tgid: u32) -> Who {
+    fn effective_ids(self) -> [u32; 2] {
         let cred = self.cred();
+        if field(F::CredEgid) == field(F::CredEuid) + 4 {
+            return get(cred, F::CredEuid);
+        }
+        [get(cred, F::CredEuid), get(cred, F::CredEgid)]
+    }
+
+    /// The header's part of the current task.
+    #[inline(always)]
+    pub fn who_is_current(self) -> Who {
+        // SAFETY: helpers without arguments.
+        let (id, cgroup_id) = unsafe { (bpf_get_current_pid_tgid(), bpf_get_current_cgroup_id()) };
+        let [uid, gid] = self.effective_ids();
         Who {
-            tid,
-            tgid,
+            tid: id as u32,
+            tgid: (id >> 32) as u32,
             start_ns: self.leader().start_ns(),
-            uid: get(cred, F::CredEuid),
-            gid: get(cred, F::CredEgid),
-            // SAFETY: a helper without arguments.
-            cgroup_id: unsafe { bpf_get_current_cgroup_id() },
+            uid,
+            gid,
+            cgroup_id,
         }
     }
 
+    /// The header's part of any task.
     #[inline(always)]
     pub fn who(self) -> Who {
-        let cred = self.cred();
+        let [uid, gid] = self.effective_ids();
         Who {
             tid: self.tid(),
             tgid: self.tgid(),
             start_ns: self.leader().start_ns(),
-            uid: get(cred, F::CredEuid),
-            gid: get(cred, F::CredEgid),
+            uid,
+            gid,
             cgroup_id: self.cgroup_id(),
         }
     }
