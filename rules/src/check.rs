@@ -10,7 +10,7 @@ use crate::error::{Code, Diag, Problem, closest};
 use crate::lex::Literal;
 use crate::parse::{Check, FieldText, Op, Quantifier, Right};
 use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
-use crate::schema::{Arg, ArgKind, Arity, Field, FieldRef, FieldType};
+use crate::schema::{Arg, ArgKind, Arity, Field, FieldRef, FieldType, event_params};
 use crate::source::Traced;
 use crate::syscalls::{SYSCALLS, is_syscall};
 
@@ -31,7 +31,7 @@ pub(crate) fn check(
 ) -> Result<Checked, Diag> {
     let field = field_ref(text, &check.field)?;
     let at = Checker { text, field, op: check.op, op_range: check.op_range.clone() };
-    if matches!(check.op, Op::Regex | Op::BContains | Op::BStartsWith) {
+    if check.op == Op::Regex {
         let problem = Problem::Unsupported(format!("the operator `{}`", check.op.as_str()));
         return Err(at.error(problem, &check.op_range));
     }
@@ -70,18 +70,16 @@ fn field_ref(text: &Traced, written: &FieldText) -> Result<FieldRef, Diag> {
             Err(error(problem).did_you_mean(Field::closest_name(&written.name)))
         }
         Err(problem @ Problem::UnknownEventArg(_)) => {
-            let near =
-                closest(written.name.strip_prefix("evt.arg.").unwrap_or_default(), param_names());
-            Err(error(problem).did_you_mean(near.map(|n| format!("evt.arg.{n}")).as_deref()))
+            let (class, param) = written.name.rsplit_once('.').unwrap_or_default();
+            let near = closest(param, param_names()).map(|n| format!("{class}.{n}"));
+            Err(error(problem).did_you_mean(near.as_deref()))
         }
         Err(problem) => Err(error(problem)),
     }
 }
 
 fn param_names() -> impl Iterator<Item = &'static str> {
-    (0..N_EVENT_TYPES as u16)
-        .filter_map(|n| EventType(n).info())
-        .flat_map(|i| i.params.iter().map(|p| p.name))
+    event_params().map(|p| p.name)
 }
 
 /// A field from its name and the text in its brackets.
@@ -92,6 +90,17 @@ pub(crate) fn resolve_field(name: &str, arg: Option<&str>) -> Result<FieldRef, P
         }
         return Ok(FieldRef { field: Field::EvtArg, arg: Arg::Key(param.into()) });
     }
+    if let Some(param) = name.strip_prefix("evt.rawarg.") {
+        if !param_names().any(|p| p == param) || arg.is_some() {
+            return Err(Problem::UnknownEventArg(param.to_owned()));
+        }
+        return Ok(FieldRef { field: Field::EvtRawarg, arg: Arg::Key(param.into()) });
+    }
+    if let Some(side @ ("src" | "dst")) = name.strip_prefix("evt.abspath.")
+        && arg.is_none()
+    {
+        return Ok(FieldRef { field: Field::EvtAbspath, arg: Arg::Key(side.into()) });
+    }
     let field = Field::by_name(name).ok_or_else(|| Problem::UnknownField(name.to_owned()))?;
     let index = |a: &str| {
         let digits = !a.is_empty() && a.bytes().all(|b| b.is_ascii_digit());
@@ -99,8 +108,15 @@ pub(crate) fn resolve_field(name: &str, arg: Option<&str>) -> Result<FieldRef, P
     };
     let takes = |takes| Problem::BadArgument { field: field.name(), takes };
     let arg = match (field.info().arg, arg) {
-        (ArgKind::None | ArgKind::OptionalIndex | ArgKind::OptionalKey, None) => Arg::None,
+        (
+            ArgKind::None | ArgKind::OptionalIndex | ArgKind::OptionalKey | ArgKind::OptionalSide,
+            None,
+        ) => Arg::None,
         (ArgKind::None, Some(_)) => return Err(takes("no argument")),
+        (ArgKind::OptionalSide, Some(_)) => {
+            return Err(takes("`.src`, `.dst` or nothing"));
+        }
+        (ArgKind::RawParam, _) => return Err(takes("a parameter by name: `evt.rawarg.name`")),
         (ArgKind::OptionalIndex, Some(a)) => {
             Arg::Index(index(a).ok_or_else(|| takes("a number in brackets"))?)
         }
@@ -132,25 +148,21 @@ impl Checker<'_> {
     }
 
     fn ty(&self) -> FieldType {
-        self.field.field.info().ty
+        self.field.ty()
     }
 
     /// Whether the operator is for fields of this type.
     fn operator(&self) -> Result<(), Diag> {
         let ty = self.ty();
         let fits = match self.op {
-            Op::Exists | Op::Eq | Op::Ne | Op::In | Op::Intersects => true,
+            Op::Exists => true,
+            Op::Eq | Op::Ne | Op::In | Op::Intersects => ty != FieldType::Opaque,
             Op::Lt | Op::Le | Op::Gt | Op::Ge => ty.is_numeric() || ty == FieldType::Text,
-            Op::Glob
-            | Op::IGlob
-            | Op::Contains
-            | Op::IContains
-            | Op::BContains
-            | Op::StartsWith
-            | Op::BStartsWith
-            | Op::EndsWith
-            | Op::Regex
-            | Op::PMatch => ty == FieldType::Text,
+            Op::Contains | Op::StartsWith | Op::EndsWith => {
+                matches!(ty, FieldType::Text | FieldType::Buffer)
+            }
+            Op::BContains | Op::BStartsWith => ty == FieldType::Buffer,
+            Op::Glob | Op::IGlob | Op::IContains | Op::Regex | Op::PMatch => ty == FieldType::Text,
         };
         if fits {
             return Ok(());
@@ -200,7 +212,7 @@ impl Checker<'_> {
         };
         let negated = cmp == Cmp::Ne;
         Ok(match self.ty() {
-            FieldType::Text => {
+            FieldType::Text | FieldType::Buffer | FieldType::Opaque => {
                 self.known_event(value)?;
                 let test = match self.op {
                     Op::Glob => BytesTest::Glob,
@@ -209,6 +221,12 @@ impl Checker<'_> {
                     Op::IContains => BytesTest::IContains,
                     Op::StartsWith => BytesTest::StartsWith,
                     Op::EndsWith => BytesTest::EndsWith,
+                    Op::BContains => {
+                        return Ok(TestKey::Bytes(BytesTest::Contains, self.hex(value)?));
+                    }
+                    Op::BStartsWith => {
+                        return Ok(TestKey::Bytes(BytesTest::StartsWith, self.hex(value)?));
+                    }
                     _ => BytesTest::Cmp(cmp),
                 };
                 if self.field.field == Field::EvtType && matches!(self.op, Op::Eq | Op::Ne) {
@@ -231,7 +249,7 @@ impl Checker<'_> {
             return Ok(TestKey::PathPrefix(texts()));
         }
         Ok(match self.ty() {
-            FieldType::Text => {
+            FieldType::Text | FieldType::Buffer | FieldType::Opaque => {
                 values.iter().try_for_each(|v| self.known_event(v))?;
                 if self.field.field == Field::EvtType {
                     TestKey::EvtType { names: texts(), negated: false }
@@ -280,6 +298,19 @@ impl Checker<'_> {
 
     fn bad(&self, value: &Literal, expected: &'static str) -> Diag {
         self.error(Problem::BadValue { value: value.text(), expected }, &value.range)
+    }
+
+    /// Pairs of hexadecimal digits.
+    fn hex(&self, value: &Literal) -> Result<Vec<u8>, Diag> {
+        let digit = |b: &u8| char::from(*b).to_digit(16);
+        let pairs = value.bytes.chunks(2).map(|pair| match pair {
+            [high, low] => Some((digit(high)? << 4 | digit(low)?) as u8),
+            _ => None,
+        });
+        let bytes: Option<Vec<u8>> = pairs.collect();
+        bytes
+            .filter(|b| !b.is_empty())
+            .ok_or_else(|| self.bad(value, "pairs of hexadecimal digits"))
     }
 
     fn truth(&self, value: &Literal) -> Result<bool, Diag> {

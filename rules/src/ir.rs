@@ -1,9 +1,10 @@
 //! Conditions of all rules in one graph: equal parts are one node, whoever wrote them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::predicate::{Predicate, PredicateKey};
+use crate::schema::FieldRef;
 use crate::types::Types;
 
 /// Nodes of one ruleset.
@@ -66,6 +67,25 @@ impl Ir {
     /// `children` is not empty.
     pub(crate) fn or(&mut self, children: Vec<IrId>) -> Result<IrId, TooManyParts> {
         self.group(children, false)
+    }
+
+    /// Every field that the condition at `root` reads.
+    pub(crate) fn fields(&self, root: IrId) -> BTreeSet<FieldRef> {
+        let mut fields = BTreeSet::new();
+        let mut seen = HashSet::from([root]);
+        let mut left = vec![root];
+        while let Some(id) = left.pop() {
+            let children: &[IrId] = match &self.nodes[id as usize] {
+                IrNode::Test(p) => {
+                    fields.insert(self.predicates[*p as usize].field.clone());
+                    &[]
+                }
+                IrNode::Not(of) => std::slice::from_ref(of),
+                IrNode::And(of) | IrNode::Or(of) => of,
+            };
+            left.extend(children.iter().filter(|&&c| seen.insert(c)));
+        }
+        fields
     }
 
     fn group(&mut self, mut children: Vec<IrId>, is_and: bool) -> Result<IrId, TooManyParts> {

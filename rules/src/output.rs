@@ -32,6 +32,9 @@ enum Part {
     },
 }
 
+/// Longest text of raw bytes; a longer one is cut and ends in dots.
+const MAX_BYTES_SHOWN: usize = 80;
+
 /// Widest `%<N>field`.
 const MAX_WIDTH: usize = 1024;
 
@@ -121,7 +124,7 @@ impl Template {
                 Part::Text(ref t) => out.push_str(t),
                 Part::Field { index, width } => {
                     let start = out.len();
-                    print(&mut out, self.fields[index].0.field, values[index], utc_offset_s);
+                    print(&mut out, &self.fields[index].0, values[index], utc_offset_s);
                     if width > 0 {
                         fit_width(&mut out, start, width);
                     }
@@ -129,13 +132,13 @@ impl Template {
             }
         }
         let typed = self.fields.iter().zip(values);
-        let typed = typed.map(|((f, name), v)| (name.clone(), typed_value(f.field, v))).collect();
+        let typed = typed.map(|((f, name), v)| (name.clone(), typed_value(f, v))).collect();
         (out, typed)
     }
 }
 
 fn value<'a, F: Fields>(fields: &'a F, field: &FieldRef) -> Option<Value<'a>> {
-    if field.field.info().format == Format::FilterOnly { None } else { fields.get(field) }
+    if field.format() == Format::FilterOnly { None } else { fields.get(field) }
 }
 
 /// Length of a transformer's name if a call stands here.
@@ -165,18 +168,21 @@ fn longest_field(text: &str, run: usize) -> Option<(FieldRef, usize)> {
     })
 }
 
-fn print(out: &mut String, field: Field, value: Option<Value<'_>>, utc_offset_s: i32) {
+fn print(out: &mut String, field: &FieldRef, value: Option<Value<'_>>, utc_offset_s: i32) {
     let Some(value) = value else {
         out.push_str(MISSING);
         return;
     };
-    let format = field.info().format;
+    let format = field.format();
     match (format, value) {
+        (_, Value::Bytes(b)) if field.ty() == FieldType::Buffer => push_dotted(out, b),
         (_, Value::Bytes(b)) => push_lossy(out, b),
         (_, Value::Bool(b)) => out.push_str(if b { "true" } else { "false" }),
         (_, Value::Ip(ip)) => write_to(out, format_args!("{ip}")),
         (Format::Hex, Value::I64(v)) => write_to(out, format_args!("{:X}", v as u32)),
         (Format::Hex, Value::U64(v)) => write_to(out, format_args!("{v:X}")),
+        (Format::Oct, Value::I64(v)) => write_to(out, format_args!("{v:o}")),
+        (Format::Oct, Value::U64(v)) => write_to(out, format_args!("{v:o}")),
         (Format::TimeOfDay, Value::U64(v)) => time::time_of_day(out, v, utc_offset_s, true),
         (Format::TimeOfDaySeconds, Value::U64(v)) => time::time_of_day(out, v, utc_offset_s, false),
         (Format::Iso8601, Value::U64(v)) => time::iso8601(out, v),
@@ -186,16 +192,14 @@ fn print(out: &mut String, field: Field, value: Option<Value<'_>>, utc_offset_s:
     }
 }
 
-fn typed_value(field: Field, value: Option<Value<'_>>) -> AlertValue {
-    let info = field.info();
+fn typed_value(field: &FieldRef, value: Option<Value<'_>>) -> AlertValue {
+    let is_plain = !matches!(field.format(), Format::Hex | Format::Oct);
     match value {
         None => AlertValue::Missing,
         Some(Value::Bool(b)) => AlertValue::Bool(b),
         // Only the decimal formats are numbers in JSON; times are nanoseconds since the epoch.
-        Some(Value::I64(v)) if info.format != Format::Hex && info.ty != FieldType::Net => {
-            AlertValue::I64(v)
-        }
-        Some(Value::U64(v)) if info.format != Format::Hex => AlertValue::U64(v),
+        Some(Value::I64(v)) if is_plain && field.ty() != FieldType::Net => AlertValue::I64(v),
+        Some(Value::U64(v)) if is_plain => AlertValue::U64(v),
         Some(v) => {
             let mut text = String::new();
             print(&mut text, field, Some(v), 0);
@@ -211,6 +215,20 @@ fn fit_width(out: &mut String, start: usize, width: usize) {
     } else {
         let n = out[start..].chars().count();
         out.extend(std::iter::repeat_n(' ', width - n));
+    }
+}
+
+/// Appends bytes with dots for what cannot be printed; many are cut.
+fn push_dotted(out: &mut String, bytes: &[u8]) {
+    if bytes.is_empty() {
+        out.push_str("NULL");
+        return;
+    }
+    let shown = if bytes.len() > MAX_BYTES_SHOWN { &bytes[..MAX_BYTES_SHOWN - 3] } else { bytes };
+    let dotted = |&b: &u8| if b.is_ascii_graphic() || b == b' ' { char::from(b) } else { '.' };
+    out.extend(shown.iter().map(dotted));
+    if shown.len() < bytes.len() {
+        out.push_str("...");
     }
 }
 

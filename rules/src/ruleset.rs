@@ -80,6 +80,8 @@ struct Rule {
     info: Arc<RuleInfo>,
     template: Template,
     types: EventSet,
+    /// What its condition and its output read.
+    fields: BTreeSet<FieldRef>,
 }
 
 impl Ruleset {
@@ -119,12 +121,31 @@ impl Ruleset {
         self.fields.iter().any(|f| f.field == field)
     }
 
+    /// The event types of the rules whose condition or output reads a field that satisfies `asks`: what has to be attached to those
+    /// events.
+    #[must_use]
+    pub fn events_reading(&self, asks: impl Fn(&FieldRef) -> bool) -> EventSet {
+        let asking = self.rules.iter().filter(|r| r.fields.iter().any(&asks));
+        asking.fold(EventSet::EMPTY, |set, r| set.union(&r.types))
+    }
+
     /// Whether some rule reads a file name, so that descriptors need their names and both views count.
     #[must_use]
     pub fn uses_fd_name(&self) -> bool {
-        [Field::FdName, Field::FdDirectory, Field::FdFilename, Field::FdNameView]
-            .into_iter()
-            .any(|f| self.uses(f))
+        [
+            Field::FdName,
+            Field::FdDirectory,
+            Field::FdFilename,
+            Field::FdNameView,
+            Field::FdContainername,
+            Field::FdContainerdirectory,
+            Field::EvtIsSyslog,
+            Field::FsPathName,
+            Field::FsPathSource,
+            Field::FsPathTarget,
+        ]
+        .into_iter()
+        .any(|f| self.uses(f))
     }
 
     /// The rules in order of definition; [`RuleId`] is the index.
@@ -283,7 +304,9 @@ fn compile_rule(
         condition: def.condition.as_str().to_owned(),
         output: def.output.as_str().to_owned(),
     };
-    Some((Rule { info: Arc::new(info), template, types }, root))
+    let mut fields = resolver.ir.fields(root);
+    fields.extend(template.fields().cloned());
+    Some((Rule { info: Arc::new(info), template, types, fields }, root))
 }
 
 fn index(rules: &[Rule]) -> (Vec<u32>, Vec<RuleId>) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use event::{EF_UNUSED, EventType, N_EVENT_TYPES, Param, ParamFormat, ParamType};
+
 use crate::error::closest;
 
 /// Type of a field, which decides the operators it takes and how literals are read.
@@ -27,6 +29,10 @@ pub enum FieldType {
     Bool,
     /// Bytes, as a rule UTF-8.
     Text,
+    /// What a call read or wrote.
+    Buffer,
+    /// Something that can only be asked whether it is there.
+    Opaque,
     /// IPv4 or IPv6 address.
     Ip,
     /// Address compared with networks.
@@ -37,7 +43,10 @@ impl FieldType {
     /// Whether the type is compared as a number.
     #[must_use]
     pub const fn is_numeric(self) -> bool {
-        !matches!(self, Self::Bool | Self::Text | Self::Ip | Self::Net)
+        !matches!(
+            self,
+            Self::Bool | Self::Text | Self::Buffer | Self::Opaque | Self::Ip | Self::Net
+        )
     }
 
     /// Whether numbers of the type have a sign.
@@ -60,6 +69,8 @@ impl FieldType {
             | Self::AbsTime => "numeric",
             Self::Bool => "boolean",
             Self::Text => "string",
+            Self::Buffer => "byte buffer",
+            Self::Opaque => "opaque",
             Self::Ip => "address",
             Self::Net => "network",
         }
@@ -77,6 +88,10 @@ pub enum ArgKind {
     OptionalKey,
     /// A parameter of the event: `evt.arg.NAME` or `evt.arg[N]`.
     EventParam,
+    /// A parameter of the event by its name: `evt.rawarg.NAME`. The type of the values is that of the parameter.
+    RawParam,
+    /// `.src`, `.dst` or nothing.
+    OptionalSide,
 }
 
 /// How many values a field without an argument has in a comparison.
@@ -97,6 +112,8 @@ pub enum Format {
     Plain,
     /// Upper-case hexadecimal without prefix; text in JSON.
     Hex,
+    /// Octal without prefix; text in JSON.
+    Oct,
     /// Local time of day with nanoseconds.
     TimeOfDay,
     /// Local time of day.
@@ -153,6 +170,7 @@ fields! {
     EvtCategory "evt.category" Text None One Plain;
     EvtCpu "evt.cpu" I16 None One Plain;
     EvtArg "evt.arg" Text EventParam One Plain;
+    EvtRawarg "evt.rawarg" Text RawParam One Plain;
     EvtArgs "evt.args" Text None One Plain;
     EvtInfo "evt.info" Text None One Plain;
     EvtRes "evt.res" Text None One Plain;
@@ -162,6 +180,23 @@ fields! {
     EvtIsOpenWrite "evt.is_open_write" Bool None One Plain;
     EvtIsOpenExec "evt.is_open_exec" Bool None One Plain;
     EvtIsOpenCreate "evt.is_open_create" Bool None One Plain;
+    EvtBuffer "evt.buffer" Buffer None One Plain;
+    EvtBuflen "evt.buflen" U64 None One Plain;
+    EvtBuflenIn "evt.buflen.in" U64 None One Plain;
+    EvtBuflenOut "evt.buflen.out" U64 None One Plain;
+    EvtBuflenFile "evt.buflen.file" U64 None One Plain;
+    EvtBuflenFileIn "evt.buflen.file.in" U64 None One Plain;
+    EvtBuflenFileOut "evt.buflen.file.out" U64 None One Plain;
+    EvtBuflenNet "evt.buflen.net" U64 None One Plain;
+    EvtBuflenNetIn "evt.buflen.net.in" U64 None One Plain;
+    EvtBuflenNetOut "evt.buflen.net.out" U64 None One Plain;
+    EvtIsIo "evt.is_io" Bool None One Plain;
+    EvtIsIoRead "evt.is_io_read" Bool None One Plain;
+    EvtIsIoWrite "evt.is_io_write" Bool None One Plain;
+    EvtIoDir "evt.io_dir" Text None One Plain;
+    EvtIsWait "evt.is_wait" Bool None One Plain;
+    EvtIsSyslog "evt.is_syslog" Bool None One Plain;
+    EvtAbspath "evt.abspath" Text OptionalSide One Plain;
     EvtHostname "evt.hostname" Text None One Plain;
     EvtSource "evt.source" Text None One Plain;
     SyscallType "syscall.type" Text None One Plain;
@@ -242,18 +277,33 @@ fields! {
     FdL4proto "fd.l4proto" Text None One Plain;
     FdSockfamily "fd.sockfamily" Text None One Plain;
     FdIsServer "fd.is_server" Bool None One Plain;
+    FdUid "fd.uid" Text None One Plain;
+    FdContainername "fd.containername" Text None One Plain;
+    FdContainerdirectory "fd.containerdirectory" Text None One Plain;
+    FdProto "fd.proto" Port None Ends FilterOnly;
+    FdCproto "fd.cproto" Text None One Plain;
+    FdSproto "fd.sproto" Text None One Plain;
+    FdLproto "fd.lproto" Text None One Plain;
+    FdRproto "fd.rproto" Text None One Plain;
     FdNet "fd.net" Net None Ends FilterOnly;
     FdCnet "fd.cnet" Net None One FilterOnly;
     FdSnet "fd.snet" Net None One FilterOnly;
     FdLnet "fd.lnet" Net None One FilterOnly;
     FdRnet "fd.rnet" Net None One FilterOnly;
     FdConnected "fd.connected" Bool None One Plain;
+    FdNameChanged "fd.name_changed" Bool None One Plain;
     FdDev "fd.dev" I32 None One Hex;
     FdDevMajor "fd.dev.major" I32 None One Plain;
     FdDevMinor "fd.dev.minor" I32 None One Plain;
     FdIno "fd.ino" I64 None One Plain;
     FdIsUpperLayer "fd.is_upper_layer" Bool None One Plain;
     FdIsLowerLayer "fd.is_lower_layer" Bool None One Plain;
+    FsPathName "fs.path.name" Text None One Plain;
+    FsPathNameraw "fs.path.nameraw" Text None One Plain;
+    FsPathSource "fs.path.source" Text None One Plain;
+    FsPathSourceraw "fs.path.sourceraw" Text None One Plain;
+    FsPathTarget "fs.path.target" Text None One Plain;
+    FsPathTargetraw "fs.path.targetraw" Text None One Plain;
     ContainerId "container.id" Text None One Plain;
     ContainerFullId "container.full_id" Text None One Plain;
     ContainerType "container.type" Text None One Plain;
@@ -330,10 +380,83 @@ impl FieldRef {
         Self { field, arg: Arg::None }
     }
 
+    /// Type of the values: the schema's, or for `evt.rawarg` that of the first parameter with the name.
+    #[must_use]
+    pub fn ty(&self) -> FieldType {
+        self.param().map_or(self.field.info().ty, |p| raw_type(p.ty))
+    }
+
+    /// How a value is printed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self.param().map(|p| p.format) {
+            None => self.field.info().format,
+            Some(ParamFormat::Hex) => Format::Hex,
+            Some(ParamFormat::Oct) => Format::Oct,
+            Some(ParamFormat::Na | ParamFormat::Dec) => Format::Plain,
+        }
+    }
+
+    /// The parameter that `evt.rawarg` names. O(event table).
+    fn param(&self) -> Option<&'static Param> {
+        match &self.arg {
+            Arg::Key(name) if self.field == Field::EvtRawarg => {
+                event_params().find(|p| p.name == &**name)
+            }
+            _ => None,
+        }
+    }
+
     /// Number of values that a comparison looks at: an argument picks one.
     #[must_use]
     pub fn arity(&self) -> Arity {
         if self.arg == Arg::None { self.field.info().arity } else { Arity::One }
+    }
+}
+
+/// Every parameter of every event in use, in the order of the event table.
+pub(crate) fn event_params() -> impl Iterator<Item = &'static Param> {
+    (0..N_EVENT_TYPES as u16)
+        .filter_map(|n| EventType(n).info())
+        .filter(|i| i.flags & EF_UNUSED == 0)
+        .flat_map(|i| i.params)
+}
+
+/// How rules see a parameter that is not made into text.
+fn raw_type(ty: ParamType) -> FieldType {
+    match ty {
+        ParamType::I16 => FieldType::I16,
+        ParamType::I32 | ParamType::Fd32 | ParamType::Pid32 => FieldType::I32,
+        ParamType::I64 | ParamType::Fd | ParamType::Pid | ParamType::Errno => FieldType::I64,
+        ParamType::U8
+        | ParamType::U16
+        | ParamType::U32
+        | ParamType::Flags8
+        | ParamType::Flags16
+        | ParamType::Flags32
+        | ParamType::EnumFlags8
+        | ParamType::EnumFlags16
+        | ParamType::EnumFlags32
+        | ParamType::Mode
+        | ParamType::SyscallId
+        | ParamType::SigType
+        | ParamType::SigSet
+        | ParamType::Uid
+        | ParamType::Gid => FieldType::U32,
+        ParamType::U64 => FieldType::U64,
+        ParamType::Port => FieldType::Port,
+        ParamType::RelTime => FieldType::RelTime,
+        ParamType::AbsTime => FieldType::AbsTime,
+        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => FieldType::Text,
+        ParamType::ByteBuf => FieldType::Buffer,
+        ParamType::CharBufArray
+        | ParamType::CharBufPairArray
+        | ParamType::Ipv4
+        | ParamType::Ipv6
+        | ParamType::SockAddr
+        | ParamType::SockTuple
+        | ParamType::FdList
+        | ParamType::Dyn => FieldType::Opaque,
     }
 }
 
@@ -350,7 +473,14 @@ impl fmt::Display for FieldRef {
         match &self.arg {
             Arg::None => f.write_str(name),
             Arg::Index(i) => write!(f, "{name}[{i}]"),
-            Arg::Key(k) if self.field.info().arg == ArgKind::EventParam => write!(f, "{name}.{k}"),
+            Arg::Key(k)
+                if matches!(
+                    self.field.info().arg,
+                    ArgKind::EventParam | ArgKind::RawParam | ArgKind::OptionalSide
+                ) =>
+            {
+                write!(f, "{name}.{k}")
+            }
             Arg::Key(k) if k.bytes().any(|b| b" \t\"'[]".contains(&b)) => {
                 write!(f, "{name}[\"{k}\"]")
             }
@@ -377,10 +507,26 @@ mod tests {
     }
 
     #[test]
+    fn a_raw_parameter_has_the_type_of_the_table() {
+        for (name, ty, format) in [
+            ("res", FieldType::I64, Format::Plain),
+            ("flags", FieldType::U32, Format::Hex),
+            ("mode", FieldType::U32, Format::Oct),
+            ("name", FieldType::Text, Format::Plain),
+            ("data", FieldType::Buffer, Format::Plain),
+            ("tuple", FieldType::Opaque, Format::Plain),
+        ] {
+            let field = FieldRef { field: Field::EvtRawarg, arg: Arg::Key(name.into()) };
+            assert_eq!((field.ty(), field.format()), (ty, format), "{name}");
+        }
+    }
+
+    #[test]
     fn field_text_is_as_written() {
         let r = |field, arg| FieldRef { field, arg }.to_string();
         assert_eq!(r(Field::ProcAname, Arg::Index(3)), "proc.aname[3]");
         assert_eq!(r(Field::EvtArg, Arg::Key("flags".into())), "evt.arg.flags");
+        assert_eq!(r(Field::EvtAbspath, Arg::Key("src".into())), "evt.abspath.src");
         assert_eq!(r(Field::ProcEnv, Arg::Key("A B".into())), "proc.env[\"A B\"]");
     }
 }

@@ -23,6 +23,13 @@ impl Types {
         Self { when_true: set, when_false: set.complement() }
     }
 
+    /// The types with some names. A generic event may carry another call than the one that is named.
+    fn named<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> Self {
+        let set = codes(names);
+        let generic = set.intersection(&generic());
+        Self { when_true: set, when_false: set.complement().union(&generic) }
+    }
+
     pub(crate) fn not(self) -> Self {
         Self { when_true: self.when_false, when_false: self.when_true }
     }
@@ -42,12 +49,12 @@ impl Types {
     pub(crate) fn of(key: &PredicateKey) -> Self {
         match (key.field.field, &key.test) {
             (Field::EvtType, TestKey::EvtType { names, negated }) => {
-                let set = Self::only(codes(names.iter()));
+                let set = Self::named(names.iter());
                 if *negated { set.not() } else { set }
             }
-            (Field::SyscallType, TestKey::BytesIn(names)) => Self::only(codes(names.iter())),
+            (Field::SyscallType, TestKey::BytesIn(names)) => Self::named(names.iter()),
             (Field::SyscallType, TestKey::Bytes(crate::predicate::BytesTest::Cmp(cmp), name)) => {
-                let set = Self::only(codes(std::iter::once(name)));
+                let set = Self::named(std::iter::once(name));
                 match cmp {
                     Cmp::Eq => set,
                     Cmp::Ne => set.not(),
@@ -66,6 +73,11 @@ impl Types {
     }
 }
 
+/// The two types of calls without an event of their own.
+fn generic() -> EventSet {
+    [EventType(EventType::GENERIC_X.0 - 1), EventType::GENERIC_X].into_iter().collect()
+}
+
 /// Every type with one of the names; a call without an event of its own travels as a generic one.
 fn codes<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> EventSet {
     let mut set = EventSet::EMPTY;
@@ -76,8 +88,7 @@ fn codes<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> EventSet {
             found = true;
         }
         if !found && is_syscall(name) {
-            set.insert(EventType(EventType::GENERIC_X.0 - 1));
-            set.insert(EventType::GENERIC_X);
+            set = set.union(&generic());
         }
     }
     set

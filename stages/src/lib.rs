@@ -62,13 +62,16 @@ mod fields;
 mod merge;
 mod meters;
 mod parse;
+mod path;
 mod shard;
 mod state;
 mod users;
 
 pub use merge::Merge;
 pub use meters::ShardMeters;
-pub use parse::{Body, Event, Exec, Exit, Fork, Open, Role, Socket};
+pub use parse::{
+    Body, Call, Change, Event, Exec, Exit, FdKind, Fork, FsPaths, Open, Role, Shape, Socket,
+};
 pub use shard::{Progress, Shard, ShardConfig};
 pub use state::{
     Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version, Wait,

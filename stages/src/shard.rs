@@ -301,7 +301,7 @@ impl Shard {
         clock.lap(&meters.parse, events.len());
         while let Some(event) = events.get(window.n_applied.wrapping_sub(first)) {
             if let Some(event) = event
-                && let Err(wait) = writer.apply(event, meters)
+                && let Err(wait) = writer.apply(event, bump, meters)
             {
                 // Before it waits it tells how far it is: no two shards wait for each other.
                 lineage.publish_applied(*index, event.key.prev());

@@ -1,52 +1,87 @@
 //! `fd.*`: the descriptor that the call returned or used.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{EventType, FileKind, SockAddr, SockFacts, SockTuple, file_flags, sock_flags};
+use event::{FileFacts, FileKind, file_flags};
 use rules::{Field, NameView, Value};
 
 use super::EventFields;
-use super::path::{directory, file_name, normalised};
-use super::user::NA;
-use crate::parse::{Body, Open, Role, Socket, open_flags};
+use super::socket::{SockKind, l4proto};
+use crate::parse::{Body, Call, FdKind, Open, open_flags};
+use crate::path::{directory, file_name};
 
-const AF_UNIX: u32 = 1;
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
-const AF_NETLINK: u32 = 16;
-/// `SE_EINPROGRESS`: a connect that goes on.
-const EINPROGRESS: i64 = 115;
+impl FdKind {
+    /// Kind of an object that the kernel tells.
+    fn of(file: &FileFacts<'_>) -> Self {
+        match file.kind {
+            FileKind::Directory => Self::Directory,
+            FileKind::Fifo => Self::Pipe,
+            FileKind::Memfd => Self::Memfd,
+            FileKind::AnonInode => Self::of_anon_inode(file.path),
+            FileKind::Unknown
+            | FileKind::Regular
+            | FileKind::Symlink
+            | FileKind::CharDevice
+            | FileKind::BlockDevice
+            | FileKind::Socket => Self::File,
+        }
+    }
 
-/// Kind of socket, as `fd.type` tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SockKind {
-    Ipv4,
-    Ipv6,
-    Unix,
-    Netlink,
-    Other,
-}
+    /// Kind of an anonymous inode, by the name that its maker in the kernel gives to it (`anon_inode_getfd` and its relatives).
+    fn of_anon_inode(name: &[u8]) -> Self {
+        let name = name.strip_prefix(b"anon_inode:").unwrap_or(name);
+        let name = name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name);
+        match name {
+            b"eventfd" => Self::Event,
+            b"eventpoll" => Self::Eventpoll,
+            b"inotify" => Self::Inotify,
+            b"signalfd" => Self::Signalfd,
+            b"timerfd" => Self::Timerfd,
+            b"userfaultfd" => Self::Userfaultfd,
+            b"io_uring" => Self::IoUring,
+            b"pidfd" => Self::Pidfd,
+            b"btf" => Self::Bpf,
+            n if n.starts_with(b"bpf") => Self::Bpf,
+            _ => Self::Unsupported,
+        }
+    }
 
-impl SockKind {
-    fn of_family(family: u32) -> Self {
-        match family {
-            AF_UNIX => Self::Unix,
-            AF_INET => Self::Ipv4,
-            AF_INET6 => Self::Ipv6,
-            AF_NETLINK => Self::Netlink,
-            _ => Self::Other,
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::File => b"file",
+            Self::Directory => b"directory",
+            Self::Pipe => b"pipe",
+            Self::Event => b"event",
+            Self::Signalfd => b"signalfd",
+            Self::Eventpoll => b"eventpoll",
+            Self::Inotify => b"inotify",
+            Self::Timerfd => b"timerfd",
+            Self::Bpf => b"bpf",
+            Self::Userfaultfd => b"userfaultfd",
+            Self::IoUring => b"io_uring",
+            Self::Memfd => b"memfd",
+            Self::Pidfd => b"pidfd",
+            Self::Unsupported => b"<NA>",
         }
     }
 
     fn typechar(self) -> &'static [u8] {
         match self {
-            SockKind::Ipv4 => b"4",
-            SockKind::Ipv6 => b"6",
-            SockKind::Unix => b"u",
-            SockKind::Netlink => b"n",
-            SockKind::Other => b"o",
+            Self::File => b"f",
+            Self::Directory => b"d",
+            Self::Pipe => b"p",
+            Self::Event => b"e",
+            Self::Signalfd => b"s",
+            Self::Eventpoll => b"l",
+            Self::Inotify => b"i",
+            Self::Timerfd => b"t",
+            Self::Bpf => b"b",
+            Self::Userfaultfd => b"u",
+            Self::IoUring => b"r",
+            Self::Memfd => b"m",
+            Self::Pidfd => b"P",
+            Self::Unsupported => b"X",
         }
     }
 }
@@ -58,137 +93,121 @@ pub(super) struct Descriptor<'e> {
     pub(super) parts: [&'e [u8]; 3],
 }
 
-/// The ends of a socket, as far as the call and the kernel tell.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    kind: SockKind,
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
-    is_server: bool,
-    is_connected: bool,
-    /// Bound or listening: it has one end only.
-    is_lone: bool,
+/// A descriptor that is no socket.
+struct Object<'e> {
+    fd: i64,
+    kind: FdKind,
+    /// In the view at hand.
+    name: Option<&'e [u8]>,
+    /// As the process passed it.
+    raw: Option<&'e [u8]>,
+    dev: Option<u32>,
+    ino: Option<u64>,
+    /// Whether it lives in the upper and in the lower layer of an overlay.
+    layers: Option<[bool; 2]>,
 }
 
-impl Ends {
-    fn client(&self) -> Option<SocketAddr> {
-        if self.is_server { self.remote } else { self.local }
-    }
-
-    fn server(&self) -> Option<SocketAddr> {
-        if self.is_server { self.local } else { self.remote }
+fn object_field<'e>(field: Field, object: &Object<'e>) -> Option<Value<'e>> {
+    let is_file = object.kind == FdKind::File;
+    match field {
+        Field::FdType => Some(Value::Bytes(object.kind.name())),
+        Field::FdTypechar => Some(Value::Bytes(object.kind.typechar())),
+        Field::FdName => object.name.map(Value::Bytes),
+        Field::FdNameraw => object.raw.or(object.name).map(Value::Bytes),
+        Field::FdDirectory if is_file => object.name.map(directory).map(Value::Bytes),
+        Field::FdDirectory if object.kind == FdKind::Directory => object.name.map(Value::Bytes),
+        Field::FdFilename if is_file => object.name.map(file_name).map(Value::Bytes),
+        Field::FdDev => object.dev.map(number),
+        Field::FdDevMajor => object.dev.map(|d| number((d & 0xfff00) >> 8)),
+        Field::FdDevMinor => object.dev.map(|d| number(d & 0xff | d >> 12 & 0xfff00)),
+        Field::FdIno => object.ino.map(|n| Value::I64(n as i64)),
+        Field::FdIsUpperLayer => object.layers.map(|[upper, _]| Value::Bool(upper)),
+        Field::FdIsLowerLayer => object.layers.map(|[_, lower]| Value::Bool(lower)),
+        _ => None,
     }
 }
 
-fn sock_addr(sock: &SockFacts<'_>, ip: &[u8; 16], port: u16) -> Option<SocketAddr> {
-    let ip = match u32::from(sock.family) {
-        AF_INET => IpAddr::V4(Ipv4Addr::from(*ip.first_chunk::<4>()?)),
-        AF_INET6 => IpAddr::V6(Ipv6Addr::from(*ip)),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-fn is_set(addr: &SocketAddr) -> bool {
-    addr.port() != 0 || !addr.ip().is_unspecified()
-}
-
-fn ends_of(ty: EventType, call: &Socket<'_>) -> Option<Ends> {
-    let failed = call.res < 0 && call.res != -EINPROGRESS;
-    if call.fd < 0 {
-        return None;
-    }
-    let mut kind = call.made.map(|(domain, ..)| SockKind::of_family(domain));
-    let (mut local, mut remote) = (None, None);
-    match call.tuple {
-        Some(SockTuple::Inet { source, dest }) => {
-            (local, remote) = if call.role == Role::Server {
-                (Some(dest), Some(source))
-            } else {
-                (Some(source), Some(dest))
-            };
-            kind = Some(if source.is_ipv4() { SockKind::Ipv4 } else { SockKind::Ipv6 });
-        }
-        Some(SockTuple::Unix { .. }) => kind = Some(SockKind::Unix),
-        Some(SockTuple::Other(family)) => kind = Some(SockKind::of_family(u32::from(family))),
-        None => {}
-    }
-    match call.addr {
-        Some(SockAddr::Inet(addr)) => {
-            kind = Some(if addr.is_ipv4() { SockKind::Ipv4 } else { SockKind::Ipv6 });
-            if ty == EventType::BIND_X {
-                local = Some(addr);
-            } else if remote.is_none() {
-                remote = Some(addr);
-            }
-        }
-        Some(SockAddr::Unix(_)) => kind = kind.or(Some(SockKind::Unix)),
-        Some(SockAddr::Other(family)) => {
-            kind = kind.or(Some(SockKind::of_family(u32::from(family))));
-        }
-        None => {}
-    }
-    if let Some(sock) = &call.sock {
-        kind = Some(SockKind::of_family(u32::from(sock.family)));
-        let own = sock_addr(sock, &sock.local, sock.local_port).filter(is_set);
-        let peer = sock_addr(sock, &sock.remote, sock.remote_port).filter(is_set);
-        // Before a successful bind the socket's own address is not the one that was asked for.
-        local = if ty == EventType::BIND_X { local.or(own) } else { own.or(local) };
-        remote = peer.or(remote);
-    }
-    let is_lone = matches!(ty, EventType::BIND_X | EventType::LISTEN_X);
-    if is_lone {
-        remote = None;
-    }
-    // Addresses of IPv4 in the clothes of IPv6 are shown as IPv4.
-    let plain = |a: SocketAddr| SocketAddr::new(a.ip().to_canonical(), a.port());
-    let ends: [Option<SocketAddr>; 2] = [local, remote];
-    if kind == Some(SockKind::Ipv6)
-        && ends.iter().flatten().next().is_some()
-        && ends.iter().flatten().all(|a| a.ip().to_canonical().is_ipv4())
-    {
-        kind = Some(SockKind::Ipv4);
-        (local, remote) = (local.map(plain), remote.map(plain));
-    }
-    let accepted = call.sock.is_some_and(|s| s.flags & sock_flags::ACCEPTED != 0);
-    let connected = match &call.sock {
-        Some(sock) => sock.flags & sock_flags::CONNECTED != 0,
-        None => call.res >= 0 && remote.is_some(),
-    };
-    Some(Ends {
-        kind: kind.unwrap_or(SockKind::Other),
-        local,
-        remote,
-        is_server: accepted || call.role == Role::Server,
-        is_connected: connected && !is_lone && !failed,
-        is_lone,
-    })
+fn number(n: u32) -> Value<'static> {
+    Value::I64(i64::from(n))
 }
 
 impl<'e> EventFields<'e> {
     pub(super) fn fd(&self, field: Field) -> Option<Value<'_>> {
-        match self.event.body {
-            Body::Open(open) => self.file(field, open),
-            Body::Socket(call) => self.socket(field, call),
-            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => None,
+        if field == Field::FdNameView {
+            return self.has_names().then(|| Value::Bytes(self.view.get().as_str().as_bytes()));
+        }
+        if field == Field::FdNum {
+            return self.fd_number().map(Value::I64);
+        }
+        if field == Field::FdUid {
+            // As Falco chains them, without anything between.
+            let (tid, fd) = (self.event.header().tid, self.fd_number()?);
+            let mut text = BumpVec::new_in(self.at.bump);
+            // Writing into memory cannot fail.
+            let written = write!(text, "{tid}{fd}");
+            debug_assert!(written.is_ok());
+            return Some(Value::Bytes(text.into_bump_slice()));
+        }
+        if field == Field::FdContainername || field == Field::FdContainerdirectory {
+            let of =
+                if field == Field::FdContainername { Field::FdName } else { Field::FdDirectory };
+            let Some(Value::Bytes(name)) = self.fd(of) else { return None };
+            let container = &self.version()?.container;
+            let id = if container.is_host() { "" } else { container.id() };
+            let mut text = BumpVec::with_capacity_in(id.len() + 1 + name.len(), self.at.bump);
+            for part in [id.as_bytes(), b":", name] {
+                text.extend_from_slice_copy(part);
+            }
+            return Some(Value::Bytes(text.into_bump_slice()));
+        }
+        match self.socket_call() {
+            Some(call) => self.socket(field, call),
+            None => object_field(field, &self.object()?),
         }
     }
 
-    /// The name as the process gave it, joined with the directory it starts from.
-    pub(super) fn lexical_name(&self) -> Option<&'e [u8]> {
-        *self.lexical.get_or_init(|| {
-            let Body::Open(open) = self.event.body else { return None };
-            let name = open.name?;
-            let dir = match &open.dir {
-                Some(dir) => Some(dir.path),
-                None if open.dirfd.is_none() => self.version().map(|v| v.cwd.as_slice()),
-                None => None,
-            };
-            normalised(self.at.bump, dir, name)
-        })
+    /// The descriptor's number; -1 for a call that made none.
+    fn fd_number(&self) -> Option<i64> {
+        let fd = match self.event.body {
+            Body::Open(open) => open.fd,
+            Body::Socket(call) => call.fd,
+            Body::Call(call) => call.fd?,
+            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => return None,
+        };
+        Some(fd.max(-1))
     }
 
-    fn file_name_in_view(&self, open: &'e Open<'e>) -> Option<&'e [u8]> {
+    fn object(&self) -> Option<Object<'e>> {
+        match self.event.body {
+            Body::Open(open) => Some(self.opened(open)),
+            Body::Call(call) => self.used(call),
+            _ => None,
+        }
+    }
+
+    fn opened(&self, open: &'e Open<'e>) -> Object<'e> {
+        let is_dir = open.flags & open_flags::DIRECTORY != 0
+            || open.file.is_some_and(|f| f.kind == FileKind::Directory);
+        let is_open = open.fd >= 0;
+        let layer = |bit, param| open.file.map_or(open.flags & param != 0, |f| f.flags & bit != 0);
+        Object {
+            fd: open.fd,
+            kind: if is_dir { FdKind::Directory } else { FdKind::File },
+            name: self.opened_name(open),
+            raw: open.name,
+            dev: open.file.map(|f| f.dev).or(open.dev).filter(|_| is_open),
+            ino: open.file.map(|f| f.ino).or(open.ino).filter(|_| is_open),
+            layers: is_open.then(|| {
+                [
+                    layer(file_flags::UPPER_LAYER, open_flags::UPPER_LAYER),
+                    layer(file_flags::LOWER_LAYER, open_flags::LOWER_LAYER),
+                ]
+            }),
+        }
+    }
+
+    /// The name of an opened file, in the view at hand.
+    pub(super) fn opened_name(&self, open: &'e Open<'e>) -> Option<&'e [u8]> {
         let kernel = open.kernel_name();
         if self.view.get() == NameView::Kernel {
             return kernel;
@@ -196,173 +215,60 @@ impl<'e> EventFields<'e> {
         self.lexical_name().or(kernel)
     }
 
-    fn file(&self, field: Field, open: &'e Open<'e>) -> Option<Value<'_>> {
-        let is_dir = open.flags & open_flags::DIRECTORY != 0
-            || open.file.is_some_and(|f| f.kind == FileKind::Directory);
-        let is_open = open.fd >= 0;
-        let dev = || open.file.map(|f| f.dev).or(open.dev).filter(|_| is_open);
-        let layer = |bit, param| {
-            let known = open.file.map(|f| f.flags & bit != 0);
-            is_open.then(|| Value::Bool(known.unwrap_or(open.flags & param != 0)))
-        };
-        let number = |n: u32| Value::I64(i64::from(n));
-        match field {
-            Field::FdNum => Some(Value::I64(open.fd.max(-1))),
-            Field::FdType => Some(Value::Bytes(if is_dir { b"directory" } else { b"file" })),
-            Field::FdTypechar => Some(Value::Bytes(if is_dir { b"d" } else { b"f" })),
-            Field::FdName => self.file_name_in_view(open).map(Value::Bytes),
-            Field::FdNameraw => open.name.map(Value::Bytes),
-            Field::FdNameView => Some(Value::Bytes(self.view.get().as_str().as_bytes())),
-            Field::FdDirectory => self.file_name_in_view(open).map(directory).map(Value::Bytes),
-            Field::FdFilename if !is_dir => {
-                self.file_name_in_view(open).map(file_name).map(Value::Bytes)
-            }
-            Field::FdDev => dev().map(number),
-            Field::FdDevMajor => dev().map(|d| number((d & 0xfff00) >> 8)),
-            Field::FdDevMinor => dev().map(|d| number(d & 0xff | d >> 12 & 0xfff00)),
-            Field::FdIno => {
-                let ino = open.file.map(|f| f.ino).or(open.ino).filter(|_| is_open);
-                ino.map(|n| Value::I64(n as i64))
-            }
-            Field::FdIsUpperLayer => layer(file_flags::UPPER_LAYER, open_flags::UPPER_LAYER),
-            Field::FdIsLowerLayer => layer(file_flags::LOWER_LAYER, open_flags::LOWER_LAYER),
-            _ => None,
+    fn used(&self, call: &'e Call<'e>) -> Option<Object<'e>> {
+        let fd = call.fd.filter(|&fd| fd >= 0)?;
+        if let Some(file) = call.object() {
+            let layers = [file_flags::UPPER_LAYER, file_flags::LOWER_LAYER];
+            return Some(Object {
+                fd,
+                kind: FdKind::of(file),
+                name: kernel_name(file),
+                raw: None,
+                dev: Some(file.dev),
+                ino: Some(file.ino),
+                layers: Some(layers.map(|bit| file.flags & bit != 0)),
+            });
         }
-    }
-
-    fn sock_ends(&self) -> Option<Ends> {
-        *self.ends.get_or_init(|| match self.event.body {
-            Body::Socket(call) => ends_of(self.event.frame.event_type(), call),
-            _ => None,
-        })
-    }
-
-    /// Addresses of both ends.
-    pub(super) fn end_ips(&self) -> [Option<IpAddr>; 2] {
-        let ends = self.sock_ends();
-        [ends.and_then(|e| e.client()), ends.and_then(|e| e.server())].map(|a| a.map(|a| a.ip()))
-    }
-
-    /// Ports of both ends.
-    pub(super) fn end_ports(&self) -> [Option<u16>; 2] {
-        let ends = self.sock_ends();
-        [ends.and_then(|e| e.client()), ends.and_then(|e| e.server())].map(|a| a.map(|a| a.port()))
-    }
-
-    fn socket(&self, field: Field, call: &'e Socket<'e>) -> Option<Value<'_>> {
-        if field == Field::FdNum {
-            return Some(Value::I64(call.fd.max(-1)));
+        // Without the kernel's word the call itself tells what it made.
+        if call.res.is_some_and(|res| res < 0) {
+            return None;
         }
-        let ends = self.sock_ends()?;
-        let ip = |a: Option<SocketAddr>| a.map(|a| Value::Ip(a.ip()));
-        let port = |a: Option<SocketAddr>| a.map(|a| Value::U64(u64::from(a.port())));
-        let is_inet = matches!(ends.kind, SockKind::Ipv4 | SockKind::Ipv6);
-        match field {
-            Field::FdType => Some(Value::Bytes(match ends.kind {
-                SockKind::Ipv4 => b"ipv4",
-                SockKind::Ipv6 => b"ipv6",
-                SockKind::Unix => b"unix",
-                SockKind::Netlink => b"netlink",
-                SockKind::Other => b"unknown",
-            })),
-            Field::FdTypechar => Some(Value::Bytes(ends.kind.typechar())),
-            Field::FdName => self.socket_name(call).map(Value::Bytes),
-            Field::FdCip | Field::FdCnet => ip(ends.client()),
-            Field::FdSip | Field::FdSnet => ip(ends.server()),
-            Field::FdLip | Field::FdLnet => ip(ends.local),
-            Field::FdRip | Field::FdRnet => ip(ends.remote),
-            Field::FdCport => port(ends.client()),
-            Field::FdSport => port(ends.server()),
-            Field::FdLport => port(ends.local),
-            Field::FdRport => port(ends.remote),
-            Field::FdL4proto => Some(Value::Bytes(if is_inet { l4proto(call) } else { NA })),
-            Field::FdSockfamily => match ends.kind {
-                SockKind::Ipv4 | SockKind::Ipv6 => Some(Value::Bytes(b"ip")),
-                SockKind::Unix => Some(Value::Bytes(b"unix")),
-                SockKind::Netlink | SockKind::Other => None,
-            },
-            Field::FdIsServer => Some(Value::Bool(ends.is_server)),
-            Field::FdConnected => Some(Value::Bool(ends.is_connected)),
-            _ => None,
-        }
+        let kind = call.shape.made?;
+        let name =
+            if kind == FdKind::Memfd { self.event.frame.param_str(1) } else { Some(&b""[..]) };
+        Some(Object { fd, kind, name, raw: None, dev: None, ino: None, layers: None })
     }
 
-    fn socket_name(&self, call: &'e Socket<'e>) -> Option<&'e [u8]> {
-        *self.sock_name.get_or_init(|| {
-            let ends = self.sock_ends()?;
-            if ends.kind == SockKind::Unix {
-                return Some(unix_path(call));
-            }
-            let mut name = BumpVec::with_capacity_in(96, self.at.bump);
-            if ends.is_lone {
-                put_addr(&mut name, ends.local);
-            } else if let (Some(client), Some(server)) = (ends.client(), ends.server()) {
-                put_addr(&mut name, Some(client));
-                name.extend_from_slice_copy(b"->");
-                put_addr(&mut name, Some(server));
-            } else {
-                put_addr(&mut name, ends.remote.or(ends.local));
-            }
-            Some(name.into_bump_slice())
-        })
+    /// Whether the descriptor is a regular file or something with a name like one.
+    pub(super) fn uses_file(&self) -> bool {
+        self.socket_call().is_none() && self.object().is_some_and(|o| o.kind == FdKind::File)
+    }
+
+    /// Whether the call's descriptor is known.
+    pub(super) fn has_descriptor(&self) -> bool {
+        self.sock_ends().is_some() || self.object().is_some_and(|o| o.fd >= 0)
     }
 
     /// The descriptor of the event as `evt.arg` shows it: `<f>/etc/passwd`, `<4t>1.2.3.4:5->6.7.8.9:10`.
-    pub(super) fn descriptor(&self) -> Option<Descriptor<'_>> {
-        match self.event.body {
-            Body::Open(open) if open.fd >= 0 => {
-                let Some(Value::Bytes(ty)) = self.file(Field::FdTypechar, open) else {
-                    return None;
-                };
-                Some(Descriptor { fd: open.fd, parts: [ty, b"", self.file_name_in_view(open)?] })
-            }
-            Body::Socket(call) if call.fd >= 0 => {
-                let ends = self.sock_ends()?;
-                let l4: &[u8] = match ends.kind {
-                    SockKind::Ipv4 | SockKind::Ipv6 => {
-                        l4proto(call).get(..1).filter(|c| *c != b"<").unwrap_or_default()
-                    }
-                    _ => b"",
-                };
-                let parts = [ends.kind.typechar(), l4, self.socket_name(call)?];
-                Some(Descriptor { fd: call.fd, parts })
-            }
-            _ => None,
+    pub(super) fn descriptor(&self) -> Option<Descriptor<'e>> {
+        if let Some(call) = self.socket_call() {
+            let ends = self.sock_ends()?;
+            let l4: &[u8] = match ends.kind {
+                SockKind::Ipv4 | SockKind::Ipv6 => {
+                    l4proto(call).get(..1).filter(|c| *c != b"<").unwrap_or_default()
+                }
+                _ => b"",
+            };
+            let parts = [ends.kind.typechar(), l4, self.socket_name(call)?];
+            return Some(Descriptor { fd: call.fd, parts });
         }
+        let object = self.object().filter(|o| o.fd >= 0)?;
+        Some(Descriptor { fd: object.fd, parts: [object.kind.typechar(), b"", object.name?] })
     }
 }
 
-fn unix_path<'a>(call: &Socket<'a>) -> &'a [u8] {
-    let path = match (call.addr, call.tuple) {
-        (Some(SockAddr::Unix(path)), _) | (_, Some(SockTuple::Unix { path, .. })) => path,
-        _ => b"",
-    };
-    match &call.sock {
-        Some(sock) if path.is_empty() => sock.path,
-        _ => path,
-    }
-}
-
-pub(super) fn put_addr(out: &mut BumpVec<'_, u8>, addr: Option<SocketAddr>) {
-    let Some(addr) = addr else { return };
-    // No brackets around IPv6, as Falco prints it. Writing into memory cannot fail.
-    let written = write!(out, "{}:{}", addr.ip(), addr.port());
-    debug_assert!(written.is_ok());
-}
-
-fn l4proto(call: &Socket<'_>) -> &'static [u8] {
-    const MASK: u32 = 0xf;
-    let (ty, proto) = match (&call.sock, call.made) {
-        (Some(sock), _) => (u32::from(sock.ty), u32::from(sock.proto)),
-        (None, Some((_, ty, proto))) => (ty & MASK, proto),
-        // Files do not say; connections and listeners are TCP unless something says otherwise.
-        (None, None) => (1, 6),
-    };
-    match (proto, ty) {
-        (1 | 58, _) => b"icmp",
-        (17, _) | (_, 2) => b"udp",
-        (6, _) | (_, 1) => b"tcp",
-        (_, 3) => b"raw",
-        _ => NA,
-    }
+/// The name that the kernel walked to, where the walk reached a root.
+pub(super) fn kernel_name<'a>(file: &FileFacts<'a>) -> Option<&'a [u8]> {
+    let is_whole = file.flags & file_flags::UNRESOLVED == 0;
+    (is_whole && !file.path.is_empty()).then_some(file.path)
 }

@@ -7,9 +7,10 @@ mod container;
 mod errno;
 mod evt;
 mod fd;
-mod path;
+mod names;
 mod process;
 mod render;
+mod socket;
 mod user;
 
 use std::cell::{Cell, OnceCell};
@@ -20,9 +21,10 @@ use rules::{Arg, Field, FieldRef, Fields, NameView, Value};
 
 pub(crate) use chain::Chain;
 use chain::Link;
-use fd::Ends;
+pub(crate) use names::Names;
+use socket::Ends;
 
-use crate::parse::{Body, Event};
+use crate::parse::Event;
 use crate::state::{Ancestor, Lineage, Version, Wait};
 use crate::users::Users;
 
@@ -40,17 +42,6 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) bump: &'e Bump,
 }
 
-/// Spellings of an event's file name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
-    /// It has no file name.
-    None,
-    /// One, or two that are equal.
-    One(NameView),
-    /// Two that differ: rules are evaluated over each.
-    Two,
-}
-
 /// The fields of one event in one view of its name.
 pub(crate) struct EventFields<'e> {
     at: Surroundings<'e>,
@@ -64,7 +55,7 @@ pub(crate) struct EventFields<'e> {
     missed: Cell<bool>,
     session: OnceCell<Option<Arc<Version>>>,
     group: OnceCell<Option<Arc<Version>>>,
-    lexical: OnceCell<Option<&'e [u8]>>,
+    lexical: [OnceCell<Option<&'e [u8]>>; 2],
     ends: OnceCell<Option<Ends>>,
     sock_name: OnceCell<Option<&'e [u8]>>,
 }
@@ -83,7 +74,7 @@ impl<'e> EventFields<'e> {
             missed: Cell::new(false),
             session: OnceCell::new(),
             group: OnceCell::new(),
-            lexical: OnceCell::new(),
+            lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
         }
@@ -102,18 +93,6 @@ impl<'e> EventFields<'e> {
     /// The shard that the answers since the last call have to wait for, if any.
     pub(crate) fn take_wait(&self) -> Option<Wait> {
         self.wait.take()
-    }
-
-    /// Which spellings of its name the event has.
-    pub(crate) fn names(&self) -> Names {
-        let Body::Open(open) = self.event.body else { return Names::None };
-        match (self.lexical_name(), open.kernel_name()) {
-            (Some(lexical), Some(kernel)) if lexical != kernel => Names::Two,
-            (Some(_), Some(_)) => Names::One(NameView::Both),
-            (Some(_), None) => Names::One(NameView::Lexical),
-            (None, Some(_)) => Names::One(NameView::Kernel),
-            (None, None) => Names::None,
-        }
     }
 
     /// Chooses the spelling that `fd.name` and what is made of it give.
@@ -175,7 +154,8 @@ impl Fields for EventFields<'_> {
             f if f < Field::ProcExe => self.evt(field),
             f if f < Field::UserUid => self.proc(field),
             f if f < Field::FdNum => self.user(f),
-            f if f < Field::ContainerId => self.fd(f),
+            f if f < Field::FsPathName => self.fd(f),
+            f if f < Field::ContainerId => self.fs_path(f),
             f => self.container(f),
         }
     }
@@ -192,7 +172,7 @@ impl Fields for EventFields<'_> {
             Field::FdIp | Field::FdNet => {
                 self.end_ips().into_iter().flatten().any(|ip| pred(Value::Ip(ip)))
             }
-            Field::FdPort => {
+            Field::FdPort | Field::FdProto => {
                 self.end_ports().into_iter().flatten().any(|port| pred(Value::U64(u64::from(port))))
             }
             _ => self.get(field).is_some_and(pred),
@@ -212,7 +192,8 @@ mod tests {
                 f if f < Field::ProcExe => ["evt", "syscall"],
                 f if f < Field::UserUid => ["proc", "thread"],
                 f if f < Field::FdNum => ["user", "group"],
-                f if f < Field::ContainerId => ["fd", "fd"],
+                f if f < Field::FsPathName => ["fd", "fd"],
+                f if f < Field::ContainerId => ["fs", "fs"],
                 _ => ["container", "container"],
             };
             assert!(expected.contains(&class), "{}", field.name());

@@ -6,10 +6,12 @@
 use std::io::Write;
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{EF_CREATES_FD, Param, ParamFormat, ParamType, SockAddr, SockTuple};
+use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
+use rules::Value;
 
 use super::errno::errno_name;
-use super::fd::{Descriptor, put_addr};
+use super::fd::Descriptor;
+use super::socket::put_addr;
 use super::user::NA;
 use super::{EventFields, Link};
 use crate::parse::Body;
@@ -41,9 +43,29 @@ impl EventFields<'_> {
         Some(out.into_bump_slice())
     }
 
+    /// Parameter `n` as `evt.rawarg` gives it.
+    pub(super) fn raw_arg(&self, n: usize) -> Option<Value<'_>> {
+        let param = self.event.frame.event_type().info()?.params.get(n)?;
+        let bytes = self.event.frame.param(n).filter(|b| !b.is_empty())?;
+        Some(match param.ty {
+            ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
+                Value::Bytes(bytes.strip_suffix(&[0]).unwrap_or(bytes))
+            }
+            ty if ty.size().is_none() => Value::Bytes(bytes),
+            ty => match (number(ty, bytes)?, is_signed(ty)) {
+                (value, true) => Value::I64(value),
+                (value, false) => Value::U64(value as u64),
+            },
+        })
+    }
+
     /// Every parameter as `name=raw(resolved)`, a blank behind each.
     pub(super) fn all_args(&self) -> &[u8] {
         let mut out = Text::new_in(self.at.bump);
+        if self.event.frame.event_type() == EventType::GENERIC_X {
+            // Its parameters only say which call it is.
+            return out.into_bump_slice();
+        }
         let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
         for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
             out.extend_from_slice_copy(param.name.as_bytes());
@@ -91,14 +113,27 @@ impl EventFields<'_> {
         if fd < 0 {
             return put_errno(out, fd);
         }
-        // The one descriptor whose identity is known: the one that the call made or used.
-        let makes =
-            self.event.frame.event_type().info().is_some_and(|i| i.flags & EF_CREATES_FD != 0);
-        if makes && n != 0 {
-            return false;
+        let dir = match self.event.body {
+            Body::Open(open) if n == 1 && open.fd != fd => open.dir.as_ref(),
+            Body::Call(call) => call.shape.name_from(n).and_then(|name| call.dirs[name].as_ref()),
+            _ => None,
+        };
+        if let Some(dir) = dir {
+            out.extend_from_slice_copy(b"<d>");
+            out.extend_from_slice_copy(dir.path);
+            return true;
         }
+        // Else the one descriptor whose identity is known: the one that the call made or used. A copy is what it is a copy of.
+        let ty = self.event.frame.event_type();
+        let is_known = match self.event.body {
+            Body::Call(_) if is_copy(ty) => true,
+            Body::Call(call) => call.shape.fd_param() == Some(n),
+            _ => n == 0 || ty.info().is_none_or(|i| i.flags & EF_CREATES_FD == 0),
+        };
         match self.descriptor() {
-            Some(Descriptor { fd: known, parts: [ty, l4, name] }) if known == fd => {
+            Some(Descriptor { fd: known, parts: [ty, l4, name] })
+                if is_known && (known == fd || is_copy(self.event.frame.event_type())) =>
+            {
                 for part in [b"<", ty, l4, b">", name] {
                     out.extend_from_slice_copy(part);
                 }
@@ -124,6 +159,11 @@ impl EventFields<'_> {
         };
         put_some(out, version.map(|v| v.image.comm()))
     }
+}
+
+/// Whether the call's descriptors are all of one file.
+fn is_copy(ty: EventType) -> bool {
+    matches!(ty, EventType::DUP_1_X | EventType::DUP2_X | EventType::DUP3_X)
 }
 
 fn put_some(out: &mut Text<'_>, text: Option<&[u8]>) -> bool {
@@ -155,13 +195,17 @@ fn owner_name<'u>(value: i64, name: impl Fn(u32) -> Option<&'u [u8]>) -> Option<
     }
 }
 
+fn is_signed(ty: ParamType) -> bool {
+    use ParamType::{Errno, Fd, Fd32, I16, I32, I64, Pid, Pid32};
+    matches!(ty, I16 | I32 | I64 | Fd | Fd32 | Pid | Pid32 | Errno)
+}
+
 /// A parameter of numeric type; 64-bit values as the signed number of the same bits.
 fn number(ty: ParamType, bytes: &[u8]) -> Option<i64> {
     if ty.size() != Some(bytes.len()) {
         return None;
     }
-    let signed = matches!(ty, ParamType::I16 | ParamType::I32 | ParamType::Fd32 | ParamType::Pid32);
-    Some(match (bytes, signed) {
+    Some(match (bytes, is_signed(ty)) {
         (&[a], _) => i64::from(a),
         (&[a, b], false) => i64::from(u16::from_le_bytes([a, b])),
         (&[a, b], true) => i64::from(i16::from_le_bytes([a, b])),

@@ -1,4 +1,4 @@
-//! open, openat, openat2, creat.
+//! open, openat, openat2, creat, open_by_handle_at.
 
 use event::{EventType, FileFacts, Frame, file_flags};
 
@@ -54,6 +54,7 @@ impl<'a> Open<'a> {
                 let layer = p[5].first().map_or(0, |&b| u32::from(b & 3));
                 (p[1], Some(CREAT_FLAGS | layer << 15), p[2], p[3], p[4], None)
             }
+            EventType::OPEN_BY_HANDLE_AT_X => (p[3], u32_of(p[2]), &[][..], p[4], p[5], None),
             EventType::OPENAT2_X => (p[2], u32_of(p[3]), p[4], p[6], p[7], i64_of(p[1])),
             _ => (p[2], u32_of(p[3]), p[4], p[5], p[6], i64_of(p[1])),
         };

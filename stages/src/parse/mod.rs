@@ -1,5 +1,6 @@
 //! Frame to event: typed, borrowed from the frame's bytes, allocated in the window's arena.
 
+mod call;
 mod file;
 mod network;
 mod process;
@@ -8,6 +9,7 @@ use bumpalo::Bump;
 use bus::Key;
 use event::{EventType, Frame, FrameError, FrameHeader, flags};
 
+pub use call::{Call, Change, FdKind, FsPaths, Shape};
 pub use file::Open;
 pub(crate) use file::open_flags;
 pub use network::{Role, Socket};
@@ -35,11 +37,13 @@ pub enum Body<'a> {
     Exec(&'a Exec<'a>),
     /// A thread left.
     Exit(Exit),
-    /// open, openat, openat2, creat.
+    /// open, openat, openat2, creat, open_by_handle_at.
     Open(&'a Open<'a>),
     /// socket, connect, accept, accept4, bind, listen.
     Socket(&'a Socket<'a>),
-    /// Nothing that this build looks into.
+    /// Any other call.
+    Call(&'a Call<'a>),
+    /// No call: nothing that is looked into.
     Other,
 }
 
@@ -67,13 +71,15 @@ impl<'a> Event<'a> {
             EventType::OPEN_X
             | EventType::OPENAT_2_X
             | EventType::OPENAT2_X
-            | EventType::CREAT_X => Body::Open(bump.alloc(Open::parse(&frame))),
+            | EventType::CREAT_X
+            | EventType::OPEN_BY_HANDLE_AT_X => Body::Open(bump.alloc(Open::parse(&frame))),
             EventType::SOCKET_X
             | EventType::BIND_X
             | EventType::CONNECT_X
             | EventType::LISTEN_X
             | EventType::ACCEPT_5_X
             | EventType::ACCEPT4_6_X => Body::Socket(bump.alloc(Socket::parse(&frame))),
+            ty if Call::is(ty) => Body::Call(bump.alloc(Call::parse(&frame))),
             _ => Body::Other,
         };
         Ok(Self { key, own_key, frame, body })

@@ -32,6 +32,8 @@ pub struct Socket<'a> {
     pub addr: Option<SockAddr<'a>>,
     /// The socket itself; live frames only.
     pub sock: Option<SockFacts<'a>>,
+    /// The source of the tuple is the peer: something was received, or the process is the server.
+    pub is_inbound: bool,
 }
 
 impl<'a> Socket<'a> {
@@ -47,6 +49,7 @@ impl<'a> Socket<'a> {
             tuple: None,
             addr: None,
             sock: frame.trailer().sock(),
+            is_inbound: false,
         };
         match frame.event_type() {
             EventType::SOCKET_X => {
@@ -64,7 +67,12 @@ impl<'a> Socket<'a> {
                 ..base
             },
             EventType::LISTEN_X => Self { fd: fd_at(1), role: Role::Server, ..base },
-            _ => Self { role: Role::Server, tuple: SockTuple::decode(p[1]), ..base },
+            _ => Self {
+                role: Role::Server,
+                tuple: SockTuple::decode(p[1]),
+                is_inbound: true,
+                ..base
+            },
         }
     }
 }

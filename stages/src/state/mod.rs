@@ -1,5 +1,6 @@
 //! The process table: versioned, written by each process's owner, read by every shard as of a key.
 //!
+//! - [`change`]: what other calls change of a process.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
 //! - [`slots`]: the array by process id.
@@ -7,6 +8,7 @@
 //! - [`pool`]: what nobody holds any more, to be used again.
 //! - [`writer`]: forks, execs and exits become versions; reclamation.
 
+mod change;
 mod image;
 mod lineage;
 mod node;

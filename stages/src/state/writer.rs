@@ -5,17 +5,19 @@ use std::iter;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use bumpalo::Bump;
 use bus::Key;
 use containers::Container;
 use event::FrameHeader;
 
 use super::Image;
+use super::change::{changed_ids, new_cwd};
 use super::image::Program;
 use super::lineage::{Lineage, Wait};
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 use super::pool::Pool;
 use crate::meters::ShardMeters;
-use crate::parse::{Body, Event, Exec, Exit, Fork};
+use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork};
 
 /// Reclaimed at most so much per window, so that no window takes long.
 const MAX_RECLAIMED: usize = 4096;
@@ -54,11 +56,24 @@ impl StateWriter {
     }
 
     /// Applies what the event says of processes. Where it has to wait for another shard nothing was changed, and the call is made again.
-    pub(crate) fn apply(&mut self, event: &Event<'_>, meters: &ShardMeters) -> Result<(), Wait> {
+    pub(crate) fn apply<'a>(
+        &mut self,
+        event: &Event<'a>,
+        bump: &'a Bump,
+        meters: &ShardMeters,
+    ) -> Result<(), Wait> {
         match event.body {
             Body::Fork(fork) if fork.is_child() => self.fork(event, fork, meters),
             Body::Exec(exec) if exec.res == 0 => self.exec(event, exec, meters),
             Body::Exit(exit) => self.exit(event, &exit, meters),
+            Body::Call(call) => {
+                if let Some(change) = call.shape.change
+                    && call.succeeded()
+                {
+                    self.change(event, call, change, bump);
+                }
+                Ok(())
+            }
             Body::Fork(_) | Body::Exec(_) | Body::Open(_) | Body::Socket(_) | Body::Other => Ok(()),
         }
     }
@@ -193,6 +208,23 @@ impl StateWriter {
             Some((parent, _)) if older(&parent) => Parent::Node(parent),
             _ => Parent::Unknown(id),
         })
+    }
+
+    /// A call that changed something of its own process. A process that is not known stays so.
+    fn change<'a>(&mut self, event: &Event<'a>, call: &Call<'a>, change: Change, bump: &'a Bump) {
+        let Some(node) = self.known(event.header(), event.key) else { return };
+        let Some(before) = node.as_of(event.key) else { return };
+        let mut version = before.successor(event.key);
+        if matches!(change, Change::Chdir | Change::Fchdir) {
+            let Some(cwd) = new_cwd(&before, call, change, bump) else { return };
+            version.cwd = self.cwd(Some(&before), cwd);
+        } else {
+            version.ids = changed_ids(&before.ids, event, call, change);
+            if version.ids == before.ids {
+                return;
+            }
+        }
+        self.supersede(&node, version);
     }
 
     fn exit(&mut self, event: &Event<'_>, exit: &Exit, meters: &ShardMeters) -> Result<(), Wait> {

@@ -187,6 +187,17 @@ pub(crate) fn open(p: Proc, name: &str, dir: Option<&str>, kernel: Option<&str>)
     )
 }
 
+/// A call of any type; the builder writes its parameters and sections.
+pub(crate) fn call(ty: EventType, p: Proc, build: impl Fn(&mut FrameWriter<'_>)) -> Vec<u8> {
+    finish(build, header(ty, p))
+}
+
+/// Adds the section of an object.
+pub(crate) fn object(w: &mut FrameWriter<'_>, section: SectionKind, kind: FileKind, path: &str) {
+    let facts = FileFacts { ino: 99, dev: 0x801, flags: 0, kind, path: b"" };
+    w.section(section, &[&facts.fixed_bytes(), path.as_bytes()]);
+}
+
 /// A connect to `dest`.
 pub(crate) fn connect(p: Proc, source: &str, dest: &str) -> Vec<u8> {
     let (source, dest) = (source.parse().unwrap(), dest.parse().unwrap());

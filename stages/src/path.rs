@@ -7,7 +7,7 @@ use bumpalo::collections::Vec as BumpVec;
 /// `.`, `..` and repeated slashes are resolved as text, so a name through a symbolic link keeps the link.
 ///
 /// The common case, an absolute name without any of these, is given back as it is.
-pub(super) fn normalised<'b>(
+pub(crate) fn normalised<'b>(
     bump: &'b Bump,
     dir: Option<&[u8]>,
     name: &'b [u8],
@@ -47,7 +47,7 @@ fn is_normal(name: &[u8]) -> bool {
 }
 
 /// What stands before the last slash: `/` for a name in the root or without a slash.
-pub(super) fn directory(name: &[u8]) -> &[u8] {
+pub(crate) fn directory(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|&b| b == b'/') {
         None | Some(0) => b"/",
         Some(at) => &name[..at],
@@ -55,7 +55,7 @@ pub(super) fn directory(name: &[u8]) -> &[u8] {
 }
 
 /// What stands behind the last slash; `/` for nothing.
-pub(super) fn file_name(name: &[u8]) -> &[u8] {
+pub(crate) fn file_name(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|&b| b == b'/') {
         Some(at) if at + 1 < name.len() => &name[at + 1..],
         Some(_) => b"/",
