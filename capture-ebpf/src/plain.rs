@@ -20,6 +20,10 @@ use crate::{
     task::Task,
 };
 
+/// `lchown32`, the lowest of the calls of ia32 that take ids of 32 bits (syscall_32.tbl).
+const FIRST_IA32_WIDE_ID: u64 = 198;
+const MS_MGC_VAL: u64 = 0xc0ed_0000;
+
 /// A word of the call's arguments and result.
 #[inline(always)]
 fn word(base: *mut u8, n: u64) -> *mut u64 {
@@ -165,9 +169,22 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
     let c = step >> 24 & 0xff;
     let arg = load(rec.base, a);
     let ret = load(rec.base, u64::from(RET)) as i64;
-    let len = match (step & 0xff) as u32 {
+    let mut what = (step & 0xff) as u32;
+    if what == kind::TEXT_WHERE || what == kind::BYTES_WHERE {
+        let value = load(rec.base, a >> 4);
+        what = if ret < 0 || value > 7 || c >> value & 1 == 0 {
+            kind::EMPTY
+        } else if what == kind::TEXT_WHERE {
+            kind::TEXT
+        } else {
+            kind::BYTES
+        };
+    }
+    let len = match what {
         kind::RESULT => number(&rec, ret as u64, Width::U64 as u64),
         kind::ARG => number(&rec, arg, b),
+        // A null pointer is no text, not a fault: not every call insists on one.
+        kind::TEXT if arg == 0 => 0,
         kind::TEXT => rec.user_text(arg),
         kind::BYTES => {
             let len = load(rec.base, b);
@@ -202,10 +219,29 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
         kind::CALL_ID => number(&rec, call_id(load(rec.base, 6)), Width::U16 as u64),
         kind::CALL_NUMBER => number(&rec, load(rec.base, 6), Width::U16 as u64),
         kind::CONST => number(&rec, a | b << 8, c),
+        kind::ID => number(&rec, id(arg, load(rec.base, 6)), Width::U32 as u64),
+        kind::MOUNT_FLAGS => number(&rec, mount_flags(arg), Width::U32 as u64),
         _ => 0,
     };
     rec.end_at(place >> 32, len);
     rec.state()
+}
+
+/// A user or group id. The calls of ia32 that take 16 bits have numbers below those that take 32; all ones mean "none" in both
+/// (`low2highuid`, include/linux/highuid.h).
+#[inline(always)]
+fn id(arg: u64, nr: u64) -> u64 {
+    if nr < FIRST_IA32_WIDE_ID && crate::dispatch::is_ia32() {
+        let low = arg & 0xffff;
+        return if low == 0xffff { u64::from(u32::MAX) } else { low };
+    }
+    arg
+}
+
+/// `flags` of `mount` as `path_mount` (fs/namespace.c) takes them: a magic number in the upper half takes that away.
+#[inline(always)]
+fn mount_flags(arg: u64) -> u64 {
+    if arg & 0xffff_0000 == MS_MGC_VAL { arg & 0xffff } else { arg }
 }
 
 /// The schema's number of a call.
@@ -262,6 +298,16 @@ pub extern "C" fn peregrine_section(slot: u64, state: u64, step: u64, task: u64)
                     SectionKind::Dir2
                 };
                 file::dir_section(&mut rec, task, dirfd, section);
+            }
+        }
+        kind::WORKING_DIRECTORY => {
+            let kind = if (load(rec.base, u64::from(RET)) as i64) < 0 {
+                SectionKind::Dir
+            } else {
+                SectionKind::File
+            };
+            if kind as u32 == SectionKind::File as u32 || file::is_relative(arg) {
+                file::dir_section(&mut rec, task, AT_FDCWD, kind);
             }
         }
         _ => {}

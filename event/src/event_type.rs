@@ -109,6 +109,7 @@ event_types! {
     DUP3_X = 365;
     DUP_1_X = 367;
     BPF_2_X = 369;
+    FSCONFIG_X = 373;
     EPOLL_CREATE_X = 375;
     EPOLL_CREATE1_X = 377;
     CHOWN_X = 379;

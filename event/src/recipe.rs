@@ -81,6 +81,15 @@ pub mod kind {
     pub const MEMORY_ON_SUCCESS: u32 = 14;
     /// Text behind a tag byte (`DYN`): argument, 0, tag.
     pub const TAGGED_TEXT: u32 = 15;
+    /// A user or group id, 4 bytes; the 16 bits that the old calls of ia32 take are widened as the kernel does it.
+    pub const ID: u32 = 20;
+    /// The flags of `mount`, 4 bytes, without the magic number of old programs: argument.
+    pub const MOUNT_FLAGS: u32 = 21;
+    /// As `TEXT`, empty unless the call succeeded and another argument has one of some values below 8: argument that points and the other
+    /// argument (high half of the byte), 0, a bit for each value.
+    pub const TEXT_WHERE: u32 = 22;
+    /// As `BYTES`, under the same condition.
+    pub const BYTES_WHERE: u32 = 23;
 
     /// First kind that makes a section.
     pub const SECTIONS: u32 = 32;
@@ -90,6 +99,8 @@ pub mod kind {
     pub const DIR: u32 = 33;
     /// `Dir2` of a second path.
     pub const DIR2: u32 = 34;
+    /// Of a call that changes the working directory: `File` of the new one where it succeeded, else `Dir` of the path in an argument.
+    pub const WORKING_DIRECTORY: u32 = 40;
 }
 
 /// In place of an argument: the call's result.
@@ -124,7 +135,7 @@ impl Step {
         let width = match self.kind() {
             kind::RESULT | kind::INODE => return Some(8),
             kind::CALL_ID | kind::CALL_NUMBER => return Some(2),
-            kind::MEMORY_USE => return Some(4),
+            kind::MEMORY_USE | kind::ID | kind::MOUNT_FLAGS => return Some(4),
             kind::ARG | kind::MEMORY | kind::MEMORY_ON_SUCCESS | kind::FLAGS => self.0 >> 16 & 0xff,
             kind::CONST => self.0 >> 24,
             _ => return None,
@@ -223,6 +234,36 @@ impl Step {
     pub const fn constant(value: u16, width: Width) -> Self {
         let [low, high] = value.to_le_bytes();
         Self::new(kind::CONST, low, high, width as u8)
+    }
+
+    /// A user or group id.
+    #[must_use]
+    pub const fn id(n: u8) -> Self {
+        Self::new(kind::ID, n, 0, 0)
+    }
+
+    /// The flags of `mount`.
+    #[must_use]
+    pub const fn mount_flags(n: u8) -> Self {
+        Self::new(kind::MOUNT_FLAGS, n, 0, 0)
+    }
+
+    /// Text of the process where the call succeeded and argument `selector` has a value whose bit is in `values`.
+    #[must_use]
+    pub const fn text_where(n: u8, selector: u8, values: u8) -> Self {
+        Self::new(kind::TEXT_WHERE, n | selector << 4, 0, values)
+    }
+
+    /// Bytes of the process, under the same condition.
+    #[must_use]
+    pub const fn bytes_where(n: u8, len: u8, selector: u8, values: u8) -> Self {
+        Self::new(kind::BYTES_WHERE, n | selector << 4, len, values)
+    }
+
+    /// Section of a call that changes the working directory to the path in an argument.
+    #[must_use]
+    pub const fn working_directory(path: u8) -> Self {
+        Self::new(kind::WORKING_DIRECTORY, path, 0, 0)
     }
 
     /// Section `File` or `Sock` of a descriptor.

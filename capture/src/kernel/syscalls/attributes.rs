@@ -2,17 +2,13 @@
 
 use event::{
     EventType,
-    recipe::{
-        NO_DIR, Step,
-        Width::{self, U32},
-    },
+    recipe::{NO_DIR, Step, Width::U32},
 };
 
-use super::Row;
+use super::{Row, flag_maps};
 
-/// Permission bits: the schema's are the kernel's.
 const fn mode(n: u8) -> Step {
-    Step::arg(n, Width::U32)
+    Step::flags(n, U32, flag_maps::PERMISSIONS)
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -35,9 +31,38 @@ pub(super) const ROWS: &[Row] = &[
         &[Step::RESULT, Step::fd(0), Step::text(1), mode(2), Step::dir(0, 1)],
     ),
     Row::plain(
+        EventType::CHOWN_X,
+        92,
+        212,
+        &[Step::RESULT, Step::text(0), Step::id(1), Step::id(2), Step::dir(NO_DIR, 0)],
+    )
+    .ia32_too(182),
+    Row::plain(
+        EventType::LCHOWN_X,
+        94,
+        198,
+        &[Step::RESULT, Step::text(0), Step::id(1), Step::id(2), Step::dir(NO_DIR, 0)],
+    )
+    .ia32_too(16),
+    Row::plain(
         EventType::FCHOWN_X,
         93,
         207,
-        &[Step::RESULT, Step::fd(0), Step::arg(1, U32), Step::arg(2, U32), Step::descriptor(0)],
+        &[Step::RESULT, Step::fd(0), Step::id(1), Step::id(2), Step::descriptor(0)],
+    )
+    .ia32_too(95),
+    Row::plain(
+        EventType::FCHOWNAT_X,
+        260,
+        298,
+        &[
+            Step::RESULT,
+            Step::fd(0),
+            Step::text(1),
+            Step::id(2),
+            Step::id(3),
+            Step::flags(4, U32, flag_maps::FCHOWNAT),
+            Step::dir(0, 1),
+        ],
     ),
 ];

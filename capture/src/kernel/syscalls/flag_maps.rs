@@ -27,10 +27,98 @@ impl Map {
 #[expect(dead_code, reason = "for the families of plain calls")]
 pub(super) const OPEN: u8 = 0;
 
+/// Permission bits of a mode.
+pub(super) const PERMISSIONS: u8 = 1;
+/// A mode with the type of file.
+pub(super) const MODE: u8 = 2;
+/// Flags of `unlinkat`.
+pub(super) const UNLINKAT: u8 = 3;
+/// Flags of `linkat`.
+pub(super) const LINKAT: u8 = 4;
+/// Flags of `fchownat`.
+pub(super) const FCHOWNAT: u8 = 5;
+/// Flags of `clone`, of which `unshare` and `setns` take some.
+pub(super) const CLONE: u8 = 6;
+
+/// `S_I*`: the schema's are the kernel's.
+const PERMISSION_PAIRS: &[(u32, u32)] = &[
+    (0o1, 0x1),
+    (0o2, 0x2),
+    (0o4, 0x4),
+    (0o10, 0x8),
+    (0o20, 0x10),
+    (0o40, 0x20),
+    (0o100, 0x40),
+    (0o200, 0x80),
+    (0o400, 0x100),
+    (0o1000, 0x200),
+    (0o2000, 0x400),
+    (0o4000, 0x800),
+];
+
 /// Every map; the constants above are places in it.
 pub(super) const MAPS: &[Map] = &[
     // PPM_O_*: what the calls that make descriptors take besides an open: O_CLOEXEC and O_NONBLOCK are the same bits for all of them.
     Map { is_enum: false, other: 0, pairs: &[(0o2_000_000, 0x1000), (0o4000, 0x40)] },
+    Map { is_enum: false, other: 0, pairs: PERMISSION_PAIRS },
+    // The type's four bits are looked at one by one: together they are what they were.
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[
+            (0o1, 0x1),
+            (0o2, 0x2),
+            (0o4, 0x4),
+            (0o10, 0x8),
+            (0o20, 0x10),
+            (0o40, 0x20),
+            (0o100, 0x40),
+            (0o200, 0x80),
+            (0o400, 0x100),
+            (0o1000, 0x200),
+            (0o2000, 0x400),
+            (0o4000, 0x800),
+            (0o10_000, 0x1000),
+            (0o20_000, 0x2000),
+            (0o60_000, 0x6000),
+            (0o100_000, 0x8000),
+            (0o140_000, 0xc000),
+        ],
+    },
+    Map { is_enum: false, other: 0, pairs: &[(0x200, 0x200)] },
+    Map { is_enum: false, other: 0, pairs: &[(0x400, 0x400), (0x1000, 0x1000)] },
+    // AT_SYMLINK_NOFOLLOW is 0x100 in the kernel, 0x400 in this set of the schema.
+    Map { is_enum: false, other: 0, pairs: &[(0x100, 0x400), (0x1000, 0x1000)] },
+    // VM, FS, FILES, SIGHAND, PTRACE, VFORK, PARENT, THREAD, NEWNS, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID, UNTRACED,
+    // CHILD_SETTID, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, IO.
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[
+            (0x100, 0x8000),
+            (0x200, 0x2),
+            (0x400, 0x1),
+            (0x800, 0x800),
+            (0x2000, 0x400),
+            (0x4000, 0x800_0000),
+            (0x8000, 0x100),
+            (0x1_0000, 0x2000),
+            (0x2_0000, 0x20),
+            (0x4_0000, 0x1000),
+            (0x8_0000, 0x200_0000),
+            (0x10_0000, 0x200),
+            (0x20_0000, 0x80_0000),
+            (0x80_0000, 0x4000),
+            (0x100_0000, 0x100_0000),
+            (0x200_0000, 0x1000_0000),
+            (0x400_0000, 0x80),
+            (0x800_0000, 0x8),
+            (0x1000_0000, 0x10_0000),
+            (0x2000_0000, 0x40),
+            (0x4000_0000, 0x10),
+            (0x8000_0000, 0x4),
+        ],
+    },
 ];
 
 #[cfg(test)]

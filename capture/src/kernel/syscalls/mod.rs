@@ -4,11 +4,15 @@
 //! nobody. Numbers are those of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
 
 mod attributes;
+mod directory;
 mod file;
 mod flag_maps;
 mod generic;
+mod mount;
+mod namespace;
 mod network;
 mod process;
+mod tree;
 
 use event::{
     EventSet, EventType, Slot,
@@ -26,6 +30,8 @@ struct Row {
     native: u16,
     /// Number in the ia32 table, 0 where that lacks the call.
     ia32: u16,
+    /// Second number in the ia32 table, 0 where that has one: old calls with 16-bit ids or 32-bit offsets.
+    ia32_old: u16,
     /// Number that only the x32 table has, 0 where it uses the native one.
     x32: u16,
     /// Empty where the program needs none.
@@ -40,17 +46,22 @@ const NATIVE_ZERO: u16 = u16::MAX;
 impl Row {
     /// A call with a program of its own.
     const fn own(ty: EventType, program: Slot, native: u16, ia32: u16) -> Self {
-        Self { ty, program, native, ia32, x32: 0, steps: &[], name: None }
+        Self { ty, program, native, ia32, ia32_old: 0, x32: 0, steps: &[], name: None }
     }
 
     /// A call that a recipe describes.
     const fn plain(ty: EventType, native: u16, ia32: u16, steps: &'static [Step]) -> Self {
-        Self { ty, program: Slot::Plain, native, ia32, x32: 0, steps, name: None }
+        Self { ty, program: Slot::Plain, native, ia32, ia32_old: 0, x32: 0, steps, name: None }
     }
 
     /// The same with a number of its own in the x32 table.
     const fn x32(self, x32: u16) -> Self {
         Self { x32, ..self }
+    }
+
+    /// The same with a second number in the ia32 table.
+    const fn ia32_too(self, ia32_old: u16) -> Self {
+        Self { ia32_old, ..self }
     }
 
     const fn native(&self) -> Option<u16> {
@@ -65,7 +76,7 @@ impl Row {
         let wanted =
             |step: &&Step| step.kind() != kind::DESCRIPTOR || asked.descriptors.contains(self.ty);
         let cut = |step: &Step| match step.kind() {
-            kind::BYTES if !asked.buffers.contains(self.ty) => Step::EMPTY,
+            kind::BYTES | kind::BYTES_WHERE if !asked.buffers.contains(self.ty) => Step::EMPTY,
             _ => *step,
         };
         let steps: Vec<Step> = self.steps.iter().filter(wanted).map(cut).collect();
@@ -74,8 +85,17 @@ impl Row {
 }
 
 /// Families whose rows are captured as they are asked for.
-const FAMILIES: &[&[Row]] =
-    &[attributes::ROWS, file::ROWS, network::ROWS, process::ROWS, generic::ROWS];
+const FAMILIES: &[&[Row]] = &[
+    attributes::ROWS,
+    directory::ROWS,
+    file::ROWS,
+    mount::ROWS,
+    namespace::ROWS,
+    network::ROWS,
+    process::ROWS,
+    tree::ROWS,
+    generic::ROWS,
+];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().copied().flatten()
@@ -144,9 +164,9 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
             syscalls[usize::from(native)] |= u64::from(entry);
             call_ids[usize::from(native)] |= id;
         }
-        if row.ia32 != 0 {
-            syscalls[usize::from(row.ia32)] |= u64::from(entry) << 32;
-            call_ids[usize::from(row.ia32)] |= id << 16;
+        for ia32 in [row.ia32, row.ia32_old].into_iter().filter(|&n| n != 0) {
+            syscalls[usize::from(ia32)] |= u64::from(entry) << 32;
+            call_ids[usize::from(ia32)] |= id << 16;
         }
         if row.x32 != 0 {
             let entry = entry | syscall_entry::X32_ONLY;
@@ -222,7 +242,9 @@ mod tests {
         let mut ia32 = std::collections::HashSet::new();
         for row in rows().chain(process::FORKS) {
             assert!(row.native().is_none_or(|n| native.insert(n)), "{} twice", row.native);
-            assert!(row.ia32 == 0 || ia32.insert(row.ia32), "ia32 {} twice", row.ia32);
+            for n in [row.ia32, row.ia32_old] {
+                assert!(n == 0 || ia32.insert(n), "ia32 {n} twice");
+            }
             assert!(row.x32 == 0 || native.insert(row.x32), "x32 {} twice", row.x32);
         }
     }
@@ -240,7 +262,7 @@ mod tests {
                 info.name
             );
             for (step, param) in params.iter().zip(info.params) {
-                let is_text = matches!(step.kind(), kind::TEXT);
+                let is_text = matches!(step.kind(), kind::TEXT | kind::TEXT_WHERE);
                 let wants_text = matches!(
                     param.ty,
                     ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
