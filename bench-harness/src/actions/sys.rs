@@ -1,0 +1,128 @@
+//! The calls that no safe interface has. Everything `unsafe` of this program is here.
+#![expect(unsafe_code, reason = "raw system calls are the point of it")]
+
+use std::ffi::c_long;
+use std::io::{Error, Result};
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
+use std::process::Child;
+
+/// The result of a raw call.
+fn checked(result: c_long) -> Result<c_long> {
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Leaves the namespaces of these kinds (`libc::CLONE_NEW*`) for new ones.
+pub(crate) fn unshare(flags: i32) -> Result<()> {
+    // SAFETY: takes a number. None of the flags used separates memory or descriptors from other threads.
+    checked(c_long::from(unsafe { libc::unshare(flags) })).map(drop)
+}
+
+/// Asks the kernel to load a module out of a file.
+pub(crate) fn finit_module(file: &impl AsRawFd) -> Result<()> {
+    // SAFETY: the parameters are a live NUL-terminated string; the descriptor is open.
+    checked(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) })
+        .map(drop)
+}
+
+/// Becomes the tracer of a child of this process, which goes on running.
+pub(crate) fn seize(child: &Child) -> Result<()> {
+    let pid = child.id() as libc::pid_t;
+    // SAFETY: PTRACE_SEIZE takes numbers only and touches no memory of this process.
+    checked(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0) }).map(drop)
+}
+
+/// Makes the parent the tracer of this process.
+pub(crate) fn trace_me() -> Result<()> {
+    // SAFETY: takes nothing else.
+    checked(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }).map(drop)
+}
+
+/// Loads a program of two instructions, `r0 = 0; exit`, that is attached to nothing.
+pub(crate) fn load_bpf() -> Result<OwnedFd> {
+    /// The start of `union bpf_attr` for `BPF_PROG_LOAD` (include/uapi/linux/bpf.h).
+    #[repr(C)]
+    struct Load {
+        prog_type: u32,
+        insn_cnt: u32,
+        insns: u64,
+        license: u64,
+        log_level: u32,
+        log_size: u32,
+        log_buf: u64,
+        kern_version: u32,
+        prog_flags: u32,
+    }
+    const BPF_PROG_LOAD: c_long = 5;
+    const SOCKET_FILTER: u32 = 1;
+    let insns: [u64; 2] = [0x0000_0000_0000_00b7, 0x0000_0000_0000_0095];
+    let load = Load {
+        prog_type: SOCKET_FILTER,
+        insn_cnt: 2,
+        insns: insns.as_ptr() as u64,
+        license: c"GPL".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log_buf: 0,
+        kern_version: 0,
+        prog_flags: 0,
+    };
+    // SAFETY: the attribute and what it points to live until the call returns; its size is given.
+    let fd = checked(unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<Load>())
+    })?;
+    // SAFETY: the kernel made this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sets up an io_uring of one entry.
+pub(crate) fn io_uring_setup() -> Result<OwnedFd> {
+    /// Size of `struct io_uring_params` (include/uapi/linux/io_uring.h).
+    const PARAMS_LEN: usize = 120;
+    let mut params = [0_u64; PARAMS_LEN / 8];
+    // SAFETY: the parameters have the size that the kernel reads and writes.
+    let fd =
+        checked(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1_u32, params.as_mut_ptr()) })?;
+    // SAFETY: the kernel made this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// An `ifreq` with a name.
+fn request(name: &str) -> libc::ifreq {
+    // SAFETY: all zeroes is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+        *to = from as libc::c_char;
+    }
+    request
+}
+
+/// Gives an interface an IPv4 address.
+pub(crate) fn set_address(
+    socket: &impl AsRawFd,
+    interface: &str,
+    address: std::net::Ipv4Addr,
+) -> Result<()> {
+    let mut request = request(interface);
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: `sockaddr_in` and `sockaddr` have the same size and any bytes are valid in the latter.
+    request.ifr_ifru.ifru_addr =
+        unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+    // SAFETY: the request is a whole `ifreq`.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw mut request) };
+    checked(c_long::from(result)).map(drop)
+}
+
+/// Switches an interface on.
+pub(crate) fn set_up(socket: &impl AsRawFd, interface: &str) -> Result<()> {
+    let mut request = request(interface);
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request is a whole `ifreq`.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) };
+    checked(c_long::from(result)).map(drop)
+}
