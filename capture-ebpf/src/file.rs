@@ -527,3 +527,25 @@ pub fn creat(ctx: Ctx) -> Option<()> {
     finish(rec, call, task, &opened, name, AT_FDCWD);
     None
 }
+
+/// `open_by_handle_at(mountfd, handle, flags)`: the caller names no path, so the parameter has the kernel's.
+#[inline(always)]
+pub fn open_by_handle_at(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task, opened) = begin(ctx, EventType::OPEN_BY_HANDLE_AT_X, 6)?;
+    rec.i64(1, Call::fd(call.a0()));
+    rec.u32(2, open_flags(call.a2() as u32) | opened.bits);
+    let mark = rec.mark();
+    if call.ret >= 0 {
+        opened.file.append_path(&mut rec, task, true);
+    }
+    rec.end_from(3, mark);
+    rec.u32(4, opened.dev);
+    rec.u64(5, opened.ino);
+    rec.begin_trailer();
+    if call.ret >= 0 {
+        let Opened { file, inode, ino, dev, file_flags, .. } = opened;
+        file.section(&mut rec, task, inode, ino, dev, file_flags);
+    }
+    rec.submit::<true>(&task.who_is_current());
+    None
+}

@@ -53,6 +53,7 @@ program!("tp_btf/sys_exit", x_open => file::open);
 program!("tp_btf/sys_exit", x_openat => file::openat);
 program!("tp_btf/sys_exit", x_openat2 => file::openat2);
 program!("tp_btf/sys_exit", x_creat => file::creat);
+program!("tp_btf/sys_exit", x_open_by_handle_at => file::open_by_handle_at);
 program!("tp_btf/sys_exit", x_socket => network::socket);
 program!("tp_btf/sys_exit", x_connect => network::connect);
 program!("tp_btf/sys_exit", x_accept => network::accept::<false>);

@@ -177,6 +177,8 @@ slots! {
     Clone = 12 "x_clone";
     /// Every call whose parameters a recipe reads.
     Plain = 13 "x_plain";
+    /// `open_by_handle_at`.
+    OpenByHandleAt = 14 "x_open_by_handle_at";
 }
 
 /// Offset of a member that the running kernel lacks.
