@@ -5,7 +5,7 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use event::{
     KernelField as F, SectionKind, feature, flags,
-    recipe::{MAX_STEPS, NO_DIR, RET, Width, head, kind},
+    recipe::{BEHIND, MAX_STEPS, NO_DIR, RET, Width, head, kind},
 };
 
 use crate::{
@@ -97,6 +97,9 @@ fn number(rec: &Record, value: u64, width: u64) -> u64 {
             4
         } else if width == Width::I32 as u64 {
             st64(rec.here(), i64::from(value as i32) as u64);
+            8
+        } else if width == Width::Z32 as u64 {
+            st64(rec.here(), value & 0xffff_ffff);
             8
         } else {
             st64(rec.here(), value);
@@ -213,7 +216,7 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
         }
         kind::MEMORY_USE => number(&rec, u64::from(memory_use(a)), Width::U32 as u64),
         kind::INODE => {
-            let file = file_of(Task::current(), i64::from(arg as i32));
+            let file = file_of(Task::current(), descriptor_number(arg, b, ret));
             number(&rec, file.ino(), Width::U64 as u64)
         }
         kind::CALL_ID => number(&rec, call_id(load(rec.base, 6)), Width::U16 as u64),
@@ -242,6 +245,18 @@ fn id(arg: u64, nr: u64) -> u64 {
 #[inline(always)]
 fn mount_flags(arg: u64) -> u64 {
     if arg & 0xffff_0000 == MS_MGC_VAL { arg & 0xffff } else { arg }
+}
+
+/// The descriptor that an argument is, or that lies behind it after a success.
+#[inline(always)]
+fn descriptor_number(arg: u64, place: u64, ret: i64) -> i64 {
+    if place != u64::from(BEHIND) {
+        return i64::from(arg as i32);
+    }
+    if ret < 0 {
+        return -1;
+    }
+    i64::from(read_user::<i32>(arg).unwrap_or(-1))
 }
 
 /// The schema's number of a call.
@@ -287,7 +302,10 @@ pub extern "C" fn peregrine_section(slot: u64, state: u64, step: u64, task: u64)
     let b = step >> 16 & 0xff;
     let arg = load(rec.base, a);
     match (step & 0xff) as u32 {
-        kind::DESCRIPTOR => descriptor(&mut rec, task, i64::from(arg as i32)),
+        kind::DESCRIPTOR => {
+            let ret = load(rec.base, u64::from(RET)) as i64;
+            descriptor(&mut rec, task, descriptor_number(arg, b, ret));
+        }
         kind::DIR | kind::DIR2 => {
             let path = load(rec.base, b);
             let dirfd = if a == u64::from(NO_DIR) { AT_FDCWD } else { i64::from(arg as i32) };

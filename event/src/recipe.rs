@@ -47,6 +47,8 @@ pub enum Width {
     U64 = 3,
     /// The low 32 bits, sign-extended to 8 bytes: descriptors, process ids.
     I32 = 4,
+    /// The low 32 bits as they are in 8 bytes.
+    Z32 = 5,
 }
 
 /// Kind of a step: its low byte.
@@ -69,7 +71,7 @@ pub mod kind {
     pub const TAGGED: u32 = 8;
     /// Memory of the process in KiB: 0 virtual, 1 resident, 2 swapped.
     pub const MEMORY_USE: u32 = 9;
-    /// Inode number of the descriptor in an argument.
+    /// Inode number of the descriptor in an argument, or behind it: argument, [`super::BEHIND`] or 0.
     pub const INODE: u32 = 10;
     /// The call's number in the schema (`ppm_sc`).
     pub const CALL_ID: u32 = 11;
@@ -93,7 +95,7 @@ pub mod kind {
 
     /// First kind that makes a section.
     pub const SECTIONS: u32 = 32;
-    /// `File` or `Sock` of the descriptor in an argument.
+    /// `File` or `Sock` of the descriptor in an argument, or behind it: argument, [`super::BEHIND`] or 0.
     pub const DESCRIPTOR: u32 = 32;
     /// `Dir` of a relative path: argument of the directory or [`super::NO_DIR`], argument of the path.
     pub const DIR: u32 = 33;
@@ -105,6 +107,8 @@ pub mod kind {
 
 /// In place of an argument: the call's result.
 pub const RET: u8 = 7;
+/// The descriptor lies in memory that the argument points to; none where the call failed.
+pub const BEHIND: u8 = 1;
 /// In place of a directory's argument: the working directory.
 pub const NO_DIR: u8 = 8;
 
@@ -229,6 +233,12 @@ impl Step {
         Self::new(kind::INODE, n, 0, 0)
     }
 
+    /// Inode number of the first descriptor of those that argument `n` points to, 0 where the call failed.
+    #[must_use]
+    pub const fn inode_behind(n: u8) -> Self {
+        Self::new(kind::INODE, n, BEHIND, 0)
+    }
+
     /// A constant.
     #[must_use]
     pub const fn constant(value: u16, width: Width) -> Self {
@@ -270,6 +280,12 @@ impl Step {
     #[must_use]
     pub const fn descriptor(n: u8) -> Self {
         Self::new(kind::DESCRIPTOR, n, 0, 0)
+    }
+
+    /// Section `File` or `Sock` of the first descriptor of those that argument `n` points to.
+    #[must_use]
+    pub const fn descriptor_behind(n: u8) -> Self {
+        Self::new(kind::DESCRIPTOR, n, BEHIND, 0)
     }
 
     /// Section `Dir` of the path in argument `path`.

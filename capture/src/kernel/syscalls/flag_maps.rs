@@ -24,8 +24,15 @@ impl Map {
 }
 
 /// Open flags.
-#[expect(dead_code, reason = "for the families of plain calls")]
 pub(super) const OPEN: u8 = 0;
+/// Flags of `pipe2`.
+pub(super) const PIPE: u8 = 7;
+/// Flags of `epoll_create1`.
+pub(super) const EPOLL: u8 = 8;
+/// Commands of `fcntl`.
+pub(super) const FCNTL: u8 = 9;
+/// Flags of `close_range`.
+pub(super) const CLOSE_RANGE: u8 = 10;
 
 /// Permission bits of a mode.
 pub(super) const PERMISSIONS: u8 = 1;
@@ -119,6 +126,47 @@ pub(super) const MAPS: &[Map] = &[
             (0x8000_0000, 0x4),
         ],
     },
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[(0o2_000_000, 0x1000), (0o4000, 0x40), (0o40000, 0x200)],
+    },
+    Map { is_enum: false, other: 0, pairs: &[(0o2_000_000, 1)] },
+    // F_* of include/uapi/asm-generic/fcntl.h, 12 to 14 in the ia32 table only, those from 1024 on of include/uapi/linux/fcntl.h.
+    Map {
+        is_enum: true,
+        other: 0,
+        pairs: &[
+            (0, 0x1),
+            (1, 0x2),
+            (2, 0x3),
+            (3, 0x4),
+            (4, 0x5),
+            (5, 0x6),
+            (6, 0x8),
+            (7, 0x9),
+            (8, 0xa),
+            (9, 0xc),
+            (10, 0xd),
+            (11, 0xf),
+            (12, 0x11),
+            (13, 0x12),
+            (14, 0x13),
+            (15, 0x15),
+            (16, 0x16),
+            (36, 0x1e),
+            (37, 0x1f),
+            (38, 0x20),
+            (1024, 0x17),
+            (1025, 0x18),
+            (1026, 0x1b),
+            (1029, 0x19),
+            (1030, 0x1a),
+            (1031, 0x1c),
+            (1032, 0x1d),
+        ],
+    },
+    Map { is_enum: false, other: 0, pairs: &[(2, 2), (4, 4)] },
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! nobody. Numbers are those of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
 
 mod attributes;
+mod descriptor;
 mod directory;
 mod file;
 mod flag_maps;
@@ -87,6 +88,7 @@ impl Row {
 /// Families whose rows are captured as they are asked for.
 const FAMILIES: &[&[Row]] = &[
     attributes::ROWS,
+    descriptor::ROWS,
     directory::ROWS,
     file::ROWS,
     mount::ROWS,
