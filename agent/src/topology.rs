@@ -517,6 +517,8 @@ impl Nap {
 /// What must balance between one hop and the next.
 fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
     let in_batches = (plan.n_capture * plan.n_shards * config.batch_frames) as u64;
+    // A shard counts a window when it works on it; its end may have opened the next batch of every lane already.
+    let in_windows = (plan.n_shards * stages::MAX_WINDOW) as u64;
     let in_alert_lanes = (plan.n_shards * config.alert_lane_capacity) as u64;
     registry.equation(
         Equation::new("capture: routed = pushed + abandoned")
@@ -529,7 +531,7 @@ fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
         Equation::new("shards: popped = received")
             .left("lanes.popped")
             .right("shard.received")
-            .slack(in_batches),
+            .slack(in_batches + in_windows),
     );
     registry.equation(
         Equation::new("alerts: raised = received by outputs")

@@ -72,7 +72,7 @@ pub use meters::ShardMeters;
 pub use parse::{
     Body, Call, Change, Event, Exec, Exit, FdKind, Fork, FsPaths, Open, Role, Shape, Socket,
 };
-pub use shard::{Progress, Shard, ShardConfig};
+pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
     Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version, Wait,
     exe_flags,

@@ -20,7 +20,7 @@ use crate::state::{Lineage, StateWriter, Wait};
 use crate::users::Users;
 
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
-pub(crate) const MAX_WINDOW: usize = 256;
+pub const MAX_WINDOW: usize = 256;
 
 /// What a shard is made of.
 pub struct ShardConfig {
