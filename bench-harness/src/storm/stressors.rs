@@ -68,6 +68,7 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
     ("reads files of every process, for minutes", &["procfs"]),
     ("mounts over mounts", &["bind-mount"]),
     ("makes trees that take long to remove", &["dirdeep", "dirmany", "filename"]),
+    ("does not end when it is told to, with or without the agent", &["chdir", "mmapfork"]),
     ("needs a library or a program beside it", &["dynlib", "plugin"]),
 ];
 
