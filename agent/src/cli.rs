@@ -65,6 +65,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "PID")]
     pub(crate) scope_pid: Option<u32>,
 
+    /// Bytes kept of each buffer that is read or written (80 unless told otherwise)
+    #[arg(long, value_name = "N")]
+    pub(crate) snaplen: Option<u64>,
+
     /// Write what is captured to FILE (.scap) while alerting
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,

@@ -12,6 +12,7 @@
 mod cli;
 mod config;
 mod control;
+mod demand;
 mod host;
 mod live;
 mod plan;

@@ -7,8 +7,10 @@ use bus::KeyClock;
 use capture::{ForkSides, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Seeds};
 use event::{EventSet, EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
+use rules::Ruleset;
 
 use crate::config::Config;
+use crate::demand;
 
 /// Events that the process table lives on; captured whatever the rules ask for.
 const STATE_EVENTS: [EventType; 6] = [
@@ -39,7 +41,8 @@ pub(crate) struct Loaded {
 }
 
 /// What the rules and the recording ask the kernel for.
-pub(crate) fn options(config: &Config, interest: EventSet) -> ProbeOptions {
+pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
+    let interest = ruleset.interest().union(&demand::state_calls(ruleset));
     let state: EventSet = STATE_EVENTS.into_iter().collect();
     let forks: EventSet = FORK_EVENTS.into_iter().collect();
     let recording = config.write.is_some();
@@ -48,6 +51,7 @@ pub(crate) fn options(config: &Config, interest: EventSet) -> ProbeOptions {
         // A recording stands on its own: everything that carries state for a reader with a descriptor table.
         interest: if recording { EventSet::all() } else { interest.union(&state) },
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
+        asked: demand::asked(ruleset, config.snaplen, recording),
         scope_pid: config.scope_pid,
         self_tgid: Some(std::process::id()),
         ring_bytes: config.ring_bytes,

@@ -145,9 +145,7 @@ enum Checked {
 
 fn check_source(config: &Config, ruleset: &Ruleset) -> Result<Checked> {
     Ok(match &config.source {
-        CaptureSource::Live => {
-            Checked::Live(Kernel::load(live::options(config, ruleset.interest()))?)
-        }
+        CaptureSource::Live => Checked::Live(Kernel::load(live::options(config, ruleset))?),
         CaptureSource::Replay(path) => {
             let replay =
                 Replay::open(path).with_context(|| format!("cannot replay {}", path.display()))?;

@@ -8,6 +8,7 @@ use serde_yaml::Value;
 const ACTED_ON: &[&str] = &[
     "engine.kind",
     "engine.replay.capture_file",
+    "falco_libs.snaplen",
     "file_output.enabled",
     "file_output.filename",
     "json_include_message_property",
@@ -36,8 +37,15 @@ const ACTED_ON: &[&str] = &[
 ];
 
 /// Falco's keys below a section that is otherwise acted on.
-const FALCO_LEAVES: &[&str] =
-    &["engine.kmod", "engine.modern_ebpf", "file_output.keep_alive", "buffered_outputs"];
+const FALCO_LEAVES: &[&str] = &[
+    "engine.kmod",
+    "engine.modern_ebpf",
+    "falco_libs.thread_table_auto_purging_interval_s",
+    "falco_libs.thread_table_auto_purging_thread_timeout_s",
+    "falco_libs.thread_table_size",
+    "file_output.keep_alive",
+    "buffered_outputs",
+];
 
 /// Falco's top-level keys that are not acted on yet.
 const FALCO_SECTIONS: &[&str] = &[
@@ -46,7 +54,6 @@ const FALCO_SECTIONS: &[&str] = &[
     "buffer_format_base64",
     "capture",
     "config_files",
-    "falco_libs",
     "http_output",
     "libs_logger",
     "load_plugins",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
 use outputs::Format;
 use rules::Priority;
 
@@ -89,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) single_thread: bool,
     /// Only this process and what it starts.
     pub(crate) scope_pid: Option<u32>,
+    /// Bytes kept of each buffer that is read or written.
+    pub(crate) snaplen: usize,
     /// Control socket.
     pub(crate) socket: PathBuf,
     /// Savefile to write while alerting.
@@ -123,6 +126,7 @@ pub(super) fn resolve(
 ) -> Result<Config> {
     let Written {
         engine,
+        falco_libs,
         file_output,
         json_include_message_property,
         json_include_output_fields_property,
@@ -216,6 +220,7 @@ pub(super) fn resolve(
         )?,
         single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
         scope_pid,
+        snaplen: snaplen(set.snaplen.or(falco_libs.snaplen))?,
         socket,
         write,
         ring_bytes: ring_bytes(peregrine.ring_bytes)?,
@@ -259,6 +264,15 @@ fn within(
         bail!("peregrine.{name}: {n} is out of range; it must lie between {low} and {high}");
     }
     Ok(n as usize)
+}
+
+/// 0 leaves the choice to the program, as in Falco.
+fn snaplen(n: Option<u64>) -> Result<usize> {
+    match n {
+        None | Some(0) => Ok(DEFAULT_SNAPLEN),
+        Some(n) if n <= MAX_SNAPLEN as u64 => Ok(n as usize),
+        Some(n) => bail!("snaplen: {n} is out of range; it must lie between 0 and {MAX_SNAPLEN}"),
+    }
 }
 
 /// The kernel wants a power of two of whole pages.

@@ -81,6 +81,10 @@ fn wrong_values_are_named() {
         ("peregrine.shards=0", "shards: 0 is out of range; it must lie between 1 and 1024"),
         ("peregrine.shards=9999", "shards: 9999 is out of range; it must lie between 1 and 1024"),
         (
+            "falco_libs.snaplen=5000",
+            "snaplen: 5000 is out of range; it must lie between 0 and 4096",
+        ),
+        (
             "priority=loud",
             "priority: \"loud\" is not one of Emergency, Alert, Critical, Error, Warning, Notice, Informational, Debug",
         ),
@@ -122,6 +126,18 @@ fn text_keys_take_numbers() {
     let options = ["file_output.enabled=true", "file_output.filename=1"];
     let c = load_text(None, &options, &Settings::default()).unwrap();
     assert_eq!(c.file_output, Some(FileOutput { filename: "1".into() }));
+}
+
+#[test]
+fn the_snap_length_is_falcos_key_or_a_flag() {
+    let with = |options: &[&str], snaplen| {
+        let set = Settings { snaplen, ..Settings::default() };
+        load_text(None, options, &set).unwrap().snaplen
+    };
+    assert_eq!(with(&[], None), 80);
+    assert_eq!(with(&["falco_libs.snaplen=0"], None), 80);
+    assert_eq!(with(&["falco_libs.snaplen=200"], None), 200);
+    assert_eq!(with(&["falco_libs.snaplen=200"], Some(300)), 300);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) engine: Engine,
+    pub(super) falco_libs: FalcoLibs,
     pub(super) file_output: FileOutput,
     pub(super) json_include_message_property: Option<bool>,
     pub(super) json_include_output_fields_property: Option<bool>,
@@ -37,6 +38,12 @@ pub(super) struct Engine {
 pub(super) struct Replay {
     #[serde(deserialize_with = "text")]
     pub(super) capture_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FalcoLibs {
+    pub(super) snaplen: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
