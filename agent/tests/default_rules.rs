@@ -2,11 +2,22 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{PEREGRINE, alone, can_run_live, skip};
 use serde_json::Value;
+
+/// Files that actions make where nobody else sees them.
+const MADE_UP: [&str; 7] = [
+    "/etc/peregrine-file",
+    "/etc/peregrine-link",
+    "/etc/cron.d/peregrine-job",
+    "/etc/profile.d/peregrine.sh",
+    "/usr/local/bin/peregrine-file",
+    "/var/tmp/.peregrine-file",
+    "/dev/shm/peregrine-true",
+];
 
 /// Builds the program that performs the actions and gives its path. Where the whole workspace is tested it is there already.
 fn actions_program() -> PathBuf {
@@ -61,4 +72,7 @@ fn every_shipped_rule_gives_exactly_its_alert() {
         }
     }
     assert_ne!(n_seen, 0, "{table}");
+    for made_up in MADE_UP {
+        assert!(!Path::new(made_up).exists(), "{made_up} was left on the machine");
+    }
 }

@@ -68,6 +68,7 @@ impl Stage {
         let mut child = Command::new(own)
             .arg(STAGE)
             .arg(dir.path())
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

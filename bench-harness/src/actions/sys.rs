@@ -5,7 +5,8 @@ use std::ffi::c_long;
 use std::io::{Error, Result};
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
-use std::process::Child;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
 
 /// The result of a raw call.
 fn checked(result: c_long) -> Result<c_long> {
@@ -16,6 +17,17 @@ fn checked(result: c_long) -> Result<c_long> {
 pub(crate) fn unshare(flags: i32) -> Result<()> {
     // SAFETY: takes a number. None of the flags used separates memory or descriptors from other threads.
     checked(c_long::from(unsafe { libc::unshare(flags) })).map(drop)
+}
+
+/// Interrupts the program that the command starts when this process ends before it, however it ends.
+pub(crate) fn end_with_us(command: &mut Command) {
+    let ask = || {
+        // SAFETY: takes numbers only, and is async-signal-safe.
+        let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT) };
+        checked(c_long::from(result)).map(drop)
+    };
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(ask) };
 }
 
 /// Asks the kernel to load a module out of a file.

@@ -56,7 +56,9 @@ impl Watch {
         let dir = tempfile::Builder::new().prefix("peregrine-actions-agent-").tempdir()?;
         let path = |name: &str| dir.path().join(name);
         fs::write(path("none.yaml"), "")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        crate::sys::end_with_us(&mut command);
+        let mut child = command
             .arg("-c")
             .arg(path("none.yaml"))
             .args(["--json", "--scope-pid", &scope.to_string(), "--socket"])

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 
 use crate::action::Action;
-use crate::action::Expected::{Container as AContainer, Is};
+use crate::action::Expected::{Container as AContainer, Has, Is};
 use crate::action::{CONTAINER as NEEDS, Need};
 use crate::container::{Container, Root, Streams};
 
@@ -30,7 +30,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Container process with CAP_SYS_ADMIN",
         what: "runs `true` in a container that has CAP_SYS_ADMIN",
         needs: &NEEDS,
-        expect: &[("proc.name", Is("true")), INSIDE],
+        expect: &[("proc.name", Is("true")), ("thread.cap_effective", Is("CAP_SYS_ADMIN")), INSIDE],
         perform: |s| {
             let capabilities = vec!["CAP_SYS_ADMIN"];
             Container { capabilities, ..Container::new(&["/bin/true"]) }.run(s)
@@ -41,7 +41,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Privileged container betrayed by mount or device",
         what: "makes a node of a block device that does not exist, in a container",
         needs: &NEEDS,
-        expect: &[("proc.name", Is("mknod")), INSIDE],
+        expect: &[("proc.name", Is("mknod")), ("evt.res", Is("SUCCESS")), INSIDE],
         perform: |s| {
             // Major number 240 is for local use (Documentation/admin-guide/devices.txt).
             let container = Container::new(&["/bin/mknod", "/tmp/disk", "b", "240", "0"]);
@@ -53,7 +53,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Package manager in container",
         what: "runs a program called apk that does nothing, in a container",
         needs: &NEEDS,
-        expect: &[("proc.name", Is("apk")), INSIDE],
+        expect: &[("proc.cmdline", Is("apk add nothing")), INSIDE],
         perform: |s| {
             let container = Container::new(&["/bin/apk", "add", "nothing"]);
             Container { disguise: Some("apk"), ..container }.run(s)
@@ -64,7 +64,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Dropped executable run in container",
         what: "copies busybox within a container of layers and runs the copy as `true`",
         needs: LAYERS,
-        expect: &[("proc.name", Is("true")), INSIDE],
+        expect: &[("proc.name", Is("true")), ("proc.exepath", Is("/tmp/true")), INSIDE],
         perform: |s| {
             let script = "cp /bin/busybox /tmp/true && /tmp/true";
             let container = Container::new(&["/bin/sh", "-c", script]);
@@ -76,7 +76,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Container engine socket used in a container",
         what: "connects to a socket of its own that is called /run/docker.sock in a container",
         needs: &NEEDS,
-        expect: &[("proc.name", Is("curl")), INSIDE],
+        expect: &[("fd.name", Has("/run/docker.sock")), ("proc.name", Is("curl")), INSIDE],
         perform: |s| {
             let socket = s.folder("engine")?.join("socket");
             let _listener = UnixListener::bind(&socket)?;

@@ -41,7 +41,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Log cleared",
         what: "truncates /var/log/auth.log",
         needs: &[],
-        expect: &[("fd.name", Is("/var/log/auth.log")), SELF],
+        expect: &[("fd.name", Is("/var/log/auth.log")), ("evt.type", Is("openat")), SELF],
         perform: |_| create("/var/log/auth.log"),
     },
     Action {
@@ -49,7 +49,11 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Symbolic link over sensitive file",
         what: "makes a symbolic link to /etc/shadow",
         needs: &[],
-        expect: &[SELF],
+        expect: &[
+            ("fs.path.source", Has("/symlink/link")),
+            ("evt.arg.target", Is("/etc/shadow")),
+            SELF,
+        ],
         perform: |s| Ok(symlink("/etc/shadow", s.folder("symlink")?.join("link"))?),
     },
     Action {
@@ -57,7 +61,11 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Hard link over sensitive file",
         what: "makes a hard link to /etc/shadow",
         needs: &[],
-        expect: &[SELF],
+        expect: &[
+            ("fs.path.source", Is("/etc/peregrine-link")),
+            ("fs.path.target", Is("/etc/shadow")),
+            SELF,
+        ],
         perform: |_| Ok(fs::hard_link("/etc/shadow", "/etc/peregrine-link")?),
     },
     Action {
@@ -65,7 +73,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Hidden file created",
         what: "makes an empty file in /var/tmp whose name begins with a dot",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fd.name", Is("/var/tmp/.peregrine-file")), SELF],
         perform: |_| create("/var/tmp/.peregrine-file"),
     },
     Action {
@@ -73,7 +81,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Setuid bit set",
         what: "sets the setuid bit of an empty file",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fs.path.name", Has("/setuid/file")), ("evt.arg.mode", Has("S_ISUID")), SELF],
         perform: |s| {
             let file = s.folder("setuid")?.join("file");
             File::create(&file)?;
@@ -144,7 +152,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Container runtime overwritten",
         what: "opens /proc/self/exe for writing, which the kernel refuses",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fd.name", Is("/proc/self/exe")), ("evt.res", Is("ETXTBSY")), SELF],
         perform: |_| match OpenOptions::new().write(true).open("/proc/self/exe") {
             Err(e) if e.kind() != ErrorKind::ExecutableFileBusy => Err(e.into()),
             _ => Ok(()),

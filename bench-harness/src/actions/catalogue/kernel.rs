@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 
 use crate::action::Action;
-use crate::action::Expected::Is;
+use crate::action::Expected::{Has, Is};
 use crate::action::Need;
 use crate::sys;
 
@@ -14,7 +14,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Kernel module load",
         what: "asks the kernel to load an empty file as a module, which it refuses",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("evt.type", Is("finit_module")), ("evt.res", Has("E")), SELF],
         perform: |s| {
             let empty = s.folder("module")?.join("empty.ko");
             File::create(&empty)?;
@@ -30,7 +30,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Code injection with ptrace",
         what: "becomes the tracer of a sleeping child, then ends it",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("evt.type", Is("ptrace")), ("evt.arg.request", Is("PTRACE_SEIZE")), SELF],
         perform: |_| {
             let mut child = Command::new("sleep").arg("10").stdin(Stdio::null()).spawn()?;
             let seized = sys::seize(&child);
@@ -44,7 +44,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Anti-debugging with ptrace",
         what: "makes its parent its own tracer, then ends",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("evt.res", Is("SUCCESS")), SELF],
         perform: |_| Ok(sys::trace_me()?),
     },
     Action {
@@ -52,7 +52,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Namespace change",
         what: "leaves the namespace of host names for one of its own",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("evt.type", Is("unshare")), ("evt.arg.flags", Is("CLONE_NEWUTS")), SELF],
         perform: |_| Ok(sys::unshare(libc::CLONE_NEWUTS)?),
     },
     Action {
@@ -68,7 +68,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "io_uring set up by unexpected program",
         what: "sets up an io_uring of one entry and submits nothing",
         needs: &[Need::IoUring],
-        expect: &[SELF],
+        expect: &[("evt.arg.entries", Is("1")), SELF],
         perform: |_| Ok(sys::io_uring_setup().map(drop)?),
     },
 ];

@@ -25,7 +25,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Reverse shell: standard stream on a socket",
         what: "makes a connection to itself its standard input",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fd.name", Has("127.0.0.1")), ("evt.rawres", Is("0")), SELF],
         perform: |_| {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let stream = TcpStream::connect(listener.local_addr()?)?;
@@ -37,7 +37,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Unexpected UDP traffic",
         what: "sends a datagram to port 40404 of 203.0.113.9, which is the loopback interface here",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fd.name", Has("203.0.113.9:40404")), ("evt.res", Is("SUCCESS")), SELF],
         perform: |_| {
             let socket = UdpSocket::bind("0.0.0.0:0")?;
             Ok(socket.send_to(b"peregrine", (STRANGER, 40404)).map(drop)?)
@@ -48,7 +48,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Metadata service contacted",
         what: "tries to connect to 169.254.169.254; there is no route",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("fd.name", Has("169.254.169.254:80")), ("evt.res", Is("ENETUNREACH")), SELF],
         perform: |_| attempt("169.254.169.254:80"),
     },
     Action {
@@ -56,7 +56,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "SSH to a non-standard port",
         what: "a program called ssh connects to port 2222 of 203.0.113.9, which is the loopback interface here",
         needs: &[],
-        expect: &[("proc.name", Is("ssh"))],
+        expect: &[("proc.name", Is("ssh")), ("fd.name", Has("->203.0.113.9:2222"))],
         perform: |s| {
             let _listener = TcpListener::bind((STRANGER, 2222))?;
             run(s.disguised_as("ssh")?.args(["-p", "2222", &STRANGER.to_string()]))
@@ -67,7 +67,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Packet socket created",
         what: "makes a packet socket that receives nothing",
         needs: &[],
-        expect: &[SELF],
+        expect: &[("evt.arg.type", Is("3")), SELF],
         perform: |_| {
             Ok(rustix::net::socket(AddressFamily::PACKET, SocketType::RAW, None).map(drop)?)
         },

@@ -47,7 +47,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Bulk removal of data",
         what: "runs a program called shred that does nothing",
         needs: &[],
-        expect: &[("proc.name", Is("shred"))],
+        expect: &[("proc.name", Is("shred")), ("proc.cmdline", Is("shred -u /srv/peregrine-file"))],
         perform: |s| run(s.disguised_as("shred")?.args(["-u", "/srv/peregrine-file"])),
     },
     Action {
@@ -74,7 +74,7 @@ pub(super) const ACTIONS: &[Action] = &[
         rule: "Execution from shared memory",
         what: "copies `true` to /dev/shm and runs it from there",
         needs: &[],
-        expect: &[("proc.exepath", Is("/dev/shm/peregrine-true"))],
+        expect: &[("proc.exepath", Is("/dev/shm/peregrine-true")), ("proc.pname", Is(super::SELF))],
         perform: |_| {
             let copy = "/dev/shm/peregrine-true";
             fs::copy(true_program()?, copy)?;
