@@ -10,6 +10,7 @@
 mod call;
 mod dispatch;
 mod file;
+mod io;
 mod maps;
 mod mem;
 mod network;

@@ -11,7 +11,9 @@ use event::{
 use crate::{
     Ctx,
     call::Call,
+    dispatch::is_ia32,
     file::{self, AT_FDCWD, file_of},
+    io,
     maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
     mem::{bound, feature_word, get, ptr, read_user, st8, st16, st32, st64},
     network,
@@ -32,7 +34,7 @@ fn word(base: *mut u8, n: u64) -> *mut u64 {
 }
 
 #[inline(always)]
-fn load(base: *mut u8, n: u64) -> u64 {
+pub fn load(base: *mut u8, n: u64) -> u64 {
     // SAFETY: see `word`.
     unsafe { word(base, n).read_volatile() }
 }
@@ -83,7 +85,7 @@ pub fn plain(ctx: Ctx) -> Option<()> {
 
 /// Appends a number in a width; gives its length.
 #[inline(always)]
-fn number(rec: &Record, value: u64, width: u64) -> u64 {
+pub fn number(rec: &Record, value: u64, width: u64) -> u64 {
     // SAFETY: room as `Record::here` says.
     unsafe {
         if width == Width::U8 as u64 {
@@ -110,7 +112,7 @@ fn number(rec: &Record, value: u64, width: u64) -> u64 {
 
 /// A number in the memory of the process.
 #[inline(always)]
-fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
+pub fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
     let value = if width == Width::U8 as u64 {
         read_user::<u8>(at).map(u64::from)
     } else if width == Width::U16 as u64 {
@@ -129,7 +131,7 @@ fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
 
 /// Up to the snap length of the bytes of the process; gives how many.
 #[inline(always)]
-fn user_bytes(rec: &mut Record, at: u64, len: u64) -> u64 {
+pub fn user_bytes(rec: &mut Record, at: u64, len: u64) -> u64 {
     let mut len = len;
     if len as i64 <= 0 || at == 0 {
         return 0;
@@ -193,6 +195,29 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
             let len = load(rec.base, b);
             user_bytes(&mut rec, arg, len)
         }
+        kind::BYTES_PASSED => {
+            let len = if ret > 0 { ret as u64 } else { load(rec.base, b) };
+            user_bytes(&mut rec, arg, len)
+        }
+        kind::VECTOR_READ => {
+            let count = load(rec.base, b);
+            io::vector(&mut rec, arg, count, if ret > 0 { ret as u64 } else { 0 })
+        }
+        kind::VECTOR_PASSED => {
+            let limit = if ret > 0 { ret as u64 } else { u64::MAX };
+            let count = load(rec.base, b);
+            io::vector(&mut rec, arg, count, limit)
+        }
+        kind::VECTOR_SIZE => {
+            let count = load(rec.base, b);
+            io::vector_size(&mut rec, arg, count, ret)
+        }
+        kind::RESULT_SIZE => number(&rec, if ret > 0 { ret as u64 } else { 0 }, Width::U32 as u64),
+        kind::POSITION => {
+            let high = if is_ia32() { load(rec.base, b) << 32 } else { 0 };
+            number(&rec, arg | high, Width::U64 as u64)
+        }
+        kind::OFFSET => io::offset(&mut rec, arg),
         kind::MEMORY => user_number(&mut rec, arg.wrapping_add(c), b),
         kind::MEMORY_ON_SUCCESS => {
             if ret < 0 {
@@ -263,7 +288,7 @@ fn descriptor_number(arg: u64, place: u64, ret: i64) -> i64 {
 #[inline(always)]
 fn call_id(nr: u64) -> u64 {
     let ids = CALL_IDS.get(nr as u32).copied().unwrap_or(0);
-    u64::from(if crate::dispatch::is_ia32() { ids >> 16 } else { ids & 0xffff })
+    u64::from(if is_ia32() { ids >> 16 } else { ids & 0xffff })
 }
 
 /// Flags or an enumeration as the schema has them.

@@ -93,6 +93,21 @@ pub mod kind {
     /// As `BYTES`, under the same condition.
     pub const BYTES_WHERE: u32 = 23;
 
+    /// Bytes that the call passed, cut to what it took and to the snap length: argument that points, argument of the length.
+    pub const BYTES_PASSED: u32 = 24;
+    /// Bytes that the call read into an `iovec` array, cut to the snap length: argument that points, argument of the count.
+    pub const VECTOR_READ: u32 = 25;
+    /// Bytes that the call passed in an `iovec` array, cut alike: argument that points, argument of the count.
+    pub const VECTOR_PASSED: u32 = 26;
+    /// Bytes that an `iovec` array holds, 4 bytes: argument that points, argument of the count.
+    pub const VECTOR_SIZE: u32 = 27;
+    /// The result as a size of 4 bytes, 0 where the call failed.
+    pub const RESULT_SIZE: u32 = 28;
+    /// A file position, 8 bytes: argument; ia32 has its upper half in the next one.
+    pub const POSITION: u32 = 29;
+    /// A file position that an argument points to, 8 bytes; 0 where it points nowhere.
+    pub const OFFSET: u32 = 30;
+
     /// First kind that makes a section.
     pub const SECTIONS: u32 = 32;
     /// `File` or `Sock` of the descriptor in an argument, or behind it: argument, [`super::BEHIND`] or 0.
@@ -137,9 +152,13 @@ impl Step {
     #[must_use]
     pub const fn size(self) -> Option<usize> {
         let width = match self.kind() {
-            kind::RESULT | kind::INODE => return Some(8),
+            kind::RESULT | kind::INODE | kind::POSITION | kind::OFFSET => return Some(8),
             kind::CALL_ID | kind::CALL_NUMBER => return Some(2),
-            kind::MEMORY_USE | kind::ID | kind::MOUNT_FLAGS => return Some(4),
+            kind::MEMORY_USE
+            | kind::ID
+            | kind::MOUNT_FLAGS
+            | kind::VECTOR_SIZE
+            | kind::RESULT_SIZE => return Some(4),
             kind::ARG | kind::MEMORY | kind::MEMORY_ON_SUCCESS | kind::FLAGS => self.0 >> 16 & 0xff,
             kind::CONST => self.0 >> 24,
             _ => return None,
@@ -189,6 +208,58 @@ impl Step {
     #[must_use]
     pub const fn bytes(n: u8, len: u8) -> Self {
         Self::new(kind::BYTES, n, len, 0)
+    }
+
+    /// Bytes that the call passed: argument that points, argument of the length.
+    #[must_use]
+    pub const fn bytes_passed(n: u8, len: u8) -> Self {
+        Self::new(kind::BYTES_PASSED, n, len, 0)
+    }
+
+    /// Bytes that were read into an `iovec` array: argument that points, argument of the count.
+    #[must_use]
+    pub const fn vector_read(n: u8, count: u8) -> Self {
+        Self::new(kind::VECTOR_READ, n, count, 0)
+    }
+
+    /// Bytes that were passed in an `iovec` array.
+    #[must_use]
+    pub const fn vector_passed(n: u8, count: u8) -> Self {
+        Self::new(kind::VECTOR_PASSED, n, count, 0)
+    }
+
+    /// How much an `iovec` array holds.
+    #[must_use]
+    pub const fn vector_size(n: u8, count: u8) -> Self {
+        Self::new(kind::VECTOR_SIZE, n, count, 0)
+    }
+
+    /// The result as a size, 0 where the call failed.
+    pub const RESULT_SIZE: Self = Self::new(kind::RESULT_SIZE, 0, 0, 0);
+
+    /// A file position in argument `n`.
+    #[must_use]
+    pub const fn position(n: u8) -> Self {
+        Self::new(kind::POSITION, n, n + 1, 0)
+    }
+
+    /// A file position that argument `n` points to.
+    #[must_use]
+    pub const fn offset(n: u8) -> Self {
+        Self::new(kind::OFFSET, n, 0, 0)
+    }
+
+    /// Whether the step makes a parameter of the bytes that were read or written.
+    #[must_use]
+    pub const fn is_buffer(self) -> bool {
+        matches!(
+            self.kind(),
+            kind::BYTES
+                | kind::BYTES_WHERE
+                | kind::BYTES_PASSED
+                | kind::VECTOR_READ
+                | kind::VECTOR_PASSED
+        )
     }
 
     /// A number that argument `n` points to.

@@ -9,6 +9,7 @@ mod directory;
 mod file;
 mod flag_maps;
 mod generic;
+mod io;
 mod mount;
 mod namespace;
 mod network;
@@ -76,9 +77,8 @@ impl Row {
     fn recipe(&self, asked: &Asked) -> Recipe {
         let wanted =
             |step: &&Step| step.kind() != kind::DESCRIPTOR || asked.descriptors.contains(self.ty);
-        let cut = |step: &Step| match step.kind() {
-            kind::BYTES | kind::BYTES_WHERE if !asked.buffers.contains(self.ty) => Step::EMPTY,
-            _ => *step,
+        let cut = |step: &Step| {
+            if step.is_buffer() && !asked.buffers.contains(self.ty) { Step::EMPTY } else { *step }
         };
         let steps: Vec<Step> = self.steps.iter().filter(wanted).map(cut).collect();
         recipe::recipe(&steps)
@@ -91,6 +91,7 @@ const FAMILIES: &[&[Row]] = &[
     descriptor::ROWS,
     directory::ROWS,
     file::ROWS,
+    io::ROWS,
     mount::ROWS,
     namespace::ROWS,
     network::ROWS,
