@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod call;
+
 use std::time::{Duration, Instant};
 
 use capture::{KernelRing, Peek, Probe, ProbeOptions, Ring};
