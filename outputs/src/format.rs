@@ -113,11 +113,12 @@ fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
 
 /// Names of the marks that are set. Most alerts have none.
 fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
-    let AlertMarks { late, lineage_unknown, truncated, fd_raced, name_view: _ } = marks;
+    let AlertMarks { late, lineage_unknown, truncated, faulted, fd_raced, name_view: _ } = marks;
     [
         (late, "late"),
         (lineage_unknown, "lineage_unknown"),
         (truncated, "truncated"),
+        (faulted, "faulted"),
         (fd_raced, "fd_raced"),
     ]
     .into_iter()
@@ -311,6 +312,13 @@ mod tests {
             serde_json::json!(["late", "lineage_unknown"])
         );
         assert_eq!(value["output_fields"]["fd.name_view"], "kernel");
+        a.marks =
+            AlertMarks { truncated: true, faulted: true, fd_raced: true, ..Default::default() };
+        let text = line(Format::default(), &a);
+        assert!(text.ends_with("x [peregrine: truncated faulted fd_raced]\n"), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&line(JSON, &a)).unwrap();
+        let names = &value["output_fields"]["peregrine.marks"];
+        assert_eq!(*names, serde_json::json!(["truncated", "faulted", "fd_raced"]));
         for view in [NameView::Both, NameView::Lexical] {
             a.marks = AlertMarks { name_view: Some(view), ..AlertMarks::default() };
             assert!(line(Format::default(), &a).ends_with("Warning x\n"));

@@ -149,6 +149,8 @@ pub struct AlertMarks {
     pub lineage_unknown: bool,
     /// A parameter did not fit.
     pub truncated: bool,
+    /// A parameter could not be read from the memory of the process.
+    pub faulted: bool,
     /// The descriptor changed while the call ran.
     pub fd_raced: bool,
     /// The name that matched, for events with a file name.

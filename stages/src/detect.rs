@@ -149,8 +149,10 @@ impl Detector {
                 late: event.is_late(),
                 lineage_unknown: fields.lineage_unknown(),
                 truncated: event.frame.has(flags::TRUNCATED),
+                faulted: event.frame.has(flags::FAULTED),
                 fd_raced: event.frame.has(flags::FD_RACED),
-                name_view: view,
+                // Where the process passed no name there is no other that the kernel's could differ from.
+                name_view: view.filter(|&v| v != NameView::Kernel || fields.has_passed_name()),
             };
             alert.marks = facts.marks;
             drafts.push(alert);

@@ -3,7 +3,7 @@
 mod support;
 
 use bus::Key;
-use event::{EventType, FileKind, FrameWriter, SectionKind};
+use event::{EventType, FileKind, FrameWriter, SectionKind, SockFacts, SockTuple, sock_flags};
 use rules::RuleMatching;
 use stages::Progress;
 use support::*;
@@ -16,7 +16,11 @@ fn outputs(condition: &str, output: &str, calls: &[Vec<u8>]) -> Vec<String> {
     let text = format!(
         "- rule: r\n  desc: d\n  condition: {condition}\n  output: \"{output}\"\n  priority: WARNING\n"
     );
-    let rules = ruleset(&text, RuleMatching::All);
+    alerts(&text, calls).iter().map(|a| a.rsplit_once("} ").unwrap().1.to_owned()).collect()
+}
+
+fn alerts(rules: &str, calls: &[Vec<u8>]) -> Vec<String> {
+    let rules = ruleset(rules, RuleMatching::All);
     let mut p = pipeline(&Setup::new(1, 1, &rules));
     let mut frames = vec![seed(INIT, proc(0, 0), "init"), exec(CAT, INIT, "cat", "")];
     frames.extend_from_slice(calls);
@@ -32,8 +36,7 @@ fn outputs(condition: &str, output: &str, calls: &[Vec<u8>]) -> Vec<String> {
         }
     }
     assert!(p.registry.snapshot(perf::Moment::Final).balances());
-    let alerts = texts(&mut p.alerts);
-    alerts.iter().map(|a| a.rsplit_once("} ").unwrap().1.to_owned()).collect()
+    texts(&mut p.alerts)
 }
 
 fn check(condition: &str, output: &str, calls: &[Vec<u8>], expected: &[&str]) {
@@ -296,4 +299,259 @@ fn calls_without_an_event_of_their_own_go_by_their_name() {
         &calls,
         &["truncate [] other <NA>"],
     );
+}
+
+/// One event of each family as `evt.args` shows it.
+#[test]
+fn parameters_are_shown_as_falco_shows_them() {
+    let file =
+        |w: &mut FrameWriter<'_>, path| object(w, SectionKind::File, FileKind::Regular, path);
+    let shown: &[(EventType, &dyn Fn(&mut FrameWriter<'_>), &str)] = &[
+        (
+            EventType::RENAMEAT2_X,
+            &|w| {
+                w.i64(-17).i64(-100).str(b"a").i64(4).str(b"b").u32(1);
+                object(w, SectionKind::Dir2, FileKind::Directory, "/to");
+            },
+            "res=-17(EEXIST) olddirfd=-100(AT_FDCWD) oldpath=a newdirfd=4(<d>/to) newpath=b flags=1(RENAME_NOREPLACE)",
+        ),
+        (
+            EventType::FCHMODAT_X,
+            &|w| {
+                w.i64(0).i64(-100).str(b"/x").u32(0x800 | 0x40);
+            },
+            "res=0 dirfd=-100(AT_FDCWD) filename=/x mode=04100(S_IXUSR|S_ISUID)",
+        ),
+        (
+            EventType::CHOWN_X,
+            &|w| {
+                w.i64(0).str(b"/x").u32(0).u32(0);
+            },
+            "res=0 path=/x uid=0 gid=0",
+        ),
+        (
+            EventType::MOUNT_X,
+            &|w| {
+                w.i64(0).str(b"proc").str(b"/proc").str(b"proc").u32(0x1002);
+            },
+            "res=0 dev=proc dir=/proc type=proc flags=4098(NOSUID|BIND)",
+        ),
+        (
+            EventType::SHUTDOWN_X,
+            &|w| {
+                w.i64(0).i64(3).u8(2);
+            },
+            "res=0 fd=3 how=2(SHUT_RDWR)",
+        ),
+        (
+            EventType::PTRACE_X,
+            &|w| {
+                w.i64(0).bytes(&[0, 0xef, 0xbe, 0, 0, 0, 0, 0, 0]).bytes(&[1, 9]).u16(7).i64(1);
+            },
+            "res=0 addr=BEEF data=9(SIGKILL) request=7(PTRACE_POKEUSR) pid=1(init)",
+        ),
+        (
+            EventType::PRCTL_X,
+            &|w| {
+                w.i64(0).u32(15).str(b"worker").i64(0);
+            },
+            "res=0 option=15(PR_SET_NAME) arg2_str=worker arg2_int=0",
+        ),
+        (
+            EventType::MMAP_X,
+            &|w| {
+                w.i64(0x7000).u32(1).u32(2).u32(3).u64(0).u64(4096).u32(5).u32(2).i64(6).u64(0);
+                file(w, "/lib/x.so");
+            },
+            "res=7000 vm_size=1 vm_rss=2 vm_swap=3 addr=0 length=4096 prot=5(PROT_READ|PROT_EXEC) flags=2(MAP_PRIVATE) fd=6(<f>/lib/x.so) offset=0",
+        ),
+        (
+            EventType::KILL_X,
+            &|w| {
+                w.i64(0).i64(51).u8(15);
+            },
+            "res=0 pid=51(cat) sig=15(SIGTERM)",
+        ),
+        (
+            EventType::SIGNALDELIVER_E,
+            &|w| {
+                w.i64(1).i64(51).u8(11);
+            },
+            "spid=1(init) dpid=51(cat) sig=11(SIGSEGV)",
+        ),
+        (
+            EventType::BPF_2_X,
+            &|w| {
+                w.i64(7).u32(5);
+            },
+            "fd=7(<b>) cmd=5(BPF_PROG_LOAD)",
+        ),
+        (
+            EventType::INIT_MODULE_X,
+            &|w| {
+                w.i64(-1).bytes(b"\x7fELF").u64(4).str(b"x=1");
+            },
+            "res=-1(EPERM) img=.ELF length=4 uargs=x=1",
+        ),
+        (
+            EventType::KEYCTL_X,
+            &|w| {
+                w.i64(0).u32(1).bytes(b"\x01session\0").bytes(&[0, 1, 0, 0, 0, 0, 0, 0, 0]);
+                w.empty().empty();
+            },
+            "res=0 operation=1(KEYCTL_JOIN_SESSION_KEYRING) arg2=session arg3=1 arg4=<NA> arg5=<NA>",
+        ),
+        (
+            EventType::IO_URING_ENTER_X,
+            &|w| {
+                w.i64(1).i64(4).u32(1).u32(0).u32(1).u32(1 << 8 | 1 << 14);
+            },
+            "res=1 fd=4 to_submit=1 min_complete=0 flags=1(IORING_ENTER_GETEVENTS) sig=SIGKILL SIGTERM",
+        ),
+        (
+            EventType::DUP3_X,
+            &|w| {
+                w.i64(9).i64(3).i64(9).u32(0x1000);
+                file(w, "/etc/hosts");
+            },
+            "res=9(<f>/etc/hosts) oldfd=3(<f>/etc/hosts) newfd=9(<f>/etc/hosts) flags=4096(O_CLOEXEC)",
+        ),
+        (
+            EventType::PIPE2_X,
+            &|w| {
+                w.i64(0).i64(3).i64(4).u64(77).u32(0);
+            },
+            "res=0 fd1=3(<p>) fd2=4(<p>) ino=77 flags=0(O_NONE)",
+        ),
+        (
+            EventType::MEMFD_CREATE_X,
+            &|w| {
+                w.i64(3).str(b"payload").u32(1);
+            },
+            "fd=3(<m>payload) name=payload flags=1(MFD_CLOEXEC)",
+        ),
+        (
+            EventType::CLOSE_RANGE_X,
+            &|w| {
+                w.i64(0).u32(3).u32(u32::MAX).u32(4);
+            },
+            "res=0 first=3 last=4294967295 flags=4(CLOSE_RANGE_CLOEXEC)",
+        ),
+        (
+            EventType::PREAD_X,
+            &|w| {
+                w.i64(3).bytes(b"a\nb").i64(5).u32(64).u64(10);
+                file(w, "/etc/hosts");
+            },
+            "res=3 data=a.b fd=5(<f>/etc/hosts) size=64 pos=10",
+        ),
+        (
+            EventType::SENDFILE_X,
+            &|w| {
+                w.i64(10).u64(0).i64(4).i64(5).u64(10);
+            },
+            "res=10 offset=0 out_fd=4 in_fd=5 size=10",
+        ),
+        (
+            EventType::SETRESUID_X,
+            &|w| {
+                w.i64(0).u32(u32::MAX).u32(0).u32(1000);
+            },
+            "res=0 ruid=-1(<NONE>) euid=0(root) suid=1000(u)",
+        ),
+        (
+            EventType::CAPSET_X,
+            &|w| {
+                w.i64(0).u64(0).u64(0x3f).u64(0x21);
+            },
+            "res=0 cap_inheritable=0 cap_permitted=3F cap_effective=21",
+        ),
+    ];
+    for (ty, build, expected) in shown {
+        let condition = format!("evt.type = {}", ty.name());
+        let calls = [call(*ty, CAT, build)];
+        check(&condition, "%evt.args", &calls, &[expected]);
+    }
+}
+
+/// A socket's section: `10.0.0.1:4000` to `10.0.0.2:53`, datagrams.
+fn socket(w: &mut FrameWriter<'_>, flags: u8) {
+    let mut sock = SockFacts {
+        cookie: 7,
+        family: 2,
+        ty: 2,
+        proto: 17,
+        local_port: 4000,
+        remote_port: 53,
+        state: 0,
+        flags,
+        local: [0; 16],
+        remote: [0; 16],
+        path: b"",
+    };
+    sock.local[..4].copy_from_slice(&[10, 0, 0, 1]);
+    sock.remote[..4].copy_from_slice(&[10, 0, 0, 2]);
+    w.section(SectionKind::Sock, &[&sock.fixed_bytes()]);
+}
+
+#[test]
+fn what_goes_through_a_socket_has_its_ends_and_its_role() {
+    let tuple = |source: &str, dest: &str| SockTuple::Inet {
+        source: source.parse().unwrap(),
+        dest: dest.parse().unwrap(),
+    };
+    let sent = |flags: Option<u8>| {
+        path_call(EventType::SENDTO_X, move |w| {
+            w.i64(3).bytes(b"abc").i64(5).u32(3);
+            w.sock_tuple(&tuple("10.0.0.1:4000", "10.0.0.2:53"));
+            if let Some(flags) = flags {
+                socket(w, flags);
+            }
+        })
+    };
+    check(
+        "evt.type in (sendto, recvfrom, write, shutdown)",
+        "%evt.type %fd.num %fd.type %fd.l4proto %fd.name|%fd.cip %fd.sport %fd.lip %fd.rport %fd.sproto %fd.is_server %fd.connected %fd.name_changed %evt.buflen.net.out %evt.arg.fd",
+        &[
+            sent(None),
+            sent(Some(sock_flags::CLIENT | sock_flags::PEER_CHANGED)),
+            sent(Some(sock_flags::SERVER)),
+            path_call(EventType::RECVFROM_X, |w| {
+                w.i64(3).bytes(b"abc");
+                w.sock_tuple(&tuple("10.0.0.2:53", "10.0.0.1:4000")).i64(5).u32(100);
+            }),
+            path_call(EventType::WRITE_X, |w| {
+                w.i64(3).bytes(b"abc").i64(5).u32(3);
+                socket(w, sock_flags::CONNECTED | sock_flags::CLIENT);
+            }),
+            path_call(EventType::SHUTDOWN_X, |w| {
+                w.i64(-107).i64(5).u8(1);
+            }),
+        ],
+        &[
+            "sendto 5 ipv4 <NA> 10.0.0.1:4000->10.0.0.2:53|10.0.0.1 53 10.0.0.1 53 53 false true <NA> 3 <4>10.0.0.1:4000->10.0.0.2:53",
+            "sendto 5 ipv4 udp 10.0.0.1:4000->10.0.0.2:53|10.0.0.1 53 10.0.0.1 53 53 false false true 3 <4u>10.0.0.1:4000->10.0.0.2:53",
+            "sendto 5 ipv4 udp 10.0.0.2:53->10.0.0.1:4000|10.0.0.2 4000 10.0.0.1 53 4000 true false false 3 <4u>10.0.0.2:53->10.0.0.1:4000",
+            "recvfrom 5 ipv4 <NA> 10.0.0.1:4000->10.0.0.2:53|10.0.0.1 53 10.0.0.1 53 53 false true <NA> <NA> <4>10.0.0.1:4000->10.0.0.2:53",
+            "write 5 ipv4 udp 10.0.0.1:4000->10.0.0.2:53|10.0.0.1 53 10.0.0.1 53 53 false true false 3 <4u>10.0.0.1:4000->10.0.0.2:53",
+            "shutdown 5 <NA> <NA> <NA>|<NA> <NA> <NA> <NA> <NA> <NA> <NA> <NA> <NA> 5",
+        ],
+    );
+}
+
+#[test]
+fn a_descriptors_own_name_is_no_view_to_tell_of() {
+    let calls = [
+        path_call(EventType::FCHMOD_X, |w| {
+            w.i64(0).i64(4).u32(0o755);
+            object(w, SectionKind::File, FileKind::Regular, "/bin/x");
+        }),
+        path_call(EventType::RMDIR_2_X, |w| {
+            w.i64(0).str(b"/d");
+        }),
+    ];
+    let rule = "- rule: r\n  desc: d\n  condition: evt.type in (fchmod, rmdir) and fs.path.name exists\n  output: o\n  priority: INFO\n";
+    let marks: Vec<_> =
+        alerts(rule, &calls).iter().map(|a| a.contains("name_view: None")).collect();
+    assert_eq!(marks, [true, false]);
 }

@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use bus::Key;
+use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
 use perf::CountingAlloc;
 use rules::{DEFAULT_RULES, RuleMatching};
 use stages::Progress;
@@ -31,7 +32,53 @@ const NOSY: &str = r"
   condition: (fd.name = /nowhere or fd.directory = /nowhere or fd.sip = 9.9.9.9 or proc.loginshellid = 77 or proc.env contains nothing)
   output: x
   priority: INFO
+- rule: prying
+  desc: d
+  condition: >
+    evt.type in (mkdirat, rename, write, sendto, kill, truncate, chdir, setsid, capset) and
+    (fs.path.name = /nowhere or fs.path.source = x or fs.path.target = x or evt.buffer contains nothing-of-the-kind or fd.type = x
+    or proc.cwd = x or proc.sname = x or thread.cap_effective = x or evt.args contains nothing-of-the-kind or evt.abspath = x
+    or fd.containername = x or fd.sproto = x or evt.rawarg.res = 77 or evt.type = setgroups)
+  output: x
+  priority: INFO
 ";
+
+/// One call of each kind.
+fn calls(p: Proc) -> Vec<Vec<u8>> {
+    let dir = |w: &mut FrameWriter<'_>| object(w, SectionKind::Dir, FileKind::Directory, "/srv");
+    vec![
+        call(EventType::MKDIRAT_X, p, |w| {
+            w.i64(0).i64(5).str(b"a/../b").u32(0o755);
+            dir(w);
+        }),
+        call(EventType::RENAME_X, p, |w| {
+            w.i64(0).str(b"a").str(b"./b");
+        }),
+        call(EventType::WRITE_X, p, |w| {
+            w.i64(3).bytes(b"abc").i64(1).u32(3);
+            object(w, SectionKind::File, FileKind::Regular, "/var/log/x");
+        }),
+        call(EventType::SENDTO_X, p, |w| {
+            let (source, dest) = ("10.0.0.1:4000".parse().unwrap(), "10.0.0.2:53".parse().unwrap());
+            w.i64(3).bytes(b"abc").i64(5).u32(3).sock_tuple(&SockTuple::Inet { source, dest });
+        }),
+        call(EventType::KILL_X, p, |w| {
+            w.i64(0).i64(50).u8(15);
+        }),
+        call(EventType::GENERIC_X, p, |w| {
+            w.u16(event::syscall_id("truncate").unwrap()).u16(76);
+        }),
+        call(EventType::CHDIR_X, p, |w| {
+            w.i64(0).str(b"../somewhere");
+        }),
+        call(EventType::SETSID_X, p, |w| {
+            w.i64(i64::from(p.tgid));
+        }),
+        call(EventType::CAPSET_X, p, |w| {
+            w.i64(0).u64(0).u64(0).u64(1);
+        }),
+    ]
+}
 
 /// Allocations of one shard over the frames after the first `n_warm_up`, none of which may match.
 fn allocations_after(n_warm_up: usize, rules: &str, frames: &[Vec<u8>]) -> (u64, perf::Snapshot) {
@@ -80,7 +127,7 @@ fn plain_allocations(rules: &str) -> u64 {
 }
 
 const N_LIVE: u32 = 40;
-const FRAMES_PER_CYCLE: usize = 14;
+const FRAMES_PER_CYCLE: usize = 23;
 
 /// Lives and deaths of a job and a process that the job leaves behind, `N_LIVE` cycles of them at any time.
 fn churn(n_cycles: u32) -> Vec<Vec<u8>> {
@@ -106,6 +153,7 @@ fn churn(n_cycles: u32) -> Vec<Vec<u8>> {
             open(left, "file", Some("/home/u"), Some("/home/u/file")),
             connect(left, "10.0.0.1:4000", "10.0.0.2:443"),
         ]);
+        frames.extend(calls(left));
         if let Some(n) = n.checked_sub(N_LIVE) {
             frames.extend([open(orphan(n), "/a", None, Some("/a")), exit(orphan(n), INIT)]);
         }

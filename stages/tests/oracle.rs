@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bus::Key;
+use event::EventType;
 use proptest::prelude::*;
 use rules::{RuleMatching, Ruleset};
 use stages::Progress;
@@ -28,6 +29,11 @@ const RULES: &str = r#"
   condition: evt.type in (clone, execve, procexit) and proc.pname in (b, c)
   output: "%evt.type %proc.cmdline of %proc.pname"
   priority: INFO
+- rule: state
+  desc: d
+  condition: evt.type in (chdir, setsid, capset, truncate) and not evt.type = setgroups
+  output: "%evt.type %proc.name %proc.cwd %proc.sid %proc.sname %thread.cap_effective %proc.pname"
+  priority: INFO
 "#;
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +45,10 @@ enum Op {
     Open { who: usize },
     Stranger,
     Thread { who: usize },
+    Chdir { who: usize, is_relative: bool },
+    Setsid { who: usize },
+    Capset { who: usize, bit: u8 },
+    Generic { who: usize, is_truncate: bool },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -52,6 +62,12 @@ fn op() -> impl Strategy<Value = Op> {
         5 => who().prop_map(|who| Op::Open { who }),
         1 => Just(Op::Stranger),
         1 => who().prop_map(|who| Op::Thread { who }),
+        2 => (who(), any::<bool>())
+            .prop_map(|(who, is_relative)| Op::Chdir { who, is_relative }),
+        1 => who().prop_map(|who| Op::Setsid { who }),
+        1 => (who(), 0u8..2).prop_map(|(who, bit)| Op::Capset { who, bit }),
+        1 => (who(), any::<bool>())
+            .prop_map(|(who, is_truncate)| Op::Generic { who, is_truncate }),
     ]
 }
 
@@ -62,6 +78,9 @@ struct Model {
     comm: String,
     args: String,
     parent: Option<usize>,
+    cwd: String,
+    sid: u32,
+    cap: &'static str,
 }
 
 /// The slow and obvious way: one table, reparented eagerly, alerts made as events come.
@@ -94,7 +113,8 @@ impl Oracle {
     }
 
     fn enter(&mut self, proc: Proc, comm: &str, args: &str, parent: Option<usize>) -> usize {
-        self.all.push(Model { proc, comm: comm.into(), args: args.into(), parent });
+        let (comm, args, cwd) = (comm.into(), args.into(), "/home/u".into());
+        self.all.push(Model { proc, comm, args, parent, cwd, sid: 1, cap: "" });
         let who = self.all.len() - 1;
         self.living.push(who);
         self.by_id.insert(proc.tgid, who);
@@ -102,12 +122,29 @@ impl Oracle {
     }
 
     fn alert(&mut self, rule: &str, is_open: bool, who: Option<usize>, output: &str) {
-        let view = if is_open { "Some(Both)" } else { "None" };
+        self.alert_in(rule, if is_open { "Some(Both)" } else { "None" }, who, output);
+    }
+
+    fn alert_in(&mut self, rule: &str, view: &str, who: Option<usize>, output: &str) {
         let unknown = who.is_none();
         let key = self.key();
         self.alerts.push(format!(
-            "{key} {rule} AlertMarks {{ late: false, lineage_unknown: {unknown}, truncated: false, fd_raced: false, name_view: {view} }} {output}"
+            "{key} {rule} AlertMarks {{ late: false, lineage_unknown: {unknown}, truncated: false, faulted: false, fd_raced: false, name_view: {view} }} {output}"
         ));
+    }
+
+    /// A session's leader is whoever made it, else the first process, in whatever program it is.
+    fn leader(&self, m: &Model) -> String {
+        if m.sid == m.proc.tgid { m.comm.clone() } else { self.all[0].comm.clone() }
+    }
+
+    /// What the rule about state says of a call that has just been written.
+    fn judge_state(&mut self, ty: &str, who: usize, has_name: bool) {
+        let m = self.all[who].clone();
+        let parent = m.parent.map_or("<NA>".to_owned(), |p| self.all[p].comm.clone());
+        let leader = self.leader(&m);
+        let output = format!("{ty} {} {} {} {leader} {} {parent}", m.comm, m.cwd, m.sid, m.cap);
+        self.alert_in("state", if has_name { "Some(Lexical)" } else { "None" }, Some(who), &output);
     }
 
     /// What the rules say of an event that has just been written.
@@ -120,8 +157,7 @@ impl Oracle {
         let name = |n: usize| above.get(n - 1).map_or("<NA>".to_owned(), |m| m.comm.clone());
         let is_open = ty == "openat";
         if above.iter().any(|m| m.comm == "a") {
-            // The session's leader is the first process, in whatever program it is.
-            let leader = self.all[0].comm.clone();
+            let leader = self.leader(&m);
             let output = format!("{} {} {} {leader}", m.comm, name(2), name(3));
             self.alert("below a", is_open, Some(who), &output);
         }
@@ -154,11 +190,15 @@ impl Oracle {
                     return;
                 }
                 let parent = self.all[creator].parent.filter(|_| is_sibling).unwrap_or(creator);
+                let creator_index = creator;
                 // Starts are one apart, so ids are used again within the same clock tick of /proc.
                 let child = proc(tgid, 1000 + self.key());
                 let Model { comm, args, proc: creator, .. } = self.all[creator].clone();
                 self.frames.push(fork(child, creator, self.all[parent].proc, &comm));
+                let cap = self.all[creator_index].cap;
                 let who = self.enter(child, &comm, &args, Some(parent));
+                self.all[who].cwd = "/tmp".into();
+                self.all[who].cap = cap;
                 self.judge("clone", who);
             }
             Op::Exec { who, comm } => {
@@ -167,6 +207,8 @@ impl Oracle {
                 self.frames.push(exec(self.all[who].proc, self.parent(who), comm, &args));
                 self.all[who].comm = comm.into();
                 self.all[who].args = args;
+                self.all[who].cwd = "/home/u".into();
+                (self.all[who].sid, self.all[who].cap) = (1, "");
                 self.judge("execve", who);
             }
             Op::FailedExec { who } => {
@@ -196,6 +238,48 @@ impl Oracle {
             Op::Stranger => {
                 self.frames.push(open(proc(7000, 7), "/f", None, Some("/f")));
                 self.alert("open", true, None, "7000 <NA> <NA> <NA> <NA> <NA> <NA> /f");
+            }
+            Op::Chdir { who, is_relative } => {
+                let who = self.pick(who);
+                let cwd = &self.all[who].cwd;
+                let (name, now) = if is_relative {
+                    (".././x".to_owned(), format!("{}/x", cwd.rsplit_once('/').unwrap().0))
+                } else {
+                    let name = format!("/d{}", self.key());
+                    (name.clone(), name)
+                };
+                self.frames.push(call(EventType::CHDIR_X, self.all[who].proc, |w| {
+                    w.i64(0).str(name.as_bytes());
+                }));
+                self.all[who].cwd = now;
+                self.judge_state("chdir", who, true);
+            }
+            Op::Setsid { who } => {
+                let who = self.pick(who);
+                let p = self.all[who].proc;
+                self.frames.push(call(EventType::SETSID_X, p, |w| {
+                    w.i64(i64::from(p.tgid));
+                }));
+                self.all[who].sid = p.tgid;
+                self.judge_state("setsid", who, false);
+            }
+            Op::Capset { who, bit } => {
+                let who = self.pick(who);
+                self.frames.push(call(EventType::CAPSET_X, self.all[who].proc, |w| {
+                    w.i64(0).u64(0).u64(0).u64(1 << bit);
+                }));
+                self.all[who].cap = ["CAP_CHOWN", "CAP_DAC_OVERRIDE"][usize::from(bit)];
+                self.judge_state("capset", who, false);
+            }
+            Op::Generic { who, is_truncate } => {
+                let who = self.pick(who);
+                let name = if is_truncate { "truncate" } else { "setgroups" };
+                self.frames.push(call(EventType::GENERIC_X, self.all[who].proc, |w| {
+                    w.u16(event::syscall_id(name).unwrap()).u16(76);
+                }));
+                if is_truncate {
+                    self.judge_state(name, who, false);
+                }
             }
             Op::Thread { who } => {
                 let p = self.all[self.pick(who)].proc;

@@ -117,6 +117,8 @@ fn object_field<'e>(field: Field, object: &Object<'e>) -> Option<Value<'e>> {
         Field::FdDirectory if is_file => object.name.map(directory).map(Value::Bytes),
         Field::FdDirectory if object.kind == FdKind::Directory => object.name.map(Value::Bytes),
         Field::FdFilename if is_file => object.name.map(file_name).map(Value::Bytes),
+        // Only sockets change what they lead to.
+        Field::FdNameChanged | Field::FdConnected => Some(Value::Bool(false)),
         Field::FdDev => object.dev.map(number),
         Field::FdDevMajor => object.dev.map(|d| number((d & 0xfff00) >> 8)),
         Field::FdDevMinor => object.dev.map(|d| number(d & 0xff | d >> 12 & 0xfff00)),

@@ -39,6 +39,15 @@ impl<'e> EventFields<'e> {
         }
     }
 
+    /// Whether the process passed a name, or tried to.
+    pub(crate) fn has_passed_name(&self) -> bool {
+        match self.event.body {
+            Body::Open(_) => true,
+            Body::Call(call) => call.paths[0].is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether the event has a file name at all.
     pub(super) fn has_names(&self) -> bool {
         match self.event.body {

@@ -15,6 +15,7 @@ use super::socket::put_addr;
 use super::user::NA;
 use super::{EventFields, Link};
 use crate::parse::Body;
+use crate::state::Start;
 
 /// `PPM_AT_FDCWD`.
 const AT_FDCWD: i64 = -100;
@@ -38,7 +39,7 @@ impl EventFields<'_> {
         let bytes = self.event.frame.param(n)?;
         let mut out = Text::new_in(self.at.bump);
         if !self.put_resolved(&mut out, n, param, bytes) {
-            put_raw(&mut out, param, bytes);
+            put_raw(&mut out, self.event.frame.event_type(), param, bytes);
         }
         Some(out.into_bump_slice())
     }
@@ -59,7 +60,7 @@ impl EventFields<'_> {
         })
     }
 
-    /// Every parameter as `name=raw(resolved)`, a blank behind each.
+    /// Every parameter as `name=raw(resolved)`, with blanks between.
     pub(super) fn all_args(&self) -> &[u8] {
         let mut out = Text::new_in(self.at.bump);
         if self.event.frame.event_type() == EventType::GENERIC_X {
@@ -68,9 +69,12 @@ impl EventFields<'_> {
         }
         let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
         for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
+            if n > 0 {
+                out.push(b' ');
+            }
             out.extend_from_slice_copy(param.name.as_bytes());
             out.push(b'=');
-            put_raw(&mut out, param, bytes);
+            put_raw(&mut out, self.event.frame.event_type(), param, bytes);
             let end = out.len();
             out.push(b'(');
             if self.put_resolved(&mut out, n, param, bytes) {
@@ -78,15 +82,27 @@ impl EventFields<'_> {
             } else {
                 out.truncate(end);
             }
-            out.push(b' ');
         }
         out.into_bump_slice()
     }
 
     /// Appends the resolved text, and says whether there is one; where there is none nothing was appended.
     fn put_resolved(&self, out: &mut Text<'_>, n: usize, param: &Param, bytes: &[u8]) -> bool {
+        if param.ty == ParamType::Dyn {
+            let variant = variant(self.event.frame.event_type(), bytes);
+            return variant.is_some_and(|(param, bytes)| self.put_resolved(out, n, &param, bytes));
+        }
         let Some(value) = number(param.ty, bytes) else { return false };
         match param.ty {
+            ParamType::SigType => put_some(out, signal_name(value).map(str::as_bytes)),
+            ParamType::SyscallId => {
+                let name = u16::try_from(value).ok().and_then(event::syscall_name);
+                put_some(out, name.map(str::as_bytes))
+            }
+            ParamType::RelTime => {
+                put_duration(out, value);
+                true
+            }
             ParamType::Errno => put_errno(out, value),
             ParamType::Fd | ParamType::Fd32 => self.put_fd(out, n, value),
             ParamType::Pid | ParamType::Pid32 => self.put_comm(out, value),
@@ -143,7 +159,7 @@ impl EventFields<'_> {
         }
     }
 
-    /// The name of a process that is at hand: the event's own, or its parent.
+    /// The name of a process: the event's own, its parent, or the one that the call is about.
     fn put_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
         let header = self.event.header();
         let own = i64::from(header.tgid) == pid || i64::from(header.tid) == pid;
@@ -155,15 +171,97 @@ impl EventFields<'_> {
                 _ => None,
             }
         } else {
-            None
+            return self.put_other_comm(out, pid);
         };
         put_some(out, version.map(|v| v.image.comm()))
     }
+
+    /// The name of a process that a call names by its id, as far as the caller's ids are those of the initial namespace.
+    fn put_other_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+        let Ok(pid) = u32::try_from(pid) else { return false };
+        let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
+        if pid == 0 || !is_outside || !matches!(self.event.body, Body::Call(_)) {
+            return false;
+        }
+        match self.at.lineage.living(self.at.shard, pid, Start::default(), self.event.key) {
+            Ok(found) => put_some(out, found.as_ref().map(|(_, v)| v.image.comm())),
+            Err(wait) => {
+                self.wait.set(Some(wait));
+                false
+            }
+        }
+    }
 }
 
-/// Whether the call's descriptors are all of one file.
+/// Whether the call's descriptors all show alike: copies, and the ends of a pair.
 fn is_copy(ty: EventType) -> bool {
-    matches!(ty, EventType::DUP_1_X | EventType::DUP2_X | EventType::DUP3_X)
+    matches!(
+        ty,
+        EventType::DUP_1_X
+            | EventType::DUP2_X
+            | EventType::DUP3_X
+            | EventType::PIPE_X
+            | EventType::PIPE2_X
+            | EventType::SOCKETPAIR_X
+    )
+}
+
+/// A parameter whose first byte says what it is, as that parameter.
+fn variant(ty: EventType, bytes: &[u8]) -> Option<(Param, &[u8])> {
+    const SET_AND_GETSOCKOPT: [EventType; 2] = [EventType(45), EventType(47)];
+    let (&tag, bytes) = bytes.split_first()?;
+    let (ty, format) = match (ty, tag) {
+        (EventType::PTRACE_X, 0) => (ParamType::U64, ParamFormat::Hex),
+        (EventType::PTRACE_X, 1) => (ParamType::SigType, ParamFormat::Dec),
+        (EventType::KEYCTL_X, 0) => (ParamType::I64, ParamFormat::Dec),
+        (EventType::KEYCTL_X, 1) => (ParamType::CharBuf, ParamFormat::Na),
+        (EventType(297), 0) => (ParamType::Fd, ParamFormat::Dec),
+        (EventType(297), 1) => (ParamType::Errno, ParamFormat::Dec),
+        (ty, tag) if SET_AND_GETSOCKOPT.contains(&ty) => match tag {
+            0 => (ParamType::ByteBuf, ParamFormat::Hex),
+            1 => (ParamType::Errno, ParamFormat::Dec),
+            2 => (ParamType::U32, ParamFormat::Dec),
+            3 => (ParamType::U64, ParamFormat::Dec),
+            4 => (ParamType::RelTime, ParamFormat::Dec),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((Param { name: "", ty, format, flags: None }, bytes))
+}
+
+/// Signals of x86-64 and arm64 (`include/uapi/asm-generic/signal.h`); those above have no name.
+#[rustfmt::skip]
+const SIGNALS: [&str; 32] = [
+    "", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV",
+    "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU",
+    "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+];
+
+fn signal_name(signal: i64) -> Option<&'static str> {
+    let name = SIGNALS.get(usize::try_from(signal).ok()?)?;
+    (!name.is_empty()).then_some(*name)
+}
+
+/// Seconds with what is left of a fraction; all ones is no time at all.
+fn put_duration(out: &mut Text<'_>, ns: i64) {
+    match ns as u64 {
+        u64::MAX => out.extend_from_slice_copy(b"none"),
+        ns => put!(out, "{}s", ns as f64 / 1e9),
+    }
+}
+
+fn put_signals(out: &mut Text<'_>, set: i64) {
+    let start = out.len();
+    for (n, name) in SIGNALS.iter().enumerate().skip(1) {
+        // Bit 0 is signal 1.
+        if set >> (n - 1) & 1 != 0 {
+            if out.len() > start {
+                out.push(b' ');
+            }
+            out.extend_from_slice_copy(name.as_bytes());
+        }
+    }
 }
 
 fn put_some(out: &mut Text<'_>, text: Option<&[u8]>) -> bool {
@@ -215,8 +313,16 @@ fn number(ty: ParamType, bytes: &[u8]) -> Option<i64> {
     })
 }
 
-fn put_raw(out: &mut Text<'_>, param: &Param, bytes: &[u8]) {
+fn put_raw(out: &mut Text<'_>, ty: EventType, param: &Param, bytes: &[u8]) {
     match param.ty {
+        ParamType::Dyn => match variant(ty, bytes) {
+            Some((param, bytes)) => put_raw(out, ty, &param, bytes),
+            None => out.extend_from_slice_copy(NA),
+        },
+        ParamType::SigSet => match number(param.ty, bytes) {
+            Some(set) => put_signals(out, set),
+            None => out.extend_from_slice_copy(NA),
+        },
         ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
             put_bytes(out, bytes);
         }

@@ -142,7 +142,12 @@ fn ends_of(ty: EventType, call: &Socket<'_>) -> Option<Ends> {
         kind = Some(SockKind::Ipv4);
         (local, remote) = (local.map(plain), remote.map(plain));
     }
-    let accepted = call.sock.is_some_and(|s| s.flags & sock_flags::ACCEPTED != 0);
+    // What the kernel side remembers of the socket goes before what the call suggests.
+    let is_server = match call.sock.map_or(0, |s| s.flags) {
+        f if f & (sock_flags::ACCEPTED | sock_flags::SERVER) != 0 => true,
+        f if f & sock_flags::CLIENT != 0 => false,
+        _ => call.role == Role::Server,
+    };
     let connected = match &call.sock {
         Some(sock) => sock.flags & sock_flags::CONNECTED != 0,
         None => call.res >= 0 && remote.is_some(),
@@ -151,7 +156,7 @@ fn ends_of(ty: EventType, call: &Socket<'_>) -> Option<Ends> {
         kind: kind.unwrap_or(SockKind::Other),
         local,
         remote,
-        is_server: accepted || call.role == Role::Server,
+        is_server,
         is_connected: connected && !is_lone && !failed,
         is_lone,
     })
@@ -235,6 +240,9 @@ impl<'e> EventFields<'e> {
                 SockKind::Netlink | SockKind::Other => None,
             },
             Field::FdIsServer => Some(Value::Bool(ends.is_server)),
+            Field::FdNameChanged => {
+                call.sock.map(|s| Value::Bool(s.flags & sock_flags::PEER_CHANGED != 0))
+            }
             Field::FdConnected => Some(Value::Bool(ends.is_connected)),
             _ => None,
         }
@@ -285,7 +293,8 @@ pub(super) fn l4proto(call: &Socket<'_>) -> &'static [u8] {
         (Some(sock), _) => (u32::from(sock.ty), u32::from(sock.proto)),
         (None, Some((_, ty, proto))) => (ty & MASK, proto),
         // Files do not say; connections and listeners are TCP unless something says otherwise.
-        (None, None) => (1, 6),
+        (None, None) if call.role != Role::Unknown => (1, 6),
+        (None, None) => (0, 0),
     };
     match (proto, ty) {
         (1 | 58, _) => b"icmp",
