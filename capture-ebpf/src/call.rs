@@ -24,7 +24,7 @@ pub struct Call {
     pub ret: i64,
     /// [`flags::IA32`] or [`flags::X32`].
     pub abi: u32,
-    /// Address of the argument vector of `socketcall`, else 0.
+    /// Address of the argument vector of `socketcall` and its like, else 0.
     vector: u64,
 }
 
@@ -41,6 +41,12 @@ impl Call {
         }
         let abi = if nr & X32_BIT != 0 { flags::X32 } else { 0 };
         Self { regs, ret, abi, vector: 0 }
+    }
+
+    /// The call with its arguments in a vector of the caller's, as old calls of ia32 have them.
+    #[inline(always)]
+    pub fn with_vector(self, vector: u64) -> Self {
+        Self { vector, ..self }
     }
 
     #[inline(always)]

@@ -8,16 +8,20 @@
 #![feature(asm_experimental_arch)]
 
 mod call;
+mod credentials;
 mod dispatch;
 mod file;
 mod io;
 mod maps;
 mod mem;
+mod memory;
 mod network;
 mod path;
 mod plain;
 mod process;
 mod record;
+mod signal;
+mod system;
 mod task;
 
 /// The arguments of a tracepoint.
@@ -65,9 +69,11 @@ program!("tp_btf/sys_exit", x_execve => process::exec_exit::<false>);
 program!("tp_btf/sys_exit", x_execveat => process::exec_exit::<true>);
 program!("tp_btf/sys_exit", x_clone => process::clone_exit);
 program!("tp_btf/sys_exit", x_plain => plain::plain);
+program!("tp_btf/sys_exit", x_mmap => memory::mmap);
 program!("tp_btf/sched_process_fork", sched_process_fork => process::fork);
 program!("tp_btf/sched_process_exec", sched_process_exec => process::exec);
 program!("tp_btf/sched_process_exit", sched_process_exit => process::exit);
+program!("tp_btf/signal_deliver", signal_deliver => signal::deliver);
 
 /// The helpers that read kernel memory ask for a licence that the kernel knows as compatible with its own.
 #[unsafe(no_mangle)]

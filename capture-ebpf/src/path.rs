@@ -8,7 +8,7 @@ use event::{KernelField as F, file_flags};
 
 use crate::{
     maps::SCRATCH,
-    mem::{bound, field, forget, get, ptr, read, st8, st16, st64},
+    mem::{bound, field, forget, get, ptr, read, st8, st16, st32, st64},
     record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
     task::Task,
 };
@@ -114,6 +114,18 @@ impl Backward {
         unsafe {
             st64(self.at(), u64::from_le_bytes(*b" (delete"));
             st16(self.at().add(8), u16::from_le_bytes(*b"d)"));
+        }
+    }
+
+    /// `[pidfd]`, as the anonymous inode was called that descriptors of processes had before 6.9.
+    #[inline(always)]
+    pub fn pidfd(&mut self) {
+        self.pos -= 7;
+        // SAFETY: seven bytes in the buffer.
+        unsafe {
+            st32(self.at(), u32::from_le_bytes(*b"[pid"));
+            st16(self.at().add(4), u16::from_le_bytes(*b"fd"));
+            st8(self.at().add(6), b']');
         }
     }
 

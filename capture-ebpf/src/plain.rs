@@ -11,6 +11,7 @@ use event::{
 use crate::{
     Ctx,
     call::Call,
+    credentials,
     dispatch::is_ia32,
     file::{self, AT_FDCWD, file_of},
     io,
@@ -19,6 +20,7 @@ use crate::{
     network,
     process::rss_pages,
     record::{CALL_AT, Record, TEXT_MAX},
+    system,
     task::Task,
 };
 
@@ -42,10 +44,14 @@ pub fn load(base: *mut u8, n: u64) -> u64 {
 /// A call whose parameters a recipe reads.
 #[inline(always)]
 pub fn plain(ctx: Ctx) -> Option<()> {
-    let cpu = Cpu::current()?;
+    follow(Cpu::current()?, Call::at_exit(ctx))
+}
+
+/// Makes the frame of a call as its recipe says.
+#[inline(always)]
+pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
     let ty = cpu.event_type();
     let recipe = RECIPES.get(u32::from(ty.0))?;
-    let call = Call::at_exit(ctx);
     let mut rec = Record::begin(cpu, ty, (recipe[0] & head::N_PARAMS) as u16)?;
     rec.flags |= call.abi;
     let task = Task::current();
@@ -67,7 +73,8 @@ pub fn plain(ctx: Ctx) -> Option<()> {
         if step == 0 {
             break;
         }
-        if step & 0xff < u64::from(kind::SECTIONS) {
+        let what = (step & 0xff) as u32;
+        if what < kind::SECTIONS || what >= kind::MORE {
             let place = u64::from(rec.slot) | (n as u64 - 1) << 32;
             rec.take_over(peregrine_param(place, rec.state(), step));
         } else {
@@ -113,6 +120,13 @@ pub fn number(rec: &Record, value: u64, width: u64) -> u64 {
 /// A number in the memory of the process.
 #[inline(always)]
 pub fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
+    let value = user_value(rec, at, width);
+    number(rec, value, width)
+}
+
+/// The value of a number in the memory of the process, 0 where that faults.
+#[inline(always)]
+pub fn user_value(rec: &mut Record, at: u64, width: u64) -> u64 {
     let value = if width == Width::U8 as u64 {
         read_user::<u8>(at).map(u64::from)
     } else if width == Width::U16 as u64 {
@@ -122,11 +136,39 @@ pub fn user_number(rec: &mut Record, at: u64, width: u64) -> u64 {
     } else {
         read_user::<u32>(at).map(u64::from)
     };
-    let Some(value) = value else {
+    if value.is_none() {
         rec.flags |= flags::FAULTED;
-        return 0;
-    };
-    number(rec, value, width)
+    }
+    value.unwrap_or(0)
+}
+
+/// The `n`-th `long` of the caller's table at an address. All ones mean "no limit" in either width (`COMPAT_RLIM_INFINITY`,
+/// arch/x86/include/asm/compat.h).
+#[inline(always)]
+pub fn user_long(rec: &mut Record, at: u64, n: u64) -> u64 {
+    if !is_ia32() {
+        return user_value(rec, at.wrapping_add(8 * n), Width::U64 as u64);
+    }
+    let value = user_value(rec, at.wrapping_add(4 * n), Width::U32 as u64);
+    if value == u64::from(u32::MAX) { u64::MAX } else { value }
+}
+
+/// A number behind its tag; gives the length of both.
+#[inline(always)]
+pub fn tagged(rec: &mut Record, tag: u64, value: u64, width: u64) -> u64 {
+    rec.push8(tag as u8);
+    let n = number(rec, value, width);
+    rec.unpush8();
+    n + 1
+}
+
+/// Text of the process behind its tag; gives the length of both.
+#[inline(always)]
+pub fn tagged_text(rec: &mut Record, tag: u64, at: u64) -> u64 {
+    rec.push8(tag as u8);
+    let n = rec.user_text(at);
+    rec.unpush8();
+    n + 1
 }
 
 /// Up to the snap length of the bytes of the process; gives how many.
@@ -218,6 +260,8 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
             number(&rec, arg | high, Width::U64 as u64)
         }
         kind::OFFSET => io::offset(&mut rec, arg),
+        // A null pointer means that there is none, not that it faulted.
+        kind::MEMORY if arg == 0 => number(&rec, 0, b),
         kind::MEMORY => user_number(&mut rec, arg.wrapping_add(c), b),
         kind::MEMORY_ON_SUCCESS => {
             if ret < 0 {
@@ -226,19 +270,32 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
                 user_number(&mut rec, arg.wrapping_add(c), b)
             }
         }
+        kind::MEMORY_OR_ZERO => {
+            if ret < 0 || arg == 0 {
+                number(&rec, 0, b)
+            } else {
+                user_number(&mut rec, arg.wrapping_add(c), b)
+            }
+        }
+        kind::MEMORY_FLAGS => {
+            let value = user_value(&mut rec, arg.wrapping_add(c), Width::U32 as u64);
+            number(&rec, peregrine_flags(b, value), Width::U32 as u64)
+        }
+        kind::LONG => {
+            let value = user_long(&mut rec, arg, b);
+            number(&rec, value, Width::U64 as u64)
+        }
         kind::FLAGS => number(&rec, peregrine_flags(c, arg), b),
-        kind::TAGGED => {
-            rec.push8(c as u8);
-            let n = number(&rec, arg, b);
-            rec.unpush8();
-            n + 1
+        kind::TAGGED => tagged(&mut rec, c, arg, b),
+        kind::TAGGED_OR_ZERO => tagged(&mut rec, c, if ret < 0 { 0 } else { arg }, b),
+        kind::PTRACE_DATA => system::ptrace_data(&mut rec, arg),
+        kind::KEYCTL => system::keyctl(&mut rec, arg, a),
+        kind::PRCTL => system::prctl(&mut rec, a),
+        kind::CAPABILITIES => {
+            let value = credentials::capabilities(Task::current(), a);
+            number(&rec, value, Width::U64 as u64)
         }
-        kind::TAGGED_TEXT => {
-            rec.push8(c as u8);
-            let n = rec.user_text(arg);
-            rec.unpush8();
-            n + 1
-        }
+        kind::TAGGED_TEXT => tagged_text(&mut rec, c, arg),
         kind::MEMORY_USE => number(&rec, u64::from(memory_use(a)), Width::U32 as u64),
         kind::INODE => {
             let file = file_of(Task::current(), descriptor_number(arg, b, ret));
@@ -330,6 +387,12 @@ pub extern "C" fn peregrine_section(slot: u64, state: u64, step: u64, task: u64)
         kind::DESCRIPTOR => {
             let ret = load(rec.base, u64::from(RET)) as i64;
             descriptor(&mut rec, task, descriptor_number(arg, b, ret));
+        }
+        kind::DESCRIPTOR_UNLESS => {
+            let is_none = load(rec.base, b) >> (step >> 24 & 31) & 1 != 0;
+            if !is_none {
+                descriptor(&mut rec, task, i64::from(arg as i32));
+            }
         }
         kind::DIR | kind::DIR2 => {
             let path = load(rec.base, b);

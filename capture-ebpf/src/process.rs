@@ -277,7 +277,7 @@ pub fn exec(ctx: Ctx) -> Option<()> {
 
 /// Counts a hook of the scheduler and says whether its event is wanted from the current process.
 #[inline(always)]
-fn wanted(ty: EventType, bit: u32) -> Option<(Cpu, u32)> {
+pub fn wanted(ty: EventType, bit: u32) -> Option<(Cpu, u32)> {
     let cpu = Cpu::current()?;
     cpu.count(u64::from(ty.0), Outcome::Seen);
     let words = control_words()?;

@@ -105,6 +105,8 @@ pub mod control {
     pub const EXEC: u32 = 16;
     /// The exit of a thread.
     pub const EXIT: u32 = 32;
+    /// A delivered signal.
+    pub const SIGNAL: u32 = 64;
 }
 
 /// One word of the map `SYSCALLS` holds two entries, the native one below and the ia32 one above.
@@ -179,6 +181,8 @@ slots! {
     Plain = 13 "x_plain";
     /// `open_by_handle_at`.
     OpenByHandleAt = 14 "x_open_by_handle_at";
+    /// `mmap` and `mmap2`.
+    Mmap = 15 "x_mmap";
 }
 
 /// Offset of a member that the running kernel lacks.
@@ -350,6 +354,8 @@ kernel_fields! {
     UnixPeer: "unix_sock.peer";
     UnixAddrLen: "unix_address.len";
     UnixAddrName: "unix_address.name";
+    SigInfoCode: "kernel_siginfo.si_code";
+    SigInfoPid: "kernel_siginfo._sifields._kill._pid";
 }
 
 /// Index of each word of the object's `FEATURES`: what the running kernel can, fixed at load.

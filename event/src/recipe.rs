@@ -118,6 +118,27 @@ pub mod kind {
     pub const DIR2: u32 = 34;
     /// Of a call that changes the working directory: `File` of the new one where it succeeded, else `Dir` of the path in an argument.
     pub const WORKING_DIRECTORY: u32 = 40;
+    /// As `DESCRIPTOR`, none where a bit of another argument says that the first is none: argument, other argument, bit.
+    pub const DESCRIPTOR_UNLESS: u32 = 42;
+
+    /// First kind behind those of sections: from here on they make parameters again.
+    pub const MORE: u32 = 64;
+    /// Flags in the memory of the process, 4 bytes: argument that points, flag map, offset.
+    pub const MEMORY_FLAGS: u32 = 64;
+    /// A `long` of the caller's table in the memory of the process, 8 bytes; all ones stay all ones: argument that points, which.
+    pub const LONG: u32 = 65;
+    /// As `MEMORY`, 0 where the call failed.
+    pub const MEMORY_OR_ZERO: u32 = 66;
+    /// Capabilities of the task after the call: 0 inheritable, 1 permitted, 2 effective.
+    pub const CAPABILITIES: u32 = 67;
+    /// As `TAGGED`, 0 where the call failed.
+    pub const TAGGED_OR_ZERO: u32 = 68;
+    /// What `data` of `ptrace` means to the request: argument.
+    pub const PTRACE_DATA: u32 = 69;
+    /// What an argument of `keyctl` means to the operation, behind its tag: argument.
+    pub const KEYCTL: u32 = 70;
+    /// What the second argument of `prctl` means to the option, if that is text (0) or a number (1).
+    pub const PRCTL: u32 = 71;
 }
 
 /// In place of an argument: the call's result.
@@ -145,21 +166,32 @@ impl Step {
     /// Whether the step makes a parameter, not a section.
     #[must_use]
     pub const fn is_param(self) -> bool {
-        self.kind() < kind::SECTIONS
+        self.kind() < kind::SECTIONS || self.kind() >= kind::MORE
     }
 
     /// Width of the parameter, `None` where it varies.
     #[must_use]
     pub const fn size(self) -> Option<usize> {
         let width = match self.kind() {
-            kind::RESULT | kind::INODE | kind::POSITION | kind::OFFSET => return Some(8),
+            kind::RESULT
+            | kind::INODE
+            | kind::POSITION
+            | kind::OFFSET
+            | kind::LONG
+            | kind::CAPABILITIES => return Some(8),
             kind::CALL_ID | kind::CALL_NUMBER => return Some(2),
             kind::MEMORY_USE
+            | kind::MEMORY_FLAGS
             | kind::ID
             | kind::MOUNT_FLAGS
             | kind::VECTOR_SIZE
             | kind::RESULT_SIZE => return Some(4),
-            kind::ARG | kind::MEMORY | kind::MEMORY_ON_SUCCESS | kind::FLAGS => self.0 >> 16 & 0xff,
+            kind::ARG
+            | kind::MEMORY
+            | kind::MEMORY_ON_SUCCESS
+            | kind::MEMORY_OR_ZERO
+            | kind::FLAGS => self.0 >> 16 & 0xff,
+            kind::PRCTL if self.0 >> 8 & 0xff != 0 => return Some(8),
             kind::CONST => self.0 >> 24,
             _ => return None,
         };
@@ -345,6 +377,59 @@ impl Step {
     #[must_use]
     pub const fn working_directory(path: u8) -> Self {
         Self::new(kind::WORKING_DIRECTORY, path, 0, 0)
+    }
+
+    /// Flags that argument `n` points to, 4 bytes, by the map with this number.
+    #[must_use]
+    pub const fn memory_flags(n: u8, map: u8, offset: u8) -> Self {
+        Self::new(kind::MEMORY_FLAGS, n, map, offset)
+    }
+
+    /// The `which`-th `long` that argument `n` points to.
+    #[must_use]
+    pub const fn long(n: u8, which: u8) -> Self {
+        Self::new(kind::LONG, n, which, 0)
+    }
+
+    /// A number that argument `n` points to, 0 where the call failed.
+    #[must_use]
+    pub const fn memory_or_zero(n: u8, width: Width, offset: u8) -> Self {
+        Self::new(kind::MEMORY_OR_ZERO, n, width as u8, offset)
+    }
+
+    /// Capabilities after the call: 0 inheritable, 1 permitted, 2 effective.
+    #[must_use]
+    pub const fn capabilities(which: u8) -> Self {
+        Self::new(kind::CAPABILITIES, which, 0, 0)
+    }
+
+    /// A number behind its tag, 0 where the call failed.
+    #[must_use]
+    pub const fn tagged_or_zero(n: u8, width: Width, tag: u8) -> Self {
+        Self::new(kind::TAGGED_OR_ZERO, n, width as u8, tag)
+    }
+
+    /// `data` of `ptrace`.
+    #[must_use]
+    pub const fn ptrace_data(n: u8) -> Self {
+        Self::new(kind::PTRACE_DATA, n, 0, 0)
+    }
+
+    /// An argument of `keyctl` behind the operation.
+    #[must_use]
+    pub const fn keyctl(n: u8) -> Self {
+        Self::new(kind::KEYCTL, n, 0, 0)
+    }
+
+    /// The second argument of `prctl` where the option takes text.
+    pub const PRCTL_TEXT: Self = Self::new(kind::PRCTL, 0, 0, 0);
+    /// The second argument of `prctl` where the option takes, or points to, a number.
+    pub const PRCTL_NUMBER: Self = Self::new(kind::PRCTL, 1, 0, 0);
+
+    /// Section `File` or `Sock` of a descriptor, unless a bit of argument `flags` says that it is none.
+    #[must_use]
+    pub const fn descriptor_unless(n: u8, flags: u8, bit: u8) -> Self {
+        Self::new(kind::DESCRIPTOR_UNLESS, n, flags, bit)
     }
 
     /// Section `File` or `Sock` of a descriptor.

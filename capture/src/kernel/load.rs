@@ -38,6 +38,8 @@ const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const KERNEL_STACK: u32 = 16 * 1024;
 /// Hooks of the scheduler: program and tracepoint have one name.
 const PROCESS_HOOKS: [&str; 3] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
+/// Hooks of one event each, attached where somebody asks for it. A kernel without one goes without that event.
+const EVENT_HOOKS: [(&str, EventType); 1] = [("signal_deliver", EventType::SIGNALDELIVER_E)];
 /// Share of a ring that is kept for process events: one part in so many.
 const PROCESS_SHARE: usize = 8;
 /// Largest ring.
@@ -65,13 +67,14 @@ const OPTIONAL: [KernelField; 5] = [
 ];
 
 /// Event of each process hook and its bit of [`control::PROCESS`].
-const PROCESS_EVENTS: [(EventType, u32); 6] = [
+const PROCESS_EVENTS: [(EventType, u32); 7] = [
     (EventType::CLONE_20_X, control::CLONE),
     (EventType::FORK_20_X, control::FORK),
     (EventType::VFORK_20_X, control::VFORK),
     (EventType::CLONE3_X, control::CLONE3),
     (EventType::EXECVE_19_X, control::EXEC),
     (EventType::PROCEXIT_1_E, control::EXIT),
+    (EventType::SIGNALDELIVER_E, control::SIGNAL),
 ];
 
 /// The loaded kernel side. Dropping it detaches.
@@ -79,6 +82,8 @@ pub struct Probe {
     ebpf: Ebpf,
     /// Holds the programs behind the dispatcher.
     programs: ProgramArray<MapData>,
+    /// Those of [`EVENT_HOOKS`] that are loaded.
+    event_hooks: Vec<&'static str>,
     links: Vec<(&'static str, BtfTracePointLinkId)>,
     report: ProbeReport,
     options: ProbeOptions,
@@ -302,8 +307,9 @@ impl Probe {
         report
             .not_covered
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
-        let links = Vec::new();
-        let mut this = Self { ebpf, programs, links, report, options, cpus, n_cpus, rings };
+        let (event_hooks, links) = (Vec::new(), Vec::new());
+        let mut this =
+            Self { ebpf, programs, event_hooks, links, report, options, cpus, n_cpus, rings };
         this.write_tables()?;
         this.load_programs(&btf)?;
         Ok(this)
@@ -328,6 +334,18 @@ impl Probe {
     fn load_programs(&mut self, btf: &Btf) -> Result<(), ProbeError> {
         for hook in PROCESS_HOOKS {
             self.load_hook(hook, btf)?;
+        }
+        for (hook, ty) in EVENT_HOOKS {
+            if !self.options.interest.contains(ty) {
+                continue;
+            }
+            match program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?)) {
+                Ok(()) => self.event_hooks.push(hook),
+                Err(e) => {
+                    self.report.refused.push((hook.to_owned(), e.text()));
+                    self.report.not_covered.push(format!("{}: program refused", ty.name()));
+                }
+            }
         }
         self.load_hook(DISPATCHER, btf)?;
         let wanted = syscalls::slots(&self.options.interest, self.options.fork_sides);
@@ -441,7 +459,8 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::HookRefused`]; what was attached before it is detached.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
-        for hook in PROCESS_HOOKS.into_iter().chain([DISPATCHER]) {
+        let event_hooks = self.event_hooks.clone();
+        for hook in PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]) {
             let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
             match attached {
                 Ok(id) => {

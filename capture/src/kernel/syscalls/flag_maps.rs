@@ -63,6 +63,27 @@ const PERMISSION_PAIRS: &[(u32, u32)] = &[
     (0o4000, 0x800),
 ];
 
+/// Requests of `ptrace`.
+pub(super) const PTRACE: u8 = 11;
+/// Resources of `setrlimit`.
+pub(super) const RLIMIT: u8 = 12;
+/// Protection of memory.
+pub(super) const PROT: u8 = 13;
+/// Flags of `mmap`.
+pub(super) const MMAP: u8 = 14;
+/// Flags of `memfd_create`, and those of `finit_module`: three bits that are the schema's.
+pub(super) const LOW_THREE: u8 = 15;
+/// Flags of `pidfd_open`.
+pub(super) const PIDFD: u8 = 16;
+/// Flags of `delete_module`.
+pub(super) const DELETE_MODULE: u8 = 17;
+/// Flags of `io_uring_setup`.
+pub(super) const URING_SETUP: u8 = 18;
+/// Features of `io_uring_setup`.
+pub(super) const URING_FEATURES: u8 = 19;
+/// Flags of `io_uring_enter`.
+pub(super) const URING_ENTER: u8 = 20;
+
 /// Every map; the constants above are places in it.
 pub(super) const MAPS: &[Map] = &[
     // PPM_O_*: what the calls that make descriptors take besides an open: O_CLOEXEC and O_NONBLOCK are the same bits for all of them.
@@ -167,6 +188,134 @@ pub(super) const MAPS: &[Map] = &[
         ],
     },
     Map { is_enum: false, other: 0, pairs: &[(2, 2), (4, 4)] },
+    // PTRACE_* of include/uapi/linux/ptrace.h and arch/x86/include/uapi/asm/ptrace-abi.h.
+    Map {
+        is_enum: true,
+        other: 0,
+        pairs: &[
+            (0, 0x1),
+            (1, 0x2),
+            (2, 0x3),
+            (3, 0x4),
+            (4, 0x5),
+            (5, 0x6),
+            (6, 0x7),
+            (7, 0x8),
+            (8, 0x9),
+            (9, 0xa),
+            (12, 0x1a),
+            (13, 0x1b),
+            (14, 0x1c),
+            (15, 0x1d),
+            (16, 0xb),
+            (17, 0xc),
+            (18, 0x1e),
+            (19, 0x1f),
+            (21, 0x20),
+            (24, 0xd),
+            (25, 0x21),
+            (26, 0x22),
+            (30, 0x23),
+            (31, 0x24),
+            (32, 0x25),
+            (33, 0x26),
+            (0x4200, 0xe),
+            (0x4201, 0xf),
+            (0x4202, 0x10),
+            (0x4203, 0x11),
+            (0x4204, 0x12),
+            (0x4205, 0x13),
+            (0x4206, 0x14),
+            (0x4207, 0x15),
+            (0x4208, 0x16),
+            (0x4209, 0x17),
+            (0x420a, 0x18),
+            (0x420b, 0x19),
+        ],
+    },
+    // RLIMIT_* of include/uapi/asm-generic/resource.h.
+    Map {
+        is_enum: true,
+        other: 0xff,
+        pairs: &[
+            (0, 0),
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (4, 4),
+            (5, 5),
+            (6, 6),
+            (7, 7),
+            (8, 8),
+            (9, 9),
+            (10, 10),
+            (11, 11),
+            (12, 12),
+            (13, 13),
+            (14, 14),
+            (15, 15),
+        ],
+    },
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[(1, 1), (2, 2), (4, 4), (8, 8), (0x100_0000, 0x10), (0x200_0000, 0x20)],
+    },
+    // MAP_* of include/uapi/asm-generic/mman.h.
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[
+            (0x1, 0x1),
+            (0x2, 0x2),
+            (0x10, 0x4),
+            (0x20, 0x8),
+            (0x40, 0x10),
+            (0x100, 0x200),
+            (0x800, 0x400),
+            (0x1000, 0x800),
+            (0x2000, 0x4000),
+            (0x4000, 0x40),
+            (0x8000, 0x80),
+            (0x1_0000, 0x100),
+        ],
+    },
+    Map { is_enum: false, other: 0, pairs: &[(1, 1), (2, 2), (4, 4)] },
+    Map { is_enum: false, other: 0, pairs: &[(0o4000, 1)] },
+    // O_TRUNC, O_NONBLOCK.
+    Map { is_enum: false, other: 0, pairs: &[(0o1000, 1), (0o4000, 2)] },
+    // The schema counts IORING_SQ_NEED_WAKEUP among them, with 4, so that the bits behind it are one higher.
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[
+            (0x1, 0x1),
+            (0x2, 0x2),
+            (0x4, 0x8),
+            (0x8, 0x10),
+            (0x10, 0x20),
+            (0x20, 0x40),
+            (0x40, 0x80),
+        ],
+    },
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[
+            (0x1, 0x1),
+            (0x2, 0x2),
+            (0x4, 0x4),
+            (0x8, 0x8),
+            (0x10, 0x10),
+            (0x20, 0x20),
+            (0x40, 0x40),
+            (0x80, 0x80),
+            (0x100, 0x100),
+            (0x200, 0x200),
+            (0x400, 0x400),
+        ],
+    },
+    Map { is_enum: false, other: 0, pairs: &[(1, 1), (2, 2), (4, 4), (8, 8)] },
 ];
 
 #[cfg(test)]

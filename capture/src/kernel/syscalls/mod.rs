@@ -4,16 +4,20 @@
 //! nobody. Numbers are those of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
 
 mod attributes;
+mod credentials;
 mod descriptor;
 mod directory;
 mod file;
 mod flag_maps;
 mod generic;
 mod io;
+mod memory;
 mod mount;
 mod namespace;
 mod network;
 mod process;
+mod signal;
+mod system;
 mod tree;
 
 use event::{
@@ -56,6 +60,11 @@ impl Row {
         Self { ty, program: Slot::Plain, native, ia32, ia32_old: 0, x32: 0, steps, name: None }
     }
 
+    /// The same with parameters that a recipe describes, for a program that follows one.
+    const fn with(self, steps: &'static [Step]) -> Self {
+        Self { steps, ..self }
+    }
+
     /// The same with a number of its own in the x32 table.
     const fn x32(self, x32: u16) -> Self {
         Self { x32, ..self }
@@ -75,8 +84,10 @@ impl Row {
     }
 
     fn recipe(&self, asked: &Asked) -> Recipe {
-        let wanted =
-            |step: &&Step| step.kind() != kind::DESCRIPTOR || asked.descriptors.contains(self.ty);
+        let wanted = |step: &&Step| {
+            !matches!(step.kind(), kind::DESCRIPTOR | kind::DESCRIPTOR_UNLESS)
+                || asked.descriptors.contains(self.ty)
+        };
         let cut = |step: &Step| {
             if step.is_buffer() && !asked.buffers.contains(self.ty) { Step::EMPTY } else { *step }
         };
@@ -88,14 +99,18 @@ impl Row {
 /// Families whose rows are captured as they are asked for.
 const FAMILIES: &[&[Row]] = &[
     attributes::ROWS,
+    credentials::ROWS,
     descriptor::ROWS,
     directory::ROWS,
     file::ROWS,
     io::ROWS,
+    memory::ROWS,
     mount::ROWS,
     namespace::ROWS,
     network::ROWS,
     process::ROWS,
+    signal::ROWS,
+    system::ROWS,
     tree::ROWS,
     generic::ROWS,
 ];
@@ -122,7 +137,7 @@ pub enum ForkSides {
 #[must_use]
 pub fn capturable() -> EventSet {
     let calls = rows().chain(process::FORKS).map(|row| row.ty);
-    calls.chain([EventType::PROCEXIT_1_E]).collect()
+    calls.chain([EventType::PROCEXIT_1_E, EventType::SIGNALDELIVER_E]).collect()
 }
 
 fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'static Row> {
@@ -255,7 +270,7 @@ mod tests {
     /// A recipe makes the parameters that the event table names, each in its width.
     #[test]
     fn recipes_make_what_the_table_says() {
-        for row in rows().filter(|row| row.program == Slot::Plain) {
+        for row in rows().filter(|row| row.program == Slot::Plain || !row.steps.is_empty()) {
             let info = row.ty.info().unwrap();
             let params: Vec<&Step> = row.steps.iter().filter(|s| s.is_param()).collect();
             assert_eq!(params.len(), info.params.len(), "{}", info.name);
@@ -265,7 +280,8 @@ mod tests {
                 info.name
             );
             for (step, param) in params.iter().zip(info.params) {
-                let is_text = matches!(step.kind(), kind::TEXT | kind::TEXT_WHERE);
+                let is_text = matches!(step.kind(), kind::TEXT | kind::TEXT_WHERE)
+                    || **step == Step::PRCTL_TEXT;
                 let wants_text = matches!(
                     param.ty,
                     ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
@@ -276,8 +292,9 @@ mod tests {
                 }
                 assert_eq!(is_text, wants_text, "{what}");
                 assert_eq!(step.size(), param.ty.size(), "{what}");
-                if step.kind() == kind::FLAGS {
-                    let map = (step.0 >> 24) as usize;
+                if matches!(step.kind(), kind::FLAGS | kind::MEMORY_FLAGS) {
+                    let at = if step.kind() == kind::FLAGS { 24 } else { 16 };
+                    let map = (step.0 >> at & 0xff) as usize;
                     let map = flag_maps::MAPS.get(map).unwrap_or_else(|| panic!("{what}: no map"));
                     let names = param.flags.map(event::FlagSet::names).unwrap_or_default();
                     for &(_, schema) in map.pairs {
