@@ -8,9 +8,7 @@ printf '/etc/demo/demo.conf\n/etc/cron.daily/demo\n' >pkg/DEBIAN/conffiles
 printf '#!/bin/sh\necho demo\n' >pkg/usr/bin/demo
 printf '#!/bin/sh\ntrue\n' >pkg/etc/cron.daily/demo
 printf 'DEMO=1\n' >pkg/etc/profile.d/demo.sh
-cp /bin/true pkg/usr/bin/demo-setuid
 chmod 755 pkg/usr/bin/demo pkg/etc/cron.daily/demo
-chmod 4755 pkg/usr/bin/demo-setuid
 echo option=1 >pkg/etc/demo/demo.conf
 dpkg-deb --root-owner-group --build pkg demo.deb
 mkdir -p root/var/lib/dpkg/info root/var/lib/dpkg/updates root/usr/bin
