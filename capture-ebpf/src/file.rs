@@ -19,7 +19,7 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const ANON_INODE_MAGIC: u64 = 0x0904_1934;
 /// `PID_FS_MAGIC`: since 6.9 descriptors of processes have a file system of their own, with a root for each.
-const PID_FS_MAGIC: u64 = 0x5049_4446;
+pub const PID_FS_MAGIC: u64 = 0x5049_4446;
 const FMODE_CREATED: u32 = 0x10_0000;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 pub const AT_FDCWD: i64 = -100;
@@ -323,12 +323,7 @@ fn append_place(rec: &mut Record, place: Place, task: Task, nul: bool, memfd: bo
             out = file_flags::UNHASHED;
             path.deleted();
         }
-        if Inode::at(ptr(place.dentry, F::DentryInode)).magic == PID_FS_MAGIC {
-            path.pidfd();
-        } else {
-            let len = get::<u32>(place.dentry, F::DentryNameLen);
-            path.name(ptr(place.dentry, F::DentryName), u64::from(len));
-        }
+        path.pseudo(place.dentry);
         if memfd {
             path.byte(b'/');
         }

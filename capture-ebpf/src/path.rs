@@ -1,12 +1,13 @@
 //! Names of kernel objects, written backwards into the slot's path buffer: dentries and mounts up to the task's root, and cgroups.
 //!
-//! The two walks are global functions: the verifier checks each once by itself, where inlined loops would multiply its states with those of
+//! The walks are global functions: the verifier checks each once by itself, where inlined loops would multiply its states with those of
 //! every caller.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use event::{KernelField as F, file_flags};
 
 use crate::{
+    file::PID_FS_MAGIC,
     maps::SCRATCH,
     mem::{bound, field, forget, get, ptr, read, st8, st16, st32, st64},
     record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
@@ -17,6 +18,10 @@ use crate::{
 const MAX_STEPS: u32 = 64;
 /// Steps of a walk up a cgroup hierarchy.
 const MAX_CGROUP_STEPS: u32 = 24;
+
+/// Digits of a 64-bit number.
+const MAX_DIGITS: u32 = 20;
+const NSFS_MAGIC: u64 = 0x6e73_6673;
 
 /// A path under construction: bytes `pos..PATH_MAX` of the buffer.
 pub struct Backward {
@@ -119,7 +124,7 @@ impl Backward {
 
     /// `[pidfd]`, as the anonymous inode was called that descriptors of processes had before 6.9.
     #[inline(always)]
-    pub fn pidfd(&mut self) {
+    fn pidfd(&mut self) {
         self.pos -= 7;
         // SAFETY: seven bytes in the buffer.
         unsafe {
@@ -149,6 +154,46 @@ impl Backward {
         let r = peregrine_walk(u64::from(self.slot), self.pos, place.mnt, place.dentry, task.0);
         self.pos = r & POS;
         (r >> 32) as u16
+    }
+
+    /// Puts the name of an object without a place in the tree.
+    #[inline(always)]
+    pub fn pseudo(&mut self, dentry: u64) {
+        self.pos = peregrine_pseudo(u64::from(self.slot), self.pos, dentry) & POS;
+    }
+
+    /// Memory files, pipes and anonymous inodes have a name; namespaces and processes (since 6.9) are named by their file systems
+    /// (`ns_dname`, fs/nsfs.c; `pidfs_dname`, fs/pidfs.c).
+    #[inline(always)]
+    fn pseudo_here(&mut self, dentry: u64) {
+        let inode = ptr(dentry, F::DentryInode);
+        match get::<u64>(ptr(inode, F::InodeSb), F::SbMagic) {
+            NSFS_MAGIC => {
+                self.byte(b']');
+                self.decimal(get(inode, F::InodeIno));
+                self.byte(b'[');
+                self.byte(b':');
+                let ops = ptr(ptr(inode, F::InodePrivate), F::NsOps);
+                self.kernel_text(ptr(ops, F::NsOpsName));
+            }
+            PID_FS_MAGIC => self.pidfd(),
+            _ => {
+                let len = get::<u32>(dentry, F::DentryNameLen);
+                self.name(ptr(dentry, F::DentryName), u64::from(len));
+            }
+        }
+        self.forget();
+    }
+
+    #[inline(always)]
+    fn decimal(&mut self, mut n: u64) {
+        for _ in 0..MAX_DIGITS {
+            self.byte(b'0' + (n % 10) as u8);
+            n /= 10;
+            if n == 0 {
+                break;
+            }
+        }
     }
 
     /// Walks from a cgroup to the root of its hierarchy.
@@ -259,6 +304,16 @@ pub extern "C" fn peregrine_walk(slot: u64, pos: u64, mnt: u64, dentry: u64, tas
     let mut path = Backward { slot: slot as u32, base: base.cast(), pos };
     let flags = path.walk_here(Place { mnt, dentry }, Place::root_of(Task(task)));
     path.pos & POS | u64::from(flags) << 32
+}
+
+/// [`Backward::pseudo`]; gives the position.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_pseudo(slot: u64, pos: u64, dentry: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return pos };
+    let mut path = Backward { slot: slot as u32, base: base.cast(), pos };
+    path.pseudo_here(dentry);
+    path.pos
 }
 
 /// [`Backward::cgroup`]; gives the position.

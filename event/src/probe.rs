@@ -356,6 +356,9 @@ kernel_fields! {
     UnixAddrName: "unix_address.name";
     SigInfoCode: "kernel_siginfo.si_code";
     SigInfoPid: "kernel_siginfo._sifields._kill._pid";
+    InodePrivate: "inode.i_private";
+    NsOps: "ns_common.ops";
+    NsOpsName: "proc_ns_operations.name";
 }
 
 /// Index of each word of the object's `FEATURES`: what the running kernel can, fixed at load.
