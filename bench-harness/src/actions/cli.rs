@@ -9,6 +9,7 @@ use clap::Parser;
 use crate::action::Action;
 use crate::catalogue;
 use crate::stage::{self, Stage};
+use crate::sys;
 use crate::verdict::{self, Verdict};
 use crate::watch::Watch;
 
@@ -66,6 +67,7 @@ pub(crate) fn run() -> Result<bool> {
         unable.into_iter().map(|(a, why)| Verdict::unable(a, why.unwrap_or_default())).collect();
     let able: Vec<&Action> = able.into_iter().map(|(a, _)| a).collect();
     if !able.is_empty() {
+        sys::outlive_interrupts()?;
         let stage = Stage::build()?;
         if cli.without_agent {
             verdicts.extend(stage.perform_all(&able)?.into_iter().map(Verdict::unwatched));

@@ -11,6 +11,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, mount, mount_bind, mount_bind_recursive, mount_change,
 };
 
+use crate::action::find_program;
 use crate::interfaces;
 use crate::sys;
 
@@ -25,6 +26,9 @@ const OWN: &str = "peregrine-actions";
 /// Folders that are replaced by made-up ones, none of whose content is needed to run programs. There is some
 /// text in `/etc` and `/var/log`.
 const REPLACED: [&str; 4] = ["/etc", "/usr/local/bin", "/var/log", "/var/tmp"];
+
+/// Programs that actions use and that may lie in a folder that is replaced.
+const USED: [&str; 3] = ["runc", "busybox", "find"];
 
 /// Devices that stay what they are in the made-up `/dev`.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -72,7 +76,15 @@ impl Scene {
             if folder == "/var/log" {
                 fs::write(new.join("auth.log"), "made up\n")?;
             }
-            mount_bind(&new, folder).with_context(|| format!("{folder} cannot be replaced"))?;
+            for program in USED.into_iter().filter_map(find_program) {
+                if program.parent() == Some(Path::new(folder)) {
+                    let kept = new.join(program.file_name().unwrap_or_default());
+                    File::create(&kept)?;
+                    mount_bind(&program, kept)?;
+                }
+            }
+            mount_bind_recursive(&new, folder)
+                .with_context(|| format!("{folder} cannot be replaced"))?;
         }
         scene.replace_devices()?;
         scene.replace_file("/proc/sys/kernel/core_pattern", "core\n")?;

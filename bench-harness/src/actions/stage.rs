@@ -63,7 +63,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the stage's process and waits until it is built.
     pub(crate) fn build() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("peregrine-actions-").tempdir()?;
+        // Not where TMPDIR says: that may be a folder which the stage replaces.
+        let dir = tempfile::Builder::new().prefix("peregrine-actions-").tempdir_in("/tmp")?;
         let own = std::env::current_exe().context("this program's path is not known")?;
         let mut child = Command::new(own)
             .arg(STAGE)

@@ -30,6 +30,15 @@ pub(crate) fn end_with_us(command: &mut Command) {
     unsafe { command.pre_exec(ask) };
 }
 
+/// Lets Ctrl-C end what this process started, but not this process, which then cleans up.
+pub(crate) fn outlive_interrupts() -> Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: the handler does nothing, so it may run at any point. Programs started from here get the default again.
+    let before = unsafe { libc::signal(libc::SIGINT, handler as libc::sighandler_t) };
+    if before == libc::SIG_ERR { Err(Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Asks the kernel to load a module out of a file.
 pub(crate) fn finit_module(file: &impl AsRawFd) -> Result<()> {
     // SAFETY: the parameters are a live NUL-terminated string; the descriptor is open.

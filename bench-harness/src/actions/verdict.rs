@@ -109,7 +109,11 @@ pub(crate) fn print(verdicts: &[Verdict], verbose: bool) -> Result<bool> {
             Outcome::Failed(_) => "FAILED",
             Outcome::Unable(_) => "not here",
         };
-        writeln!(out, "{name:names$}  {rule:rules$}  {took_ms:>7}  {result}")?;
+        let took = match outcome {
+            Outcome::Unable(_) => "-".to_owned(),
+            _ => took_ms.to_string(),
+        };
+        writeln!(out, "{name:names$}  {rule:rules$}  {took:>7}  {result}")?;
         let details = match outcome {
             Outcome::Failed(faults) => &faults[..],
             Outcome::Unable(why) => std::slice::from_ref(why),

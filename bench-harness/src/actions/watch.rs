@@ -85,7 +85,10 @@ impl Watch {
             let left = end.saturating_duration_since(Instant::now());
             match watch.stderr.recv_timeout(left) {
                 Ok(line) => watch.said.push(line),
-                Err(_) => bail!("the agent did not start:\n{}", watch.said.join("\n")),
+                Err(_) => bail!(
+                    "the agent did not say that it is attached; it said:\n{}",
+                    watch.said.join("\n")
+                ),
             }
         }
         Ok(watch)

@@ -37,8 +37,18 @@ mod tests {
         let set = rules::Ruleset::load(vec![source], rules::Options::default()).unwrap();
         let shipped: BTreeSet<&str> = set.rules().map(|r| &*r.name).collect();
         let covered: BTreeSet<&str> = all().iter().map(|a| a.rule).collect();
-        assert!(covered.is_superset(&shipped), "without an action: {:?}", &shipped - &covered);
+        assert_eq!(covered, shipped);
         assert_eq!(all().len(), covered.len(), "a rule has two actions");
+    }
+
+    #[test]
+    fn the_documentation_lists_the_actions_as_they_are() {
+        let page = include_str!("../../../../docs/actions.md");
+        let rows: Vec<&str> =
+            page.lines().filter(|l| l.starts_with("| `") && l.matches('|').count() == 4).collect();
+        let row = |a: &&Action| format!("| `{}` | {} | {} |", a.name, a.rule, a.what);
+        let expected: Vec<String> = all().iter().map(row).collect();
+        assert_eq!(rows, expected);
     }
 
     #[test]
