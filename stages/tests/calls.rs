@@ -301,12 +301,24 @@ fn calls_without_an_event_of_their_own_go_by_their_name() {
     );
 }
 
-/// One event of each family as `evt.args` shows it.
+/// A type, what its frame holds, and `evt.args` of it.
+type Shown<'a> = (EventType, &'a dyn Fn(&mut FrameWriter<'_>), &'a str);
+
+fn check_shown(all: &[Shown<'_>]) {
+    for (ty, build, expected) in all {
+        let condition = format!("evt.type = {}", ty.name());
+        let calls = [call(*ty, CAT, build)];
+        check(&condition, "%evt.args", &calls, &[expected]);
+    }
+}
+
+fn file(w: &mut FrameWriter<'_>, path: &str) {
+    object(w, SectionKind::File, FileKind::Regular, path);
+}
+
 #[test]
-fn parameters_are_shown_as_falco_shows_them() {
-    let file =
-        |w: &mut FrameWriter<'_>, path| object(w, SectionKind::File, FileKind::Regular, path);
-    let shown: &[(EventType, &dyn Fn(&mut FrameWriter<'_>), &str)] = &[
+fn parameters_of_files_and_mounts_are_shown_as_falco_shows_them() {
+    check_shown(&[
         (
             EventType::RENAMEAT2_X,
             &|w| {
@@ -343,6 +355,12 @@ fn parameters_are_shown_as_falco_shows_them() {
             },
             "res=0 fd=3 how=2(SHUT_RDWR)",
         ),
+    ]);
+}
+
+#[test]
+fn parameters_of_processes_and_memory_are_shown_as_falco_shows_them() {
+    check_shown(&[
         (
             EventType::PTRACE_X,
             &|w| {
@@ -408,6 +426,12 @@ fn parameters_are_shown_as_falco_shows_them() {
             },
             "res=1 fd=4 to_submit=1 min_complete=0 flags=1(IORING_ENTER_GETEVENTS) sig=SIGKILL SIGTERM",
         ),
+    ]);
+}
+
+#[test]
+fn parameters_of_descriptors_and_users_are_shown_as_falco_shows_them() {
+    check_shown(&[
         (
             EventType::DUP3_X,
             &|w| {
@@ -466,12 +490,7 @@ fn parameters_are_shown_as_falco_shows_them() {
             },
             "res=0 cap_inheritable=0 cap_permitted=3F cap_effective=21",
         ),
-    ];
-    for (ty, build, expected) in shown {
-        let condition = format!("evt.type = {}", ty.name());
-        let calls = [call(*ty, CAT, build)];
-        check(&condition, "%evt.args", &calls, &[expected]);
-    }
+    ]);
 }
 
 /// A socket's section: `10.0.0.1:4000` to `10.0.0.2:53`, datagrams.

@@ -239,6 +239,22 @@ impl Oracle {
                 self.frames.push(open(proc(7000, 7), "/f", None, Some("/f")));
                 self.alert("open", true, None, "7000 <NA> <NA> <NA> <NA> <NA> <NA> /f");
             }
+            Op::Chdir { .. } | Op::Setsid { .. } | Op::Capset { .. } | Op::Generic { .. } => {
+                self.apply_call(op);
+            }
+            Op::Thread { who } => {
+                let p = self.all[self.pick(who)].proc;
+                self.frames.push(thread(p, p.tgid + 1000));
+                let who = self.by_id[&p.tgid];
+                // No rule asks for clone3.
+                self.frames.push(exit_thread(p, p.tgid + 1000));
+                self.judge("procexit", who);
+            }
+        }
+    }
+
+    fn apply_call(&mut self, op: Op) {
+        match op {
             Op::Chdir { who, is_relative } => {
                 let who = self.pick(who);
                 let cwd = &self.all[who].cwd;
@@ -281,14 +297,7 @@ impl Oracle {
                     self.judge_state(name, who, false);
                 }
             }
-            Op::Thread { who } => {
-                let p = self.all[self.pick(who)].proc;
-                self.frames.push(thread(p, p.tgid + 1000));
-                let who = self.by_id[&p.tgid];
-                // No rule asks for clone3.
-                self.frames.push(exit_thread(p, p.tgid + 1000));
-                self.judge("procexit", who);
-            }
+            other => unreachable!("no plain call: {other:?}"),
         }
     }
 
