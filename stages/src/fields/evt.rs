@@ -180,6 +180,7 @@ impl EventFields<'_> {
     fn created(&self) -> bool {
         matches!(self.event.body, Body::Open(open)
             if open.flags & open_flags::F_CREATED != 0
+                || open.flags & open_flags::TMPFILE != 0 && open.fd >= 0
                 || open.file.is_some_and(|f| f.flags & event::file_flags::CREATED != 0))
     }
 }

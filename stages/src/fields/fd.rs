@@ -86,6 +86,9 @@ impl FdKind {
     }
 }
 
+/// `PPM_AT_FDCWD`.
+const AT_FDCWD: i64 = -100;
+
 /// A descriptor as `evt.arg` shows it.
 pub(super) struct Descriptor<'e> {
     pub(super) fd: i64,
@@ -173,7 +176,8 @@ impl<'e> EventFields<'e> {
         let fd = match self.event.body {
             Body::Open(open) => open.fd,
             Body::Socket(call) => call.fd,
-            Body::Call(call) => call.fd?,
+            // The working directory is no descriptor.
+            Body::Call(call) => call.fd.filter(|&fd| fd != AT_FDCWD)?,
             Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => return None,
         };
         Some(fd.max(-1))
@@ -221,10 +225,11 @@ impl<'e> EventFields<'e> {
         let fd = call.fd.filter(|&fd| fd >= 0)?;
         if let Some(file) = call.object() {
             let layers = [file_flags::UPPER_LAYER, file_flags::LOWER_LAYER];
+            let kind = FdKind::of(file);
             return Some(Object {
                 fd,
-                kind: FdKind::of(file),
-                name: kernel_name(file),
+                kind,
+                name: self.object_name(kind, file),
                 raw: None,
                 dev: Some(file.dev),
                 ino: Some(file.ino),
@@ -239,6 +244,21 @@ impl<'e> EventFields<'e> {
         let name =
             if kind == FdKind::Memfd { self.event.frame.param_str(1) } else { Some(&b""[..]) };
         Some(Object { fd, kind, name, raw: None, dev: None, ino: None, layers: None })
+    }
+
+    /// The kernel's name; what has no place in a tree may have none.
+    fn object_name(&self, kind: FdKind, file: &FileFacts<'e>) -> Option<&'e [u8]> {
+        match kind {
+            FdKind::File | FdKind::Directory => kernel_name(file),
+            FdKind::Pipe if file.path.is_empty() => {
+                let mut name = BumpVec::new_in(self.at.bump);
+                // As the kernel would have it (pipefs_dname). Writing into memory cannot fail.
+                let written = write!(name, "pipe:[{}]", file.ino);
+                debug_assert!(written.is_ok());
+                Some(name.into_bump_slice())
+            }
+            _ => Some(file.path),
+        }
     }
 
     /// Whether the descriptor is a regular file or something with a name like one.
