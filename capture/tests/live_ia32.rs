@@ -2,45 +2,99 @@
 
 mod live;
 
-use std::{arch::asm, process::Command};
+use std::{
+    arch::asm,
+    fs,
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+};
 
 use event::{EventType, Frame, flags};
-use live::{Live, text};
+use live::{
+    Live,
+    call::{
+        Param::{self, I64, Text, U32},
+        Section::{self, Dir, Dir2},
+        hold,
+    },
+    text,
+};
 
 const ACT: &str = "PEREGRINE_ACT";
-const NR_IA32_OPEN: u32 = 5;
 
-/// Not a test by itself: the child that makes the call, in a process of its own since a kernel without the table kills it.
+/// Not a test by itself: the child that makes the calls, in a process of its own since a kernel without the table kills it. A call is its
+/// number and its arguments, with spaces between them; an argument that is no number is a text. Calls are separated by semicolons.
 #[test]
 fn child_actor() {
-    let Ok(path) = std::env::var(ACT) else { return };
-    // SAFETY: an anonymous page below 4 GiB, where a 32-bit pointer reaches; the path fits.
-    let fd = unsafe {
-        let page = libc::mmap(
+    let Ok(act) = std::env::var(ACT) else { return };
+    // SAFETY: an anonymous page below 4 GiB, where a 32-bit pointer reaches.
+    let page = unsafe {
+        libc::mmap(
             std::ptr::null_mut(),
             4096,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
             -1,
             0,
-        );
-        assert_ne!(page, libc::MAP_FAILED);
-        std::ptr::copy_nonoverlapping(path.as_ptr(), page.cast::<u8>(), path.len());
-        let mut eax = NR_IA32_OPEN;
-        // rbx belongs to LLVM: it is saved around the call.
+        )
+    };
+    assert_ne!(page, libc::MAP_FAILED);
+    let mut at = 0;
+    for call in act.split(';') {
+        let mut words = call.split(' ').map(|word| {
+            word.parse::<i64>().map_or_else(
+                |_| {
+                    assert!(at + word.len() < 4095, "the texts fit into the page");
+                    let place = page.wrapping_byte_add(at).cast::<u8>();
+                    // SAFETY: inside the page, which is zero behind it.
+                    unsafe { std::ptr::copy_nonoverlapping(word.as_ptr(), place, word.len()) };
+                    at += word.len() + 1;
+                    place as u64
+                },
+                i64::cast_unsigned,
+            )
+        });
+        let mut six = [0u64; 6];
+        six.iter_mut().zip(&mut words).for_each(|(to, word)| *to = word);
+        // SAFETY: the calls that the tests name read texts of the page and keep nothing of it.
+        unsafe { int_0x80(six) };
+    }
+}
+
+/// Number, then five arguments.
+unsafe fn int_0x80(words: [u64; 6]) {
+    // SAFETY: rbx belongs to LLVM: it is saved around the call.
+    unsafe {
         asm!(
-            "xchg rbx, {path}",
+            "xchg rbx, {first}",
             "int 0x80",
-            "xchg rbx, {path}",
-            path = inout(reg) page as u64 => _,
-            inout("eax") eax,
-            in("ecx") 0,
-            in("edx") 0,
+            "xchg rbx, {first}",
+            first = inout(reg) words[1] => _,
+            inout("eax") words[0] as u32 => _,
+            in("ecx") words[2] as u32,
+            in("edx") words[3] as u32,
+            in("esi") words[4] as u32,
+            in("edi") words[5] as u32,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
-        eax.cast_signed()
-    };
-    assert!(fd >= 0, "open gave {fd}");
+    }
+}
+
+/// Makes the calls in a child; false where this kernel has no 32-bit calls.
+fn act(dir: &Path, calls: &str) -> bool {
+    let status: ExitStatus = Command::new(std::env::current_exe().unwrap())
+        .args(["child_actor", "--exact", "--nocapture"])
+        .env(ACT, calls)
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    if status.code().is_none() {
+        eprintln!("skipped: this kernel has no 32-bit calls ({status})");
+        return false;
+    }
+    assert!(status.success());
+    true
 }
 
 #[test]
@@ -48,24 +102,132 @@ fn an_open_through_int_0x80_is_the_same_event() {
     let Some(mut live) = Live::start(&[EventType::OPEN_X, EventType::OPENAT_2_X]) else { return };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().canonicalize().unwrap().join("thirty-two");
-    std::fs::write(&path, "x").unwrap();
+    fs::write(&path, "x").unwrap();
     let name = path.to_str().unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["child_actor", "--exact", "--nocapture"])
-        .env(ACT, name)
-        .stdout(std::process::Stdio::null())
-        .status()
-        .unwrap();
-    if status.code().is_none() {
-        eprintln!("skipped: this kernel has no 32-bit calls ({status})");
+    if !act(dir.path(), &format!("5 {name} 0 0")) {
         return;
     }
-    assert!(status.success());
     let bytes = live.wait("open", |f| f.event_type() == EventType::OPEN_X && text(f, 1) == name);
     let open = Frame::parse(&bytes).unwrap();
     assert!(open.has(flags::IA32));
     assert!(open.param_i64(0) >= Some(0));
     assert_eq!(open.param_u32(2), Some(1));
     assert_eq!(open.trailer().file().unwrap().path, name.as_bytes());
+    live.finish();
+}
+
+/// What a call is, and what its event must say.
+type Case<'a> = (&'static str, EventType, &'a str, i64, &'a [Param<'a>], &'a [Section<'a>]);
+
+/// Makes the calls of the cases, one child for each, in a directory.
+fn check(dir: &Path, cases: &[Case<'_>]) {
+    let types: Vec<EventType> = cases.iter().map(|case| case.1).collect();
+    let Some(mut live) = Live::start(&types) else { return };
+    for &(name, ty, call, res, params, sections) in cases {
+        if !act(dir, call) {
+            return;
+        }
+        let bytes = live.wait(name, |f| f.event_type() == ty && f.has(flags::IA32));
+        hold(name, &Frame::parse(&bytes).unwrap(), res, params, sections);
+    }
+    live.finish();
+}
+
+#[test]
+fn names_of_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    fs::write(dir.join("a"), "x").unwrap();
+    let both = [Dir(&dir), Dir2(&dir)];
+    check(
+        &dir,
+        &[
+            ("rename", EventType::RENAME_X, "38 a b", 0, &[Text("a"), Text("b")], &both),
+            (
+                "mkdirat",
+                EventType::MKDIRAT_X,
+                "296 -100 new 448",
+                0,
+                &[I64(-100), Text("new"), U32(0o700)],
+                &[Dir(&dir)],
+            ),
+            (
+                "unlinkat",
+                EventType::UNLINKAT_2_X,
+                "301 -100 new 512",
+                0,
+                &[I64(-100), Text("new"), U32(0x200)],
+                &[Dir(&dir)],
+            ),
+            // Only this table has it.
+            ("umount", EventType::UMOUNT_1_X, "22 b", -22, &[Text("b")], &[Dir(&dir)]),
+            ("umount", EventType::UMOUNT_1_X, "22 none", -2, &[Text("none")], &[Dir(&dir)]),
+        ],
+    );
+}
+
+#[test]
+fn owners_of_16_and_of_32_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    fs::write(dir.join("a"), "x").unwrap();
+    let here = [Dir(&dir)];
+    let at = [I64(-100), Text("a"), U32(70_000), U32(u32::MAX), U32(0x400)];
+    check(
+        &dir,
+        &[
+            // All ones of 16 bits mean "as it is", like all ones of 32; the upper half does not count.
+            (
+                "chown16",
+                EventType::CHOWN_X,
+                "182 a 65535 65543",
+                0,
+                &[Text("a"), U32(u32::MAX), U32(7)],
+                &here,
+            ),
+            (
+                "chown32",
+                EventType::CHOWN_X,
+                "212 a 65535 -1",
+                0,
+                &[Text("a"), U32(65_535), U32(u32::MAX)],
+                &here,
+            ),
+            (
+                "lchown16",
+                EventType::LCHOWN_X,
+                "16 none 1 65535",
+                -2,
+                &[Text("none"), U32(1), U32(u32::MAX)],
+                &here,
+            ),
+            ("fchownat", EventType::FCHOWNAT_X, "298 -100 a 70000 -1 256", 0, &at, &here),
+        ],
+    );
+}
+
+#[test]
+fn the_end_of_a_mount() {
+    // A mount of its own needs a namespace of its own, which `unshare` gives: the calls are its child's.
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    fs::create_dir(dir.join("on")).unwrap();
+    let Some(mut live) = Live::start(&[EventType::UMOUNT_1_X]) else { return };
+    let script = format!(
+        "mount -t tmpfs none on; exec {} child_actor --exact",
+        std::env::current_exe().unwrap().display()
+    );
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-ec", &script])
+        .env(ACT, "22 on")
+        .current_dir(&dir)
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+        return;
+    }
+    let bytes = live.wait("umount", |f| f.event_type() == EventType::UMOUNT_1_X);
+    hold("umount", &Frame::parse(&bytes).unwrap(), 0, &[Text("on")], &[Dir(&dir)]);
     live.finish();
 }

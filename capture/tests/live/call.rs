@@ -102,22 +102,34 @@ impl Call {
         let bytes = live.wait(name, |f| f.event_type() == ty && f.header().tid == me);
         let frame = Frame::parse(&bytes).unwrap();
         assert_eq!(frame.header().tgid, std::process::id(), "{name}");
-        assert_eq!(frame.param_i64(0), Some(res), "{name}: result");
-        assert_eq!(frame.n_params(), 1 + params.len(), "{name}: parameters");
-        for (n, param) in (1..).zip(params) {
-            let fits = match *param {
-                Param::I64(v) => frame.param_i64(n) == Some(v),
-                Param::U32(v) => frame.param_u32(n) == Some(v),
-                Param::Text(t) => frame.param(n) == Some([t.as_bytes(), b"\0"].concat().as_slice()),
-                Param::Empty | Param::Faulted => frame.param(n) == Some(b"".as_slice()),
-            };
-            assert!(fits, "{name}: parameter {n} is {:?}, not {param:?}", frame.param(n));
-        }
-        let faulted = params.iter().any(|p| matches!(p, Param::Faulted));
-        assert_eq!(frame.has(flags::FAULTED), faulted, "{name}: whether it says that it faulted");
-        check_sections(name, &frame, sections);
+        hold(name, &frame, res, params, sections);
         true
     }
+}
+
+/// Holds an event to what is given.
+#[track_caller]
+pub(crate) fn hold(
+    name: &str,
+    frame: &Frame<'_>,
+    res: i64,
+    params: &[Param<'_>],
+    sections: &[Section<'_>],
+) {
+    assert_eq!(frame.param_i64(0), Some(res), "{name}: result");
+    assert_eq!(frame.n_params(), 1 + params.len(), "{name}: parameters");
+    for (n, param) in (1..).zip(params) {
+        let fits = match *param {
+            Param::I64(v) => frame.param_i64(n) == Some(v),
+            Param::U32(v) => frame.param_u32(n) == Some(v),
+            Param::Text(t) => frame.param(n) == Some([t.as_bytes(), b"\0"].concat().as_slice()),
+            Param::Empty | Param::Faulted => frame.param(n) == Some(b"".as_slice()),
+        };
+        assert!(fits, "{name}: parameter {n} is {:?}, not {param:?}", frame.param(n));
+    }
+    let faulted = params.iter().any(|p| matches!(p, Param::Faulted));
+    assert_eq!(frame.has(flags::FAULTED), faulted, "{name}: whether it says that it faulted");
+    check_sections(name, frame, sections);
 }
 
 #[track_caller]
