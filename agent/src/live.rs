@@ -95,9 +95,12 @@ impl Kernel {
     pub(crate) fn register(&self, registry: &mut Registry, ring_bytes: usize, seeds: &Seeds) {
         let kernel = self.clone();
         let names = Outcome::ALL.into_iter().map(counter_name);
-        registry.external(names.chain([RECURSION_MISSES.to_owned()]), move |to| {
-            readings(&kernel.lock(), to);
-        });
+        registry.external(
+            names.chain([RECURSION_MISSES, NOTES_LOST].map(str::to_owned)),
+            move |to| {
+                readings(&kernel.lock(), to);
+            },
+        );
         let mut hop = Hop::new("kernel")
             .input(&counter_name(Outcome::Seen))
             .output(&counter_name(Outcome::Written))
@@ -124,6 +127,8 @@ impl Kernel {
 
 /// Times the kernel itself skipped a program because it was running on that CPU already: no program can see it.
 const RECURSION_MISSES: &str = "kernel.recursion_misses";
+/// Times there was no room to note a descriptor at the start of a call.
+const NOTES_LOST: &str = "kernel.notes_lost";
 
 fn counter_name(outcome: Outcome) -> String {
     format!("kernel.{}", outcome.name())
@@ -143,5 +148,8 @@ fn readings(probe: &Probe, to: &mut Readings) {
     }
     for (program, n) in &counters.recursion_misses {
         to.loss(RECURSION_MISSES, None, program, *n);
+    }
+    if counters.notes_lost != 0 {
+        to.loss(NOTES_LOST, None, "sys_enter", counters.notes_lost);
     }
 }

@@ -16,7 +16,7 @@ pub fn pt_reg(regs: u64, f: F) -> u64 {
     unsafe { core::ptr::read_volatile((regs + mem::field(f)) as *const u64) }
 }
 
-/// A call at its exit.
+/// A call at its exit or its start.
 #[derive(Clone, Copy)]
 pub struct Call {
     regs: u64,
@@ -29,10 +29,20 @@ pub struct Call {
 }
 
 impl Call {
+    /// Of a program at `sys_exit`.
     #[inline(always)]
     pub fn at_exit(ctx: Ctx) -> Self {
-        let regs = ctx.arg(0);
-        let ret = ctx.arg(1) as i64;
+        Self::with(ctx.arg(0), ctx.arg(1) as i64)
+    }
+
+    /// Of the program at `sys_enter`: there is no result.
+    #[inline(always)]
+    pub fn at_start(ctx: Ctx) -> Self {
+        Self::with(ctx.arg(0), 0)
+    }
+
+    #[inline(always)]
+    fn with(regs: u64, ret: i64) -> Self {
         let nr = pt_reg(regs, F::RegsOrigAx);
         if is_ia32() {
             let vector =
@@ -94,6 +104,12 @@ impl Call {
     #[inline(always)]
     pub fn nr(self) -> u64 {
         pt_reg(self.regs, F::RegsOrigAx) & !X32_BIT
+    }
+
+    /// The number with the bit of the x32 table.
+    #[inline(always)]
+    pub fn nr_with_table(self) -> u64 {
+        pt_reg(self.regs, F::RegsOrigAx)
     }
 
     #[inline(always)]

@@ -22,18 +22,16 @@ pub fn is_ia32() -> bool {
     mem::get::<u32>(task, F::TaskStatus) & TS_COMPAT != 0
 }
 
+/// The entry of the call in the tables, 0 where nobody asks for it.
 #[inline(always)]
-pub fn sys_exit(ctx: Ctx) -> Option<()> {
-    let cpu = Cpu::current()?;
-    let regs = ctx.arg(0);
-    let nr = pt_reg(regs, F::RegsOrigAx);
+pub fn entry_of(regs: u64, nr: u64) -> u64 {
     let low = nr & !X32_BIT;
-    let entries =
-        if low < syscall_entry::N as u64 { SYSCALLS.get(low as u32).copied()? } else { 0 };
+    if low >= syscall_entry::N as u64 {
+        return 0;
+    }
+    let entries = SYSCALLS.get(low as u32).copied().unwrap_or(0);
     if entries == 0 {
-        cpu.count(GENERIC, Outcome::Seen);
-        cpu.count(GENERIC, Outcome::Filtered);
-        return None;
+        return 0;
     }
     let ia32 = is_ia32();
     let mut entry = if ia32 { entries >> 32 } else { entries & 0xffff_ffff };
@@ -42,11 +40,28 @@ pub fn sys_exit(ctx: Ctx) -> Option<()> {
     }
     let x32_only = entry & u64::from(syscall_entry::X32_ONLY) != 0;
     if entry & u64::from(syscall_entry::WANTED) == 0 || (x32_only && (ia32 || nr & X32_BIT == 0)) {
+        return 0;
+    }
+    entry
+}
+
+/// The event type of an entry.
+#[inline(always)]
+pub fn type_of(entry: u64) -> u64 {
+    entry & 0xffff
+}
+
+#[inline(always)]
+pub fn sys_exit(ctx: Ctx) -> Option<()> {
+    let cpu = Cpu::current()?;
+    let regs = ctx.arg(0);
+    let entry = entry_of(regs, pt_reg(regs, F::RegsOrigAx));
+    if entry == 0 {
         cpu.count(GENERIC, Outcome::Seen);
         cpu.count(GENERIC, Outcome::Filtered);
         return None;
     }
-    let ty = entry & 0xffff;
+    let ty = type_of(entry);
     cpu.count(ty, Outcome::Seen);
     // SAFETY: a helper without arguments.
     let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;

@@ -193,7 +193,13 @@ fn is_unhashed(dentry: u64) -> bool {
 impl File {
     #[inline(always)]
     fn inode(self) -> Inode {
-        Inode::at(ptr(self.0, F::FileInode))
+        Inode::at(self.inode_at())
+    }
+
+    /// Address of the inode.
+    #[inline(always)]
+    pub fn inode_at(self) -> u64 {
+        ptr(self.0, F::FileInode)
     }
 
     #[inline(always)]
@@ -334,7 +340,13 @@ fn append_place(rec: &mut Record, place: Place, task: Task, nul: bool, memfd: bo
         }
         out |= path.walk(place, task);
     }
-    rec.append_path(path.pos, path.len());
+    let (mut pos, mut len) = (path.pos, path.len());
+    if len > rec.path_max {
+        pos += len - rec.path_max;
+        len = rec.path_max;
+        out |= file_flags::PATH_CUT;
+    }
+    rec.append_path(pos, len);
     out
 }
 

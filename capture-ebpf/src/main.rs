@@ -1,4 +1,5 @@
-//! The kernel side: one program at every syscall exit, one per captured call behind it, three at the scheduler's process tracepoints.
+//! The kernel side: one program at every syscall exit, one per captured call behind it, three at the scheduler's process tracepoints, and one at
+//! every syscall entry where somebody asks for it.
 //!
 //! `sys_exit -> interest, self and scope filter -> tail call -> frame in scratch -> reserve, stamp, copy, submit`. Nothing here knows an
 //! offset: the loader takes them from the running kernel's BTF (`event::KernelField`).
@@ -10,6 +11,7 @@
 mod call;
 mod credentials;
 mod dispatch;
+mod enter;
 mod file;
 mod io;
 mod maps;
@@ -54,6 +56,7 @@ macro_rules! program {
 }
 
 program!("tp_btf/sys_exit", sys_exit => dispatch::sys_exit);
+program!("tp_btf/sys_enter", sys_enter => enter::sys_enter);
 program!("tp_btf/sys_exit", x_open => file::open);
 program!("tp_btf/sys_exit", x_openat => file::openat);
 program!("tp_btf/sys_exit", x_openat2 => file::openat2);
@@ -70,6 +73,9 @@ program!("tp_btf/sys_exit", x_execveat => process::exec_exit::<true>);
 program!("tp_btf/sys_exit", x_clone => process::clone_exit);
 program!("tp_btf/sys_exit", x_plain => plain::plain);
 program!("tp_btf/sys_exit", x_mmap => memory::mmap);
+// What a program costs that does nothing; only measured, never attached by the loader.
+program!("tp_btf/sys_enter", empty_enter => |_| ());
+program!("tp_btf/sys_exit", empty_exit => |_| ());
 program!("tp_btf/sched_process_fork", sched_process_fork => process::fork);
 program!("tp_btf/sched_process_exec", sched_process_exec => process::exec);
 program!("tp_btf/sched_process_exit", sched_process_exit => process::exit);

@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{HashMap, ProgramArray},
 };
 use event::{
-    Outcome, Slot, control, cpu_layout,
+    Outcome, Slot, control, cpu_layout, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
     syscall_entry,
 };
@@ -59,6 +59,11 @@ pub static RINGS: ArrayOfMaps<RingBuf<u8, 4096>, MAX_CPUS> = ArrayOfMaps::new();
 /// Programs by [`Slot`].
 #[map]
 pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(Slot::ALL.len() as u32, 0);
+
+/// What `sys_enter` noted of calls under way, by thread. The loader gives it its room only where somebody asks. Its memory is taken when it is
+/// made: kernels before 6.1 complain of a tracing program that takes memory.
+#[map]
+pub static NOTES: HashMap<u32, [u8; note::LEN]> = HashMap::with_max_entries(1, 0);
 
 /// Processes in scope.
 #[map]

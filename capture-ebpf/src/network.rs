@@ -5,6 +5,7 @@ use event::{EventType, FileKind, KernelField as F, SectionKind, sock_flags};
 use crate::{
     Ctx,
     call::Call,
+    enter::Entry,
     file::{File, Inode, file_of},
     maps::Cpu,
     mem::{field, get, has, ptr, read, read_user},
@@ -108,32 +109,68 @@ struct Passed {
     at: u64,
     family: u16,
     end: End,
+    lies: Lies,
+}
+
+/// Where an address lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    /// In the memory of the process.
+    User,
+    /// In a copy of it that was made when the call started.
+    Kernel,
 }
 
 impl Passed {
     #[inline(always)]
-    fn read(at: u64, len: u64) -> Self {
-        let mut this = Self { at, family: 0, end: End::default() };
+    fn read(at: u64, len: u64, lies: Lies) -> Self {
+        let mut this = Self { at, family: 0, end: End::default(), lies };
         if at == 0 || (len as i32) < 2 {
             return this;
         }
-        this.family = read_user::<u16>(at).unwrap_or(0);
+        this.family = this.part::<u16>(0);
         match this.family {
             AF_INET => {
-                this.end.addr[0] = u64::from(read_user::<u32>(at + 4).unwrap_or(0));
+                this.end.addr[0] = u64::from(this.part::<u32>(4));
             }
-            AF_INET6 => this.end.addr = read_user(at + 8).unwrap_or([0; 2]),
+            AF_INET6 => this.end.addr = this.part(8),
             _ => return this,
         }
-        this.end.port = u16::from_be(read_user(at + 2).unwrap_or(0));
+        this.end.port = u16::from_be(this.part(2));
         this
     }
 
-    /// Address of a Unix path, without the leading NUL of an abstract one.
+    /// What the call was handed: as it was at its start where that was noted, since another thread can rewrite it.
     #[inline(always)]
-    fn unix_path(self) -> u64 {
-        let path = self.at + 2;
-        if read_user::<u8>(path).unwrap_or(0) == 0 { path + 1 } else { path }
+    fn of(noted: Option<Entry>, at: u64, len: u64) -> Self {
+        match noted {
+            Some(entry) => {
+                let (at, len) = entry.passed();
+                Self::read(at, len, Lies::Kernel)
+            }
+            None => Self::read(at, len, Lies::User),
+        }
+    }
+
+    /// A part of the address, 0 where it faults.
+    #[inline(always)]
+    fn part<T: Copy + Default>(self, offset: u64) -> T {
+        if self.lies == Lies::Kernel {
+            read(self.at + offset)
+        } else {
+            read_user(self.at + offset).unwrap_or_default()
+        }
+    }
+
+    /// Appends a Unix path, without the leading NUL of an abstract one, and without ending a parameter; gives its length.
+    #[inline(always)]
+    fn unix_text(self, rec: &mut Record) -> u64 {
+        let path = self.at + 2 + u64::from(self.part::<u8>(2) == 0);
+        if self.lies == Lies::Kernel {
+            rec.short_kernel_text(path, UNIX_PATH)
+        } else {
+            rec.short_user_text(path, UNIX_PATH)
+        }
     }
 
     /// Appends a `SOCKADDR` parameter.
@@ -148,7 +185,7 @@ impl Passed {
             }
             AF_UNIX => {
                 rec.push8(AF_UNIX as u8);
-                let len = rec.short_user_text(self.unix_path(), UNIX_PATH);
+                let len = self.unix_text(rec);
                 rec.advance(len);
             }
             other => rec.push8(other as u8),
@@ -205,7 +242,7 @@ fn tuple(rec: &mut Record, n: usize, sock: Sock, role: Role, passed: Passed) {
         let len = if name != 0 {
             rec.short_kernel_text(name, UNIX_PATH)
         } else if role == Role::Client && passed.family == AF_UNIX {
-            rec.short_user_text(passed.unix_path(), UNIX_PATH)
+            passed.unix_text(rec)
         } else {
             0
         };
@@ -264,7 +301,14 @@ pub fn descriptor_section(rec: &mut Record, file: File) {
     section(rec, Sock::of(file), NOTHING, 0);
 }
 
-const NOTHING: Passed = Passed { at: 0, family: 0, end: End { addr: [0; 2], port: 0 } };
+/// The `Sock` section of a descriptor at the start of a call, with the address that was passed and copied to `at`.
+#[inline(always)]
+pub fn section_at_start(rec: &mut Record, file: File, at: u64, len: u64) {
+    section(rec, Sock::of(file), Passed::read(at, len, Lies::Kernel), 0);
+}
+
+const NOTHING: Passed =
+    Passed { at: 0, family: 0, end: End { addr: [0; 2], port: 0 }, lies: Lies::User };
 
 #[inline(always)]
 fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)> {
@@ -298,14 +342,18 @@ pub fn socket(ctx: Ctx) -> Option<()> {
     None
 }
 
-/// `connect(fd, addr, len)`.
+/// `connect(fd, addr, len)`. Of a descriptor that was exchanged under way there is no tuple: what the call did to the socket of its start is
+/// not known any more.
 #[inline(always)]
 pub fn connect(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
     let fd = Call::fd(call.a0());
-    let sock = Sock::of(file_of(task, fd));
-    let passed = Passed::read(call.a1(), call.a2());
-    if call.ret == 0 || call.ret == -EINPROGRESS {
+    let noted = Entry::take(&rec, call, EventType::CONNECT_X);
+    let file = file_of(task, fd);
+    let raced = matches!(noted, Some(entry) if entry.raced(&mut rec, file));
+    let sock = Sock::of(file);
+    let passed = Passed::of(noted, call.a1(), call.a2());
+    if !raced && (call.ret == 0 || call.ret == -EINPROGRESS) {
         tuple(&mut rec, 1, sock, Role::Client, passed);
     } else {
         rec.empty(1);
@@ -313,7 +361,10 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     rec.i64(2, fd);
     passed.param(&mut rec, 3);
     rec.begin_trailer();
-    section(&mut rec, sock, passed, 0);
+    match noted {
+        Some(entry) if raced => entry.append_section(&mut rec),
+        _ => section(&mut rec, sock, passed, 0),
+    }
     rec.submit::<true>(&task.who_is_current());
     None
 }
@@ -349,7 +400,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
 pub fn bind(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::BIND_X, 3)?;
     let fd = Call::fd(call.a0());
-    Passed::read(call.a1(), call.a2()).param(&mut rec, 1);
+    Passed::read(call.a1(), call.a2(), Lies::User).param(&mut rec, 1);
     rec.i64(2, fd);
     rec.begin_trailer();
     section(&mut rec, Sock::of(file_of(task, fd)), NOTHING, 0);

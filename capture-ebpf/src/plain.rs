@@ -13,6 +13,7 @@ use crate::{
     call::Call,
     credentials,
     dispatch::is_ia32,
+    enter::Entry,
     file::{self, AT_FDCWD, file_of},
     io,
     maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
@@ -24,6 +25,8 @@ use crate::{
     task::Task,
 };
 
+/// Bit of a section's slot: a note of the call's start lies in it.
+const NOTED: u64 = 1 << 32;
 /// `lchown32`, the lowest of the calls of ia32 that take ids of 32 bits (syscall_32.tbl).
 const FIRST_IA32_WIDE_ID: u64 = 198;
 const MS_MGC_VAL: u64 = 0xc0ed_0000;
@@ -66,6 +69,11 @@ pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
         word(rec.base, 6).write_volatile(call.nr());
         word(rec.base, u64::from(RET)).write_volatile(call.ret as u64);
     }
+    // The upper half tells the sections that there is a note.
+    let mut slot = u64::from(rec.slot);
+    if recipe[0] & head::ENTRY != 0 && Entry::take(&rec, call, ty).is_some() {
+        slot |= NOTED;
+    }
     let mut in_trailer = false;
     let mut n = 1;
     while n <= MAX_STEPS {
@@ -82,7 +90,7 @@ pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
                 rec.begin_trailer();
                 in_trailer = true;
             }
-            rec.take_over(peregrine_section(u64::from(rec.slot), rec.state(), step, task.0));
+            rec.take_over(peregrine_section(slot, rec.state(), step, task.0));
         }
         n += 1;
     }
@@ -386,7 +394,20 @@ pub extern "C" fn peregrine_section(slot: u64, state: u64, step: u64, task: u64)
     match (step & 0xff) as u32 {
         kind::DESCRIPTOR => {
             let ret = load(rec.base, u64::from(RET)) as i64;
-            descriptor(&mut rec, task, descriptor_number(arg, b, ret));
+            let fd = descriptor_number(arg, b, ret);
+            if slot & NOTED == 0 {
+                descriptor(&mut rec, task, fd);
+            } else if ret >= 0 || a != u64::from(RET) {
+                let now = file_of(task, fd);
+                Entry::in_slot(&rec).descriptor_section(&mut rec, task, now);
+            }
+        }
+        kind::CLOSED => {
+            if slot & NOTED != 0
+                && (b == u64::from(NO_DIR) || load(rec.base, b) as u32 == arg as u32)
+            {
+                Entry::in_slot(&rec).append_section(&mut rec);
+            }
         }
         kind::DESCRIPTOR_UNLESS => {
             let is_none = load(rec.base, b) >> (step >> 24 & 31) & 1 != 0;

@@ -9,6 +9,7 @@ use crate::{
     Ctx,
     call::{Call, X32_BIT},
     dispatch::is_ia32,
+    enter,
     file::{self, exe_of},
     maps::{Cpu, SCOPE, control_words, passes},
     mem::{feature_word, field, get, has, ptr, read, read_user},
@@ -433,6 +434,7 @@ pub fn exit(ctx: Ctx) -> Option<()> {
     if dead {
         let _ = SCOPE.remove(task.tgid());
     }
+    enter::forget_thread();
     None
 }
 

@@ -23,6 +23,8 @@ use crate::{
 const AT: u32 = 0x7fff;
 /// Longest text parameter with its NUL.
 pub const TEXT_MAX: u64 = 4096;
+/// Where a note of the call's start lies while its exit is under way: behind the frame and the slack of its last parameter.
+pub const NOTE_AT: usize = 37 * 1024;
 /// Where the path buffer starts in a scratch slot, behind the frame's room and the slack of its last parameter.
 pub const PATH_AT: usize = 40 * 1024;
 /// A word between the two through which numbers are forgotten.
@@ -52,17 +54,40 @@ pub struct Record {
     pub flags: u32,
     event_type: u16,
     n_params: u16,
+    /// Bytes of a path in a section that are kept; its tail stays.
+    pub path_max: u64,
 }
 
 impl Record {
     /// Takes a scratch slot; counts the event as dropped where none is free.
     #[inline(always)]
     pub fn begin(cpu: Cpu, ty: EventType, n_params: u16) -> Option<Self> {
+        let rec = Self::take_slot(cpu, ty, n_params);
+        if rec.is_none() {
+            cpu.count(u64::from(ty.0), Outcome::NoScratch);
+        }
+        rec
+    }
+
+    /// Takes a scratch slot for something that is not an event.
+    #[inline(always)]
+    pub fn scribble(cpu: Cpu) -> Option<Self> {
+        Self::take_slot(cpu, EventType(0), 0)
+    }
+
+    /// Gives the slot back without writing anything.
+    #[inline(always)]
+    pub fn discard(self) {
+        // SAFETY: this CPU's word.
+        unsafe { core::ptr::write_volatile(self.cpu.word(cpu_layout::DEPTH), self.depth) };
+    }
+
+    #[inline(always)]
+    fn take_slot(cpu: Cpu, ty: EventType, n_params: u16) -> Option<Self> {
         let depth_word = cpu.word(cpu_layout::DEPTH);
         // SAFETY: a word of this CPU's entry; interrupted programs nest strictly, see `Cpu::count`.
         let depth = unsafe { core::ptr::read_volatile(depth_word) };
         if depth >= N_SLOTS {
-            cpu.count(u64::from(ty.0), Outcome::NoScratch);
             return None;
         }
         let slot = cpu.n * N_SLOTS as u32 + depth as u32;
@@ -80,6 +105,7 @@ impl Record {
             flags: 0,
             event_type: ty.0,
             n_params,
+            path_max: PATH_MAX,
         })
     }
 
@@ -96,6 +122,7 @@ impl Record {
             flags: 0,
             event_type: 0,
             n_params: 0,
+            path_max: PATH_MAX,
         })
     }
 

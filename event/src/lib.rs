@@ -33,7 +33,7 @@ mod writer;
 pub use event_type::{EventSet, EventType};
 pub use frame::{Frame, FrameError, FrameHeader, HEADER_LEN, MAX_FRAME_LEN, flags};
 pub use probe::{
-    KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, control, cpu_layout, feature,
+    KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, control, cpu_layout, feature, note,
     syscall_entry,
 };
 pub use sockaddr::{SockAddr, SockTuple};

@@ -76,6 +76,8 @@ pub mod cpu_layout {
     pub const SLEEPING: usize = DEPTH + 8;
     /// Word in which the dispatcher tells the program behind it which event it is for.
     pub const EVENT_TYPE: usize = DEPTH + 2;
+    /// Word that counts notes of `sys_enter` that found no room.
+    pub const NOTES_LOST: usize = DEPTH + 3;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 
@@ -128,6 +130,49 @@ pub mod syscall_entry {
     pub const fn pack(slot: u32, event_type: u16) -> u32 {
         WANTED | slot << 16 | event_type as u32
     }
+}
+
+/// What `sys_enter` notes of a call under way: a value of the map `NOTES`, by thread.
+pub mod note {
+    use super::syscall_entry;
+
+    /// Address of the `struct file`.
+    pub const FILE: usize = 0;
+    /// Address of its inode.
+    pub const INODE: usize = 8;
+    /// Event type, then the call's number above it in the upper 32 bits.
+    pub const CALL: usize = 16;
+    /// The descriptor.
+    pub const FD: usize = 24;
+    /// Bytes of the section.
+    pub const SECTION_LEN: usize = 32;
+    /// Bytes of the socket address.
+    pub const ADDRESS_LEN: usize = 40;
+    /// The socket address that the call passes, [`ADDRESS_MAX`] bytes.
+    pub const ADDRESS: usize = 48;
+    /// `sizeof(struct sockaddr_storage)`.
+    pub const ADDRESS_MAX: usize = 128;
+    /// The section of the descriptor, as in a frame's trailer.
+    pub const SECTION: usize = ADDRESS + ADDRESS_MAX;
+    /// Bytes of a path's tail that are kept.
+    pub const PATH_MAX: usize = 512;
+    /// Longest section: head, the part before the path, the path.
+    pub const SECTION_MAX: usize = 8 + crate::FileFacts::FIXED_LEN + PATH_MAX;
+    /// Bytes of a note.
+    pub const LEN: usize = SECTION + SECTION_MAX;
+    /// Calls under way that can be noted.
+    pub const N: u32 = 8192;
+
+    /// Entries of the object's `NOTED_CALLS`: a byte for each number.
+    pub const N_CALLS: usize = syscall_entry::N;
+    /// Bit of the native table.
+    pub const NATIVE: u8 = 1;
+    /// Bit of the ia32 table.
+    pub const IA32: u8 = 2;
+
+    // Address, port and the longest Unix path of a socket's section.
+    const _: () = assert!(8 + crate::SockFacts::FIXED_LEN + 112 <= SECTION_MAX);
+    const _: () = assert!(LEN.is_multiple_of(8));
 }
 
 macro_rules! slots {
@@ -377,6 +422,8 @@ pub mod feature {
     pub const SNAPLEN: usize = 5;
     /// Roles and last peers of sockets are kept.
     pub const SOCKET_HISTORY: usize = 6;
+    /// `sys_enter` notes what descriptors are.
+    pub const ENTRY: usize = 7;
     /// Words.
     pub const WORDS: usize = 8;
 }

@@ -116,6 +116,9 @@ pub mod kind {
     pub const DIR: u32 = 33;
     /// `Dir2` of a second path.
     pub const DIR2: u32 = 34;
+    /// `File` or `Sock` of a descriptor that is closed, as it was when the call started: argument, and [`super::NO_DIR`] or an argument
+    /// that has to be equal.
+    pub const CLOSED: u32 = 36;
     /// Of a call that changes the working directory: `File` of the new one where it succeeded, else `Dir` of the path in an argument.
     pub const WORKING_DIRECTORY: u32 = 40;
     /// As `DESCRIPTOR`, none where a bit of another argument says that the first is none: argument, other argument, bit.
@@ -167,6 +170,17 @@ impl Step {
     #[must_use]
     pub const fn is_param(self) -> bool {
         self.kind() < kind::SECTIONS || self.kind() >= kind::MORE
+    }
+
+    /// Whether the step names the object of the call's first argument, which `sys_enter` can note.
+    #[must_use]
+    pub const fn uses_descriptor_of_start(self) -> bool {
+        let [_, arg, place, _] = self.0.to_le_bytes();
+        match self.kind() {
+            kind::DESCRIPTOR => arg == 0 && place != BEHIND,
+            kind::CLOSED => arg == 0,
+            _ => false,
+        }
     }
 
     /// Width of the parameter, `None` where it varies.
@@ -442,6 +456,18 @@ impl Step {
     #[must_use]
     pub const fn descriptor_behind(n: u8) -> Self {
         Self::new(kind::DESCRIPTOR, n, BEHIND, 0)
+    }
+
+    /// Section `File` or `Sock` of the descriptor that the call closes.
+    #[must_use]
+    pub const fn closed(n: u8) -> Self {
+        Self::new(kind::CLOSED, n, NO_DIR, 0)
+    }
+
+    /// The same of a range that holds one descriptor.
+    #[must_use]
+    pub const fn closed_range(first: u8, last: u8) -> Self {
+        Self::new(kind::CLOSED, first, last, 0)
     }
 
     /// Section `Dir` of the path in argument `path`.

@@ -14,6 +14,8 @@ pub struct KernelCounters {
     cells: Vec<u64>,
     /// How often the kernel itself skipped a program, by program; programs cannot see that loss.
     pub recursion_misses: Vec<(String, u64)>,
+    /// Calls whose descriptor could not be noted at their start for want of room: their events carry what it was at the end only.
+    pub notes_lost: u64,
 }
 
 impl KernelCounters {
@@ -29,7 +31,9 @@ impl KernelCounters {
                 cells.push(load(cpus.word(8 * (entry + cell))));
             }
         }
-        Self { n_cpus, cells, recursion_misses }
+        let lost = |cpu| load(cpus.word(8 * (cpu * cpu_layout::WORDS + cpu_layout::NOTES_LOST)));
+        let notes_lost = (0..n_cpus).map(lost).sum();
+        Self { n_cpus, cells, recursion_misses, notes_lost }
     }
 
     /// Possible CPUs.

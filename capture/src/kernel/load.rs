@@ -12,7 +12,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
-    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature,
+    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
     recipe::{FlagMap, Recipe},
 };
 
@@ -45,6 +45,8 @@ const PROCESS_SHARE: usize = 8;
 /// Largest ring.
 const MAX_RING: usize = 1 << 30;
 const DISPATCHER: &str = "sys_exit";
+/// Notes what descriptors are when calls start; loaded and attached only where somebody asks.
+const ENTER: &str = "sys_enter";
 
 /// Members that nothing works without.
 const REQUIRED: [KernelField; 8] = [
@@ -90,6 +92,8 @@ pub struct Probe {
     cpus: Arc<Mapping>,
     n_cpus: u32,
     rings: Vec<KernelRing>,
+    /// The program at `sys_enter` is wanted and loaded.
+    notes: bool,
 }
 
 impl std::fmt::Debug for Probe {
@@ -183,10 +187,15 @@ fn map_fd(map: &Map) -> Option<&MapData> {
     }
 }
 
+fn is_any(noted_calls: &[u8]) -> bool {
+    noted_calls.iter().any(|&n| n != 0)
+}
+
 /// Offsets and features of the running kernel, as the object's constants want them.
 fn constants(
     options: &ProbeOptions,
     types: &KernelTypes,
+    notes: bool,
     report: &mut ProbeReport,
 ) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
     let values: Vec<u32> = KernelField::ALL.iter().map(|&f| types.value(f)).collect();
@@ -211,6 +220,7 @@ fn constants(
     words[feature::STACK_SIZE] = KERNEL_STACK;
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
+    words[feature::ENTRY] = u32::from(notes);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
@@ -220,9 +230,11 @@ fn load_object(
     options: &ProbeOptions,
     types: &KernelTypes,
     n_cpus: u32,
+    noted_calls: &[u8],
     report: &mut ProbeReport,
 ) -> Result<Ebpf, ProbeError> {
-    let (values, features) = constants(options, types, report)?;
+    let notes = is_any(noted_calls);
+    let (values, features) = constants(options, types, notes, report)?;
     let from_file;
     let object = match &options.object {
         None => OBJECT,
@@ -237,6 +249,8 @@ fn load_object(
     EbpfLoader::new()
         .override_global("KERNEL", values.as_slice(), true)
         .override_global("FEATURES", features.as_slice(), true)
+        .override_global("NOTED_CALLS", noted_calls, true)
+        .map_max_entries("NOTES", if notes { note::N } else { 1 })
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
         .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS)
@@ -300,7 +314,8 @@ impl Probe {
         let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
         let options = ProbeOptions { ring_bytes, ..options };
         let n_cpus = machine::n_possible_cpus()?;
-        let mut ebpf = load_object(&options, &types, n_cpus, &mut report)?;
+        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        let mut ebpf = load_object(&options, &types, n_cpus, &tables.noted_calls, &mut report)?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
         let rings = make_rings(&mut ebpf, &options, &cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;
@@ -308,9 +323,20 @@ impl Probe {
             .not_covered
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
         let (event_hooks, links) = (Vec::new(), Vec::new());
-        let mut this =
-            Self { ebpf, programs, event_hooks, links, report, options, cpus, n_cpus, rings };
-        this.write_tables()?;
+        let notes = is_any(&tables.noted_calls);
+        let mut this = Self {
+            ebpf,
+            programs,
+            event_hooks,
+            links,
+            report,
+            options,
+            cpus,
+            n_cpus,
+            rings,
+            notes,
+        };
+        this.write(tables)?;
         this.load_programs(&btf)?;
         Ok(this)
     }
@@ -348,6 +374,15 @@ impl Probe {
             }
         }
         self.load_hook(DISPATCHER, btf)?;
+        if self.notes
+            && let Err(e) = program(&mut self.ebpf, ENTER).and_then(|p| Ok(p.load(ENTER, btf)?))
+        {
+            self.notes = false;
+            self.report.refused.push((ENTER.to_owned(), e.text()));
+            self.report
+                .not_covered
+                .push("what descriptors were when calls started: program refused".to_owned());
+        }
         let wanted = syscalls::slots(&self.options.interest, self.options.fork_sides);
         for (slot, calls) in wanted {
             match self.load_slot(slot, btf) {
@@ -376,9 +411,7 @@ impl Probe {
         ProbeError::HookRefused { release, hook: hook.to_owned(), reason: e.text() }
     }
 
-    fn write_tables(&mut self) -> Result<(), ProbeError> {
-        let Self { options, .. } = self;
-        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+    fn write(&mut self, tables: syscalls::Tables) -> Result<(), ProbeError> {
         let mut map: Array<&mut MapData, Recipe> = borrow(&mut self.ebpf, "RECIPES")?;
         for (ty, recipe) in tables.recipes {
             map.set(u32::from(ty.0), recipe, 0).map_err(map_error("RECIPES"))?;
@@ -426,7 +459,9 @@ impl Probe {
     /// [`ProbeError::Map`] where the kernel refuses the change.
     pub fn set_interest(&mut self, interest: EventSet) -> Result<(), ProbeError> {
         self.options.interest = interest;
-        self.write_tables()
+        let Self { options, .. } = self;
+        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        self.write(tables)
     }
 
     /// Restricts the capture to a process and its descendants, or lifts that.
@@ -454,13 +489,40 @@ impl Probe {
         Ok(())
     }
 
-    /// Attaches: process hooks first, so that no captured call comes from a process whose fork was missed.
+    fn noted(&mut self) -> Result<Notes<'_>, ProbeError> {
+        borrow(&mut self.ebpf, "NOTES")
+    }
+
+    /// Calls under way whose descriptor was noted at their start.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] where the kernel refuses to say.
+    pub fn n_noted(&mut self) -> Result<usize, ProbeError> {
+        Ok(self.noted()?.keys().filter_map(Result::ok).count())
+    }
+
+    /// Notes of calls whose exit was missed while nothing was attached.
+    fn clear_notes(&mut self) -> Result<(), ProbeError> {
+        let mut map = self.noted()?;
+        let old: Vec<u32> = map.keys().filter_map(Result::ok).collect();
+        for tid in old {
+            // A thread that ended in between has removed its own.
+            let _: Result<(), _> = map.remove(&tid);
+        }
+        Ok(())
+    }
+
+    /// Attaches: process hooks first, so that no captured call comes from a process whose fork was missed; the start of calls last, so that
+    /// no note is left by a call whose exit nobody saw.
     ///
     /// # Errors
     /// [`ProbeError::HookRefused`]; what was attached before it is detached.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
+        self.clear_notes()?;
+        let enter = self.notes.then_some(ENTER);
         let event_hooks = self.event_hooks.clone();
-        for hook in PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]) {
+        let hooks = PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]).chain(enter);
+        for hook in hooks {
             let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
             match attached {
                 Ok(id) => {
@@ -479,7 +541,7 @@ impl Probe {
 
     /// Detaches everything; the rings keep what was written.
     pub fn detach(&mut self) {
-        for (hook, id) in std::mem::take(&mut self.links) {
+        for (hook, id) in std::mem::take(&mut self.links).into_iter().rev() {
             if let Ok(p) = program(&mut self.ebpf, hook) {
                 // It fails only for a link that is gone already.
                 let _: Result<(), _> = p.detach(id);
@@ -510,6 +572,9 @@ impl Probe {
         KernelCounters::read(&self.cpus, self.n_cpus as usize, misses)
     }
 }
+
+/// What `sys_enter` noted, by thread.
+type Notes<'a> = HashMap<&'a mut MapData, u32, [u8; note::LEN]>;
 
 fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
 where

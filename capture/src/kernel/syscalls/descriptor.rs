@@ -18,6 +18,12 @@ const NOTHING_32: Step = Step::constant(0, U32);
 const FD_1: Step = Step::memory_on_success(0, I32, 0);
 const FD_2: Step = Step::memory_on_success(0, I32, 4);
 
+/// Whether a call takes the note of its start although no step says so: copies, whose result is the same object as their first argument, and
+/// programs of their own that ask for it.
+pub(super) fn takes_a_note(ty: EventType) -> bool {
+    matches!(ty, EventType::DUP_1_X | EventType::DUP2_X | EventType::DUP3_X | EventType::CONNECT_X)
+}
+
 /// What the schema has room for and Falco leaves 0 is 0 here too: the mask of `signalfd`, the clock and flags of `timerfd_create`.
 pub(super) const ROWS: &[Row] = &[
     Row::plain(EventType::DUP_1_X, 32, 41, &[Step::RESULT, Step::fd(0), Step::descriptor(RET)]),
@@ -33,12 +39,18 @@ pub(super) const ROWS: &[Row] = &[
         330,
         &[Step::RESULT, Step::fd(0), Step::fd(1), Step::flags(2, U32, OPEN), Step::descriptor(RET)],
     ),
-    Row::plain(EventType::CLOSE_X, 3, 6, &[Step::RESULT, Step::fd(0)]),
+    Row::plain(EventType::CLOSE_X, 3, 6, &[Step::RESULT, Step::fd(0), Step::closed(0)]),
     Row::plain(
         EventType::CLOSE_RANGE_X,
         436,
         436,
-        &[Step::RESULT, Step::arg(0, U32), Step::arg(1, U32), Step::flags(2, U32, CLOSE_RANGE)],
+        &[
+            Step::RESULT,
+            Step::arg(0, U32),
+            Step::arg(1, U32),
+            Step::flags(2, U32, CLOSE_RANGE),
+            Step::closed_range(0, 1),
+        ],
     ),
     Row::plain(
         EventType::PIPE_X,

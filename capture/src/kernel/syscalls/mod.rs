@@ -21,7 +21,7 @@ mod system;
 mod tree;
 
 use event::{
-    EventSet, EventType, Slot,
+    EventSet, EventType, Slot, note,
     recipe::{self, FlagMap, Recipe, Step, head, kind},
     syscall_entry,
 };
@@ -83,10 +83,18 @@ impl Row {
         }
     }
 
+    /// Whether the descriptor is noted when the call starts: somebody asks, and the program at the exit takes the note.
+    fn is_noted(&self, asked: &Asked) -> bool {
+        let takes = descriptor::takes_a_note(self.ty)
+            || self.steps.iter().any(|step| step.uses_descriptor_of_start());
+        takes && asked.entry.contains(self.ty) && asked.descriptors.contains(self.ty)
+    }
+
     fn recipe(&self, asked: &Asked) -> Recipe {
-        let wanted = |step: &&Step| {
-            !matches!(step.kind(), kind::DESCRIPTOR | kind::DESCRIPTOR_UNLESS)
-                || asked.descriptors.contains(self.ty)
+        let wanted = |step: &&Step| match step.kind() {
+            kind::DESCRIPTOR | kind::DESCRIPTOR_UNLESS => asked.descriptors.contains(self.ty),
+            kind::CLOSED => self.is_noted(asked),
+            _ => true,
         };
         let cut = |step: &Step| {
             if step.is_buffer() && !asked.buffers.contains(self.ty) { Step::EMPTY } else { *step }
@@ -168,6 +176,8 @@ pub(crate) struct Tables {
     pub(crate) socketcalls: Vec<u32>,
     pub(crate) recipes: Vec<(EventType, Recipe)>,
     pub(crate) call_ids: Vec<u32>,
+    /// Of each number, the tables ([`note::NATIVE`], [`note::IA32`]) in which it is noted at its start.
+    pub(crate) noted_calls: Vec<u8>,
 }
 
 pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Tables {
@@ -175,7 +185,18 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
     let mut socketcalls = vec![0u32; syscall_entry::N_SOCKETCALLS];
     let mut call_ids = vec![0u32; syscall_entry::N];
     let mut recipes: Vec<(EventType, Recipe)> = Vec::new();
+    let mut noted_calls = vec![0u8; note::N_CALLS];
+    let mut noted = EventSet::EMPTY;
     for row in wanted(interest, sides) {
+        if row.is_noted(asked) {
+            noted.insert(row.ty);
+            for n in row.native().into_iter().chain(Some(row.x32).filter(|&n| n != 0)) {
+                noted_calls[usize::from(n)] |= note::NATIVE;
+            }
+            for n in [row.ia32, row.ia32_old].into_iter().filter(|&n| n != 0) {
+                noted_calls[usize::from(n)] |= note::IA32;
+            }
+        }
         let entry = syscall_entry::pack(row.program as u32, row.ty.0);
         let id = u32::from(row.name.and_then(event::syscall_id).unwrap_or(0));
         if let Some(native) = row.native() {
@@ -195,7 +216,7 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
             for (set, bit) in [
                 (&asked.descriptors, head::DESCRIPTOR),
                 (&asked.buffers, head::BUFFER),
-                (&asked.entry, head::ENTRY),
+                (&noted, head::ENTRY),
             ] {
                 if set.contains(row.ty) {
                     recipe[0] |= bit;
@@ -208,9 +229,12 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
         if interest.contains(ty) {
             socketcalls[n] = syscall_entry::pack(slot as u32, ty.0);
             syscalls[IA32_SOCKETCALL] |= u64::from(syscall_entry::SOCKETCALL) << 32;
+            if noted.contains(ty) {
+                noted_calls[IA32_SOCKETCALL] |= note::IA32;
+            }
         }
     }
-    Tables { syscalls, socketcalls, recipes, call_ids }
+    Tables { syscalls, socketcalls, recipes, call_ids, noted_calls }
 }
 
 /// How flags become those of the schema, by number of the map.
@@ -243,6 +267,24 @@ mod tests {
         assert_eq!(t.syscalls[257], entry);
         assert_eq!(t.syscalls[295], entry << 32);
         assert_eq!(t.syscalls.iter().filter(|&&e| e != 0).count(), 2);
+    }
+
+    #[test]
+    fn only_calls_whose_program_takes_the_note_are_noted() {
+        let all = Asked { entry: EventSet::all(), ..asked() };
+        let t = tables(&EventSet::all(), ForkSides::Both, &all);
+        let of = |ty: EventType| t.recipes.iter().find(|(t, _)| *t == ty).unwrap().1;
+        // 3: close natively, read in ia32; 257: openat, which has no descriptor yet.
+        assert_eq!((t.noted_calls[3], t.noted_calls[257]), (note::NATIVE | note::IA32, 0));
+        assert_eq!(t.noted_calls[IA32_SOCKETCALL], note::IA32);
+        assert_ne!(of(EventType::CLOSE_X)[0] & head::ENTRY, 0);
+        assert_eq!(of(EventType::OPENAT_2_X)[0] & head::ENTRY, 0);
+        assert_eq!(of(EventType::EPOLL_CREATE_X)[0] & head::ENTRY, 0);
+        let none = tables(&EventSet::all(), ForkSides::Both, &asked());
+        assert!(none.noted_calls.iter().all(|&n| n == 0));
+        assert!(none.recipes.iter().all(|(_, r)| r[0] & head::ENTRY == 0));
+        let close = none.recipes.iter().find(|(t, _)| *t == EventType::CLOSE_X).unwrap().1;
+        assert!(close[1..].iter().all(|&step| step & 0xff != kind::CLOSED));
     }
 
     #[test]
