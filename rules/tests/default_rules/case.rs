@@ -73,8 +73,8 @@ impl Event {
     /// Later texts replace earlier ones. Of `fd.name`, directory and file name follow unless given.
     pub(crate) fn new(ty: EventType, layers: &[Texts]) -> Self {
         let mut fields = BTreeMap::new();
-        for (field, text) in [COMMON].iter().chain(layers).copied().flatten().copied() {
-            fields.insert(field.to_owned(), text.to_owned());
+        for (field, text) in [COMMON].iter().chain(layers).copied().flatten() {
+            fields.insert((*field).to_owned(), (*text).to_owned());
         }
         fields.retain(|_, text| text != ABSENT);
         if let Some((dir, file)) = fields.get("fd.name").and_then(|n| n.rsplit_once('/')) {
@@ -136,13 +136,13 @@ pub(crate) fn matched(set: &Ruleset, event: &Event) -> Vec<String> {
 pub(crate) fn check(case: &Case) {
     let try_one = |variant: Texts, expected: &[&str]| {
         let event = Event::new(case.ty, &[case.base, variant]);
-        let base = case.base.iter().filter(|(f, _)| f.starts_with("fd.name") || *f == "proc.name");
+        let is_telling = |f: &str| matches!(f, "fd.name" | "fs.path.name" | "proc.name");
+        let base: Vec<_> = case.base.iter().filter(|(f, _)| is_telling(f)).collect();
         assert_eq!(
             matched(&SHIPPED, &event),
             expected,
-            "{} of {:?} with {variant:?}",
-            case.ty.name(),
-            Vec::from_iter(base)
+            "{} of {base:?} with {variant:?}",
+            case.ty.name()
         );
     };
     try_one(&[], &[case.rule]);
