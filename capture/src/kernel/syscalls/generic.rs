@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     generic("ftruncate", 77, 93).ia32_too(194),
     generic("setgroups", 116, 206).ia32_too(81),
     generic("pivot_root", 155, 217),
-    generic("kexec_load", 246, 283),
+    generic("kexec_load", 246, 283).x32(528),
     generic("utimensat", 280, 320).ia32_too(412),
     generic("kexec_file_load", 320, 0),
     generic("open_tree", 428, 428),

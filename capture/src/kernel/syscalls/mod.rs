@@ -15,6 +15,8 @@ mod memory;
 mod mount;
 mod namespace;
 mod network;
+#[cfg(test)]
+mod numbers;
 mod process;
 mod signal;
 mod system;
