@@ -193,8 +193,15 @@ fn a_rule_that_can_see_nothing_is_named_at_the_start() {
         return;
     }
     let scene = Scene::new();
-    let blind = "- rule: on renames\n  desc: a test\n  condition: evt.type = rename\n  output: renamed\n  \
-                 priority: NOTICE\n";
+    let rule = |name: &str, call: &str| {
+        format!(
+            "- rule: {name}\n  desc: a test\n  condition: evt.type = {call}\n  output: o\n  priority: NOTICE\n"
+        )
+    };
+    // An event type and a generic call that nobody captures, and a generic call that is captured.
+    let blind =
+        [rule("on semget", "semget"), rule("on sync", "sync"), rule("on truncate", "truncate")];
+    let blind = blind.concat();
     let path = scene.path("blind.yaml");
     fs::write(&path, blind).expect("a file");
     let shell = Shell::start();
@@ -203,6 +210,7 @@ fn a_rule_that_can_see_nothing_is_named_at_the_start() {
     let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", rules, "-r", path]);
     let ended = agent.interrupt();
     ended.assert_balanced();
-    let said = "1 rule can never match, the system calls are not captured yet: on renames\n";
+    let said =
+        "2 rules can never match, the system calls are not captured yet: on semget, on sync\n";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }

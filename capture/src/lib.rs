@@ -48,7 +48,7 @@ mod waker;
 
 pub use kernel::{
     Asked, DEFAULT_SNAPLEN, ForkSides, KernelCounters, KernelRing, MAX_SNAPLEN, Probe, ProbeError,
-    ProbeOptions, ProbeReport, capturable,
+    ProbeOptions, ProbeReport, capturable, generic_calls,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

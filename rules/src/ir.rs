@@ -1,10 +1,9 @@
 //! Conditions of all rules in one graph: equal parts are one node, whoever wrote them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::predicate::{Predicate, PredicateKey};
-use crate::schema::FieldRef;
 use crate::types::Types;
 
 /// Nodes of one ruleset.
@@ -69,15 +68,15 @@ impl Ir {
         self.group(children, false)
     }
 
-    /// Every field that the condition at `root` reads.
-    pub(crate) fn fields(&self, root: IrId) -> BTreeSet<FieldRef> {
-        let mut fields = BTreeSet::new();
+    /// Every comparison of the condition at `root`.
+    pub(crate) fn tests(&self, root: IrId) -> Vec<&PredicateKey> {
+        let mut tests = Vec::new();
         let mut seen = HashSet::from([root]);
         let mut left = vec![root];
         while let Some(id) = left.pop() {
             let children: &[IrId] = match &self.nodes[id as usize] {
                 IrNode::Test(p) => {
-                    fields.insert(self.predicates[*p as usize].field.clone());
+                    tests.push(&self.predicates[*p as usize]);
                     &[]
                 }
                 IrNode::Not(of) => std::slice::from_ref(of),
@@ -85,7 +84,7 @@ impl Ir {
             };
             left.extend(children.iter().filter(|&&c| seen.insert(c)));
         }
-        fields
+        tests
     }
 
     fn group(&mut self, mut children: Vec<IrId>, is_and: bool) -> Result<IrId, TooManyParts> {

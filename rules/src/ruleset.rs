@@ -15,6 +15,7 @@ use crate::program::Program;
 use crate::resolve::Resolver;
 use crate::schema::{Field, FieldRef};
 use crate::source::{Files, Source};
+use crate::types;
 use crate::value::Fields;
 
 /// The shipped rules.
@@ -82,6 +83,8 @@ struct Rule {
     types: EventSet,
     /// What its condition and its output read.
     fields: BTreeSet<FieldRef>,
+    /// Calls without an event of their own that its condition names.
+    calls: BTreeSet<Box<str>>,
 }
 
 impl Ruleset {
@@ -166,10 +169,22 @@ impl Ruleset {
         self.rules[rule.0 as usize].types
     }
 
-    /// Rules that can match no event of these types, in order.
-    pub fn blind_to(&self, types: &EventSet) -> impl Iterator<Item = &Arc<RuleInfo>> {
-        let types = *types;
-        self.rules.iter().filter(move |r| r.types.intersection(&types).is_empty()).map(|r| &r.info)
+    /// Rules that can match no event of these types, in order. Of generic events only those of the calls for which `has_call` holds are
+    /// given.
+    pub fn blind_to(
+        &self,
+        given: &EventSet,
+        has_call: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = &Arc<RuleInfo>> {
+        let given = *given;
+        let generic = types::generic();
+        let is_blind = move |rule: &&Rule| {
+            let seen = rule.types.intersection(&given);
+            // A rule about nothing but generic events names the calls it is about.
+            let is_about_calls = seen.intersection(&generic) == seen && !rule.calls.is_empty();
+            seen.is_empty() || is_about_calls && !rule.calls.iter().any(|name| has_call(name))
+        };
+        self.rules.iter().filter(is_blind).map(|r| &r.info)
     }
 
     /// What loading warned of.
@@ -304,9 +319,11 @@ fn compile_rule(
         condition: def.condition.as_str().to_owned(),
         output: def.output.as_str().to_owned(),
     };
-    let mut fields = resolver.ir.fields(root);
-    fields.extend(template.fields().cloned());
-    Some((Rule { info: Arc::new(info), template, types, fields }, root))
+    let tests = resolver.ir.tests(root);
+    let read = tests.iter().map(|t| &t.field);
+    let fields = read.chain(template.fields()).cloned().collect();
+    let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
+    Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
 }
 
 fn index(rules: &[Rule]) -> (Vec<u32>, Vec<RuleId>) {

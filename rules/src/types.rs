@@ -74,8 +74,20 @@ impl Types {
 }
 
 /// The two types of calls without an event of their own.
-fn generic() -> EventSet {
+pub(crate) fn generic() -> EventSet {
     [EventType(EventType::GENERIC_X.0 - 1), EventType::GENERIC_X].into_iter().collect()
+}
+
+/// The calls without an event of their own that a comparison names.
+pub(crate) fn generic_names(key: &PredicateKey) -> Vec<&str> {
+    let names: Vec<&Vec<u8>> = match (key.field.field, &key.test) {
+        (Field::EvtType, TestKey::EvtType { names, .. })
+        | (Field::SyscallType, TestKey::BytesIn(names)) => names.iter().collect(),
+        (Field::SyscallType, TestKey::Bytes(_, name)) => vec![name],
+        _ => return Vec::new(),
+    };
+    let texts = names.into_iter().filter_map(|n| std::str::from_utf8(n).ok());
+    texts.filter(|n| is_syscall(n) && EventType::all_named(n).next().is_none()).collect()
 }
 
 /// Every type with one of the names; a call without an event of its own travels as a generic one.

@@ -119,3 +119,38 @@ fn no_files_and_empty_files_are_no_rules() {
     assert_eq!(load(&[]).unwrap().rules().len(), 0);
     assert_eq!(load(&["", "# nothing\n", "---\n---\n"]).unwrap().rules().len(), 0);
 }
+
+#[test]
+fn generic_events_count_for_other_calls_than_the_named_one() {
+    let all = [
+        rule("named", "evt.type = truncate", ""),
+        rule("not named", "not evt.type = truncate", ""),
+        rule("listed", "syscall.type in (truncate, sync)", ""),
+        rule("mixed", "evt.type in (truncate, open)", ""),
+        rule("opens", "evt.type = open", ""),
+    ];
+    let interests = all.each_ref().map(|text| load(&[text]).unwrap().interest());
+    assert_eq!(
+        interests.map(|types| types.contains(EventType::GENERIC_X)),
+        [true, true, true, true, false]
+    );
+    let set = load(&[&all.concat()]).unwrap();
+    let given = [EventType::GENERIC_X, EventType::OPEN_X].into_iter().collect();
+    let blind = |calls: &[&str]| -> Vec<String> {
+        let all = set.blind_to(&given, |name| calls.contains(&name));
+        all.map(|r| r.name.to_string()).collect()
+    };
+    assert_eq!(blind(&["truncate"]), [""; 0]);
+    assert_eq!(blind(&["sync"]), ["named"]);
+    assert_eq!(blind(&["setgroups"]), ["named", "listed"]);
+}
+
+#[test]
+fn what_a_rule_reads_counts_for_its_events_only() {
+    let reads_name = "evt.type = open and (proc.name = x or not fd.name = y)";
+    let set = load(&[&[rule("a", reads_name, ""), rule("b", "evt.type = close", "")].concat()]);
+    let set = set.unwrap();
+    let asked = set.events_reading(|f| f.field == Field::FdName);
+    assert!(asked.contains(EventType::OPEN_X) && !asked.contains(EventType::CLOSE_X));
+    assert!(set.events_reading(|f| f.field == Field::FdNum).is_empty());
+}

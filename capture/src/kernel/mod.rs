@@ -19,4 +19,4 @@ pub use load::Probe;
 pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
-pub use syscalls::{ForkSides, capturable};
+pub use syscalls::{ForkSides, capturable, generic_calls};

@@ -150,6 +150,11 @@ pub fn capturable() -> EventSet {
     calls.chain([EventType::PROCEXIT_1_E, EventType::SIGNALDELIVER_E]).collect()
 }
 
+/// Names of the calls that generic events are made of.
+pub fn generic_calls() -> impl Iterator<Item = &'static str> {
+    rows().filter(|row| row.ty == EventType::GENERIC_X).filter_map(|row| row.name)
+}
+
 fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'static Row> {
     let forks: &[Row] = match sides {
         ForkSides::Child => &[],
