@@ -8,8 +8,9 @@ const SIGCHLD: u32 = 17;
 /// `si_code` of kill, sigqueue, message queues and tgkill (include/uapi/asm-generic/siginfo.h).
 const SENDERS: [i32; 4] = [0, -1, -3, -6];
 
-/// `signal_deliver(sig, info, action)`: right before the receiver acts on it, in the receiver. Ignored signals come by here only where a
-/// handler was replaced in between; the kernel throws them away when they are sent.
+/// `signal_deliver(sig, info, action)`: right before the receiver acts on it, in the receiver. What `get_signal` and `complete_signal`
+/// (kernel/signal.c) do before shows: ignored signals are thrown away when they are sent, and one that ends the process by default without
+/// a core dump arrives as SIGKILL that nobody sent. The events of `kill` and its like tell of those.
 ///
 /// The sender is told wherever the kernel knows one: signals that a process sent, whichever number they have, and those of dead
 /// children. libscap looks at a few numbers only, and takes what lies there for SIGKILL and real-time signals of the kernel, too.

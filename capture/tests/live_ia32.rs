@@ -23,7 +23,8 @@ use live::{
 const ACT: &str = "PEREGRINE_ACT";
 
 /// Not a test by itself: the child that makes the calls, in a process of its own since a kernel without the table kills it. A call is its
-/// number and its arguments, with spaces between them; an argument that is no number is a text. Calls are separated by semicolons.
+/// number and its arguments, with spaces between them; an argument that is no number is a text, or behind an asterisk the address of numbers
+/// of 32 bits with commas between them. Calls are separated by semicolons.
 #[test]
 fn child_actor() {
     let Ok(act) = std::env::var(ACT) else { return };
@@ -44,11 +45,12 @@ fn child_actor() {
         let mut words = call.split(' ').map(|word| {
             word.parse::<i64>().map_or_else(
                 |_| {
-                    assert!(at + word.len() < 4095, "the texts fit into the page");
+                    let bytes = bytes_of(word);
+                    assert!(at + bytes.len() < 4095, "the texts fit into the page");
                     let place = page.wrapping_byte_add(at).cast::<u8>();
                     // SAFETY: inside the page, which is zero behind it.
-                    unsafe { std::ptr::copy_nonoverlapping(word.as_ptr(), place, word.len()) };
-                    at += word.len() + 1;
+                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+                    at += bytes.len() + 1;
                     place as u64
                 },
                 i64::cast_unsigned,
@@ -59,6 +61,13 @@ fn child_actor() {
         // SAFETY: the calls that the tests name read texts of the page and keep nothing of it.
         unsafe { int_0x80(six) };
     }
+}
+
+/// What lies in memory for an argument.
+fn bytes_of(word: &str) -> Vec<u8> {
+    let Some(numbers) = word.strip_prefix('*') else { return word.as_bytes().to_vec() };
+    let number = |n: &str| (n.parse::<i64>().unwrap() as i32).to_le_bytes();
+    numbers.split(',').flat_map(number).collect()
 }
 
 /// Number, then five arguments.
@@ -229,5 +238,85 @@ fn the_end_of_a_mount() {
     }
     let bytes = live.wait("umount", |f| f.event_type() == EventType::UMOUNT_1_X);
     hold("umount", &Frame::parse(&bytes).unwrap(), 0, &[Text("on")], &[Dir(&dir)]);
+    live.finish();
+}
+
+#[test]
+fn ids_of_16_and_of_32_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let uid = EventType::SETUID_X;
+    check(
+        dir.path(),
+        &[
+            // All ones of 16 bits are all ones of 32, which is nobody.
+            ("setuid16", uid, "23 65535", -22, &[U32(u32::MAX)], &[]),
+            ("setuid16", uid, "23 65543", 0, &[U32(7)], &[]),
+            ("setuid32", uid, "213 65535", 0, &[U32(65_535)], &[]),
+            (
+                "setresgid16",
+                EventType::SETRESGID_X,
+                "170 65535 65535 65535",
+                0,
+                &[U32(u32::MAX); 3],
+                &[],
+            ),
+            (
+                "setresgid32",
+                EventType::SETRESGID_X,
+                "210 1 2 70000",
+                0,
+                &[U32(1), U32(2), U32(70_000)],
+                &[],
+            ),
+        ],
+    );
+}
+
+/// One call in a child, and its frame.
+fn frame_of(live: &mut Live, ty: EventType, call: &str) -> Option<Vec<u8>> {
+    act(Path::new("/"), call)
+        .then(|| live.wait(call, |f| f.event_type() == ty && f.has(flags::IA32)))
+}
+
+#[test]
+fn kill() {
+    const TY: EventType = EventType::KILL_X;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    let Some(bytes) = frame_of(&mut live, TY, "37 -5 200") else { return };
+    let frame = Frame::parse(&bytes).unwrap();
+    assert_eq!((frame.param_i64(0), frame.param_i64(1)), (Some(-3), Some(-5)), "sign-extended");
+    assert_eq!(frame.param(2), Some(&[200][..]));
+    live.finish();
+}
+
+#[test]
+fn mappings() {
+    const OLD: EventType = EventType::MMAP_X;
+    const NEW: EventType = EventType::MMAP2_X;
+    let Some(mut live) = Live::start(&[OLD, NEW]) else { return };
+    // The old call has its arguments in memory. Both: one page, read and execute, private and anonymous.
+    for (ty, call) in [(OLD, "90 *0,8192,5,34,-1,0"), (NEW, "192 0 8192 5 34 -1")] {
+        let Some(bytes) = frame_of(&mut live, ty, call) else { return };
+        let frame = Frame::parse(&bytes).unwrap();
+        let at = frame.param_i64(0).unwrap();
+        assert!((0x1000..1 << 32).contains(&at), "{at:#x}: an address of 32 bits, no error");
+        assert_eq!((frame.param_i64(4), frame.param_i64(5)), (Some(0), Some(8192)));
+        assert_eq!((frame.param_u32(6), frame.param_u32(7)), (Some(5), Some(0xa)));
+        assert_eq!(frame.param_i64(8), Some(-1));
+    }
+    live.finish();
+}
+
+#[test]
+fn limits_of_32_bits() {
+    const TY: EventType = EventType::SETRLIMIT_X;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    for (call, now, most) in [("75 4 *0,4096", 0, 4096), ("75 4 *-1,-1", -1, -1)] {
+        let Some(bytes) = frame_of(&mut live, TY, call) else { return };
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!(frame.param_i64(0), Some(0), "{call}");
+        assert_eq!((frame.param_i64(1), frame.param_i64(2)), (Some(now), Some(most)), "{call}");
+        assert_eq!(frame.param(3), Some(&[4][..]));
+    }
     live.finish();
 }

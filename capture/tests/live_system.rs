@@ -3,42 +3,17 @@
 
 mod live;
 
-use std::{
-    fs::File,
-    os::fd::AsRawFd,
-    process::{Child, Command, Stdio},
-};
+use std::{fs::File, os::fd::AsRawFd};
 
-use event::EventType;
+use event::{EventType, Frame};
 use live::{
     Live,
-    raw::{at, call, is_absent},
+    raw::{Waiting, at, call, is_absent},
     tid,
 };
 
 const NO_FD: u64 = 9_999;
 const NO_PID: u64 = 0x7fff_fff0;
-
-/// A child that waits for its end, and finds it when the test is over.
-struct Waiting(Child);
-
-impl Waiting {
-    fn start() -> Self {
-        let child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn();
-        Self(child.expect("sleep"))
-    }
-
-    fn pid(&self) -> u64 {
-        u64::from(self.0.id())
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
 
 fn wait_for_stop(pid: u64) {
     let mut status = 0;
@@ -64,11 +39,8 @@ fn ptrace() {
     live.made(TY, libc::SYS_ptrace, &[u64::from(libc::PTRACE_INTERRUPT), pid, 0, 0]);
     wait_for_stop(pid);
 
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let stack = maps.lines().find(|l| l.ends_with("[stack]")).unwrap();
-    let end = stack.split(['-', ' ']).nth(1).unwrap();
-    // The last word of a stack is zero (create_elf_tables puts nothing there), the one before it ends the program's name.
-    let place = u64::from_str_radix(end, 16).unwrap() - 16;
+    // The last word of a stack is zero, the one before it ends the program's name.
+    let place = child.stack().1 - 16;
     let found = [0u64];
     let peeked = live.made(
         TY,
@@ -322,5 +294,27 @@ fn keyctl() {
     }
     let unknown = live.failing(TY, libc::SYS_keyctl, &[999, 5, 6], libc::EOPNOTSUPP);
     assert_eq!((unknown.number(1), unknown.bytes(2)), (999, tagged(0, 0)));
+    live.finish();
+}
+
+/// Calls without an event type of their own say which they are, and no result.
+#[test]
+fn kexec_load() {
+    const TY: EventType = EventType::GENERIC_X;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    for (name, nr, args) in [
+        // Flags that mean nothing, once natively and once with a descriptor that is none.
+        ("kexec_load", libc::SYS_kexec_load, [0, 0, 0, 0xffff, 0]),
+        ("kexec_file_load", libc::SYS_kexec_file_load, [NO_FD, NO_FD, 0, 0, 0xffff]),
+    ] {
+        let res = call(nr, &args);
+        assert!(res < 0, "{name} gave {res}");
+        let id = event::syscall_id(name).unwrap();
+        let bytes = live
+            .wait(name, |f| f.header().tid == tid() && f.param(0) == Some(&id.to_le_bytes()[..]));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!(frame.param(1), Some(&(nr as u16).to_le_bytes()[..]));
+        assert_eq!(frame.header().tgid, std::process::id());
+    }
     live.finish();
 }

@@ -1,5 +1,10 @@
 //! Raw system calls of a live test, each with the frame that it gives.
 
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
+
 use event::{EventType, Frame, FrameHeader};
 
 use super::{Live, tid};
@@ -12,11 +17,16 @@ pub(crate) fn at<T: ?Sized>(what: &T) -> u64 {
     std::ptr::from_ref(what).cast::<u8>() as u64
 }
 
-/// Makes a call; gives its result or the negative errno.
-pub(crate) fn call(nr: libc::c_long, args: &[u64]) -> i64 {
+/// Makes a call; gives what the C library gives.
+fn call_only(nr: libc::c_long, args: &[u64]) -> i64 {
     let a: [u64; 6] = std::array::from_fn(|n| args.get(n).copied().unwrap_or(0));
     // SAFETY: the tests pass addresses of live values, or addresses that the kernel refuses.
-    let ret = unsafe { libc::syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]) };
+    unsafe { libc::syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]) }
+}
+
+/// Makes a call; gives its result or the negative errno.
+pub(crate) fn call(nr: libc::c_long, args: &[u64]) -> i64 {
+    let ret = call_only(nr, args);
     if ret >= 0 {
         return ret;
     }
@@ -75,13 +85,21 @@ impl Live {
     }
 
     /// The frame of a call that a thread of this process made.
-    pub(crate) fn taken(&mut self, ty: EventType, tid: u32, res: i64) -> Made {
-        let bytes = self.wait(ty.name(), |f| {
-            f.event_type() == ty && f.header().tid == tid && f.param_i64(0) == Some(res)
-        });
-        let made = Made { res, bytes };
+    fn taken(&mut self, ty: EventType, tid: u32, res: i64) -> Made {
+        let made = self.taken_of(ty, tid, &[res]);
         assert_eq!(made.header().tgid, std::process::id());
         made
+    }
+
+    /// The frame of a call that some thread made, with one of some results.
+    pub(crate) fn taken_of(&mut self, ty: EventType, tid: u32, results: &[i64]) -> Made {
+        let bytes = self.wait(ty.name(), |f| {
+            f.event_type() == ty
+                && f.header().tid == tid
+                && f.param_i64(0).is_some_and(|res| results.contains(&res))
+        });
+        let res = Frame::parse(&bytes).unwrap().param_i64(0).unwrap();
+        Made { res, bytes }
     }
 
     /// The same, for a call that must fail with one of some errors. Gives the call's frame, of whichever error: a kernel without the call
@@ -103,6 +121,23 @@ impl Live {
     }
 }
 
+/// Makes calls in a child of its own between fork and exec, where there is one thread; gives its id when it has ended.
+pub(crate) fn in_child(calls: Vec<(libc::c_long, Vec<u64>)>) -> u32 {
+    let mut child = Command::new("true");
+    // SAFETY: between fork and exec the closure makes system calls and nothing else; `calls` was made before.
+    unsafe {
+        child.pre_exec(move || {
+            for (nr, args) in &calls {
+                call_only(*nr, args);
+            }
+            Ok(())
+        });
+    }
+    let mut child = child.spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
 /// Whether a call did not work because the kernel lacks it or forbids it; says so.
 pub(crate) fn is_absent(made: &Made, ty: EventType) -> bool {
     if made.res >= 0 {
@@ -110,4 +145,35 @@ pub(crate) fn is_absent(made: &Made, ty: EventType) -> bool {
     }
     eprintln!("skipped: {}: success is not seen here, error {}", ty.name(), -made.res);
     true
+}
+
+/// A child that waits for its end, and finds it when the test is over.
+pub(crate) struct Waiting(Child);
+
+impl Waiting {
+    pub(crate) fn start() -> Self {
+        let child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn();
+        Self(child.expect("sleep"))
+    }
+
+    pub(crate) fn pid(&self) -> u64 {
+        u64::from(self.0.id())
+    }
+
+    /// Bounds of its stack.
+    pub(crate) fn stack(&self) -> (u64, u64) {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.pid())).unwrap();
+        let line = maps.lines().find(|l| l.ends_with("[stack]")).unwrap();
+        let (start, rest) = line.split_once('-').unwrap();
+        let end = rest.split(' ').next().unwrap();
+        let hex = |text| u64::from_str_radix(text, 16).unwrap();
+        (hex(start), hex(end))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
