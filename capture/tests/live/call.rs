@@ -1,8 +1,8 @@
 //! One call, made by number, and everything that its event must say.
 
-use std::{ffi::CString, path::Path};
+use std::{ffi::CString, os::unix::fs::MetadataExt, path::Path};
 
-use event::{EventType, Frame, flags};
+use event::{EventType, FileFacts, Frame, flags};
 
 use super::Live;
 
@@ -132,20 +132,31 @@ pub(crate) fn hold(
     check_sections(name, frame, sections);
 }
 
+/// A section's path, and its device and inode where the path leads to something.
+#[track_caller]
+fn check_section(what: &str, facts: Option<FileFacts<'_>>, wanted: Option<&Path>) {
+    let path = facts.map(|f| String::from_utf8_lossy(f.path).into_owned());
+    assert_eq!(path.as_deref(), wanted.map(|p| p.to_str().unwrap()), "{what}");
+    if let (Some(facts), Some(Ok(meta))) = (facts, wanted.map(std::fs::metadata)) {
+        let identity = (facts.ino, u64::from(facts.dev));
+        assert_eq!(identity, (meta.ino(), meta.dev()), "{what}: inode and device");
+    }
+}
+
 #[track_caller]
 fn check_sections(name: &str, frame: &Frame<'_>, sections: &[Section<'_>]) {
+    let (mut file, mut dir, mut dir2) = (None, None, None);
+    for section in sections {
+        match *section {
+            Section::File(path) => file = Some(path),
+            Section::Dir(path) => dir = Some(path),
+            Section::Dir2(path) => dir2 = Some(path),
+        }
+    }
     let trailer = frame.trailer();
-    let path_of = |facts: Option<event::FileFacts<'_>>| {
-        facts.map(|f| String::from_utf8_lossy(f.path).into_owned())
-    };
-    let wanted = |pick: &dyn Fn(&Section<'_>) -> Option<String>| sections.iter().find_map(pick);
-    let text = |p: &Path| p.to_str().unwrap().to_owned();
-    let file = wanted(&|s| if let Section::File(p) = s { Some(text(p)) } else { None });
-    let dir = wanted(&|s| if let Section::Dir(p) = s { Some(text(p)) } else { None });
-    let dir2 = wanted(&|s| if let Section::Dir2(p) = s { Some(text(p)) } else { None });
-    assert_eq!(path_of(trailer.file()), file, "{name}: file");
-    assert_eq!(path_of(trailer.dir()), dir, "{name}: directory");
-    assert_eq!(path_of(trailer.dir2()), dir2, "{name}: second directory");
+    check_section(&format!("{name}: file"), trailer.file(), file);
+    check_section(&format!("{name}: directory"), trailer.dir(), dir);
+    check_section(&format!("{name}: second directory"), trailer.dir2(), dir2);
 }
 
 /// Runs a test in a thread with a working directory and a root of its own: a new directory, which it is handed.
