@@ -1,9 +1,12 @@
 //! Runs inside the guests of `peregrine-bench kernels`: loads the kernel object and says which programs the kernel took.
 
-use capture::{Probe, ProbeOptions};
+use capture::{Asked, Probe, ProbeOptions};
+use event::EventSet;
 
 fn main() {
-    let mut probe = match Probe::load(ProbeOptions::default()) {
+    // Everything there is, the program at the start of calls included.
+    let asked = Asked { entry: EventSet::all(), ..Asked::default() };
+    let mut probe = match Probe::load(ProbeOptions { asked, ..ProbeOptions::default() }) {
         Ok(probe) => probe,
         Err(e) => {
             println!("@refused everything: {e}");

@@ -9,12 +9,13 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
-use event::{EventType, Frame, flags};
+use capture::{Asked, ProbeOptions};
+use event::{EventSet, EventType, Frame, flags};
 use live::{
     Live,
     call::{
         Param::{self, I64, Text, U32},
-        Section::{self, Dir, Dir2},
+        Section::{self, Dir, Dir2, File},
         hold,
     },
     text,
@@ -213,6 +214,29 @@ fn owners_of_16_and_of_32_bits() {
             ("fchownat", EventType::FCHOWNAT_X, "298 -100 a 70000 -1 256", 0, &at, &here),
         ],
     );
+}
+
+#[test]
+fn what_a_descriptor_was_when_the_call_started() {
+    let types = [EventType::DUP2_X, EventType::CLOSE_X];
+    let interest: EventSet = types.into_iter().collect();
+    let asked = Asked { entry: interest, ..Asked::default() };
+    let options = ProbeOptions { interest, asked, ..ProbeOptions::default() };
+    let Some(mut live) = Live::with(options) else { return };
+    // The child's output goes to /dev/null.
+    if !act(Path::new("/"), "63 1 0;6 0") {
+        return;
+    }
+    let null = [File(Path::new("/dev/null"))];
+    for (name, ty, params) in
+        [("dup2", types[0], &[I64(1), I64(0)][..]), ("close", types[1], &[I64(0)])]
+    {
+        let bytes = live.wait(name, |f| f.event_type() == ty && f.has(flags::IA32));
+        let frame = Frame::parse(&bytes).unwrap();
+        hold(name, &frame, 0, params, &null);
+        assert!(!frame.has(flags::FD_RACED));
+    }
+    live.finish();
 }
 
 #[test]

@@ -246,6 +246,44 @@ fn close_of(live: &mut Live, fd: impl Into<OwnedFd>) -> Vec<u8> {
     live.wait("close", closed(n))
 }
 
+/// Calls that nobody disturbs, failing ones among them, carry no flag, and a copy's section is that of the result.
+#[test]
+fn undisturbed_calls_carry_no_flag() {
+    const NO_FD: i64 = 9999;
+    let types = [EventType::DUP_1_X, EventType::DUP2_X, EventType::FCNTL_X, EventType::READ_X];
+    let Some(mut live) = start(&types) else { return };
+    let file = File::open("/etc/hostname").unwrap();
+    let place = File::open("/dev/null").unwrap();
+    let name = std::fs::canonicalize("/etc/hostname").unwrap();
+    let name = name.to_str().unwrap();
+    let (fd, to) = (i64::from(file.as_raw_fd()), i64::from(place.as_raw_fd()));
+    let mut byte = 0u8;
+    let at = (&raw mut byte) as i64;
+    for (ty, nr, args, is_open) in [
+        (types[0], libc::SYS_dup, [fd, 0, 0], true),
+        (types[0], libc::SYS_dup, [NO_FD, 0, 0], false),
+        (types[1], libc::SYS_dup2, [fd, to, 0], true),
+        (types[1], libc::SYS_dup2, [fd, -1, 0], false),
+        (types[2], libc::SYS_fcntl, [fd, i64::from(libc::F_GETFL), 0], true),
+        (types[2], libc::SYS_fcntl, [fd, 4242, 0], true),
+        (types[2], libc::SYS_fcntl, [NO_FD, 1, 0], false),
+        (types[3], libc::SYS_read, [fd, at, 1], true),
+        (types[3], libc::SYS_read, [-1, at, 1], false),
+    ] {
+        live.drain();
+        live.frames.clear();
+        // SAFETY: descriptors of the test, and a byte to read into.
+        unsafe { libc::syscall(nr, args[0], args[1], args[2]) };
+        let what = ty.info().unwrap().name;
+        let bytes = live.wait(what, of(ty, tid()));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(!frame.has(flags::FD_RACED), "{what} {args:?}");
+        let path = frame.trailer().file().map(|f| String::from_utf8_lossy(f.path).into_owned());
+        assert_eq!(path.as_deref(), is_open.then_some(name), "{what} {args:?}");
+    }
+    live.finish();
+}
+
 fn closed(fd: RawFd) -> impl Fn(&Frame<'_>) -> bool {
     move |f| of(EventType::CLOSE_X, tid())(f) && f.param_i64(1) == Some(fd.into())
 }
