@@ -363,23 +363,28 @@ pub extern "C" fn peregrine_flags(map: u64, value: u64) -> u64 {
     let Some(map) = FLAG_MAPS.get(map as u32) else { return 0 };
     let value = value as u32;
     let (is_enum, other) = (map[0] != 0, map[1]);
-    let mut out = 0;
+    // Bits of the value that are compared beyond those of the pair.
+    let all = if is_enum { u32::MAX } else { 0 };
+    let (mut out, mut found) = (0, 0);
     let mut i = 2;
     while i < map.len() {
         let (kernel, schema) = (map[i], map[i + 1]);
         if kernel == 0 && schema == 0 && i > 2 {
             break;
         }
-        if is_enum {
-            if kernel == value {
-                return u64::from(schema);
-            }
-        } else if kernel != 0 && value & kernel == kernel {
-            out |= schema;
-        }
+        let fits = all_ones_if_zero((value & (kernel | all)) ^ kernel);
+        out |= schema & fits;
+        found |= fits;
         i += 2;
     }
-    u64::from(if is_enum || out == 0 { other | out } else { out })
+    u64::from(if found == 0 || (out == 0 && !is_enum) { other } else { out })
+}
+
+/// All ones for 0, else 0, without a branch: kernels up to 6.1 would follow each branch of each pair of a map.
+#[inline(always)]
+fn all_ones_if_zero(x: u32) -> u32 {
+    let top_bit = bound::<0xffff_ffff>(u64::from(x | x.wrapping_neg()));
+    ((top_bit >> 31) as u32).wrapping_sub(1)
 }
 
 /// One section of the trailer. Gives the record's state.
