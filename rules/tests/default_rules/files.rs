@@ -176,6 +176,7 @@ pub(crate) const CASES: &[Case] = &[
         base: writes!["fd.name" "/tmp/.x", "evt.is_open_create" "true"],
         hits: &[
             &[("fd.name", "/dev/shm/.cache")],
+            &[("fd.name", "/tmp/.tmpnjV91n.sh")],
             &[("fd.name", "/var/www/html/.shell.php"), ("proc.name", "php")],
             &[("fd.name", "/usr/share/.x")],
         ],
@@ -187,6 +188,8 @@ pub(crate) const CASES: &[Case] = &[
             &[("fd.name", "/root/.x")],
             &[("fd.name", "/tmp/.s.PGSQL.5432.lock"), ("proc.name", "postgres")],
             &[("fd.name", "/tmp/.X0-lock"), ("proc.name", "Xorg")],
+            &[("fd.name", "/tmp/.tmpnjV91n"), ("proc.name", "cargo")],
+            &[("fd.name", "/var/www/html/.index.html.Ab12Cd"), ("proc.name", "rsync")],
             &[("fd.name", "/usr/bin/.x"), ("proc.aname", "dpkg apt")],
         ],
         ..Case::NONE
@@ -205,6 +208,8 @@ pub(crate) const CASES: &[Case] = &[
             &[("fs.path.name", "/tmp/.x/y")],
             &[("fs.path.name", "/tmp/clone/.git")],
             &[("fs.path.name", "/tmp/.X11-unix")],
+            &[("fs.path.name", "/tmp/.tmpZVYUuQ"), ("proc.name", "rustdoc")],
+            &[("fs.path.name", "/var/www/html/.git"), ("proc.name", "git")],
             &[("fs.path.name", "/tmp/x")],
             &[("fs.path.name", "/home/me/.config")],
             &[("proc.name", "dockerd")],
