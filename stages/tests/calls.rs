@@ -495,6 +495,24 @@ fn parameters_of_descriptors_and_users_are_shown_as_falco_shows_them() {
     ]);
 }
 
+#[test]
+fn a_range_of_one_descriptor_is_that_descriptor() {
+    let close = |last| {
+        path_call(EventType::CLOSE_RANGE_X, move |w| {
+            w.i64(0).u32(7).u32(last).u32(0);
+            if last == 7 {
+                file(w, "/etc/hosts");
+            }
+        })
+    };
+    check(
+        "evt.type = close_range",
+        "%fd.num %fd.name",
+        &[close(7), close(8)],
+        &["7 /etc/hosts", "<NA> <NA>"],
+    );
+}
+
 /// A socket's section: `10.0.0.1:4000` to `10.0.0.2:53`, datagrams.
 fn socket(w: &mut FrameWriter<'_>, flags: u8) {
     let mut sock = SockFacts {

@@ -276,7 +276,11 @@ impl<'a> Call<'a> {
         let trailer = frame.trailer();
         let path = |n| Some(at(n)).filter(|b: &&[u8]| !b.is_empty()).map(text);
         let dirfd = |n| i64_of(at(n)).filter(|&fd| fd != AT_FDCWD);
-        let fd = i64_of(at(shape.fd));
+        let fd = match ty {
+            // A range of one is a close.
+            EventType::CLOSE_RANGE_X => u32_of(p[1]).filter(|_| p[1] == p[2]).map(i64::from),
+            _ => i64_of(at(shape.fd)),
+        };
         let res = i64_of(p[0]);
         let sock = trailer.sock();
         let tuple = SockTuple::decode(at(shape.tuple));
