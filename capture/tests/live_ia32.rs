@@ -344,3 +344,23 @@ fn limits_of_32_bits() {
     }
     live.finish();
 }
+
+#[test]
+fn generic_calls_have_the_number_of_their_table() {
+    let Some(mut live) = Live::start(&[EventType::GENERIC_X]) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    // truncate and truncate64 are one call to the schema; 193 is something else natively.
+    for nr in [92u16, 193] {
+        if !act(dir.path(), &format!("{nr} none 0 0")) {
+            return;
+        }
+        let id = event::syscall_id("truncate").unwrap().to_le_bytes();
+        let bytes = live.wait("truncate", |f| {
+            f.event_type() == EventType::GENERIC_X && f.param(0) == Some(id.as_slice())
+        });
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(frame.has(flags::IA32), "{nr}");
+        assert_eq!(frame.param(1), Some(nr.to_le_bytes().as_slice()));
+    }
+    live.finish();
+}

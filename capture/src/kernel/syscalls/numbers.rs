@@ -11,9 +11,6 @@ type Table = BTreeMap<String, u16>;
 const ALIASES: &[(&str, &str)] =
     &[("pread", "pread64"), ("pwrite", "pwrite64"), ("prlimit", "prlimit64")];
 
-/// Numbers of ia32 that are left out: the arguments of this `mmap` lie behind a pointer, and nothing has used it for decades.
-const LEFT_OUT: &[(&str, u16)] = &[("mmap", 90)];
-
 /// What the ia32 table appends to the name of a later variant of a call.
 const SUFFIXES: [&str; 4] = ["", "32", "64", "_time64"];
 
@@ -74,7 +71,7 @@ fn check(header: &str, suffixes: &[&str], of: impl Fn(&Row) -> Vec<u16> + Copy) 
             }
         }
         for (name, n) in theirs {
-            if !ours.contains(&n) && !LEFT_OUT.contains(&(call, n)) {
+            if !ours.contains(&n) {
                 wrong.push(format!("{call}: {n} ({name}) is missing"));
             }
         }
