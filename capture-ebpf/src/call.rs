@@ -6,6 +6,8 @@ use crate::{Ctx, dispatch::is_ia32, mem};
 
 /// `__X32_SYSCALL_BIT`.
 pub const X32_BIT: u64 = 0x4000_0000;
+/// First number that only the x32 table has (syscall_64.tbl).
+pub const FIRST_X32: u64 = 512;
 /// ia32 number of `socketcall`.
 const IA32_SOCKETCALL: u64 = 102;
 
@@ -110,6 +112,12 @@ impl Call {
     #[inline(always)]
     pub fn nr_with_table(self) -> u64 {
         pt_reg(self.regs, F::RegsOrigAx)
+    }
+
+    /// Whether structures of the process have the layout of 32 bits: ia32, and the numbers that only the x32 table has.
+    #[inline(always)]
+    pub fn is_narrow(self) -> bool {
+        self.is_ia32() || (self.abi & flags::X32 != 0 && self.nr() >= FIRST_X32)
     }
 
     #[inline(always)]

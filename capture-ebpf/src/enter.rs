@@ -111,7 +111,7 @@ fn passed_address(call: Call, ty: u64) -> (u64, u64) {
         CONNECT | BIND => (call.a1(), call.a2()),
         SENDTO => (call.a4(), call.a5()),
         // `struct msghdr` starts with the address and its length.
-        SENDMSG if call.is_ia32() => {
+        SENDMSG if call.is_narrow() => {
             let [at, len] = read_user::<[u32; 2]>(call.a1()).unwrap_or([0; 2]);
             (u64::from(at), u64::from(len))
         }
@@ -163,8 +163,7 @@ pub extern "C" fn peregrine_note(slot: u64, fd: u64, address: u64, len: u64, wha
     put(rec.base, note::ADDRESS_LEN, kept);
     if file.0 != 0 {
         if file.is_socket() {
-            let at = rec.base as u64 + note::ADDRESS as u64;
-            network::section_at_start(&mut rec, file, at, kept);
+            network::section_at_start(&mut rec, file, note::ADDRESS as u64, kept);
         } else {
             rec.path_max = note::PATH_MAX as u64;
             file.descriptor_section(&mut rec, task);
@@ -196,6 +195,25 @@ impl Entry {
     /// note found no room.
     #[inline(always)]
     pub fn take(rec: &Record, call: Call, ty: EventType) -> Option<Self> {
+        let this = Self::look(rec, call.nr_with_table(), ty);
+        Self::drop_note();
+        this
+    }
+
+    /// Drops the note of this thread's call.
+    #[inline(always)]
+    pub fn drop_note() {
+        if feature_word(feature::ENTRY) == 0 {
+            return;
+        }
+        // SAFETY: a helper without arguments.
+        let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
+        let _ = NOTES.remove(tid);
+    }
+
+    /// The note, which stays for the next frame of the same call; by the call's number with the bit of its table.
+    #[inline(always)]
+    pub fn look(rec: &Record, nr: u64, ty: EventType) -> Option<Self> {
         if feature_word(feature::ENTRY) == 0 {
             return None;
         }
@@ -207,8 +225,7 @@ impl Entry {
         unsafe {
             bpf_probe_read_kernel(this.base.add(NOTE_AT).cast(), note::LEN as u32, noted.cast());
         }
-        let _ = NOTES.remove(tid);
-        let what = u64::from(ty.0) | (call.nr_with_table() & 0xffff_ffff) << 32;
+        let what = u64::from(ty.0) | (nr & 0xffff_ffff) << 32;
         if this.word(note::CALL) == what { Some(this) } else { None }
     }
 
@@ -247,10 +264,10 @@ impl Entry {
         self.was_open()
     }
 
-    /// Kernel address and length of the socket address that was passed, as it was then; length 0 where none was.
+    /// Place in the slot and length of the socket address that was passed, as it was then; length 0 where none was.
     #[inline(always)]
     pub fn passed(self) -> (u64, u64) {
-        (self.base as u64 + (NOTE_AT + note::ADDRESS) as u64, self.word(note::ADDRESS_LEN))
+        ((NOTE_AT + note::ADDRESS) as u64, self.word(note::ADDRESS_LEN))
     }
 
     /// Whether the section lacks nothing: a long path has only its tail in the note.

@@ -4,6 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use event::{feature, flags, recipe::Width};
 
 use crate::{
+    call::FIRST_X32,
     dispatch::is_ia32,
     mem::{bound, feature_word, read_user},
     plain::{load, number, user_number},
@@ -16,8 +17,6 @@ const MAX_GATHERED: u64 = 32;
 const MAX_ADDED: u64 = 128;
 /// ia32 `sendfile`, whose position has 4 bytes (`sendfile64` has 8).
 const IA32_SENDFILE: u64 = 187;
-/// From here on numbers are those of the x32 table (`__X32_SYSCALL_BIT` is cut off), whose structures are those of ia32.
-const FIRST_X32: u64 = 512;
 /// Set beside a count where pointers have 4 bytes.
 pub const NARROW: u64 = 1 << 32;
 /// Set beside a sum that is not whole.

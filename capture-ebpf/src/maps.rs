@@ -3,13 +3,15 @@
 use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps, RingBuf},
     macros::{btf_map, map},
-    maps::{HashMap, ProgramArray},
+    maps::{HashMap, LruHashMap, ProgramArray},
 };
 use event::{
     Outcome, Slot, control, cpu_layout, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
     syscall_entry,
 };
+
+use crate::history::{Key, Past};
 
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: usize = 1 << 10;
@@ -68,6 +70,10 @@ pub static NOTES: HashMap<u32, [u8; note::LEN]> = HashMap::with_max_entries(1, 0
 /// Processes in scope.
 #[map]
 pub static SCOPE: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
+
+/// What is known of sockets from earlier calls. The loader gives it its true size where somebody asks.
+#[map]
+pub static SOCKETS: LruHashMap<Key, Past> = LruHashMap::with_max_entries(1, 0);
 
 /// One CPU's entry.
 #[derive(Clone, Copy)]

@@ -1,15 +1,17 @@
 //! The connection family, and the identity of sockets: family, type, protocol, both endpoints, the name of a Unix socket.
 
-use event::{EventType, FileKind, KernelField as F, SectionKind, sock_flags};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use event::{EventType, KernelField as F, SectionKind, feature, flags, sock_flags};
 
 use crate::{
     Ctx,
     call::Call,
     enter::Entry,
-    file::{File, Inode, file_of},
-    maps::Cpu,
-    mem::{field, get, has, ptr, read, read_user},
-    record::Record,
+    file::{File, file_of},
+    history::{self, Key, Seen},
+    maps::{Cpu, SCRATCH},
+    mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
+    record::{CALL_AT, Record},
     task::Task,
 };
 
@@ -25,30 +27,68 @@ const PPM_O_CLOEXEC: u32 = 0x1000;
 /// Longest Unix path with a NUL behind it.
 const UNIX_PATH: u64 = 109;
 
+/// Bytes of an address that are kept; `struct sockaddr_un` has 110.
+const MAX_PASSED: u64 = 128;
+/// Words for its length, itself and a NUL.
+const PASSED_WORDS: usize = 2 + MAX_PASSED as usize / 8;
+/// Where it is kept in a scratch slot.
+const PASSED_AT: usize = CALL_AT - 8 * PASSED_WORDS;
+/// Bytes of `struct sockaddr_in`.
+const INET_LEN: u64 = 16;
+const SOCK_STREAM: u16 = 1;
+const SOCK_SEQPACKET: u16 = 5;
+
 /// One end: the address in network order (IPv4 in the first four bytes), the port in host order.
-#[derive(Clone, Copy, Default)]
-struct End {
-    addr: [u64; 2],
-    port: u16,
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct End {
+    pub addr: [u64; 2],
+    pub port: u16,
 }
 
-/// Address of a `struct sock`, 0 where the descriptor is no socket.
+/// A `struct sock`, and what says which one it is; `at` is 0 where the descriptor is no socket.
 #[derive(Clone, Copy)]
-struct Sock {
-    at: u64,
-    family: u16,
+pub struct Sock {
+    pub at: u64,
+    pub family: u16,
     ty: u16,
+    /// Inode number of the socket.
+    ino: u32,
 }
+
+const NO_SOCK: Sock = Sock { at: 0, family: 0, ty: 0, ino: 0 };
 
 impl Sock {
     #[inline(always)]
-    fn of(file: File) -> Self {
-        if file.0 == 0 || Inode::at(ptr(file.0, F::FileInode)).kind() != FileKind::Socket {
-            return Self { at: 0, family: 0, ty: 0 };
+    pub fn of(file: File) -> Self {
+        if file.0 == 0 || !file.is_socket() {
+            return NO_SOCK;
         }
+        let ino = get::<u64>(ptr(file.0, F::FileInode), F::InodeIno) as u32;
         let socket = ptr(file.0, F::FilePrivate);
         let at = ptr(socket, F::SocketSk);
-        Self { at, family: get(at, F::SockFamily), ty: get(socket, F::SocketType) }
+        Self { at, family: get(at, F::SockFamily), ty: get(socket, F::SocketType), ino }
+    }
+
+    /// All but the address in one number, for a global function.
+    #[inline(always)]
+    fn packed(self, more: u64) -> u64 {
+        u64::from(self.family & 0xff)
+            | u64::from(self.ty & 0xff) << 8
+            | more << 16
+            | u64::from(self.ino) << 32
+    }
+
+    /// The reverse of [`Sock::packed`].
+    #[inline(always)]
+    fn unpacked(at: u64, packed: u64) -> Self {
+        let family = (packed & 0xff) as u16;
+        Self { at, family, ty: (packed >> 8 & 0xff) as u16, ino: (packed >> 32) as u32 }
+    }
+
+    /// Whether every message may have another peer.
+    #[inline(always)]
+    fn is_datagram(self) -> bool {
+        self.ty != SOCK_STREAM && self.ty != SOCK_SEQPACKET
     }
 
     #[inline(always)]
@@ -103,74 +143,166 @@ fn unix_name(sk: u64) -> u64 {
     if read::<u8>(path) == 0 { path + 1 } else { path }
 }
 
-/// The address that the process passed.
+/// The address that the process passed, or that the kernel wrote for it; copied once into the slot, so that what is checked is what is told.
 #[derive(Clone, Copy)]
 struct Passed {
-    at: u64,
+    base: *mut u8,
     family: u16,
-    end: End,
-    lies: Lies,
+    len: u64,
 }
 
 /// Where an address lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
 enum Lies {
     /// In the memory of the process.
-    User,
-    /// In a copy of it that was made when the call started.
-    Kernel,
+    User = 0,
+    /// In the slot, in a copy of it that was made when the call started: the address is a place in the slot.
+    Slot = 1,
+}
+
+/// Copies an address into the slot. Gives [`flags`] for the record.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_passed(slot: u64, at: u64, len: u64, lies: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    // SAFETY: `PASSED_AT` has room for the length, the address and a NUL.
+    let place = unsafe { base.cast::<u8>().add(PASSED_AT) };
+    let mut n = 0;
+    while n < PASSED_WORDS {
+        // SAFETY: as above.
+        unsafe { st64(place.add(8 * n), 0) };
+        n += 1;
+    }
+    if at == 0 || (len as i32) < 2 {
+        return 0;
+    }
+    let len = bound::<0xff>(if len > MAX_PASSED { MAX_PASSED } else { len });
+    if len > MAX_PASSED {
+        return 0;
+    }
+    // SAFETY: at most `MAX_PASSED` bytes behind the length.
+    let r = unsafe {
+        if lies == Lies::Slot as u64 {
+            let copy = base.cast::<u8>().add(bound::<0xffff>(at) as usize);
+            bpf_probe_read_kernel(place.add(8).cast(), len as u32, copy.cast())
+        } else {
+            bpf_probe_read_user(place.add(8).cast(), len as u32, at as *const _)
+        }
+    };
+    if r < 0 {
+        return u64::from(flags::FAULTED);
+    }
+    // SAFETY: as above.
+    unsafe { st64(place, len) };
+    0
+}
+
+#[inline(always)]
+fn keep(rec: &mut Record, at: u64, len: u64, lies: Lies) {
+    rec.flags |= peregrine_passed(u64::from(rec.slot), at, len, lies as u64) as u32;
+}
+
+/// Keeps the address that a call has in its arguments, for the tuple and the section of the record.
+#[inline(always)]
+pub fn pass(rec: &mut Record, at: u64, len: u64) {
+    keep(rec, at, len, Lies::User);
+}
+
+/// The same for one that was handed to the kernel: as it was at the call's start where that was noted, since another thread can rewrite it.
+#[inline(always)]
+pub fn pass_noted(rec: &mut Record, noted: Option<Entry>, at: u64, len: u64) {
+    match noted {
+        Some(entry) => {
+            let (at, len) = entry.passed();
+            keep(rec, at, len, Lies::Slot);
+        }
+        None => keep(rec, at, len, Lies::User),
+    }
+}
+
+/// A socket that a call uses: what was noted of it at the start, and what its descriptor is now.
+#[derive(Clone, Copy)]
+pub struct Used {
+    pub noted: Option<Entry>,
+    /// Now; none where the rules are to see that of the start.
+    pub sock: Sock,
+    raced: bool,
+}
+
+impl Used {
+    #[inline(always)]
+    pub fn of(rec: &mut Record, noted: Option<Entry>, file: File) -> Self {
+        let raced = matches!(noted, Some(entry) if entry.raced(rec, file));
+        Self { noted, sock: if raced { NO_SOCK } else { Sock::of(file) }, raced }
+    }
+
+    /// The section: that of the start where the descriptor was exchanged under way.
+    #[inline(always)]
+    pub fn section(self, rec: &mut Record, seen: Seen) {
+        match self.noted {
+            Some(entry) if self.raced => entry.append_section(rec),
+            _ => section(rec, self.sock, seen),
+        }
+    }
 }
 
 impl Passed {
+    /// What [`pass`] kept.
     #[inline(always)]
-    fn read(at: u64, len: u64, lies: Lies) -> Self {
-        let mut this = Self { at, family: 0, end: End::default(), lies };
-        if at == 0 || (len as i32) < 2 {
-            return this;
-        }
-        this.family = this.part::<u16>(0);
-        match this.family {
-            AF_INET => {
-                this.end.addr[0] = u64::from(this.part::<u32>(4));
-            }
-            AF_INET6 => this.end.addr = this.part(8),
-            _ => return this,
-        }
-        this.end.port = u16::from_be(this.part(2));
-        this
+    fn of(rec: &Record) -> Self {
+        // SAFETY: two words of the slot.
+        let (len, family) = unsafe {
+            let place = rec.base.add(PASSED_AT);
+            (place.cast::<u64>().read_volatile(), place.add(8).cast::<u16>().read_volatile())
+        };
+        Self { base: rec.base, family: if len < 2 { 0 } else { family }, len }
     }
 
-    /// What the call was handed: as it was at its start where that was noted, since another thread can rewrite it.
     #[inline(always)]
-    fn of(noted: Option<Entry>, at: u64, len: u64) -> Self {
-        match noted {
-            Some(entry) => {
-                let (at, len) = entry.passed();
-                Self::read(at, len, Lies::Kernel)
-            }
-            None => Self::read(at, len, Lies::User),
-        }
+    fn word<T: Copy>(self, at: usize) -> T {
+        // SAFETY: constants within the address, each at its own alignment.
+        unsafe { self.base.add(PASSED_AT + 8 + at).cast::<T>().read_volatile() }
     }
 
-    /// A part of the address, 0 where it faults.
+    /// The address as one of a family.
     #[inline(always)]
-    fn part<T: Copy + Default>(self, offset: u64) -> T {
-        if self.lies == Lies::Kernel {
-            read(self.at + offset)
-        } else {
-            read_user(self.at + offset).unwrap_or_default()
+    fn end(self, family: u16) -> End {
+        let port = u16::from_be(self.word(2));
+        if family == AF_INET6 {
+            return End { addr: [self.word(8), self.word(16)], port };
         }
+        End { addr: [u64::from(self.word::<u32>(4)), 0], port }
     }
 
-    /// Appends a Unix path, without the leading NUL of an abstract one, and without ending a parameter; gives its length.
+    /// The address as the kernel takes it for a socket: one of IPv4 on an IPv6 socket is mapped, and one without a family on an IPv4
+    /// datagram socket is one of IPv4 (`udp_sendmsg`, net/ipv4/udp.c).
     #[inline(always)]
-    fn unix_text(self, rec: &mut Record) -> u64 {
-        let path = self.at + 2 + u64::from(self.part::<u8>(2) == 0);
-        if self.lies == Lies::Kernel {
-            rec.short_kernel_text(path, UNIX_PATH)
-        } else {
-            rec.short_user_text(path, UNIX_PATH)
+    fn end_for(self, sock: Sock) -> Option<End> {
+        if !sock.is_inet() || self.len < INET_LEN {
+            return None;
         }
+        if self.family == sock.family {
+            return Some(self.end(sock.family));
+        }
+        if sock.family == AF_INET6 && self.family == AF_INET {
+            let v4 = self.end(AF_INET);
+            return Some(End { addr: [0, 0xffff_0000 | v4.addr[0] << 32], port: v4.port });
+        }
+        if sock.family == AF_INET && self.family == 0 && sock.is_datagram() {
+            return Some(self.end(AF_INET));
+        }
+        None
+    }
+
+    /// Address of a Unix path in the slot, without the leading NUL of an abstract one; 0 where there is none.
+    #[inline(always)]
+    fn unix_path(self) -> u64 {
+        if self.family != AF_UNIX || self.len <= 2 {
+            return 0;
+        }
+        let path = self.base as u64 + PASSED_AT as u64 + 8 + 2;
+        if self.word::<u8>(2) == 0 { path + 1 } else { path }
     }
 
     /// Appends a `SOCKADDR` parameter.
@@ -181,11 +313,12 @@ impl Passed {
             0 => {}
             AF_INET | AF_INET6 => {
                 rec.push8(self.family as u8);
-                push_end(rec, self.family, self.end);
+                push_end(rec, self.family, self.end(self.family));
             }
             AF_UNIX => {
                 rec.push8(AF_UNIX as u8);
-                let len = self.unix_text(rec);
+                let path = self.unix_path();
+                let len = if path != 0 { rec.short_kernel_text(path, UNIX_PATH) } else { 0 };
                 rec.advance(len);
             }
             other => rec.push8(other as u8),
@@ -205,74 +338,90 @@ fn push_end(rec: &mut Record, family: u16, end: End) {
     rec.push16(end.port);
 }
 
-/// Which end the process is.
+/// Which way a tuple goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Client,
-    Server,
+#[repr(u64)]
+pub enum Way {
+    /// From the local end to the remote one.
+    Out = 0,
+    /// From the remote end to the local one.
+    In = 1,
 }
 
-/// A `SOCKTUPLE` parameter: client, then server.
+/// The other end: the socket's own peer, or the address in the slot where the socket has none or each message may have another. And whether
+/// it is the socket's own.
 #[inline(always)]
-fn tuple(rec: &mut Record, n: usize, sock: Sock, role: Role, passed: Passed) {
+fn remote_end(sock: Sock, passed: Passed) -> (End, bool) {
+    let own = sock.remote();
+    if own.port == 0 || sock.is_datagram() {
+        if let Some(end) = passed.end_for(sock)
+            && end != own
+        {
+            return (end, false);
+        }
+    }
+    (own, own.port != 0)
+}
+
+/// A `SOCKTUPLE` parameter, its number in the high half of `place`. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_tuple(place: u64, state: u64, sk: u64, packed: u64) -> u64 {
+    let Some(mut rec) = Record::resume(place as u32, state) else { return state };
+    let sock = Sock::unpacked(sk, packed);
+    let is_out = packed >> 16 & 0xff == Way::Out as u64;
+    let passed = Passed::of(&rec);
     let mark = rec.mark();
     if sock.is_inet() {
         let local = sock.local();
-        let mut remote = sock.remote();
-        if remote.port == 0 && role == Role::Client && passed.family == sock.family {
-            remote = passed.end;
-        }
-        let (source, dest) = match role {
-            Role::Client => (local, remote),
-            Role::Server => (remote, local),
-        };
+        let (remote, _) = remote_end(sock, passed);
+        let (source, dest) = if is_out { (local, remote) } else { (remote, local) };
         rec.push8(sock.family as u8);
-        push_end(rec, sock.family, source);
-        push_end(rec, sock.family, dest);
+        push_end(&mut rec, sock.family, source);
+        push_end(&mut rec, sock.family, dest);
     } else if sock.family == AF_UNIX {
         rec.push8(AF_UNIX as u8);
         let peer = sock.unix_peer();
-        let (source, dest) = match role {
-            Role::Client => (sock.at, peer),
-            Role::Server => (peer, sock.at),
-        };
+        let (source, dest) = if is_out { (sock.at, peer) } else { (peer, sock.at) };
         rec.push64(source);
         rec.push64(dest);
-        let name = unix_name(dest);
-        let len = if name != 0 {
-            rec.short_kernel_text(name, UNIX_PATH)
-        } else if role == Role::Client && passed.family == AF_UNIX {
-            passed.unix_text(rec)
-        } else {
-            0
-        };
+        let mut name = unix_name(dest);
+        if name == 0 && is_out {
+            name = passed.unix_path();
+        }
+        let len = if name != 0 { rec.short_kernel_text(name, UNIX_PATH) } else { 0 };
         rec.advance(len);
     }
-    rec.end_from(n, mark);
+    rec.end_since(place >> 32, mark);
+    rec.state()
 }
 
-/// The `Sock` section.
-#[inline(always)]
-fn section(rec: &mut Record, sock: Sock, passed: Passed, accepted: u8) {
-    if sock.at == 0 {
-        return;
-    }
+/// The `Sock` section. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) -> u64 {
+    let Some(mut rec) = Record::resume(slot as u32, state) else { return state };
+    let sock = Sock::unpacked(sk, packed);
+    let passed = Passed::of(&rec);
+    let seen = packed >> 16 & 0xff;
+    let mut out = if seen == Seen::Accept as u64 { sock_flags::ACCEPTED } else { 0 };
     let state: u8 = get(sock.at, F::SockState);
-    let mut remote = sock.remote();
-    let mut flags = accepted;
-    if sock.family == AF_UNIX {
-        if sock.unix_peer() != 0 {
-            flags |= sock_flags::CONNECTED;
-        }
-    } else if remote.port != 0 {
-        flags |= sock_flags::CONNECTED;
-    } else if passed.family == sock.family {
-        remote = passed.end;
+    let local = sock.local();
+    let (mut remote, is_own) = remote_end(sock, passed);
+    if is_own || (sock.family == AF_UNIX && sock.unix_peer() != 0) {
+        out |= sock_flags::CONNECTED;
     }
     if state == TCP_LISTEN {
-        flags |= sock_flags::LISTENING;
+        out |= sock_flags::LISTENING;
     }
-    let local = sock.local();
+    if feature_word(feature::SOCKET_HISTORY) != 0 {
+        let key = Key { sk, ino: u64::from(sock.ino) };
+        let past = history::note(key, seen, sock.is_datagram(), sock.is_inet(), remote);
+        out |= past.flags;
+        if remote.port == 0 {
+            remote = past.peer;
+        }
+    }
     let at = rec.section();
     rec.push64(get(sock.at, F::SockCookie));
     rec.push16(sock.family);
@@ -280,35 +429,60 @@ fn section(rec: &mut Record, sock: Sock, passed: Passed, accepted: u8) {
     rec.push16(sock.protocol());
     rec.push16(local.port);
     rec.push16(remote.port);
-    rec.push16(u16::from(state) | u16::from(flags) << 8);
+    rec.push16(u16::from(state) | u16::from(out) << 8);
     rec.push32(0);
     rec.push64(local.addr[0]);
     rec.push64(local.addr[1]);
     rec.push64(remote.addr[0]);
     rec.push64(remote.addr[1]);
     if sock.family == AF_UNIX {
-        let own = unix_name(sock.at);
-        let name = if own != 0 { own } else { unix_name(sock.unix_peer()) };
+        let mut name = unix_name(sock.at);
+        if name == 0 {
+            name = unix_name(sock.unix_peer());
+        }
+        if name == 0 {
+            name = passed.unix_path();
+        }
         let len = if name != 0 { rec.short_kernel_text(name, UNIX_PATH) } else { 0 };
         rec.advance(if len > 0 { len - 1 } else { 0 });
     }
     rec.end_section(SectionKind::Sock, at);
+    rec.state()
+}
+
+/// Parameter `n`: a tuple; empty where the descriptor is no socket. The address that goes with it was kept by [`pass`].
+#[inline(always)]
+pub fn tuple(rec: &mut Record, n: u64, sock: Sock, way: Way) {
+    if sock.at == 0 {
+        return rec.end_at(n, 0);
+    }
+    let place = u64::from(rec.slot) | n << 32;
+    rec.take_over(peregrine_tuple(place, rec.state(), sock.at, sock.packed(way as u64)));
+}
+
+/// The `Sock` section of a call at which something was seen of the socket. The address that goes with it was kept by [`pass`].
+#[inline(always)]
+pub fn section(rec: &mut Record, sock: Sock, seen: Seen) {
+    if sock.at == 0 {
+        return;
+    }
+    let slot = u64::from(rec.slot);
+    rec.take_over(peregrine_sock(slot, rec.state(), sock.at, sock.packed(seen as u64)));
 }
 
 /// The `Sock` section of a descriptor that the call used.
 #[inline(always)]
 pub fn descriptor_section(rec: &mut Record, file: File) {
-    section(rec, Sock::of(file), NOTHING, 0);
+    pass(rec, 0, 0);
+    section(rec, Sock::of(file), Seen::Nothing);
 }
 
-/// The `Sock` section of a descriptor at the start of a call, with the address that was passed and copied to `at`.
+/// The `Sock` section of a descriptor at the start of a call, with the address that was passed and copied to a place in the slot.
 #[inline(always)]
 pub fn section_at_start(rec: &mut Record, file: File, at: u64, len: u64) {
-    section(rec, Sock::of(file), Passed::read(at, len, Lies::Kernel), 0);
+    keep(rec, at, len, Lies::Slot);
+    section(rec, Sock::of(file), Seen::Nothing);
 }
-
-const NOTHING: Passed =
-    Passed { at: 0, family: 0, end: End { addr: [0; 2], port: 0 }, lies: Lies::User };
 
 #[inline(always)]
 fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)> {
@@ -328,16 +502,16 @@ pub fn socket(ctx: Ctx) -> Option<()> {
     rec.u32(1, call.a0() as u32);
     rec.u32(2, ty);
     rec.u32(3, call.a2() as u32);
-    let mut flags = 0;
+    let mut out = 0;
     if ty & SOCK_NONBLOCK != 0 {
-        flags |= PPM_O_NONBLOCK;
+        out |= PPM_O_NONBLOCK;
     }
     if ty & SOCK_CLOEXEC != 0 {
-        flags |= PPM_O_CLOEXEC;
+        out |= PPM_O_CLOEXEC;
     }
-    rec.u32(4, flags);
+    rec.u32(4, out);
     rec.begin_trailer();
-    section(&mut rec, Sock::of(file_of(task, call.ret)), NOTHING, 0);
+    descriptor_section(&mut rec, file_of(task, call.ret));
     rec.submit::<true>(&task.who_is_current());
     None
 }
@@ -349,22 +523,18 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
     let fd = Call::fd(call.a0());
     let noted = Entry::take(&rec, call, EventType::CONNECT_X);
-    let file = file_of(task, fd);
-    let raced = matches!(noted, Some(entry) if entry.raced(&mut rec, file));
-    let sock = Sock::of(file);
-    let passed = Passed::of(noted, call.a1(), call.a2());
-    if !raced && (call.ret == 0 || call.ret == -EINPROGRESS) {
-        tuple(&mut rec, 1, sock, Role::Client, passed);
+    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    pass_noted(&mut rec, noted, call.a1(), call.a2());
+    let connects = call.ret == 0 || call.ret == -EINPROGRESS;
+    if connects {
+        tuple(&mut rec, 1, used.sock, Way::Out);
     } else {
         rec.empty(1);
     }
     rec.i64(2, fd);
-    passed.param(&mut rec, 3);
+    Passed::of(&rec).param(&mut rec, 3);
     rec.begin_trailer();
-    match noted {
-        Some(entry) if raced => entry.append_section(&mut rec),
-        _ => section(&mut rec, sock, passed, 0),
-    }
+    used.section(&mut rec, if connects { Seen::Connect } else { Seen::Nothing });
     rec.submit::<true>(&task.who_is_current());
     None
 }
@@ -376,8 +546,9 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, ty, n)?;
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };
+    pass(&mut rec, 0, 0);
     if call.ret >= 0 {
-        tuple(&mut rec, 1, sock, Role::Server, NOTHING);
+        tuple(&mut rec, 1, sock, Way::In);
     } else {
         rec.empty(1);
     }
@@ -390,7 +561,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
         rec.u32(5, call.a3() as u32);
     }
     rec.begin_trailer();
-    section(&mut rec, sock, NOTHING, if call.ret >= 0 { sock_flags::ACCEPTED } else { 0 });
+    section(&mut rec, sock, if call.ret >= 0 { Seen::Accept } else { Seen::Nothing });
     rec.submit::<true>(&task.who_is_current());
     None
 }
@@ -400,10 +571,17 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
 pub fn bind(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::BIND_X, 3)?;
     let fd = Call::fd(call.a0());
-    Passed::read(call.a1(), call.a2(), Lies::User).param(&mut rec, 1);
+    let noted = Entry::take(&rec, call, EventType::BIND_X);
+    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    pass_noted(&mut rec, noted, call.a1(), call.a2());
+    let passed = Passed::of(&rec);
+    passed.param(&mut rec, 1);
     rec.i64(2, fd);
     rec.begin_trailer();
-    section(&mut rec, Sock::of(file_of(task, fd)), NOTHING, 0);
+    let serves = call.ret == 0 && passed.end_for(used.sock).is_some_and(|end| end.port != 0);
+    // The address is the socket's own end, not the other one.
+    pass(&mut rec, 0, 0);
+    used.section(&mut rec, if serves { Seen::Bind } else { Seen::Nothing });
     rec.submit::<true>(&task.who_is_current());
     None
 }
@@ -416,7 +594,35 @@ pub fn listen(ctx: Ctx) -> Option<()> {
     rec.i64(1, fd);
     rec.u32(2, call.a1() as u32);
     rec.begin_trailer();
-    section(&mut rec, Sock::of(file_of(task, fd)), NOTHING, 0);
+    pass(&mut rec, 0, 0);
+    let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
+    section(&mut rec, Sock::of(file_of(task, fd)), seen);
+    rec.submit::<true>(&task.who_is_current());
+    None
+}
+
+/// `socketpair(domain, type, protocol, fds)`.
+#[inline(always)]
+pub fn socketpair(ctx: Ctx) -> Option<()> {
+    let (mut rec, call, task) = begin(ctx, EventType::SOCKETPAIR_X, 8)?;
+    let mut fds = [-1i64; 2];
+    if call.ret == 0 {
+        match read_user::<u64>(call.a3()) {
+            Some(both) => fds = [Call::fd(both), Call::fd(both >> 32)],
+            None => rec.flags |= flags::FAULTED,
+        }
+    }
+    let sock = Sock::of(file_of(task, fds[0]));
+    rec.i64(1, fds[0]);
+    rec.i64(2, fds[1]);
+    rec.u64(3, sock.at);
+    rec.u64(4, if sock.at == 0 { 0 } else { sock.unix_peer() });
+    rec.u32(5, call.a0() as u32 & 0xff);
+    rec.u32(6, call.a1() as u32);
+    rec.u32(7, call.a2() as u32);
+    rec.begin_trailer();
+    pass(&mut rec, 0, 0);
+    section(&mut rec, sock, Seen::Nothing);
     rec.submit::<true>(&task.who_is_current());
     None
 }

@@ -229,23 +229,10 @@ impl Record {
         len
     }
 
-    /// Copies text of the process of at most `max` bytes with the NUL, without ending a parameter or stepping over it; gives its length.
-    #[inline(always)]
-    pub fn short_user_text(&mut self, addr: u64, max: u64) -> u64 {
-        // SAFETY: `max` is at most `TEXT_MAX`; room as `here` says.
-        let r =
-            unsafe { bpf_probe_read_user_str(self.here().cast(), max as u32, addr as *const _) };
-        if r <= 0 {
-            self.flags |= flags::FAULTED;
-            return 0;
-        }
-        bound::<0xff>(r as u64)
-    }
-
-    /// The same for text of the kernel.
+    /// Copies text of the kernel of at most `max` bytes with the NUL, without ending a parameter or stepping over it; gives its length.
     #[inline(always)]
     pub fn short_kernel_text(&mut self, addr: u64, max: u64) -> u64 {
-        // SAFETY: as above.
+        // SAFETY: `max` is at most `TEXT_MAX`; room as `here` says.
         let r =
             unsafe { bpf_probe_read_kernel_str(self.here().cast(), max as u32, addr as *const _) };
         if r <= 0 { 0 } else { bound::<0xff>(r as u64) }
@@ -381,6 +368,14 @@ impl Record {
     #[inline(always)]
     pub fn end_from(&mut self, n: usize, mark: u64) {
         self.set_len(n, self.at - mark);
+    }
+
+    /// The same for a parameter whose number is not known beforehand.
+    #[inline(always)]
+    pub fn end_since(&mut self, n: u64, mark: u64) {
+        let len = self.at - mark;
+        self.at = mark;
+        self.end_at(n, len);
     }
 
     /// Length of a parameter that was ended.

@@ -1,5 +1,7 @@
 //! Plain reading and writing on the running kernel: what was moved, cut to the snap length, and through which file.
 
+#[path = "live/calls.rs"]
+mod calls;
 mod live;
 
 use std::{
@@ -12,6 +14,7 @@ use std::{
     path::PathBuf,
 };
 
+use calls::{address, call, fd};
 use capture::{Asked, ProbeOptions};
 use event::{EventSet, EventType, FileKind, Frame, flags};
 use live::{Live, tid};
@@ -25,24 +28,6 @@ const EPIPE: i64 = -32;
 const NOWHERE: u64 = 8;
 const NO_FD: RawFd = -1;
 const TEXT: &[u8] = b"the quick brown fox jumps over the lazy dog";
-
-/// A call by its number; a negative result is an errno.
-fn call<const N: usize>(nr: i64, args: [u64; N]) -> i64 {
-    let mut all = [0; 6];
-    all[..N].copy_from_slice(&args);
-    let [a, b, c, d, e, f] = all;
-    // SAFETY: the callers pass live buffers, or addresses where nothing is mapped.
-    let r = unsafe { libc::syscall(nr, a, b, c, d, e, f) };
-    if r < 0 { -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap()) } else { r }
-}
-
-fn fd(n: RawFd) -> u64 {
-    i64::from(n).cast_unsigned()
-}
-
-fn address<T>(of: &[T]) -> u64 {
-    of.as_ptr() as u64
-}
 
 /// A file with `TEXT` in it.
 fn file_of_text() -> (tempfile::TempDir, PathBuf, File) {

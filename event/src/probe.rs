@@ -228,6 +228,16 @@ slots! {
     OpenByHandleAt = 14 "x_open_by_handle_at";
     /// `mmap` and `mmap2`.
     Mmap = 15 "x_mmap";
+    /// `sendto` and `send`.
+    Send = 16 "x_send";
+    /// `recvfrom` and `recv`.
+    Recv = 17 "x_recv";
+    /// `sendmsg` and `recvmsg`.
+    Message = 18 "x_message";
+    /// `sendmmsg` and `recvmmsg`.
+    Messages = 19 "x_messages";
+    /// `socketpair`.
+    Socketpair = 20 "x_socketpair";
 }
 
 /// Offset of a member that the running kernel lacks.

@@ -47,6 +47,8 @@ const MAX_RING: usize = 1 << 30;
 const DISPATCHER: &str = "sys_exit";
 /// Notes what descriptors are when calls start; loaded and attached only where somebody asks.
 const ENTER: &str = "sys_enter";
+/// Sockets whose past is kept, about 100 bytes each; the one unused for longest goes first.
+const MAX_SOCKETS: u32 = 32_768;
 
 /// Members that nothing works without.
 const REQUIRED: [KernelField; 8] = [
@@ -221,6 +223,7 @@ fn constants(
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
     words[feature::ENTRY] = u32::from(notes);
+    words[feature::SOCKET_HISTORY] = u32::from(syscalls::wants_history(options));
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
@@ -246,6 +249,7 @@ fn load_object(
             &from_file
         }
     };
+    let n_sockets = if features[feature::SOCKET_HISTORY] == 0 { 1 } else { MAX_SOCKETS };
     EbpfLoader::new()
         .override_global("KERNEL", values.as_slice(), true)
         .override_global("FEATURES", features.as_slice(), true)
@@ -253,6 +257,7 @@ fn load_object(
         .map_max_entries("NOTES", if notes { note::N } else { 1 })
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
+        .map_max_entries("SOCKETS", n_sockets)
         .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS)
         .load(object)
         .map_err(|e| ProbeError::Object(chain(&e)))

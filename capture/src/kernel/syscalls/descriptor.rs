@@ -21,7 +21,22 @@ const FD_2: Step = Step::memory_on_success(0, I32, 4);
 /// Whether a call takes the note of its start although no step says so: copies, whose result is the same object as their first argument, and
 /// programs of their own that ask for it.
 pub(super) fn takes_a_note(ty: EventType) -> bool {
-    matches!(ty, EventType::DUP_1_X | EventType::DUP2_X | EventType::DUP3_X | EventType::CONNECT_X)
+    matches!(
+        ty,
+        EventType::DUP_1_X
+            | EventType::DUP2_X
+            | EventType::DUP3_X
+            | EventType::CONNECT_X
+            | EventType::BIND_X
+            | EventType::SENDTO_X
+            | EventType::SEND_X
+            | EventType::RECVFROM_X
+            | EventType::RECV_X
+            | EventType::SENDMSG_X
+            | EventType::RECVMSG_X
+            | EventType::SENDMMSG_X
+            | EventType::RECVMMSG_X
+    )
 }
 
 /// What the schema has room for and Falco leaves 0 is 0 here too: the mask of `signalfd`, the clock and flags of `timerfd_create`.

@@ -28,7 +28,7 @@ use event::{
     syscall_entry,
 };
 
-use super::options::Asked;
+use super::options::{Asked, ProbeOptions};
 
 /// A call.
 struct Row {
@@ -141,6 +141,12 @@ pub enum ForkSides {
     Child,
     /// Both, for rules and recordings that ask for the caller's.
     Both,
+}
+
+/// Whether somebody asks for what only the past of a socket tells.
+pub(crate) fn wants_history(options: &ProbeOptions) -> bool {
+    let asked = options.interest.intersection(&options.asked.descriptors);
+    network::ROWS.iter().any(|row| asked.contains(row.ty))
 }
 
 /// Every event type that the kernel side of this build can capture.

@@ -1,6 +1,9 @@
-//! Sockets: made, connected, accepted, bound.
+//! Sockets: made, connected, accepted, bound, shut down; sent to and received from.
 
-use event::{EventType, Slot};
+use event::{
+    EventType, Slot,
+    recipe::{Step, Width},
+};
 
 use super::Row;
 
@@ -11,6 +14,25 @@ pub(super) const ROWS: &[Row] = &[
     Row::own(EventType::ACCEPT4_6_X, Slot::Accept4, 288, 364),
     Row::own(EventType::BIND_X, Slot::Bind, 49, 361),
     Row::own(EventType::LISTEN_X, Slot::Listen, 50, 363),
+    Row::plain(
+        EventType::SHUTDOWN_X,
+        48,
+        373,
+        // The schema's numbers are the kernel's.
+        &[Step::RESULT, Step::fd(0), Step::arg(1, Width::U8), Step::descriptor(0)],
+    ),
+    Row::own(EventType::SOCKETPAIR_X, Slot::Socketpair, 53, 360),
+    Row::own(EventType::SENDTO_X, Slot::Send, 44, 369),
+    Row::own(EventType::RECVFROM_X, Slot::Recv, 45, 371).x32(517),
+    Row::own(EventType::SENDMSG_X, Slot::Message, 46, 370).x32(518),
+    Row::own(EventType::RECVMSG_X, Slot::Message, 47, 372).x32(519),
+    Row::own(EventType::RECVMMSG_X, Slot::Messages, 299, 337).x32(537),
+    // `recvmmsg_time64`.
+    Row::own(EventType::RECVMMSG_X, Slot::Messages, 0, 417),
+    Row::own(EventType::SENDMMSG_X, Slot::Messages, 307, 345).x32(538),
+    // ia32 alone has these two, and only behind `socketcall`.
+    Row::own(EventType::SEND_X, Slot::Send, 0, 0),
+    Row::own(EventType::RECV_X, Slot::Recv, 0, 0),
 ];
 
 /// Number in ia32 `socketcall`, event, program.
@@ -20,5 +42,15 @@ pub(super) const SOCKETCALLS: &[(usize, EventType, Slot)] = &[
     (3, EventType::CONNECT_X, Slot::Connect),
     (4, EventType::LISTEN_X, Slot::Listen),
     (5, EventType::ACCEPT_5_X, Slot::Accept),
+    (8, EventType::SOCKETPAIR_X, Slot::Socketpair),
+    (9, EventType::SEND_X, Slot::Send),
+    (10, EventType::RECV_X, Slot::Recv),
+    (11, EventType::SENDTO_X, Slot::Send),
+    (12, EventType::RECVFROM_X, Slot::Recv),
+    (13, EventType::SHUTDOWN_X, Slot::Plain),
+    (16, EventType::SENDMSG_X, Slot::Message),
+    (17, EventType::RECVMSG_X, Slot::Message),
     (18, EventType::ACCEPT4_6_X, Slot::Accept4),
+    (19, EventType::RECVMMSG_X, Slot::Messages),
+    (20, EventType::SENDMMSG_X, Slot::Messages),
 ];
