@@ -21,9 +21,9 @@ use event::{EventType, Outcome};
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
-const ROUNDS: usize = 15;
-const UNMATCHED_CALLS: u32 = 200_000;
-const OPEN_CALLS: u32 = 20_000;
+const ROUNDS: usize = 31;
+const UNMATCHED_CALLS: u32 = 50_000;
+const OPEN_CALLS: u32 = 5_000;
 
 fn ns_per_call(n: u32, mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
