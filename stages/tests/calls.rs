@@ -3,7 +3,10 @@
 mod support;
 
 use bus::Key;
-use event::{EventType, FileKind, FrameWriter, SectionKind, SockFacts, SockTuple, sock_flags};
+use event::{
+    EventType, FileKind, FrameHeader, FrameWriter, HEADER_LEN, SectionKind, SockFacts, SockTuple,
+    flags, sock_flags,
+};
 use rules::RuleMatching;
 use stages::Progress;
 use support::*;
@@ -267,6 +270,44 @@ fn calls_change_their_process() {
             "51 cat 51 true true CAP_CHOWN CAP_SYS_ADMIN",
             "51 cat 51 true true CAP_CHOWN CAP_SYS_ADMIN",
         ],
+    );
+}
+
+#[test]
+fn in_a_file_users_follow_from_the_calls() {
+    let from_file = |ty, build: &dyn Fn(&mut FrameWriter<'_>)| {
+        let mut frame = path_call(ty, build);
+        let mut header = FrameHeader::from_bytes(frame.first_chunk().unwrap());
+        header.flags |= flags::FROM_FILE;
+        frame[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+        frame
+    };
+    let tell = from_file(EventType::LISTEN_X, &|w| {
+        w.i64(0).i64(3).i32(1);
+    });
+    let set = |ty, res: i64, ids: &'static [u32]| {
+        from_file(ty, &move |w| {
+            w.i64(res);
+            for &id in ids {
+                w.u32(id);
+            }
+        })
+    };
+    check(
+        "evt.type = listen",
+        "%user.uid %user.name %group.gid",
+        &[
+            tell.clone(),
+            set(EventType::SETRESUID_X, 0, &[7, 0, 7]),
+            tell.clone(),
+            set(EventType::SETUID_X, -1, &[8]),
+            set(EventType::SETREUID_X, 0, &[8, u32::MAX]),
+            set(EventType::SETGID_X, 0, &[5]),
+            tell.clone(),
+            set(EventType::SETUID_X, 0, &[1000]),
+            tell,
+        ],
+        &["1000 u 100", "0 root 100", "0 root 5", "1000 u 5"],
     );
 }
 
