@@ -17,6 +17,8 @@ mod namespace;
 mod network;
 #[cfg(test)]
 mod numbers;
+#[cfg(test)]
+mod parity;
 mod process;
 mod signal;
 mod system;
