@@ -8,6 +8,7 @@ use rules::{Field, NameView, Value};
 
 use super::EventFields;
 use super::socket::{SockKind, l4proto};
+use super::user::NA;
 use crate::parse::{Body, Call, FdKind, Open, open_flags};
 use crate::path::{directory, file_name};
 
@@ -120,8 +121,9 @@ fn object_field<'e>(field: Field, object: &Object<'e>) -> Option<Value<'e>> {
         Field::FdDirectory if is_file => object.name.map(directory).map(Value::Bytes),
         Field::FdDirectory if object.kind == FdKind::Directory => object.name.map(Value::Bytes),
         Field::FdFilename if is_file => object.name.map(file_name).map(Value::Bytes),
-        // Only sockets change what they lead to.
-        Field::FdNameChanged | Field::FdConnected => Some(Value::Bool(false)),
+        // What only sockets are or have.
+        Field::FdNameChanged | Field::FdConnected | Field::FdIsServer => Some(Value::Bool(false)),
+        Field::FdL4proto => Some(Value::Bytes(NA)),
         Field::FdDev => object.dev.map(number),
         Field::FdDevMajor => object.dev.map(|d| number((d & 0xfff00) >> 8)),
         Field::FdDevMinor => object.dev.map(|d| number(d & 0xff | d >> 12 & 0xfff00)),
