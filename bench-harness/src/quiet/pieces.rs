@@ -34,6 +34,8 @@ pub(crate) const PIECES: &[Piece] = &[
     piece!("compile-c", 60, &["gcc", "make"], "gcc and make build and run a program"),
     piece!("cargo-crate", 180, &["cargo", "gcc"], "cargo builds and tests two crates offline"),
     piece!("git", 60, &["git"], "a repository is made, cloned, pushed to and tidied"),
+    piece!("git-daemon", 60, &["git"], "git serves a repository over loopback"),
+    piece!("lookups", 120, &["getent", "perl"], "names are looked up, datagrams sent on loopback"),
     piece!("archive", 60, &["tar", "gzip", "find"], "tar, gzip, find, sed and sort over files"),
     piece!("scripts", 120, &["perl"], "perl and python scripts, and a virtual environment"),
     piece!("look-around", 60, &["ps"], "ps, df, lsblk, ip, ss, lsof, dmesg and the like"),
