@@ -37,11 +37,17 @@ pub(crate) const CASES: &[Case] = &[
         hits: &[
             &[("proc.pname", "php-fpm8.2"), ("proc.aname[2]", "systemd")],
             &[("proc.name", "bash"), ("proc.pname", "perl"), ("proc.aname[2]", "apache2")],
+            &[("proc.pname", "postgres"), ("proc.cmdline", "sh -c locale -a")],
         ],
         misses: &[
             &[("proc.name", "bash"), ("proc.pname", "sh"), ("proc.aname[2]", "apache2")],
             &[("proc.name", "ls")],
             &[("proc.pname", "sshd"), ("proc.aname[2]", "sshd")],
+            &[
+                ("proc.pname", "postgres"),
+                ("proc.cmdline", "sh -c locale -a"),
+                ("proc.pcmdline", "postgres --single -F -O -j"),
+            ],
         ],
         ..Case::NONE
     },

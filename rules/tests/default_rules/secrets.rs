@@ -27,6 +27,11 @@ pub(crate) const CASES: &[Case] = &[
             &[("fd.name", "/etc/ssh/ssh_host_rsa_key")],
             &[("proc.name", "su"), ("proc.exepath", "/tmp/su")],
             &[("fd.name", "/root/.ssh/id_rsa"), ("proc.name", "tar")],
+            &[
+                ("proc.name", "perl"),
+                ("proc.exepath", "/usr/bin/perl"),
+                ("proc.args", "-e x -wT /usr/bin/pg_x"),
+            ],
         ],
         misses: &[
             &[("proc.name", "su")],
@@ -36,6 +41,11 @@ pub(crate) const CASES: &[Case] = &[
             &[("proc.name", "(sd-pam)")],
             &[("proc.name", "cp"), ("proc.aname", "sh dpkg apt bash")],
             &[("proc.name", "cp"), ("proc.pcmdline", "/bin/sh /etc/cron.daily/passwd")],
+            &[
+                ("proc.name", "pg_lsclusters"),
+                ("proc.exepath", "/usr/bin/perl"),
+                ("proc.args", "-wT /usr/bin/pg_lsclusters"),
+            ],
             &[("fd.num", "-1")],
             &[("fd.name", "/etc/passwd")],
             &[("fd.name", "/root/.ssh/id_rsa"), ("proc.name", "ssh")],
