@@ -130,6 +130,7 @@ pub(crate) const CASES: &[Case] = &[
             &[("fd.name", "/var/spool/cron/atjobs/a0001"), ("proc.name", "atd")],
             &[("fd.name", "/run/systemd/transient/x.timer"), ("proc.name", "systemd")],
             &[("fd.name", "/srv/x.timer")],
+            &[("fd.name", "/var/spool/cron/atjobs/.SEQ"), ("proc.name", "at")],
             &[("fd.num", "-13")],
         ],
         others: &[(&[("fd.name", "/etc/systemd/system/x.service")], ETC)],
