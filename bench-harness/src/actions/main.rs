@@ -1,5 +1,7 @@
 //! `peregrine-actions`: one harmless action for each shipped rule, and a check that Peregrine reports exactly it.
 
+#![deny(unsafe_code)]
+
 mod action;
 mod catalogue;
 mod cli;
