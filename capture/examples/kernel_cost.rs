@@ -2,7 +2,7 @@
 //! descriptor is noted at its start; with and without programs, in turns.
 //!
 //! `cargo run --release -p capture --example kernel_cost`, as root. Prints the median of the rounds of each kind and, for noisy machines,
-//! the least.
+//! the least. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint};
@@ -21,9 +21,11 @@ use event::{EventType, Outcome};
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
-const ROUNDS: usize = 31;
-const UNMATCHED_CALLS: u32 = 50_000;
-const OPEN_CALLS: u32 = 5_000;
+/// The reader leaves the processor alone in between.
+const READER_PAUSE: Duration = Duration::from_millis(1);
+const ROUNDS: usize = 41;
+const UNMATCHED_CALLS: u32 = 20_000;
+const OPEN_CALLS: u32 = 1_000;
 
 fn ns_per_call(n: u32, mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
@@ -154,20 +156,26 @@ fn main() {
             let mut n = 0;
             while !stop.load(Ordering::Relaxed) {
                 n += read_all(&mut rings);
-                thread::yield_now();
+                thread::sleep(READER_PAUSE);
             }
             n + read_all(&mut rings)
         }
     });
     let mut times: [Vec<f64>; 8] = Default::default();
+    // What a round's programs take beyond the empty ones of the same round.
+    let mut above: [Vec<f64>; 2] = Default::default();
     for _ in 0..ROUNDS {
+        let empty_exit = empty.during(1, unmatched);
         let [at_exit, open_at_exit] = during(&mut exit, || [unmatched(), openat()]);
+        let empty_both = empty.during(2, unmatched);
         let [at_both, open_at_both] = during(&mut both, || [unmatched(), openat()]);
+        above[0].push(at_exit - empty_exit);
+        above[1].push(at_both - empty_both);
         let round = [
             unmatched(),
-            empty.during(1, unmatched),
+            empty_exit,
             at_exit,
-            empty.during(2, unmatched),
+            empty_both,
             at_both,
             openat(),
             open_at_exit,
@@ -190,10 +198,10 @@ fn main() {
     show("openat + close, no program", open);
     show("openat captured", open_exit);
     show("openat and close captured, close noted at its start", open_both);
+    let [above_exit, above_both] = above.map(summary);
     println!(
-        "unmatched call above empty programs: {:.0} ns at the exit, {:.0} ns at both ends",
-        at_exit.0 - empty_exit.0,
-        at_both.0 - empty_both.0
+        "unmatched call above empty programs, median of the rounds' differences: {:.0} ns at the exit, {:.0} ns at both ends",
+        above_exit.0, above_both.0
     );
     for counters in [exit.counters(), both.counters()] {
         println!(
