@@ -209,6 +209,51 @@ fn an_address_rewritten_during_connect_does_not_hide_the_peer() {
 }
 
 #[test]
+fn a_socket_exchanged_while_it_receives_does_not_hide_the_peer() {
+    let Some(mut live) = start(&[EventType::RECVFROM_X, EventType::RECVMSG_X]) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let decoy = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for (ty, nr) in
+        [(EventType::RECVFROM_X, libc::SYS_recvfrom), (EventType::RECVMSG_X, libc::SYS_recvmsg)]
+    {
+        let stream = TcpStream::connect(loopback(&listener)).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        let fd = stream.as_raw_fd();
+        let copy = stream.try_clone().unwrap();
+        let caller = while_asleep(
+            || {
+                let mut byte = 0u8;
+                let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+                // SAFETY: all zeroes is a message without anything.
+                let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+                (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+                // SAFETY: one byte of room, or a message with it.
+                let n = unsafe {
+                    if nr == libc::SYS_recvfrom {
+                        libc::recv(fd, (&raw mut byte).cast(), 1, 0)
+                    } else {
+                        libc::recvmsg(fd, &raw mut message, 0)
+                    }
+                };
+                assert_eq!(n, 1);
+            },
+            || {
+                dup_over(decoy.as_raw_fd(), fd);
+                other.write_all(b"x").unwrap();
+            },
+        );
+        drop(copy);
+        let bytes = live.wait("a receiving call", of(ty, caller));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(frame.has(flags::FD_RACED));
+        let sock = frame.trailer().sock().unwrap();
+        assert_eq!(remote(&sock), loopback(&listener));
+        assert_ne!(sock.flags & sock_flags::CONNECTED, 0);
+    }
+    live.finish();
+}
+
+#[test]
 fn a_file_exchanged_during_a_read_does_not_hide_it() {
     let Some(mut live) = start(&[EventType::READ_X]) else { return };
     let (mut here, mut there) = std::io::pipe().unwrap();
