@@ -89,7 +89,7 @@ impl<'e> EventFields<'e> {
         is_from_cwd: bool,
     ) -> Option<&'e [u8]> {
         let dir = match dir {
-            Some(dir) => Some(dir.path),
+            Some(dir) => kernel_name(dir),
             None if is_from_cwd => self.version().map(|v| v.cwd.as_slice()),
             None => None,
         };

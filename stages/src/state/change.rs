@@ -1,7 +1,7 @@
 //! What calls change of their own process: working directory, session, group, users, capabilities.
 
 use bumpalo::Bump;
-use event::{FileKind, FrameHeader, ProcFacts};
+use event::{FileFacts, FileKind, FrameHeader, ProcFacts, file_flags};
 
 use super::node::{Ids, Version};
 use crate::parse::{Call, Change, Event};
@@ -15,15 +15,16 @@ pub(super) fn new_cwd<'a>(
     bump: &'a Bump,
 ) -> Option<&'a [u8]> {
     // The kernel's path of where the call led to.
-    if let Some(file) = &call.file
-        && file.kind == FileKind::Directory
-        && file.path.starts_with(b"/")
-    {
-        return Some(file.path);
+    let is_whole = |f: &&FileFacts<'_>| {
+        f.kind == FileKind::Directory
+            && f.flags & file_flags::UNRESOLVED == 0
+            && f.path.starts_with(b"/")
+    };
+    if let Some(place) = call.file.as_ref().or(call.dirs[0].as_ref()).filter(is_whole) {
+        return Some(place.path);
     }
-    match (change, &call.dirs[0]) {
-        (Change::Chdir, Some(dir)) if dir.path.starts_with(b"/") => Some(dir.path),
-        (Change::Chdir, _) => normalised(bump, Some(&before.cwd), call.paths[0]?),
+    match change {
+        Change::Chdir => normalised(bump, Some(&before.cwd), call.paths[0]?),
         _ => None,
     }
 }
