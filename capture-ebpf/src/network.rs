@@ -18,6 +18,9 @@ use crate::{
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+/// States of include/net/tcp_states.h; a connected datagram socket is `TCP_ESTABLISHED`, one without a peer `TCP_CLOSE`.
+const TCP_SYN_SENT: u8 = 2;
+const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
 const EINPROGRESS: i64 = 115;
 const SOCK_NONBLOCK: u32 = 0o4000;
@@ -408,7 +411,9 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     let state: u8 = get(sock.at, F::SockState);
     let local = sock.local();
     let (mut remote, is_own) = remote_end(sock, passed);
-    if is_own || (sock.family == AF_UNIX && sock.unix_peer() != 0) {
+    // A connection under way and one that failed have a peer, too.
+    let is_up = state != TCP_SYN_SENT && state != TCP_CLOSE;
+    if (is_own && is_up) || (sock.family == AF_UNIX && sock.unix_peer() != 0) {
         out |= sock_flags::CONNECTED;
     }
     if state == TCP_LISTEN {

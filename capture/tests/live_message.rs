@@ -11,6 +11,8 @@ use std::{
         fd::{AsRawFd, RawFd},
         unix::net::UnixDatagram,
     },
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
 };
 
 use calls::{address, call, fd};
@@ -579,5 +581,100 @@ fn vectors_of_a_message_are_bounded() {
     let bytes = frame_of(&mut live, EventType::SENDMSG_X, mine.as_raw_fd(), 200);
     let frame = Frame::parse(&bytes).unwrap();
     assert_eq!((frame.param(1), frame.param_u32(3)), (Some(&[b'x'; SNAPLEN][..]), Some(200)));
+    live.finish();
+}
+
+/// Waits until a thread of this process sleeps in the kernel.
+fn wait_asleep(tid: u32) {
+    let start = Instant::now();
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap();
+        if stat.rsplit(") ").next().unwrap().starts_with('S') {
+            return;
+        }
+        assert!(start.elapsed() < live::DEADLINE, "thread {tid} does not sleep: {stat}");
+        std::thread::yield_now();
+    }
+}
+
+/// A descriptor that is exchanged while a receiving call waits: the socket of the start counts.
+#[test]
+fn a_socket_exchanged_during_a_receive_does_not_hide_it() {
+    let types = [EventType::RECVFROM_X, EventType::RECVMSG_X, EventType::RECVMMSG_X];
+    for (ty, nr) in
+        types.into_iter().zip([libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_recvmmsg])
+    {
+        let interest: EventSet = types.into_iter().collect();
+        let asked = Asked { entry: interest, ..Asked::default() };
+        let options = ProbeOptions { interest, asked, ..ProbeOptions::default() };
+        let Some(mut live) = Live::with(options) else { return };
+        assert_eq!(live.probe.report().refused, []);
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = server.local_addr().unwrap();
+        // The socket lives on behind another descriptor, so that it can be sent to.
+        let copy = server.try_clone().unwrap();
+        let decoy = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let n = server.as_raw_fd();
+        let caller = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let room = [0u8; 16];
+                let parts = [slice(&room)];
+                let [a, b, c, d, e, f, g] = header(&[], &parts, &[]);
+                let msgs = [[a, b, c, d, e, f, g, 0]];
+                caller.store(tid(), Ordering::Release);
+                let args = match ty {
+                    EventType::RECVFROM_X => [fd(n), address(&room), 16, 0, 0, 0],
+                    EventType::RECVMSG_X => [fd(n), address(&msgs), 0, 0, 0, 0],
+                    _ => [fd(n), address(&msgs), 1, 0, 0, 0],
+                };
+                assert!(call(nr, args) > 0);
+            });
+            while caller.load(Ordering::Acquire) == 0 {
+                std::thread::yield_now();
+            }
+            wait_asleep(caller.load(Ordering::Acquire));
+            let args = [fd(decoy.as_raw_fd()), fd(n)];
+            assert_eq!(call(libc::SYS_dup2, args), i64::from(n));
+            decoy.send_to(b"late", to).unwrap();
+        });
+        let caller = caller.into_inner();
+        let bytes = live.wait("the receive", |f| {
+            f.event_type() == ty && f.header().tid == caller && f.param_i64(0) == Some(4)
+        });
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(frame.has(flags::FD_RACED), "{ty:?}");
+        assert_eq!(ends(&frame.trailer().sock().unwrap()).0, to);
+        drop(copy);
+        assert_eq!(live.probe.n_noted().unwrap(), 0, "the note was taken back");
+        live.finish();
+    }
+}
+
+/// An undisturbed call has the same frame with and without the look at its start.
+#[test]
+fn a_noted_send_names_both_ends() {
+    let interest: EventSet = [EventType::SENDTO_X, EventType::SENDMSG_X].into_iter().collect();
+    let asked = Asked { entry: interest, ..Asked::default() };
+    let options = ProbeOptions { interest, asked, ..ProbeOptions::default() };
+    let Some(mut live) = Live::with(options) else { return };
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (to, from) = (server.local_addr().unwrap(), client.local_addr().unwrap());
+    let n = client.as_raw_fd();
+    client.send_to(b"12345", to).unwrap();
+    let name = raw(to);
+    let parts = [slice(b"123456")];
+    let msg = header(&name, &parts, &[]);
+    assert_eq!(call(libc::SYS_sendmsg, [fd(n), address(&msg), 0]), 6);
+    for (ty, res, changed) in [(EventType::SENDTO_X, 5, true), (EventType::SENDMSG_X, 6, false)] {
+        let bytes = frame_of(&mut live, ty, n, res);
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(!frame.has(flags::FD_RACED) && !frame.has(flags::FAULTED));
+        assert_eq!(tuple_of(&frame, 4), Some((from, to)));
+        let sock = frame.trailer().sock().unwrap();
+        assert_eq!(ends(&sock), (from, to));
+        assert_eq!(sock.flags & sock_flags::PEER_CHANGED != 0, changed);
+    }
     live.finish();
 }

@@ -223,7 +223,7 @@ impl<'a> FileFacts<'a> {
 
 /// Bits of [`SockFacts::flags`].
 pub mod sock_flags {
-    /// The remote end is the socket's own peer, not only an address that the call passed.
+    /// The remote end is the socket's own peer, not only an address that the call passed, and the connection is made.
     pub const CONNECTED: u8 = 1;
     /// The socket listens.
     pub const LISTENING: u8 = 1 << 1;
