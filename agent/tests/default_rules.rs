@@ -62,14 +62,15 @@ fn every_shipped_rule_gives_exactly_its_alert() {
     let lines: Vec<&str> = table.lines().collect();
     let mut n_seen = 0;
     for rule in &rules {
-        let at = lines.iter().position(|l| l.contains(&format!("  {rule}  ")));
-        let at = at.unwrap_or_else(|| panic!("{rule} is not in the table:\n{table}"));
-        if lines[at].ends_with("  not here") {
-            skip(rule, lines[at + 1].trim());
-        } else {
-            assert!(lines[at].ends_with("  ok"), "{table}");
-            n_seen += 1;
-        }
+        let row = lines.iter().find(|l| l.contains(&format!("  {rule}  ")));
+        let row = row.unwrap_or_else(|| panic!("{rule} is not in the table:\n{table}"));
+        assert!(row.ends_with("  ok") || row.ends_with("  not here"), "{table}");
+        n_seen += usize::from(row.ends_with("  ok"));
+    }
+    // In the form that the tally of CI knows.
+    for line in lines.iter().filter_map(|l| l.strip_prefix("skipped: ")) {
+        let (name, why) = line.split_once(": ").expect("a name and a reason");
+        skip(name, why);
     }
     assert_ne!(n_seen, 0, "{table}");
     for made_up in MADE_UP {

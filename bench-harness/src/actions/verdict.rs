@@ -116,8 +116,7 @@ pub(crate) fn print(verdicts: &[Verdict], verbose: bool) -> Result<bool> {
         writeln!(out, "{name:names$}  {rule:rules$}  {took:>7}  {result}")?;
         let details = match outcome {
             Outcome::Failed(faults) => &faults[..],
-            Outcome::Unable(why) => std::slice::from_ref(why),
-            Outcome::Reported | Outcome::Performed => &[],
+            Outcome::Unable(_) | Outcome::Reported | Outcome::Performed => &[],
         };
         for line in details {
             writeln!(out, "    {line}")?;
@@ -126,6 +125,11 @@ pub(crate) fn print(verdicts: &[Verdict], verbose: bool) -> Result<bool> {
             for alert in alerts {
                 writeln!(out, "    {}", alert.output)?;
             }
+        }
+    }
+    for verdict in verdicts {
+        if let Outcome::Unable(why) = &verdict.outcome {
+            writeln!(out, "skipped: actions {}: {why}", verdict.action.name)?;
         }
     }
     let n = |is: fn(&Outcome) -> bool| verdicts.iter().filter(|v| is(&v.outcome)).count();
