@@ -620,8 +620,9 @@ fn a_socket_exchanged_during_a_receive_does_not_hide_it() {
             scope.spawn(|| {
                 let room = [0u8; 16];
                 let parts = [slice(&room)];
-                let [a, b, c, d, e, f, g] = header(&[], &parts, &[]);
-                let msgs = [[a, b, c, d, e, f, g, 0]];
+                let mut msg = [0; 8];
+                msg[..7].copy_from_slice(&header(&[], &parts, &[]));
+                let msgs = [msg];
                 caller.store(tid(), Ordering::Release);
                 let args = match ty {
                     EventType::RECVFROM_X => [fd(n), address(&room), 16, 0, 0, 0],
@@ -676,5 +677,29 @@ fn a_noted_send_names_both_ends() {
         assert_eq!(ends(&sock), (from, to));
         assert_eq!(sock.flags & sock_flags::PEER_CHANGED != 0, changed);
     }
+    live.finish();
+}
+
+/// More messages than one function of the kernel side goes through.
+#[test]
+fn many_messages_of_one_call_are_as_many_events() {
+    let Some(mut live) = start(&[EventType::SENDMMSG_X]) else { return };
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mine = UdpSocket::bind("127.0.0.1:0").unwrap();
+    mine.connect(server.local_addr().unwrap()).unwrap();
+    let text = [b'x'; 100];
+    let parts: Vec<[[u64; 2]; 1]> = (1..=100).map(|len| [slice(&text[..len])]).collect();
+    let mut msgs = vec![[0u64; 8]; parts.len()];
+    for (msg, parts) in msgs.iter_mut().zip(&parts) {
+        msg[..7].copy_from_slice(&header(&[], parts, &[]));
+    }
+    let n = mine.as_raw_fd();
+    assert_eq!(call(libc::SYS_sendmmsg, [fd(n), address(&msgs), 100, 0]), 100);
+    for len in 1..=100 {
+        let bytes = frame_of(&mut live, EventType::SENDMMSG_X, n, len);
+        assert_eq!(Frame::parse(&bytes).unwrap().param_u32(2), u32::try_from(len).ok());
+    }
+    live.drain();
+    assert!(live.frames.is_empty());
     live.finish();
 }
