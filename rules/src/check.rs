@@ -12,7 +12,6 @@ use crate::parse::{Check, FieldText, Op, Quantifier, Right};
 use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
 use crate::schema::{Arg, ArgKind, Arity, Field, FieldRef, FieldType, event_params};
 use crate::source::Traced;
-use crate::syscalls::{SYSCALLS, is_syscall};
 
 /// A comparison understood.
 pub(crate) enum Checked {
@@ -284,14 +283,14 @@ impl Checker<'_> {
     fn known_event(&self, value: &Literal) -> Result<(), Diag> {
         let name = value.text();
         let known = match self.field.field {
-            Field::EvtType => is_event(&name) || is_syscall(&name),
-            Field::SyscallType => is_syscall(&name),
+            Field::EvtType => is_event(&name) || event::syscall_id(&name).is_some(),
+            Field::SyscallType => event::syscall_id(&name).is_some(),
             _ => true,
         };
         if known {
             return Ok(());
         }
-        let names = event_names().chain(SYSCALLS.iter().copied());
+        let names = event_names().chain(event::syscall_names());
         let near = closest(&name, names);
         Err(self.error(Problem::UnknownEventType(name.clone()), &value.range).did_you_mean(near))
     }

@@ -2,7 +2,7 @@
 
 use event::EventType;
 
-use crate::program::{CALL, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
+use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
 
 /// Index of a rule in its ruleset, in order of first definition.
@@ -17,6 +17,9 @@ pub struct MatchScratch {
     /// of another generation is unknown, so that nothing has to be cleared between events.
     memo: Vec<u32>,
     generation: u32,
+    /// Generation of the event that each group was asked for, and the answers of its tests.
+    asked: Vec<u32>,
+    answers: Vec<u64>,
     /// Open calls: the op that called.
     calls: Vec<u32>,
     pub(crate) matched: Vec<RuleId>,
@@ -26,25 +29,28 @@ const MAX_GENERATION: u32 = u32::MAX >> 1;
 
 impl MatchScratch {
     pub(crate) fn fit(&mut self, program: &Program) {
-        if self.memo.len() < program.n_slots() {
-            self.memo.resize(program.n_slots(), 0);
-        }
+        grow(&mut self.memo, program.n_slots());
+        grow(&mut self.asked, program.groups.len());
+        grow(&mut self.answers, program.n_group_words);
         self.calls.clear();
         self.calls.reserve(program.max_depth);
         self.matched.clear();
-        self.matched.reserve(program.rules.len());
+        self.matched.reserve(program.n_rules);
     }
 
     fn fits(&self, program: &Program) -> bool {
         self.memo.len() >= program.n_slots()
+            && self.asked.len() >= program.groups.len()
+            && self.answers.len() >= program.n_group_words
             && self.calls.capacity() >= program.max_depth
-            && self.matched.capacity() >= program.rules.len()
+            && self.matched.capacity() >= program.n_rules
     }
 
     /// Forgets all answers. O(1) but for one event in 2^31.
     fn next_event(&mut self) {
         if self.generation == MAX_GENERATION {
             self.memo.fill(0);
+            self.asked.fill(0);
             self.generation = 0;
         }
         self.generation += 1;
@@ -61,11 +67,16 @@ impl MatchScratch {
     }
 }
 
+fn grow<T: Clone + Default>(to: &mut Vec<T>, len: usize) {
+    if to.len() < len {
+        to.resize(len, T::default());
+    }
+}
+
 impl Program {
-    /// Tries `rules` in order and leaves those that match in `scratch.matched`.
+    /// Tries the rules for the event's type in order and leaves those that match in `scratch.matched`.
     pub(crate) fn run<F: Fields>(
         &self,
-        rules: &[RuleId],
         first_only: bool,
         ty: EventType,
         fields: &F,
@@ -75,8 +86,9 @@ impl Program {
             scratch.fit(self);
         }
         scratch.next_event();
-        for &rule in rules {
-            if self.rule(self.rules[rule.0 as usize], ty, fields, scratch) {
+        let code = self.code(ty);
+        for &(rule, start) in &code.rules {
+            if self.rule(code, start, ty, fields, scratch) {
                 scratch.matched.push(rule);
                 if first_only {
                     break;
@@ -85,29 +97,29 @@ impl Program {
         }
     }
 
-    fn rule<F: Fields>(&self, start: u32, ty: EventType, fields: &F, s: &mut MatchScratch) -> bool {
+    fn rule<F: Fields>(
+        &self,
+        code: &Code,
+        start: u32,
+        ty: EventType,
+        fields: &F,
+        s: &mut MatchScratch,
+    ) -> bool {
         let mut pc = start;
         if pc >= RETURN_FALSE {
             return pc == RETURN_TRUE;
         }
         loop {
-            let Op { what, if_true, if_false } = self.ops[pc as usize];
-            let answer = if what & CALL == 0 {
-                let slot = (what & !ONCE) as usize;
-                let is_kept = what & ONCE == 0;
-                let kept = if is_kept { s.known(slot) } else { None };
-                kept.unwrap_or_else(|| {
-                    let answer = self.predicates[slot].holds(ty, fields);
-                    if is_kept {
-                        s.note(slot, answer);
-                    }
-                    answer
-                })
+            let Op { what, if_true, if_false } = code.ops[pc as usize];
+            let answer = if what & GROUP != 0 {
+                self.of_group(what, fields, s)
+            } else if what & CALL == 0 {
+                self.of_predicate(what, ty, fields, s)
             } else {
                 let block = (what & !CALL) as usize;
                 let Some(answer) = s.known(self.predicates.len() + block) else {
                     s.calls.push(pc);
-                    pc = self.blocks[block];
+                    pc = code.blocks[block];
                     continue;
                 };
                 answer
@@ -117,10 +129,43 @@ impl Program {
             while pc >= RETURN_FALSE {
                 let answer = pc == RETURN_TRUE;
                 let Some(caller) = s.calls.pop() else { return answer };
-                let Op { what, if_true, if_false } = self.ops[caller as usize];
+                let Op { what, if_true, if_false } = code.ops[caller as usize];
                 s.note(self.predicates.len() + (what & !CALL) as usize, answer);
                 pc = if answer { if_true } else { if_false };
             }
         }
+    }
+
+    #[inline]
+    fn of_group<F: Fields>(&self, what: u32, fields: &F, s: &mut MatchScratch) -> bool {
+        let group = ((what & !GROUP) >> 16) as usize;
+        let bit = (what & 0xffff) as usize;
+        let start = self.group_words[group] as usize;
+        if s.asked[group] != s.generation {
+            s.asked[group] = s.generation;
+            let group = &self.groups[group];
+            group.ask(fields, &mut s.answers[start..start + group.n_words()]);
+        }
+        s.answers[start + bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    #[inline]
+    fn of_predicate<F: Fields>(
+        &self,
+        what: u32,
+        ty: EventType,
+        fields: &F,
+        s: &mut MatchScratch,
+    ) -> bool {
+        let slot = (what & !ONCE) as usize;
+        let is_kept = what & ONCE == 0;
+        let kept = if is_kept { s.known(slot) } else { None };
+        kept.unwrap_or_else(|| {
+            let answer = self.predicates[slot].holds(ty, fields);
+            if is_kept {
+                s.note(slot, answer);
+            }
+            answer
+        })
     }
 }

@@ -17,7 +17,7 @@ pub(crate) enum IrNode {
     /// Index into [`Ir::predicates`].
     Test(u32),
     Not(IrId),
-    /// Two or more, none twice, the cheapest first. Reordering is sound because nothing has a side effect.
+    /// Two or more, none twice; what rules out comes last, else the cheapest first. Reordering is sound because nothing has a side effect.
     And(Box<[IrId]>),
     Or(Box<[IrId]>),
 }
@@ -87,8 +87,14 @@ impl Ir {
         tests
     }
 
+    /// What a conjunction rules out by "not": it holds for most events and so ends little.
+    fn is_exception(&self, id: IrId) -> bool {
+        matches!(self.nodes[id as usize], IrNode::Not(_))
+    }
+
     fn group(&mut self, mut children: Vec<IrId>, is_and: bool) -> Result<IrId, TooManyParts> {
-        children.sort_unstable_by_key(|&c| (self.costs[c as usize], c));
+        children
+            .sort_unstable_by_key(|&c| (is_and && self.is_exception(c), self.costs[c as usize], c));
         children.dedup();
         if let [one] = children[..] {
             return Ok(one);

@@ -20,15 +20,21 @@ struct Node {
     is_end: bool,
 }
 
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The parts between slashes; empty ones do not count.
+pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&b| b == b'/').filter(|c| !c.is_empty())
+}
+
+/// Whether some part of a prefix is a pattern.
+pub(crate) fn has_wildcard(prefix: &[u8]) -> bool {
+    prefix.iter().any(|b| b"?*[".contains(b))
 }
 
 impl Prefixes {
     pub(crate) fn new<'a>(prefixes: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut out = Self { nodes: vec![Node::default()], globs: Vec::new() };
         for prefix in prefixes {
-            if components(prefix).any(|c| c.iter().any(|b| b"?*[".contains(b))) {
+            if has_wildcard(prefix) {
                 out.globs.push(components(prefix).map(|c| Glob::new(c, false)).collect());
                 continue;
             }

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 
 use crate::glob::Glob;
 use crate::pmatch::Prefixes;
-use crate::schema::{Arity, FieldRef};
+use crate::schema::{Arity, Field, FieldRef};
 use crate::value::{Fields, Value};
 
 /// A comparison in the form in which equal ones are found equal.
@@ -58,6 +58,18 @@ pub(crate) enum TestKey {
         negated: bool,
     },
     NetIn(BTreeSet<Net>),
+}
+
+impl TestKey {
+    /// Whether nothing satisfies it, whatever the event: lists left empty for tuning are many.
+    pub(crate) fn is_never(&self) -> bool {
+        match self {
+            Self::Never => true,
+            Self::BytesIn(of) | Self::PathPrefix(of) => of.is_empty(),
+            Self::NumberIn(of) => of.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -266,15 +278,15 @@ impl Predicate {
             | TestKey::BoolIn { .. }
             | TestKey::Number { .. }
             | TestKey::NumberIn(_) => 1,
-            TestKey::Ip { .. }
+            // Membership is mostly answered together with others, see `group`.
+            TestKey::BytesIn(_)
+            | TestKey::Ip { .. }
             | TestKey::Net { .. }
             | TestKey::Bytes(BytesTest::Cmp(_) | BytesTest::StartsWith | BytesTest::EndsWith, _) => {
                 2
             }
-            TestKey::BytesIn(_) | TestKey::IpIn(_) => 4,
-            TestKey::Bytes(BytesTest::Contains | BytesTest::IContains, _)
-            | TestKey::PathPrefix(_)
-            | TestKey::NetIn(_) => 8,
+            TestKey::PathPrefix(_) | TestKey::IpIn(_) => 4,
+            TestKey::Bytes(BytesTest::Contains | BytesTest::IContains, _) | TestKey::NetIn(_) => 8,
             TestKey::Bytes(BytesTest::Glob | BytesTest::IGlob, _) => 16,
         };
         let values = match key.field.arity() {
@@ -282,8 +294,13 @@ impl Predicate {
             Arity::Ends => 2,
             Arity::Ancestors => 8,
         };
-        // A level of ancestry has to be looked up.
-        let lookup = u32::from(matches!(key.field.arg, crate::schema::Arg::Index(_))) * 4;
+        let lookup = match key.field.field {
+            // Put into words for each event.
+            Field::EvtArg | Field::EvtArgs | Field::EvtInfo => 32,
+            // A level of ancestry has to be looked up.
+            _ if matches!(key.field.arg, crate::schema::Arg::Index(_)) => 4,
+            _ => 0,
+        };
         2 + lookup + test * values
     }
 }

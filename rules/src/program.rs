@@ -1,59 +1,195 @@
-//! The graph to code: short-circuit jumps, one block per rule and per part that several places share.
+//! The graph to code: for every event type its own, in which the type is known and what it decides is gone; short-circuit jumps, one block per
+//! rule and per part that several places share.
 
+use std::collections::HashMap;
+
+use event::{EventSet, EventType, N_EVENT_TYPES};
+
+use crate::eval::RuleId;
+use crate::group::{Group, is_groupable, known_by_type};
 use crate::ir::{Ir, IrId, IrNode};
-use crate::predicate::{Predicate, TestKey};
+use crate::predicate::{Predicate, PredicateKey, TestKey};
 
 /// Target of a jump that ends its block with "true".
 pub(crate) const RETURN_TRUE: u32 = u32::MAX;
 /// Target of a jump that ends its block with "false"; whatever is not below it ends a block.
 pub(crate) const RETURN_FALSE: u32 = u32::MAX - 1;
-/// Set in [`Op::what`] for a call of a block; clear for a predicate.
+/// Set in [`Op::what`] for a call of a block.
 pub(crate) const CALL: u32 = 1 << 31;
+/// Set in [`Op::what`] for a test of a group: index of the group and, in the low half, the test's bit.
+pub(crate) const GROUP: u32 = 1 << 30;
 /// Set in [`Op::what`] for a predicate that is asked in one place only, whose answer need not be kept.
-pub(crate) const ONCE: u32 = 1 << 30;
+pub(crate) const ONCE: u32 = 1 << 29;
+/// Groups that an op can name.
+const MAX_GROUPS: usize = 1 << 13;
 
-/// Ask a predicate or a shared block, then jump.
+/// Ask a predicate, a test of a group or a shared block, then jump.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
-    /// Index of the predicate, perhaps with [`ONCE`]; or [`CALL`] and the index of the block.
+    /// [`CALL`] and the index of the block; or [`GROUP`], group and bit; or the index of the predicate, perhaps with [`ONCE`].
     pub(crate) what: u32,
     pub(crate) if_true: u32,
     pub(crate) if_false: u32,
 }
 
-/// Code of all rules.
+/// All rules.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
-    pub(crate) ops: Vec<Op>,
     pub(crate) predicates: Vec<Predicate>,
-    /// First op of each shared block.
-    pub(crate) blocks: Vec<u32>,
-    /// First op of each rule.
-    pub(crate) rules: Vec<u32>,
+    pub(crate) groups: Vec<Group>,
+    /// First word of each group's answers.
+    pub(crate) group_words: Vec<u32>,
+    /// Words that the answers of all groups take.
+    pub(crate) n_group_words: usize,
+    codes: Vec<Code>,
+    /// Index of each event type's code; the first is empty.
+    code_of: Vec<u16>,
+    /// Blocks of the code that has most.
+    pub(crate) n_blocks: usize,
     /// Calls that can be open at once.
     pub(crate) max_depth: usize,
+    /// Rules.
+    pub(crate) n_rules: usize,
+}
+
+/// Code of the rules that can match an event type, or of several types for which it is the same.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    pub(crate) ops: Vec<Op>,
+    /// First op of each shared block.
+    pub(crate) blocks: Vec<u32>,
+    /// Rules in order, with the first op of each.
+    pub(crate) rules: Vec<(RuleId, u32)>,
+    max_depth: usize,
 }
 
 impl Program {
     /// Answers that are kept for the length of one event: predicates, then blocks.
     pub(crate) fn n_slots(&self) -> usize {
-        self.predicates.len() + self.blocks.len()
+        self.predicates.len() + self.n_blocks
     }
 
-    pub(crate) fn compile(ir: &Ir, rules: &[IrId]) -> Self {
-        let known = known(ir);
+    /// The code for an event type.
+    pub(crate) fn code(&self, ty: EventType) -> &Code {
+        let n = self.code_of.get(usize::from(ty.0)).copied().unwrap_or(0);
+        &self.codes[usize::from(n)]
+    }
+
+    /// Compiles rules, each with the event types that it can match.
+    pub(crate) fn compile(ir: &Ir, rules: &[(IrId, EventSet)]) -> Self {
+        let mut out = Self {
+            codes: vec![Code::default()],
+            code_of: vec![0; N_EVENT_TYPES],
+            n_rules: rules.len(),
+            ..Self::default()
+        };
+        let tests = out.add_tests(ir, rules);
+        let type_tests: Vec<&TestKey> = ir
+            .predicates
+            .iter()
+            .map(|p| &p.test)
+            .filter(|t| matches!(t, TestKey::EvtType { .. }))
+            .collect();
+        let mut same: HashMap<(Vec<Option<bool>>, Vec<usize>), u16> = HashMap::new();
+        for n in 0..N_EVENT_TYPES as u16 {
+            let ty = EventType(n);
+            let of_type: Vec<usize> =
+                (0..rules.len()).filter(|&i| rules[i].1.contains(ty)).collect();
+            if of_type.is_empty() {
+                continue;
+            }
+            let decided = type_tests.iter().map(|t| known_by_type(t, ty)).collect();
+            let next = out.codes.len() as u16;
+            let roots = of_type.iter().map(|&i| (RuleId(i as u32), rules[i].0)).collect::<Vec<_>>();
+            let code = *same.entry((decided, of_type)).or_insert(next);
+            if code == next {
+                let code = Code::compile(ir, ty, &roots, &tests);
+                out.n_blocks = out.n_blocks.max(code.blocks.len());
+                out.max_depth = out.max_depth.max(code.max_depth);
+                out.codes.push(code);
+            }
+            out.code_of[usize::from(n)] = code;
+        }
+        out
+    }
+
+    /// Makes predicates and groups of the tests that some rule asks; gives for each test of the graph what an op says to ask it.
+    fn add_tests(&mut self, ir: &Ir, rules: &[(IrId, EventSet)]) -> Vec<u32> {
+        let mut what = vec![u32::MAX; ir.predicates.len()];
+        let mut of_field: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut fields = Vec::new();
+        let asked = asked(ir, rules);
+        for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
+            if is_groupable(key) {
+                of_field
+                    .entry(&key.field)
+                    .or_insert_with(|| {
+                        fields.push(&key.field);
+                        Vec::new()
+                    })
+                    .push(n);
+            }
+        }
+        for field in fields {
+            let members = &of_field[field];
+            // One test by itself is better off without.
+            if members.len() < 2 || self.groups.len() == MAX_GROUPS {
+                continue;
+            }
+            let keys: Vec<&PredicateKey> = members.iter().map(|&n| &ir.predicates[n]).collect();
+            let Some(group) = Group::new(&keys) else { continue };
+            for (bit, &n) in members.iter().enumerate() {
+                what[n] = GROUP | (self.groups.len() as u32) << 16 | bit as u32;
+            }
+            self.group_words.push(self.n_group_words as u32);
+            self.n_group_words += group.n_words();
+            self.groups.push(group);
+        }
+        for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
+            if what[n] == u32::MAX {
+                what[n] = self.predicates.len() as u32;
+                self.predicates.push(Predicate::new(key));
+            }
+        }
+        what
+    }
+}
+
+/// Which tests of the graph some rule asks.
+fn asked(ir: &Ir, rules: &[(IrId, EventSet)]) -> Vec<bool> {
+    let known = known(ir, None);
+    let mut reachable = vec![false; ir.nodes.len()];
+    for &(root, _) in rules {
+        reachable[root as usize] = known[root as usize].is_none();
+    }
+    let mut asked = vec![false; ir.predicates.len()];
+    for (i, node) in ir.nodes.iter().enumerate().rev().filter(|&(i, _)| known[i].is_none()) {
+        if reachable[i] {
+            children(node, &known).for_each(|c| reachable[c as usize] = true);
+            if let IrNode::Test(p) = node {
+                asked[*p as usize] = true;
+            }
+        }
+    }
+    asked
+}
+
+impl Code {
+    fn compile(ir: &Ir, ty: EventType, rules: &[(RuleId, IrId)], tests: &[u32]) -> Self {
+        let known = known(ir, Some(ty));
         let children = |node| children(node, &known);
         let mut n_users = vec![0u32; ir.nodes.len()];
         let mut reachable = vec![false; ir.nodes.len()];
-        for &r in rules.iter().filter(|&&r| known[r as usize].is_none()) {
-            n_users[r as usize] += 1;
-            reachable[r as usize] = true;
+        for &(_, root) in rules.iter().filter(|(_, root)| known[*root as usize].is_none()) {
+            n_users[root as usize] += 1;
+            reachable[root as usize] = true;
         }
         // Parents come after children, so that one pass from the back sees every user first.
         for (i, node) in ir.nodes.iter().enumerate().rev() {
             if reachable[i] {
-                // A negation is written out wherever it is used, and its operand with it.
-                let n = if matches!(node, IrNode::Not(_)) { n_users[i] } else { 1 };
+                // What is no block of its own is written out wherever it is used, and its operands with it.
+                let is_inlined = matches!(node, IrNode::Not(_)) || is_alone(node, &known);
+                let n = if is_inlined { n_users[i] } else { 1 };
                 for c in children(node) {
                     n_users[c as usize] = n_users[c as usize].saturating_add(n);
                     reachable[c as usize] = true;
@@ -61,7 +197,7 @@ impl Program {
             }
         }
         let mut out = Self::default();
-        let mut predicate_of = vec![u32::MAX; ir.predicates.len()];
+        let mut what = vec![u32::MAX; ir.predicates.len()];
         let mut block_of = vec![u32::MAX; ir.nodes.len()];
         let mut depth = vec![0usize; ir.nodes.len()];
         for (i, node) in ir.nodes.iter().enumerate().filter(|&(i, _)| reachable[i]) {
@@ -69,19 +205,14 @@ impl Program {
             depth[i] = inner;
             match node {
                 IrNode::Test(p) => {
-                    // Equal tests are one node, so that each predicate comes by once.
-                    let once = if n_users[i] == 1 { ONCE } else { 0 };
-                    predicate_of[*p as usize] = out.predicates.len() as u32 | once;
-                    out.predicates.push(Predicate::new(&ir.predicates[*p as usize]));
+                    let test = tests[*p as usize];
+                    // Equal tests are one node, so that each comes by once.
+                    let once = if n_users[i] == 1 && test & GROUP == 0 { ONCE } else { 0 };
+                    what[*p as usize] = test | once;
                 }
-                IrNode::And(_) | IrNode::Or(_) if n_users[i] > 1 => {
+                IrNode::And(_) | IrNode::Or(_) if n_users[i] > 1 && !is_alone(node, &known) => {
                     depth[i] = inner + 1;
-                    let emit = Emit {
-                        ir,
-                        known: &known,
-                        predicate_of: &predicate_of,
-                        block_of: &block_of,
-                    };
+                    let emit = Emit { ir, known: &known, tests: &what, block_of: &block_of };
                     let start = emit.block(i as IrId, &mut out.ops);
                     block_of[i] = out.blocks.len() as u32;
                     out.blocks.push(start);
@@ -89,30 +220,31 @@ impl Program {
                 IrNode::And(_) | IrNode::Or(_) | IrNode::Not(_) => {}
             }
         }
-        for &r in rules {
-            let emit = Emit { ir, known: &known, predicate_of: &predicate_of, block_of: &block_of };
-            out.rules.push(match known[r as usize] {
-                Some(true) => RETURN_TRUE,
-                Some(false) => RETURN_FALSE,
-                None => emit.block(r, &mut out.ops),
-            });
-            out.max_depth = out.max_depth.max(depth[r as usize]);
+        for &(rule, root) in rules {
+            let emit = Emit { ir, known: &known, tests: &what, block_of: &block_of };
+            match known[root as usize] {
+                Some(true) => out.rules.push((rule, RETURN_TRUE)),
+                Some(false) => {}
+                None => {
+                    let start = emit.block(root, &mut out.ops);
+                    out.rules.push((rule, start));
+                }
+            }
+            out.max_depth = out.max_depth.max(depth[root as usize]);
         }
         out
     }
 }
 
-/// For each node its value where that does not depend on the event: lists left empty for tuning are many.
-fn known(ir: &Ir) -> Vec<Option<bool>> {
+/// For each node its value where that does not depend on the event, or follows from its type, with which most rules begin.
+fn known(ir: &Ir, ty: Option<EventType>) -> Vec<Option<bool>> {
     let mut known: Vec<Option<bool>> = Vec::with_capacity(ir.nodes.len());
     for node in &ir.nodes {
         let of = |c: &IrId| known[*c as usize];
         known.push(match node {
             IrNode::Test(p) => match &ir.predicates[*p as usize].test {
-                TestKey::Never => Some(false),
-                TestKey::BytesIn(of) | TestKey::PathPrefix(of) if of.is_empty() => Some(false),
-                TestKey::NumberIn(of) if of.is_empty() => Some(false),
-                _ => None,
+                test if test.is_never() => Some(false),
+                test => ty.and_then(|ty| known_by_type(test, ty)),
             },
             IrNode::Not(c) => of(c).map(|v| !v),
             IrNode::And(cs) if cs.iter().any(|c| of(c) == Some(false)) => Some(false),
@@ -135,10 +267,16 @@ fn children<'a>(node: &'a IrNode, known: &'a [Option<bool>]) -> impl Iterator<It
     slice.iter().copied().filter(|&c| known[c as usize].is_none())
 }
 
+/// Whether only one child decides a node, so that the node is that child.
+fn is_alone(node: &IrNode, known: &[Option<bool>]) -> bool {
+    matches!(node, IrNode::And(_) | IrNode::Or(_)) && children(node, known).count() == 1
+}
+
 struct Emit<'a> {
     ir: &'a Ir,
     known: &'a [Option<bool>],
-    predicate_of: &'a [u32],
+    /// What an op says to ask each test.
+    tests: &'a [u32],
     block_of: &'a [u32],
 }
 
@@ -177,7 +315,7 @@ impl Emit<'_> {
             let block = self.block_of[id as usize];
             let what = match &self.ir.nodes[id as usize] {
                 _ if block != u32::MAX => CALL | block,
-                IrNode::Test(p) => self.predicate_of[*p as usize],
+                IrNode::Test(p) => self.tests[*p as usize],
                 &IrNode::Not(of) => {
                     tasks.push(Task::Node { id: of, if_true: if_false, if_false: if_true });
                     continue;

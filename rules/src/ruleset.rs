@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use event::{EventSet, EventType, N_EVENT_TYPES};
+use event::{EventSet, EventType};
 
 use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
 use crate::collect::{RuleDef, collect};
@@ -69,9 +69,6 @@ pub struct Ruleset {
     program: Program,
     matching: RuleMatching,
     interest: EventSet,
-    /// Rules that can match an event type: `by_type[starts[t]..starts[t + 1]]`.
-    starts: Vec<u32>,
-    by_type: Vec<RuleId>,
     fields: BTreeSet<FieldRef>,
     warnings: Vec<RuleError>,
 }
@@ -209,13 +206,8 @@ impl Ruleset {
         fields: &F,
         scratch: &'s mut MatchScratch,
     ) -> &'s [RuleId] {
-        let t = usize::from(event_type.0);
-        let rules = match (self.starts.get(t), self.starts.get(t + 1)) {
-            (Some(&from), Some(&to)) => &self.by_type[from as usize..to as usize],
-            _ => &[],
-        };
         let first_only = self.matching == RuleMatching::First;
-        self.program.run(rules, first_only, event_type, fields, scratch);
+        self.program.run(first_only, event_type, fields, scratch);
         &scratch.matched
     }
 
@@ -258,19 +250,16 @@ impl Loader<'_> {
         if diags.errors.is_empty() {
             resolver.unused(diags);
         }
-        let program = Program::compile(&resolver.ir, &roots);
-        let (starts, by_type) = index(&rules);
-        let conditions = program.predicates.iter().map(|p| &p.field);
-        let outputs = rules.iter().flat_map(|r| r.template.fields());
-        let fields = conditions.chain(outputs).cloned().collect();
+        let typed: Vec<(IrId, EventSet)> =
+            roots.iter().zip(&rules).map(|(&root, rule)| (root, rule.types)).collect();
+        let program = Program::compile(&resolver.ir, &typed);
+        let fields = rules.iter().flat_map(|r| &r.fields).cloned().collect();
         let interest = rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types));
         Ruleset {
             rules,
             program,
             matching: self.options.matching,
             interest,
-            starts,
-            by_type,
             fields,
             warnings: Vec::new(),
         }
@@ -320,20 +309,8 @@ fn compile_rule(
         output: def.output.as_str().to_owned(),
     };
     let tests = resolver.ir.tests(root);
-    let read = tests.iter().map(|t| &t.field);
+    let read = tests.iter().filter(|t| !t.test.is_never()).map(|t| &t.field);
     let fields = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
-}
-
-fn index(rules: &[Rule]) -> (Vec<u32>, Vec<RuleId>) {
-    let mut starts = Vec::with_capacity(N_EVENT_TYPES + 1);
-    let mut by_type = Vec::new();
-    for t in 0..N_EVENT_TYPES as u16 {
-        starts.push(by_type.len() as u32);
-        let ids = (0u32..).zip(rules).filter(|(_, r)| r.types.contains(EventType(t)));
-        by_type.extend(ids.map(|(i, _)| RuleId(i)));
-    }
-    starts.push(by_type.len() as u32);
-    (starts, by_type)
 }

@@ -4,7 +4,6 @@ use event::{EventSet, EventType};
 
 use crate::predicate::{Cmp, PredicateKey, TestKey};
 use crate::schema::Field;
-use crate::syscalls::is_syscall;
 
 /// Event types for which a part of a condition can be true, and those for which it can be false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +86,9 @@ pub(crate) fn generic_names(key: &PredicateKey) -> Vec<&str> {
         _ => return Vec::new(),
     };
     let texts = names.into_iter().filter_map(|n| std::str::from_utf8(n).ok());
-    texts.filter(|n| is_syscall(n) && EventType::all_named(n).next().is_none()).collect()
+    texts
+        .filter(|n| event::syscall_id(n).is_some() && EventType::all_named(n).next().is_none())
+        .collect()
 }
 
 /// Every type with one of the names; a call without an event of its own travels as a generic one.
@@ -99,7 +100,7 @@ fn codes<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> EventSet {
             set.insert(ty);
             found = true;
         }
-        if !found && is_syscall(name) {
+        if !found && event::syscall_id(name).is_some() {
             set = set.union(&generic());
         }
     }

@@ -218,6 +218,11 @@ pub fn syscall_id(name: &str) -> Option<u16> {
     u16::try_from(found).ok()
 }
 
+/// Every name that [`syscall_id`] knows.
+pub fn syscall_names() -> impl Iterator<Item = &'static str> {
+    syscall_names::NAMES.iter().copied().filter(|name| !name.is_empty())
+}
+
 impl EventType {
     /// The row of this type, `None` above the table. O(1).
     #[must_use]
