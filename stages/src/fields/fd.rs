@@ -97,79 +97,48 @@ pub(super) struct Descriptor<'e> {
     pub(super) parts: [&'e [u8]; 3],
 }
 
-/// A descriptor that is no socket.
-struct Object<'e> {
-    fd: i64,
-    kind: FdKind,
-    /// In the view at hand.
-    name: Option<&'e [u8]>,
-    /// As the process passed it.
-    raw: Option<&'e [u8]>,
-    dev: Option<u32>,
-    ino: Option<u64>,
-    /// Whether it lives in the upper and in the lower layer of an overlay.
-    layers: Option<[bool; 2]>,
-}
-
-fn object_field<'e>(field: Field, object: &Object<'e>) -> Option<Value<'e>> {
-    let is_file = object.kind == FdKind::File;
-    match field {
-        Field::FdType => Some(Value::Bytes(object.kind.name())),
-        Field::FdTypechar => Some(Value::Bytes(object.kind.typechar())),
-        Field::FdName => object.name.map(Value::Bytes),
-        Field::FdNameraw => object.raw.or(object.name).map(Value::Bytes),
-        Field::FdDirectory if is_file => object.name.map(directory).map(Value::Bytes),
-        Field::FdDirectory if object.kind == FdKind::Directory => object.name.map(Value::Bytes),
-        Field::FdFilename if is_file => object.name.map(file_name).map(Value::Bytes),
-        // What only sockets are or have.
-        Field::FdNameChanged | Field::FdConnected | Field::FdIsServer => Some(Value::Bool(false)),
-        Field::FdL4proto => Some(Value::Bytes(NA)),
-        Field::FdDev => object.dev.map(number),
-        Field::FdDevMajor => object.dev.map(|d| number((d & 0xfff00) >> 8)),
-        Field::FdDevMinor => object.dev.map(|d| number(d & 0xff | d >> 12 & 0xfff00)),
-        Field::FdIno => object.ino.map(|n| Value::I64(n as i64)),
-        Field::FdIsUpperLayer => object.layers.map(|[upper, _]| Value::Bool(upper)),
-        Field::FdIsLowerLayer => object.layers.map(|[_, lower]| Value::Bool(lower)),
-        _ => None,
-    }
-}
-
 fn number(n: u32) -> Value<'static> {
     Value::I64(i64::from(n))
 }
 
+fn device(field: Field, dev: u32) -> Value<'static> {
+    match field {
+        Field::FdDevMajor => number((dev & 0xfff00) >> 8),
+        Field::FdDevMinor => number(dev & 0xff | dev >> 12 & 0xfff00),
+        _ => number(dev),
+    }
+}
+
+/// The part of a file's name that a field gives.
+fn name_part(field: Field, kind: FdKind, name: &[u8]) -> Option<&[u8]> {
+    match (field, kind) {
+        (Field::FdName, _) | (Field::FdDirectory, FdKind::Directory) => Some(name),
+        (Field::FdDirectory, FdKind::File) => Some(directory(name)),
+        (Field::FdFilename, FdKind::File) => Some(file_name(name)),
+        _ => None,
+    }
+}
+
 impl<'e> EventFields<'e> {
+    /// One field at a time: most rules ask for one or two.
     pub(super) fn fd(&self, field: Field) -> Option<Value<'_>> {
-        if field == Field::FdNameView {
-            return self.has_names().then(|| Value::Bytes(self.view.get().as_str().as_bytes()));
-        }
-        if field == Field::FdNum {
-            return self.fd_number().map(Value::I64);
-        }
-        if field == Field::FdUid {
-            // As Falco chains them, without anything between.
-            let (tid, fd) = (self.event.header().tid, self.fd_number()?);
-            let mut text = BumpVec::new_in(self.at.bump);
-            // Writing into memory cannot fail.
-            let written = write!(text, "{tid}{fd}");
-            debug_assert!(written.is_ok());
-            return Some(Value::Bytes(text.into_bump_slice()));
-        }
-        if field == Field::FdContainername || field == Field::FdContainerdirectory {
-            let of =
-                if field == Field::FdContainername { Field::FdName } else { Field::FdDirectory };
-            let Some(Value::Bytes(name)) = self.fd(of) else { return None };
-            let container = &self.version()?.container;
-            let id = if container.is_host() { "" } else { container.id() };
-            let mut text = BumpVec::with_capacity_in(id.len() + 1 + name.len(), self.at.bump);
-            for part in [id.as_bytes(), b":", name] {
-                text.extend_from_slice_copy(part);
+        match field {
+            Field::FdNameView => {
+                self.has_names().then(|| Value::Bytes(self.view.get().as_str().as_bytes()))
             }
-            return Some(Value::Bytes(text.into_bump_slice()));
-        }
-        match self.socket_call() {
-            Some(call) => self.socket(field, call),
-            None => object_field(field, &self.object()?),
+            Field::FdNum => self.fd_number().map(Value::I64),
+            Field::FdUid => self.fd_uid().map(Value::Bytes),
+            Field::FdContainername => self.in_container(Field::FdName).map(Value::Bytes),
+            Field::FdContainerdirectory => self.in_container(Field::FdDirectory).map(Value::Bytes),
+            _ => match self.event.body {
+                Body::Open(open) => self.opened(field, open),
+                Body::Socket(call) => self.socket(field, call),
+                Body::Call(call) => match &call.socket {
+                    Some(socket) => self.socket(field, socket),
+                    None => self.used(field, call),
+                },
+                Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => None,
+            },
         }
     }
 
@@ -185,92 +154,116 @@ impl<'e> EventFields<'e> {
         Some(fd.max(-1))
     }
 
-    fn object(&self) -> Option<Object<'e>> {
-        match self.event.body {
-            Body::Open(open) => Some(self.opened(open)),
-            Body::Call(call) => self.used(call),
-            _ => None,
-        }
+    /// Thread and descriptor, as Falco chains them: without anything between.
+    fn fd_uid(&self) -> Option<&'e [u8]> {
+        let (tid, fd) = (self.event.header().tid, self.fd_number()?);
+        let mut text = BumpVec::new_in(self.at.bump);
+        // Writing into memory cannot fail.
+        let written = write!(text, "{tid}{fd}");
+        debug_assert!(written.is_ok());
+        Some(text.into_bump_slice())
     }
 
-    fn opened(&self, open: &'e Open<'e>) -> Object<'e> {
-        let is_dir = open.flags & open_flags::DIRECTORY != 0
-            || open.file.is_some_and(|f| f.kind == FileKind::Directory);
+    /// A name behind the id of the container, which is empty on the host.
+    fn in_container(&self, field: Field) -> Option<&'e [u8]> {
+        let Some(Value::Bytes(name)) = self.fd(field) else { return None };
+        let container = &self.version()?.container;
+        let id = if container.is_host() { "" } else { container.id() };
+        let mut text = BumpVec::with_capacity_in(id.len() + 1 + name.len(), self.at.bump);
+        for part in [id.as_bytes(), b":", name] {
+            text.extend_from_slice_copy(part);
+        }
+        Some(text.into_bump_slice())
+    }
+
+    fn opened(&self, field: Field, open: &'e Open<'e>) -> Option<Value<'e>> {
         let is_open = open.fd >= 0;
-        let layer = |bit, param| open.file.map_or(open.flags & param != 0, |f| f.flags & bit != 0);
-        Object {
-            fd: open.fd,
-            kind: if is_dir { FdKind::Directory } else { FdKind::File },
-            name: self.opened_name(open),
-            raw: open.name,
-            dev: open.file.map(|f| f.dev).or(open.dev).filter(|_| is_open),
-            ino: open.file.map(|f| f.ino).or(open.ino).filter(|_| is_open),
-            layers: is_open.then(|| {
-                [
-                    layer(file_flags::UPPER_LAYER, open_flags::UPPER_LAYER),
-                    layer(file_flags::LOWER_LAYER, open_flags::LOWER_LAYER),
-                ]
-            }),
+        let layer = |bit, param| {
+            let is_in = open.file.map_or(open.flags & param != 0, |f| f.flags & bit != 0);
+            is_open.then_some(Value::Bool(is_in))
+        };
+        match field {
+            Field::FdName | Field::FdDirectory | Field::FdFilename => {
+                let name = self.opened_name(open)?;
+                name_part(field, opened_kind(open), name).map(Value::Bytes)
+            }
+            Field::FdNameraw => open.name.map(Value::Bytes),
+            Field::FdType => Some(Value::Bytes(opened_kind(open).name())),
+            Field::FdTypechar => Some(Value::Bytes(opened_kind(open).typechar())),
+            Field::FdDev | Field::FdDevMajor | Field::FdDevMinor if is_open => {
+                open.file.map(|f| f.dev).or(open.dev).map(|dev| device(field, dev))
+            }
+            Field::FdIno if is_open => {
+                open.file.map(|f| f.ino).or(open.ino).map(|n| Value::I64(n as i64))
+            }
+            Field::FdIsUpperLayer => layer(file_flags::UPPER_LAYER, open_flags::UPPER_LAYER),
+            Field::FdIsLowerLayer => layer(file_flags::LOWER_LAYER, open_flags::LOWER_LAYER),
+            _ => of_no_socket(field),
         }
     }
 
     /// The name of an opened file, in the view at hand.
     pub(super) fn opened_name(&self, open: &'e Open<'e>) -> Option<&'e [u8]> {
-        let kernel = open.kernel_name();
         if self.view.get() == NameView::Kernel {
-            return kernel;
+            return open.kernel_name();
         }
-        self.lexical_name().or(kernel)
+        self.lexical_name().or_else(|| open.kernel_name())
     }
 
-    fn used(&self, call: &'e Call<'e>) -> Option<Object<'e>> {
-        let fd = call.fd.filter(|&fd| fd >= 0)?;
-        if let Some(file) = call.object() {
-            let layers = [file_flags::UPPER_LAYER, file_flags::LOWER_LAYER];
-            let kind = FdKind::of(file);
-            return Some(Object {
-                fd,
-                kind,
-                name: self.object_name(kind, file),
-                raw: None,
-                dev: Some(file.dev),
-                ino: Some(file.ino),
-                layers: Some(layers.map(|bit| file.flags & bit != 0)),
-            });
+    fn used(&self, field: Field, call: &'e Call<'e>) -> Option<Value<'e>> {
+        let kind = used_kind(call)?;
+        let file = call.object();
+        let layer = |bit| file.map(|f| Value::Bool(f.flags & bit != 0));
+        match field {
+            Field::FdName | Field::FdDirectory | Field::FdFilename => {
+                name_part(field, kind, self.used_name(kind, call)?).map(Value::Bytes)
+            }
+            Field::FdNameraw => self.used_name(kind, call).map(Value::Bytes),
+            Field::FdType => Some(Value::Bytes(kind.name())),
+            Field::FdTypechar => Some(Value::Bytes(kind.typechar())),
+            Field::FdDev | Field::FdDevMajor | Field::FdDevMinor => {
+                file.map(|f| device(field, f.dev))
+            }
+            Field::FdIno => file.map(|f| Value::I64(f.ino as i64)),
+            Field::FdIsUpperLayer => layer(file_flags::UPPER_LAYER),
+            Field::FdIsLowerLayer => layer(file_flags::LOWER_LAYER),
+            _ => of_no_socket(field),
         }
-        // Without the kernel's word the call itself tells what it made.
-        if call.res.is_some_and(|res| res < 0) {
-            return None;
-        }
-        let kind = call.shape.made?;
-        let name =
-            if kind == FdKind::Memfd { self.event.frame.param_str(1) } else { Some(&b""[..]) };
-        Some(Object { fd, kind, name, raw: None, dev: None, ino: None, layers: None })
     }
 
     /// The kernel's name; what has no place in a tree may have none.
-    fn object_name(&self, kind: FdKind, file: &FileFacts<'e>) -> Option<&'e [u8]> {
-        match kind {
-            FdKind::File | FdKind::Directory => kernel_name(file),
-            FdKind::Pipe if file.path.is_empty() => {
+    fn used_name(&self, kind: FdKind, call: &'e Call<'e>) -> Option<&'e [u8]> {
+        match (kind, call.object()) {
+            (FdKind::File | FdKind::Directory, Some(file)) => kernel_name(file),
+            (FdKind::Pipe, Some(file)) if file.path.is_empty() => {
                 let mut name = BumpVec::new_in(self.at.bump);
                 // As the kernel would have it (pipefs_dname). Writing into memory cannot fail.
                 let written = write!(name, "pipe:[{}]", file.ino);
                 debug_assert!(written.is_ok());
                 Some(name.into_bump_slice())
             }
-            _ => Some(file.path),
+            (_, Some(file)) => Some(file.path),
+            (FdKind::Memfd, None) => self.event.frame.param_str(1),
+            (_, None) => Some(b""),
         }
     }
 
     /// Whether the descriptor is a regular file or something with a name like one.
     pub(super) fn uses_file(&self) -> bool {
-        self.socket_call().is_none() && self.object().is_some_and(|o| o.kind == FdKind::File)
+        match self.event.body {
+            Body::Open(open) => opened_kind(open) == FdKind::File,
+            Body::Call(call) => call.socket.is_none() && used_kind(call) == Some(FdKind::File),
+            _ => false,
+        }
     }
 
     /// Whether the call's descriptor is known.
     pub(super) fn has_descriptor(&self) -> bool {
-        self.sock_ends().is_some() || self.object().is_some_and(|o| o.fd >= 0)
+        match self.event.body {
+            Body::Open(open) => open.fd >= 0,
+            Body::Call(call) if call.socket.is_none() => used_kind(call).is_some(),
+            _ => self.sock_ends().is_some(),
+        }
     }
 
     /// The descriptor of the event as `evt.arg` shows it: `<f>/etc/passwd`, `<4t>1.2.3.4:5->6.7.8.9:10`.
@@ -286,8 +279,42 @@ impl<'e> EventFields<'e> {
             let parts = [ends.kind.typechar(), l4, self.socket_name(call)?];
             return Some(Descriptor { fd: call.fd, parts });
         }
-        let object = self.object().filter(|o| o.fd >= 0)?;
-        Some(Descriptor { fd: object.fd, parts: [object.kind.typechar(), b"", object.name?] })
+        let (fd, kind, name) = match self.event.body {
+            Body::Open(open) if open.fd >= 0 => {
+                (open.fd, opened_kind(open), self.opened_name(open)?)
+            }
+            Body::Call(call) => {
+                let kind = used_kind(call)?;
+                (call.fd?, kind, self.used_name(kind, call)?)
+            }
+            _ => return None,
+        };
+        Some(Descriptor { fd, parts: [kind.typechar(), b"", name] })
+    }
+}
+
+fn opened_kind(open: &Open<'_>) -> FdKind {
+    let is_dir = open.flags & open_flags::DIRECTORY != 0
+        || open.file.is_some_and(|f| f.kind == FileKind::Directory);
+    if is_dir { FdKind::Directory } else { FdKind::File }
+}
+
+/// Kind of a call's descriptor that is no socket. Without the kernel's word the call itself tells what it made.
+fn used_kind(call: &Call<'_>) -> Option<FdKind> {
+    call.fd.filter(|&fd| fd >= 0)?;
+    match call.object() {
+        Some(file) => Some(FdKind::of(file)),
+        None if call.res.is_some_and(|res| res < 0) => None,
+        None => call.shape.made,
+    }
+}
+
+/// What only sockets are or have.
+fn of_no_socket(field: Field) -> Option<Value<'static>> {
+    match field {
+        Field::FdNameChanged | Field::FdConnected | Field::FdIsServer => Some(Value::Bool(false)),
+        Field::FdL4proto => Some(Value::Bytes(NA)),
+        _ => None,
     }
 }
 
