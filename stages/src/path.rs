@@ -17,6 +17,13 @@ pub(crate) fn normalised<'b>(
     }
     let dir = if name.starts_with(b"/") { b"" } else { dir.filter(|d| d.starts_with(b"/"))? };
     let mut path = BumpVec::with_capacity_in(dir.len() + name.len() + 2, bump);
+    // Most names have nothing to resolve, and the kernel's directories never have.
+    if has_plain_parts(name) && (dir == b"/" || is_normal(dir)) {
+        path.extend_from_slice_copy(if dir == b"/" { b"" } else { dir });
+        path.push(b'/');
+        path.extend_from_slice_copy(name);
+        return Some(path.into_bump_slice());
+    }
     let parts = dir.split(|&b| b == b'/').chain(name.split(|&b| b == b'/'));
     for part in parts {
         match part {
@@ -39,11 +46,19 @@ pub(crate) fn normalised<'b>(
 
 /// Whether the name is absolute and has nothing to resolve: no empty part, no `.`, no `..`.
 fn is_normal(name: &[u8]) -> bool {
-    if name.first() != Some(&b'/') || name.last() == Some(&b'/') {
-        return false;
+    name.split_first().is_some_and(|(&first, parts)| first == b'/' && has_plain_parts(parts))
+}
+
+/// Whether there are parts, and none is empty or begins with a dot. Names with a leading dot take the slow way, which is as right.
+fn has_plain_parts(parts: &[u8]) -> bool {
+    let mut begins = true;
+    for &b in parts {
+        if begins && matches!(b, b'/' | b'.') {
+            return false;
+        }
+        begins = b == b'/';
     }
-    // A part that is `.` or `..` begins with a dot behind a slash. Other names with a leading dot take the slow way, which is as right.
-    name.windows(2).all(|w| !(w[0] == b'/' && matches!(w[1], b'/' | b'.')))
+    !begins
 }
 
 /// What stands before the last slash: `/` for a name in the root or without a slash.
@@ -79,6 +94,10 @@ mod tests {
         check(Some("/home/u"), "../../../etc/passwd", Some("/etc/passwd"));
         check(Some("/home/u"), "/etc//shadow", Some("/etc/shadow"));
         check(Some("/"), "x", Some("/x"));
+        check(Some("/a"), "b/c", Some("/a/b/c"));
+        check(Some("/a/../b/"), "c", Some("/b/c"));
+        check(Some("/a"), ".b/c/", Some("/a/.b/c"));
+        check(None, "/", Some("/"));
         check(Some("/a"), "", Some("/a"));
         check(Some("/a"), "..", Some("/"));
         check(None, "/..", Some("/"));

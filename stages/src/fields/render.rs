@@ -37,7 +37,12 @@ impl EventFields<'_> {
     pub(super) fn arg(&self, n: usize) -> Option<&[u8]> {
         let param = self.event.frame.event_type().info()?.params.get(n)?;
         let bytes = self.event.frame.param(n)?;
-        let mut out = Text::new_in(self.at.bump);
+        if matches!(param.ty, ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath) {
+            // Text is itself.
+            let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+            return Some(if bytes.is_empty() { NA } else { text });
+        }
+        let mut out = Text::with_capacity_in(64, self.at.bump);
         if !self.put_resolved(&mut out, n, param, bytes) {
             put_raw(&mut out, self.event.frame.event_type(), param, bytes);
         }
