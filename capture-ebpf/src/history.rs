@@ -4,9 +4,12 @@
 //! it is given when somebody first asks for it, so the key of a living socket would change and its past be lost. An address is used again
 //! soon, an inode number of the socket file system only after four thousand million others.
 
-use event::sock_flags::{CLIENT, PEER_CHANGED, SERVER};
+use event::{
+    note,
+    sock_flags::{CLIENT, PEER_CHANGED, SERVER},
+};
 
-use crate::{maps::SOCKETS, network::End};
+use crate::{maps::SOCKETS, network::End, record::NOTE_AT};
 
 /// Which socket.
 #[derive(Clone, Copy)]
@@ -69,38 +72,61 @@ fn role_after(seen: u64, known: u32, is_datagram: bool) -> u32 {
     }
 }
 
+/// Where a key and a value for the map are put together: the room on the stack is needed by those who call this.
+const PLACE_AT: usize = NOTE_AT + note::LEN;
+
 /// Looks a socket up and notes what a call showed of it. `remote` is the other end as of this call, port 0 where it has none.
 #[inline(always)]
-pub fn note(key: Key, seen: u64, is_datagram: bool, is_inet: bool, remote: End) -> Known {
-    let found = SOCKETS.get_ptr_mut(key);
-    let mut past = Past { addr: [0; 2], port: 0, role: 0 };
+pub fn note(
+    slot: *mut u8,
+    key: Key,
+    seen: u64,
+    is_datagram: bool,
+    is_inet: bool,
+    remote: End,
+) -> Known {
+    // SAFETY: inside the slot, behind the note of the call's start.
+    let (place, value) = unsafe {
+        let place = slot.add(PLACE_AT).cast::<Key>();
+        (place, place.add(1).cast::<Past>())
+    };
+    // SAFETY: as above; a key is two words.
+    let found = unsafe {
+        place.write_volatile(key);
+        SOCKETS.get_ptr_mut(&*place)
+    };
+    let (mut peer, mut role) = (End { addr: [0; 2], port: 0 }, 0);
     if let Some(p) = found {
         // SAFETY: an entry of the map; one that is replaced meanwhile gives the past of another socket once, as the kernel's LRU map does.
-        past = unsafe { p.read_volatile() };
+        unsafe {
+            peer.addr[0] = (&raw const (*p).addr[0]).read_volatile();
+            peer.addr[1] = (&raw const (*p).addr[1]).read_volatile();
+            peer.port = (&raw const (*p).port).read_volatile() as u16;
+            role = (&raw const (*p).role).read_volatile();
+        }
     }
-    let known = End { addr: past.addr, port: past.port as u16 };
-    let role = role_after(seen, past.role, is_datagram);
+    let new_role = role_after(seen, role, is_datagram);
     let names_peer = is_inet
         && remote.port != 0
         && (seen == Seen::Connect as u64
             || seen == Seen::Accept as u64
             || (is_datagram && (seen == Seen::Send as u64 || seen == Seen::Receive as u64)));
-    let changed = names_peer && remote != known;
-    let out = role as u8 | if changed { PEER_CHANGED } else { 0 };
-    if changed {
-        past.addr = remote.addr;
-        past.port = u32::from(remote.port);
-    }
-    if changed || role != past.role {
-        past.role = role;
-        match found {
-            // SAFETY: as above.
-            Some(p) => unsafe { p.write_volatile(past) },
-            // Where it fails the past stays unknown, which is what the flags say.
-            None => {
-                let _ = SOCKETS.insert(key, past, 0);
-            }
+    let changed = names_peer && remote != peer;
+    let flags = new_role as u8 | if changed { PEER_CHANGED } else { 0 };
+    if changed || new_role != role {
+        let end = if changed { remote } else { peer };
+        let to = found.unwrap_or(value);
+        // SAFETY: an entry of the map as above, or the place of the value in the slot.
+        unsafe {
+            (&raw mut (*to).addr[0]).write_volatile(end.addr[0]);
+            (&raw mut (*to).addr[1]).write_volatile(end.addr[1]);
+            (&raw mut (*to).port).write_volatile(u32::from(end.port));
+            (&raw mut (*to).role).write_volatile(new_role);
+        }
+        if found.is_none() {
+            // SAFETY: a key and a value in the slot. Where it fails the past stays unknown, which is what the flags say.
+            let _ = unsafe { SOCKETS.insert(&*place, &*value, 0) };
         }
     }
-    Known { flags: out, peer: known }
+    Known { flags, peer }
 }

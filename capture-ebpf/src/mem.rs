@@ -3,7 +3,7 @@
 //! Stores to unaligned places and the masks that bound an offset are written in assembly: rustc would split the first into bytes, and LLVM
 //! would drop the second wherever it knows the bound and the verifier does not.
 
-use core::arch::asm;
+use core::{arch::asm, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use event::{KernelField, MISSING_FIELD, N_KERNEL_FIELDS, feature};
@@ -100,12 +100,12 @@ pub unsafe fn atomic_add64(p: *mut u64, v: u64) {
 /// Reads kernel memory; zero where it faults.
 #[inline(always)]
 pub fn read<T: Copy + Default>(addr: u64) -> T {
-    let mut v = T::default();
-    // SAFETY: the helper writes `size_of::<T>()` bytes, zeroes on a fault.
+    let mut v = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes `size_of::<T>()` bytes, zeroes on a fault; every `T` here is a number or an array of them.
     unsafe {
-        bpf_probe_read_kernel((&raw mut v).cast(), size_of::<T>() as u32, addr as *const _);
+        bpf_probe_read_kernel(v.as_mut_ptr().cast(), size_of::<T>() as u32, addr as *const _);
+        v.assume_init()
     }
-    v
 }
 
 /// Reads a field of a kernel structure; zero where the kernel lacks the field.
@@ -126,10 +126,10 @@ pub fn ptr(base: u64, f: KernelField) -> u64 {
 /// Reads user memory; `None` where it faults.
 #[inline(always)]
 pub fn read_user<T: Copy + Default>(addr: u64) -> Option<T> {
-    let mut v = T::default();
+    let mut v = MaybeUninit::<T>::uninit();
     // SAFETY: as `read`.
-    let r = unsafe {
-        bpf_probe_read_user((&raw mut v).cast(), size_of::<T>() as u32, addr as *const _)
-    };
-    if r < 0 { None } else { Some(v) }
+    unsafe {
+        let r = bpf_probe_read_user(v.as_mut_ptr().cast(), size_of::<T>() as u32, addr as *const _);
+        if r < 0 { None } else { Some(v.assume_init()) }
+    }
 }

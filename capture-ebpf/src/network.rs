@@ -409,7 +409,6 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     let seen = packed >> 16 & 0xff;
     let mut out = if seen == Seen::Accept as u64 { sock_flags::ACCEPTED } else { 0 };
     let state: u8 = get(sock.at, F::SockState);
-    let local = sock.local();
     let (mut remote, is_own) = remote_end(sock, passed);
     // A connection under way and one that failed have a peer, too.
     let is_up = state != TCP_SYN_SENT && state != TCP_CLOSE;
@@ -421,7 +420,7 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     }
     if feature_word(feature::SOCKET_HISTORY) != 0 {
         let key = Key { sk, ino: u64::from(sock.ino) };
-        let past = history::note(key, seen, sock.is_datagram(), sock.is_inet(), remote);
+        let past = history::note(rec.base, key, seen, sock.is_datagram(), sock.is_inet(), remote);
         out |= past.flags;
         if remote.port == 0 {
             remote = past.peer;
@@ -432,10 +431,11 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     rec.push16(sock.family);
     rec.push16(sock.ty);
     rec.push16(sock.protocol());
-    rec.push16(local.port);
+    rec.push16(get(sock.at, F::SockNum));
     rec.push16(remote.port);
     rec.push16(u16::from(state) | u16::from(out) << 8);
     rec.push32(0);
+    let local = sock.local();
     rec.push64(local.addr[0]);
     rec.push64(local.addr[1]);
     rec.push64(remote.addr[0]);
