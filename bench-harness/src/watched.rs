@@ -102,16 +102,24 @@ impl Alert {
 }
 
 impl Agent {
-    /// Starts `program` scoped to a process and waits until it is attached.
+    /// Starts `program` scoped to a process, as nice as said, and waits until it is attached.
     ///
     /// # Errors
     /// It cannot be started, or it ends or hangs before it is attached: then with what it said.
-    pub(crate) fn start(program: &Path, dir: &Path, scope: u32, args: &[&str]) -> Result<Self> {
+    pub(crate) fn start(
+        program: &Path,
+        niceness: i32,
+        dir: &Path,
+        scope: u32,
+        args: &[&str],
+    ) -> Result<Self> {
         let file = |name: &str| {
             let path = dir.join(name);
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))
         };
-        let child = Command::new(program)
+        let child = Command::new("nice")
+            .args(["-n", &niceness.to_string()])
+            .arg(program)
             .args(["--json", "--scope-pid", &scope.to_string(), "--socket"])
             .arg(dir.join("control.sock"))
             .args(args)

@@ -122,7 +122,7 @@ impl Storm {
             args = vec!["-r", rules.to_str().context("the folder of logs is not UTF-8")?];
         }
         let mut log = KernelLog::open();
-        let agent = Agent::start(program, logs, shell_pid, &args)?;
+        let agent = Agent::start(program, 0, logs, shell_pid, &args)?;
         let cpu_before = agent.cpu_time()?;
         let begin = Instant::now();
         let plan = stressors::plan(names, self.seconds);
