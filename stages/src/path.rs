@@ -17,15 +17,27 @@ pub(crate) fn normalised<'b>(
     }
     let dir = if name.starts_with(b"/") { b"" } else { dir.filter(|d| d.starts_with(b"/"))? };
     let mut path = BumpVec::with_capacity_in(dir.len() + name.len() + 2, bump);
-    // Most names have nothing to resolve, and the kernel's directories never have.
-    if has_plain_parts(name) && (dir == b"/" || is_normal(dir)) {
-        path.extend_from_slice_copy(if dir == b"/" { b"" } else { dir });
+    // Most directories have nothing to resolve, those that the kernel tells never.
+    if is_normal(dir) {
+        path.extend_from_slice_copy(dir);
+    } else {
+        append(&mut path, dir);
+    }
+    if has_plain_parts(name) {
         path.push(b'/');
         path.extend_from_slice_copy(name);
-        return Some(path.into_bump_slice());
+    } else {
+        append(&mut path, name);
     }
-    let parts = dir.split(|&b| b == b'/').chain(name.split(|&b| b == b'/'));
-    for part in parts {
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    Some(path.into_bump_slice())
+}
+
+/// Appends the parts of a name to a normal path, resolving what there is.
+fn append(path: &mut BumpVec<'_, u8>, name: &[u8]) {
+    for part in name.split(|&b| b == b'/') {
         match part {
             b"" | b"." => {}
             b".." => {
@@ -38,10 +50,6 @@ pub(crate) fn normalised<'b>(
             }
         }
     }
-    if path.is_empty() {
-        path.push(b'/');
-    }
-    Some(path.into_bump_slice())
 }
 
 /// Whether the name is absolute and has nothing to resolve: no empty part, no `.`, no `..`.
