@@ -1,8 +1,8 @@
 //! Sending and receiving over sockets: single buffers, message headers, and arrays of them.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_tail_call};
 use event::{
-    EventType, Outcome, feature, flags,
+    EventType, Outcome, Slot, cpu_layout, feature, flags,
     recipe::{self, head},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     file::file_of,
     history::Seen,
     io::{NARROW, gather, size_of_vector},
-    maps::{Cpu, RECIPES},
+    maps::{Cpu, PROGRAMS, RECIPES},
     mem::{bound, feature_word, read_user},
     network::{self, Used, Way},
     plain::user_bytes,
@@ -25,7 +25,7 @@ use crate::{
 const MAX_CONTROL: u64 = 2048;
 /// Messages of one call that become frames; `sendmmsg` takes no more (`UIO_MAXIOV`).
 const MAX_MESSAGES: u64 = 1024;
-/// Messages that one function goes through.
+/// Messages that one run goes through: a program is called behind itself 32 times at most.
 const BLOCK: u64 = 32;
 /// Sizes of `struct mmsghdr` and `struct compat_mmsghdr`, and where the length lies in them.
 const MMSGHDR: (u64, u64) = (64, 56);
@@ -137,35 +137,65 @@ fn number(rec: &mut Record, n: u64, value: u64, len: u64) {
     rec.end_at(n, len);
 }
 
-/// `struct user_msghdr`.
-#[derive(Clone, Copy, Default)]
-struct Header {
-    name: u64,
-    name_len: u64,
-    vector: u64,
-    /// With [`NARROW`] where it applies.
-    count: u64,
-    control: u64,
-    control_len: u64,
-}
+/// Where a message's header lies in a scratch slot while its frame is made: the stack has no room for it.
+const HEADER_AT: usize = network::PASSED_AT - 8 * 9;
+
+/// `struct user_msghdr` in the slot, each member a word.
+#[derive(Clone, Copy)]
+struct Header(*mut u64);
 
 impl Header {
+    /// The header, of zeroes where it cannot be read; and whether it could.
     #[inline(always)]
-    fn read(at: u64, is_narrow: bool) -> Option<Self> {
-        if is_narrow {
-            let [name, name_len, vector, count, control, control_len] = read_user::<[u32; 6]>(at)?;
-            return Some(Self {
-                name: u64::from(name),
-                name_len: u64::from(name_len),
-                vector: u64::from(vector),
-                count: u64::from(count) | NARROW,
-                control: u64::from(control),
-                control_len: u64::from(control_len),
-            });
+    fn read(rec: &Record, at: u64, is_narrow: bool) -> (Self, bool) {
+        // SAFETY: nine words of the slot: six members, and the six half as wide behind them.
+        let (words, halves) = unsafe {
+            let words = rec.base.add(HEADER_AT).cast::<u64>();
+            (words, words.add(6).cast::<u32>())
+        };
+        if !is_narrow {
+            // SAFETY: as above.
+            let r = unsafe { bpf_probe_read_user(words.cast(), 48, at as *const _) };
+            return (Self(words), r >= 0);
         }
-        let [name, name_len, vector, count, control, control_len] = read_user::<[u64; 6]>(at)?;
-        let (name_len, count) = (name_len & 0xffff_ffff, count & 0xffff_ffff);
-        Some(Self { name, name_len, vector, count, control, control_len })
+        // SAFETY: as above.
+        let r = unsafe {
+            let r = bpf_probe_read_user(halves.cast(), 24, at as *const _);
+            let mut n = 0;
+            while n < 6 {
+                words.add(n).write_volatile(u64::from(halves.add(n).read_volatile()));
+                n += 1;
+            }
+            r
+        };
+        (Self(words), r >= 0)
+    }
+
+    #[inline(always)]
+    fn word(self, n: usize) -> u64 {
+        // SAFETY: callers pass constants below six.
+        unsafe { self.0.add(n).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn name(self) -> (u64, u64) {
+        (self.word(0), self.word(1) & 0xffff_ffff)
+    }
+
+    #[inline(always)]
+    fn vector(self) -> u64 {
+        self.word(2)
+    }
+
+    /// Buffers of the vector, with [`NARROW`] where it applies.
+    #[inline(always)]
+    fn count(self, what: u64) -> u64 {
+        self.word(3) & 0xffff_ffff | if what & IS_NARROW != 0 { NARROW } else { 0 }
+    }
+
+    #[inline(always)]
+    fn control(self) -> (u64, u64) {
+        (self.word(4), self.word(5))
     }
 }
 
@@ -216,12 +246,10 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     let Some(mut rec) = Record::begin(cpu, ty, if is_recv { 6 } else { 5 }) else { return 0 };
     rec.flags |= call as u32;
     let asked = asked(ty);
-    let mut head = Header::default();
-    if at != 0 {
-        match Header::read(at, what & IS_NARROW != 0) {
-            Some(read) => head = read,
-            None => rec.flags |= flags::FAULTED,
-        }
+    // Without a message the address is 0, which reads as zeroes.
+    let (head, is_read) = Header::read(&rec, at, what & IS_NARROW != 0);
+    if at != 0 && !is_read {
+        rec.flags |= flags::FAULTED;
     }
     number(&mut rec, 0, res as u64, 8);
     let mut n = 1;
@@ -230,8 +258,8 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         n += 1;
     }
     let mut size = if is_recv && res > 0 { res as u64 } else { 0 };
-    if !is_recv && head.vector != 0 {
-        match size_of_vector(head.vector, head.count, res) {
+    if !is_recv && head.vector() != 0 {
+        match size_of_vector(head.vector(), head.count(what), res) {
             Some(sum) => size = sum,
             None => rec.flags |= flags::FAULTED,
         }
@@ -252,7 +280,7 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     let len = if asked & recipe::head::BUFFER == 0 {
         0
     } else {
-        gather(&mut rec, head.vector, head.count, limit)
+        gather(&mut rec, head.vector(), head.count(what), limit)
     };
     rec.end_at(n, len);
     n += 1;
@@ -267,11 +295,11 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         Entry::drop_note();
     }
     let used = Used::of(&mut rec, noted, file_of(task, fd));
+    let (name, len) = head.name();
     if ty == EventType::SENDMSG_X {
-        network::pass_noted(&mut rec, noted, head.name, head.name_len);
+        network::pass_noted(&mut rec, noted, name, len);
     } else {
-        let has_name = !is_recv || res >= 0;
-        network::pass(&mut rec, if has_name { head.name } else { 0 }, head.name_len);
+        network::pass(&mut rec, if is_recv && res < 0 { 0 } else { name }, len);
     }
     if at != 0 && (!is_recv || res > 0) {
         network::tuple(&mut rec, n, used.sock, if is_recv { Way::In } else { Way::Out });
@@ -280,7 +308,8 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     }
     n += 1;
     if is_recv {
-        let len = if res > 0 { control(&mut rec, head.control, head.control_len) } else { 0 };
+        let (place, len) = head.control();
+        let len = if res > 0 { control(&mut rec, place, len) } else { 0 };
         rec.end_at(n, len);
         n += 1;
     }
@@ -307,47 +336,26 @@ pub fn message(ctx: Ctx) -> Option<()> {
     None
 }
 
-/// `sendmmsg(fd, vec, n, flags)` and `recvmmsg`: a frame for each message that was moved, one where none was.
+/// `sendmmsg(fd, vec, n, flags)` and `recvmmsg`: a frame for each message that was moved, one where none was. A run goes through a block of
+/// them and calls itself for the next: a loop over all takes the verifier minutes on a slow machine, one inside another too much stack.
 #[inline(always)]
 pub fn messages(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let call = Call::at_exit(ctx);
     let ty = u64::from(cpu.event_type().0);
+    let what = ty | if call.is_narrow() { IS_NARROW } else { 0 };
     let packed = packed(call);
-    let narrow = call.is_narrow();
-    let what = ty | if narrow { IS_NARROW } else { 0 };
     let fd = Call::fd(call.a0()) as u64;
     if call.ret <= 0 {
         peregrine_message(what | IS_LAST, packed, 0, fd, call.ret as u64);
         return None;
     }
-    let ret = call.ret as u64;
-    let stride = if narrow { COMPAT_MMSGHDR.0 } else { MMSGHDR.0 };
-    for block in 0..MAX_MESSAGES / BLOCK {
-        let first = block * BLOCK;
-        if first >= ret {
-            break;
-        }
-        let at = call.a1().wrapping_add(first * stride);
-        peregrine_messages(what | ret << 32, packed, at, fd, first);
-    }
-    if ret > MAX_MESSAGES {
-        // `recvmmsg` alone can move more: what is left out is one loss.
-        cpu.count(ty, Outcome::Seen);
-        cpu.count(ty, Outcome::TooLarge);
-    }
-    None
-}
-
-/// The frames of a block of messages, `first` being its first one of as many as the upper half of `what` says. A function of its own, so that
-/// the verifier walks through one block, not through all of them.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn peregrine_messages(what: u64, call: u64, at: u64, fd: u64, first: u64) -> u64 {
-    let Some(cpu) = Cpu::current() else { return 0 };
+    let total = call.ret as u64;
+    let next = cpu.word(cpu_layout::NEXT_MESSAGE);
+    // SAFETY: this CPU's word, which no other program uses; see `Cpu::set_event_type`.
+    let first = unsafe { next.read_volatile() };
     let (stride, len_at) = if what & IS_NARROW != 0 { COMPAT_MMSGHDR } else { MMSGHDR };
-    let total = what >> 32;
-    let mut at = at;
+    let mut at = call.a1().wrapping_add(first.wrapping_mul(stride));
     for i in 0..BLOCK {
         let n = first + i;
         if n >= total {
@@ -355,12 +363,28 @@ pub extern "C" fn peregrine_messages(what: u64, call: u64, at: u64, fd: u64, fir
         }
         // The dispatcher has counted the first.
         if n > 0 {
-            cpu.count(what & 0xffff, Outcome::Seen);
+            cpu.count(ty, Outcome::Seen);
         }
         let len = read_user::<u32>(at.wrapping_add(len_at)).unwrap_or(0);
         let last = if n + 1 == total || n + 1 == MAX_MESSAGES { IS_LAST } else { 0 };
-        peregrine_message(what & 0xffff_ffff | last, call, at, fd, u64::from(len));
+        peregrine_message(what | last, packed, at, fd, u64::from(len));
         at = at.wrapping_add(stride);
     }
-    0
+    let done = first + BLOCK;
+    if done < total && done < MAX_MESSAGES {
+        // SAFETY: as above; the context is ours, and a call that succeeds does not return.
+        unsafe {
+            next.write_volatile(done);
+            let programs = (&raw const PROGRAMS).cast_mut().cast();
+            bpf_tail_call(ctx.0.cast(), programs, Slot::Messages as u32);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { next.write_volatile(0) };
+    if done < total {
+        // `recvmmsg` alone can move more than are gone through: what is left out is one loss.
+        cpu.count(ty, Outcome::Seen);
+        cpu.count(ty, Outcome::TooLarge);
+    }
+    None
 }

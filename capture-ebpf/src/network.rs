@@ -1,7 +1,9 @@
 //! The connection family, and the identity of sockets: family, type, protocol, both endpoints, the name of a Unix socket.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use event::{EventType, KernelField as F, SectionKind, feature, flags, sock_flags};
+use event::{
+    EventType, KernelField as F, Outcome, SectionKind, feature, flags, recipe::head, sock_flags,
+};
 
 use crate::{
     Ctx,
@@ -9,7 +11,7 @@ use crate::{
     enter::Entry,
     file::{File, file_of},
     history::{self, Key, Seen},
-    maps::{Cpu, SCRATCH},
+    maps::{Cpu, RECIPES, SCRATCH},
     mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
     record::{CALL_AT, Record},
     task::Task,
@@ -35,7 +37,7 @@ const MAX_PASSED: u64 = 128;
 /// Words for its length, itself and a NUL.
 const PASSED_WORDS: usize = 2 + MAX_PASSED as usize / 8;
 /// Where it is kept in a scratch slot.
-const PASSED_AT: usize = CALL_AT - 8 * PASSED_WORDS;
+pub const PASSED_AT: usize = CALL_AT - 8 * PASSED_WORDS;
 /// Bytes of `struct sockaddr_in`.
 const INET_LEN: u64 = 16;
 const SOCK_STREAM: u16 = 1;
@@ -499,6 +501,18 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)>
     Some((rec, call, Task::current()))
 }
 
+/// Ends a call that tells the past of a socket: where nobody asks for the call itself there is no frame.
+#[inline(always)]
+fn finish(rec: Record, ty: EventType, task: Task) -> Option<()> {
+    if RECIPES.get(u32::from(ty.0))?[0] & head::SILENT == 0 {
+        rec.submit::<true>(&task.who_is_current());
+    } else {
+        rec.discard();
+        Cpu::current()?.count(u64::from(ty.0), Outcome::Filtered);
+    }
+    None
+}
+
 /// `socket(domain, type, protocol)`.
 #[inline(always)]
 pub fn socket(ctx: Ctx) -> Option<()> {
@@ -540,8 +554,7 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     Passed::of(&rec).param(&mut rec, 3);
     rec.begin_trailer();
     used.section(&mut rec, if connects { Seen::Connect } else { Seen::Nothing });
-    rec.submit::<true>(&task.who_is_current());
-    None
+    finish(rec, EventType::CONNECT_X, task)
 }
 
 /// `accept(fd, addr, len)` and `accept4(fd, addr, len, flags)`.
@@ -567,8 +580,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     }
     rec.begin_trailer();
     section(&mut rec, sock, if call.ret >= 0 { Seen::Accept } else { Seen::Nothing });
-    rec.submit::<true>(&task.who_is_current());
-    None
+    finish(rec, ty, task)
 }
 
 /// `bind(fd, addr, len)`.
@@ -587,8 +599,7 @@ pub fn bind(ctx: Ctx) -> Option<()> {
     // The address is the socket's own end, not the other one.
     pass(&mut rec, 0, 0);
     used.section(&mut rec, if serves { Seen::Bind } else { Seen::Nothing });
-    rec.submit::<true>(&task.who_is_current());
-    None
+    finish(rec, EventType::BIND_X, task)
 }
 
 /// `listen(fd, backlog)`.
@@ -602,8 +613,7 @@ pub fn listen(ctx: Ctx) -> Option<()> {
     pass(&mut rec, 0, 0);
     let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
     section(&mut rec, Sock::of(file_of(task, fd)), seen);
-    rec.submit::<true>(&task.who_is_current());
-    None
+    finish(rec, EventType::LISTEN_X, task)
 }
 
 /// `socketpair(domain, type, protocol, fds)`.

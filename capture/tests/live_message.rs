@@ -703,3 +703,29 @@ fn many_messages_of_one_call_are_as_many_events() {
     assert!(live.frames.is_empty());
     live.finish();
 }
+
+/// Calls that nobody asks for make no frame, and tell the past all the same.
+#[test]
+fn roles_are_known_without_events_of_connect_and_accept() {
+    let Some(mut live) = start(&[EventType::WRITE_X]) else { return };
+    assert!(!live.probe.report().attached.iter().any(|name| name == "connect"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    for (socket, len, role) in [(&client, 3, sock_flags::CLIENT), (&server, 4, sock_flags::SERVER)]
+    {
+        let n = socket.as_raw_fd();
+        assert_eq!(call(libc::SYS_write, [fd(n), address(b"1234"), len]), len.cast_signed());
+        let bytes = frame_of(&mut live, EventType::WRITE_X, n, len.cast_signed());
+        let sock = Frame::parse(&bytes).unwrap().trailer().sock().unwrap().flags;
+        assert_eq!(sock, sock_flags::CONNECTED | role);
+    }
+    live.drain();
+    let others = live
+        .frames
+        .iter()
+        .filter(|f| Frame::parse(f).unwrap().event_type() != EventType::WRITE_X)
+        .count();
+    assert_eq!(others, 0);
+    live.finish();
+}

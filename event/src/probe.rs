@@ -78,6 +78,8 @@ pub mod cpu_layout {
     pub const EVENT_TYPE: usize = DEPTH + 2;
     /// Word that counts notes of `sys_enter` that found no room.
     pub const NOTES_LOST: usize = DEPTH + 3;
+    /// Word in which a program that goes through many messages tells its next run where to go on, 0 otherwise.
+    pub const NEXT_MESSAGE: usize = DEPTH + 4;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 

@@ -22,6 +22,8 @@ pub mod head {
     pub const BUFFER: u32 = 1 << 9;
     /// The descriptor is looked at when the call starts, too.
     pub const ENTRY: u32 = 1 << 10;
+    /// Nobody asks for the call itself: it is noted for those that do, and makes no frame.
+    pub const SILENT: u32 = 1 << 11;
 }
 
 /// Pairs of a flag map.

@@ -223,7 +223,8 @@ fn constants(
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
     words[feature::ENTRY] = u32::from(notes);
-    words[feature::SOCKET_HISTORY] = u32::from(syscalls::wants_history(options));
+    words[feature::SOCKET_HISTORY] =
+        u32::from(syscalls::wants_history(&options.interest, &options.asked));
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
@@ -388,12 +389,20 @@ impl Probe {
                 .not_covered
                 .push("what descriptors were when calls started: program refused".to_owned());
         }
-        let wanted = syscalls::slots(&self.options.interest, self.options.fork_sides);
+        let ProbeOptions { interest, fork_sides, asked, .. } = &self.options;
+        let wanted = syscalls::slots(interest, *fork_sides, asked);
         for (slot, calls) in wanted {
             match self.load_slot(slot, btf) {
                 Ok(()) => self.report.attached.extend(calls.iter().map(|&call| call.to_owned())),
                 Err(e) => {
                     let reason = e.text();
+                    if calls.is_empty() {
+                        let program = slot.program().to_owned();
+                        self.report.refused.push((program, reason));
+                        let what = "which end of a socket a process is: program refused";
+                        self.report.not_covered.push(what.to_owned());
+                        continue;
+                    }
                     for call in calls {
                         self.report.refused.push((call.to_owned(), reason.clone()));
                         self.report.not_covered.push(format!("{call}: program refused"));

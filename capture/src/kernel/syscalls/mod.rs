@@ -30,7 +30,7 @@ use event::{
     syscall_entry,
 };
 
-use super::options::{Asked, ProbeOptions};
+use super::options::Asked;
 
 /// A call.
 struct Row {
@@ -146,9 +146,20 @@ pub enum ForkSides {
 }
 
 /// Whether somebody asks for what only the past of a socket tells.
-pub(crate) fn wants_history(options: &ProbeOptions) -> bool {
-    let asked = options.interest.intersection(&options.asked.descriptors);
-    network::ROWS.iter().any(|row| asked.contains(row.ty))
+pub(crate) fn wants_history(interest: &EventSet, asked: &Asked) -> bool {
+    let described = interest.intersection(&asked.descriptors);
+    network::TELL_PAST.iter().chain(network::READ_PAST).any(|&ty| described.contains(ty))
+}
+
+/// What is captured, and the calls that are noted without a frame since they tell the past of a socket that other calls ask for.
+fn interest_and_noted(interest: &EventSet, asked: &Asked) -> (EventSet, EventSet) {
+    let described = interest.intersection(&asked.descriptors);
+    let mut noted = EventSet::EMPTY;
+    if network::READ_PAST.iter().any(|&ty| described.contains(ty)) {
+        noted = network::TELL_PAST.iter().copied().collect::<EventSet>();
+        noted = noted.intersection(&interest.complement());
+    }
+    (interest.union(&noted), noted)
 }
 
 /// Every event type that the kernel side of this build can capture.
@@ -172,9 +183,21 @@ fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'stati
 }
 
 /// Programs behind the dispatcher that an interest needs, each once, with the calls behind it.
-pub(crate) fn slots(interest: &EventSet, sides: ForkSides) -> Vec<(Slot, Vec<&'static str>)> {
+/// A call that is only noted has no name here.
+pub(crate) fn slots(
+    interest: &EventSet,
+    sides: ForkSides,
+    asked: &Asked,
+) -> Vec<(Slot, Vec<&'static str>)> {
+    let (all, noted) = interest_and_noted(interest, asked);
     let mut out: Vec<(Slot, Vec<&'static str>)> = Vec::new();
-    for row in wanted(interest, sides) {
+    for row in wanted(&all, sides) {
+        if noted.contains(row.ty) {
+            if out.iter().all(|(slot, _)| *slot != row.program) {
+                out.push((row.program, Vec::new()));
+            }
+            continue;
+        }
         let name = row.name.unwrap_or_else(|| row.ty.name());
         match out.iter_mut().find(|(slot, _)| *slot == row.program) {
             Some((_, names)) if names.contains(&name) => {}
@@ -202,7 +225,8 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
     let mut recipes: Vec<(EventType, Recipe)> = Vec::new();
     let mut noted_calls = vec![0u8; note::N_CALLS];
     let mut noted = EventSet::EMPTY;
-    for row in wanted(interest, sides) {
+    let (all, silent) = interest_and_noted(interest, asked);
+    for row in wanted(&all, sides) {
         if row.is_noted(asked) {
             noted.insert(row.ty);
             for n in row.native().into_iter().chain(Some(row.x32).filter(|&n| n != 0)) {
@@ -232,6 +256,7 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
                 (&asked.descriptors, head::DESCRIPTOR),
                 (&asked.buffers, head::BUFFER),
                 (&noted, head::ENTRY),
+                (&silent, head::SILENT),
             ] {
                 if set.contains(row.ty) {
                     recipe[0] |= bit;
@@ -241,7 +266,7 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
         }
     }
     for &(n, ty, slot) in SOCKETCALLS {
-        if interest.contains(ty) {
+        if all.contains(ty) {
             socketcalls[n] = syscall_entry::pack(slot as u32, ty.0);
             syscalls[IA32_SOCKETCALL] |= u64::from(syscall_entry::SOCKETCALL) << 32;
             if noted.contains(ty) {
@@ -300,6 +325,29 @@ mod tests {
         assert!(none.recipes.iter().all(|(_, r)| r[0] & head::ENTRY == 0));
         let close = none.recipes.iter().find(|(t, _)| *t == EventType::CLOSE_X).unwrap().1;
         assert!(close[1..].iter().all(|&step| step & 0xff != kind::CLOSED));
+    }
+
+    #[test]
+    fn calls_that_tell_the_past_of_sockets_are_noted_for_those_that_ask() {
+        let of = |interest: &EventSet, asked: &Asked| {
+            let t = tables(interest, ForkSides::Both, asked);
+            let is_silent = |r: &&(EventType, Recipe)| r.1[0] & head::SILENT != 0;
+            (t.syscalls[42] != 0, t.recipes.iter().filter(is_silent).count())
+        };
+        let read: EventSet = [EventType::READ_X].into_iter().collect();
+        assert_eq!(of(&read, &asked()), (true, network::TELL_PAST.len()));
+        let none = Asked { descriptors: EventSet::EMPTY, ..asked() };
+        assert_eq!(of(&read, &none), (false, 0));
+        assert!(!wants_history(&read, &none));
+        let both = read.union(&network::TELL_PAST.iter().copied().collect());
+        assert_eq!(of(&both, &asked()), (true, 0));
+        let open: EventSet = [EventType::OPENAT_2_X].into_iter().collect();
+        assert_eq!(of(&open, &asked()), (false, 0));
+        let names: Vec<_> = slots(&read, ForkSides::Both, &asked())
+            .into_iter()
+            .flat_map(|(_, names)| names)
+            .collect();
+        assert_eq!(names, ["read"]);
     }
 
     #[test]

@@ -35,6 +35,36 @@ pub(super) const ROWS: &[Row] = &[
     Row::own(EventType::RECV_X, Slot::Recv, 0, 0),
 ];
 
+/// Calls that tell which end of a socket a process is.
+pub(super) const TELL_PAST: &[EventType] = &[
+    EventType::CONNECT_X,
+    EventType::ACCEPT_5_X,
+    EventType::ACCEPT4_6_X,
+    EventType::LISTEN_X,
+    EventType::BIND_X,
+];
+
+/// Calls on sockets that do not tell it themselves.
+pub(super) const READ_PAST: &[EventType] = &[
+    EventType::SENDTO_X,
+    EventType::SEND_X,
+    EventType::SENDMSG_X,
+    EventType::SENDMMSG_X,
+    EventType::RECVFROM_X,
+    EventType::RECV_X,
+    EventType::RECVMSG_X,
+    EventType::RECVMMSG_X,
+    EventType::SHUTDOWN_X,
+    EventType::READ_X,
+    EventType::WRITE_X,
+    EventType::READV_X,
+    EventType::WRITEV_X,
+    EventType::CLOSE_X,
+    EventType::DUP_1_X,
+    EventType::DUP2_X,
+    EventType::DUP3_X,
+];
+
 /// Number in ia32 `socketcall`, event, program.
 pub(super) const SOCKETCALLS: &[(usize, EventType, Slot)] = &[
     (1, EventType::SOCKET_X, Slot::Socket),
