@@ -15,7 +15,7 @@ const TELL_ALL: &str = r#"
 - rule: Everything
   desc: Every event, with its lineage.
   condition: evt.type exists
-  output: "%evt.num %evt.type %proc.name %proc.exepath %proc.cmdline %proc.pid %proc.ppid %proc.pname %proc.aname[2] %proc.aname[3] %proc.sname %proc.cwd %user.name %group.name %fd.num %fd.name %fd.sip %fd.sport %evt.res %container.id %thread.tid"
+  output: "%evt.num %evt.type %proc.name %proc.exepath %proc.cmdline %proc.pid %proc.ppid %proc.pname %proc.aname[2] %proc.aname[3] %proc.sname %proc.cwd %user.name %group.name %fd.num %fd.name %fd.sip %fd.sport %evt.res %container.id %thread.tid %evt.args %evt.buffer %fs.path.name %fs.path.source %fs.path.target %evt.abspath %fd.type %fd.uid %evt.is_io %proc.sid %thread.cap_effective"
   priority: INFO
 "#;
 
