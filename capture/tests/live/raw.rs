@@ -7,7 +7,7 @@ use std::{
 
 use event::{EventType, Frame, FrameHeader};
 
-use super::{Live, tid};
+use super::{Live, call::raw, tid};
 
 /// `ENOSYS`.
 const NOT_HERE: i64 = -38;
@@ -17,20 +17,10 @@ pub(crate) fn at<T: ?Sized>(what: &T) -> u64 {
     std::ptr::from_ref(what).cast::<u8>() as u64
 }
 
-/// Makes a call; gives what the C library gives.
-fn call_only(nr: libc::c_long, args: &[u64]) -> i64 {
-    let a: [u64; 6] = std::array::from_fn(|n| args.get(n).copied().unwrap_or(0));
-    // SAFETY: the tests pass addresses of live values, or addresses that the kernel refuses.
-    unsafe { libc::syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]) }
-}
-
 /// Makes a call; gives its result or the negative errno.
 pub(crate) fn call(nr: libc::c_long, args: &[u64]) -> i64 {
-    let ret = call_only(nr, args);
-    if ret >= 0 {
-        return ret;
-    }
-    -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap())
+    let six: [i64; 6] = std::array::from_fn(|n| args.get(n).copied().unwrap_or(0).cast_signed());
+    raw(nr, &six)
 }
 
 /// A call that was made, and what was captured of it.
@@ -128,7 +118,7 @@ pub(crate) fn in_child(calls: Vec<(libc::c_long, Vec<u64>)>) -> u32 {
     unsafe {
         child.pre_exec(move || {
             for (nr, args) in &calls {
-                call_only(*nr, args);
+                call(*nr, args);
             }
             Ok(())
         });
