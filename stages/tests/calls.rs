@@ -554,6 +554,19 @@ fn a_range_of_one_descriptor_is_that_descriptor() {
     );
 }
 
+#[test]
+fn the_start_of_a_call_has_no_result() {
+    let start = path_call(EventType(EventType::READ_X.0 - 1), |w| {
+        w.i64(3).u32(100);
+    });
+    check(
+        "evt.type = read",
+        "%evt.res %evt.rawres %evt.failed %evt.args",
+        &[start],
+        &["<NA> <NA> <NA> fd=3 size=100"],
+    );
+}
+
 /// A socket's section: `10.0.0.1:4000` to `10.0.0.2:53`, datagrams.
 fn socket(w: &mut FrameWriter<'_>, flags: u8) {
     let mut sock = SockFacts {

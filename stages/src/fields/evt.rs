@@ -1,6 +1,6 @@
 //! `evt.*` and `syscall.type`.
 
-use event::{EventInfo, EventType};
+use event::{Direction, EventInfo, EventType};
 use rules::{Arg, Field, FieldRef, Value};
 
 use super::EventFields;
@@ -52,7 +52,9 @@ impl EventFields<'_> {
 
     /// The call's result: its first parameter, where that is one.
     pub(super) fn result(&self) -> Option<i64> {
-        let first = self.info()?.params.first()?;
+        let info = self.info()?;
+        // Old files have the start of a call as well, which has no result.
+        let first = info.params.first().filter(|_| info.direction == Direction::Exit)?;
         matches!(first.name, "res" | "fd").then(|| self.event.frame.param_i64(0))?
     }
 
