@@ -50,7 +50,7 @@ pub(crate) const CASES: &[Case] = &[
             &[("fd.name", "/etc/passwd")],
             &[("fd.name", "/root/.ssh/id_rsa"), ("proc.name", "ssh")],
             &[("fd.name", "/etc/ssl/private/x.key"), ("proc.name", "nginx")],
-            &[("fd.name", "/etc/sudoers.d"), ("evt.arg.flags", "O_DIRECTORY|O_RDONLY")],
+            &[("fd.name", "/etc/sudoers.d"), ("fd.typechar", "d")],
         ],
         ..Case::NONE
     },
