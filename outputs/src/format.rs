@@ -125,10 +125,10 @@ fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
     .filter_map(|(set, name)| set.then_some(name))
 }
 
-/// The view, where the names in the alert do not tell it: only the kernel's name matched, not the one that the process gave. (A replay has
-/// the lexical view only, so that one is not told: a recording would give other alerts than the run that it was made from.)
+/// The view, where only one of two names matched: the kernel's, not the one that the process gave; or that one, and another file was opened,
+/// through a link or because the string was rewritten under way. (A replay has no second name and tells nothing.)
 fn telling_view(marks: AlertMarks) -> Option<NameView> {
-    marks.name_view.filter(|&v| v == NameView::Kernel)
+    marks.name_view.filter(|&v| v != NameView::Both)
 }
 
 fn marks_text(to: &mut String, alert: AlertMarks) {
@@ -319,9 +319,12 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&line(JSON, &a)).unwrap();
         let names = &value["output_fields"]["peregrine.marks"];
         assert_eq!(*names, serde_json::json!(["truncated", "faulted", "fd_raced"]));
-        for view in [NameView::Both, NameView::Lexical] {
+        for (view, end) in [
+            (NameView::Both, "Warning x\n"),
+            (NameView::Lexical, "Warning x [peregrine: fd.name_view=lexical]\n"),
+        ] {
             a.marks = AlertMarks { name_view: Some(view), ..AlertMarks::default() };
-            assert!(line(Format::default(), &a).ends_with("Warning x\n"));
+            assert!(line(Format::default(), &a).ends_with(end));
         }
     }
 

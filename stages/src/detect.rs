@@ -120,7 +120,8 @@ impl Detector {
             }
             Ok(())
         };
-        match if *reads_names { fields.names() } else { Names::None } {
+        let names = if *reads_names { fields.names() } else { Names::None };
+        match names {
             Names::None => evaluate(None)?,
             Names::One(view) => evaluate(Some(view))?,
             Names::Two => {
@@ -151,8 +152,10 @@ impl Detector {
                 truncated: event.frame.has(flags::TRUNCATED),
                 faulted: event.frame.has(flags::FAULTED),
                 fd_raced: event.frame.has(flags::FD_RACED),
-                // Where the process passed no name there is no other that the kernel's could differ from.
-                name_view: view.filter(|&v| v != NameView::Kernel || fields.has_passed_name()),
+                // Told where there are two names; and where the one that the process passed could not be read.
+                name_view: view.filter(|&v| {
+                    names == Names::Two || v == NameView::Kernel && fields.has_passed_name()
+                }),
             };
             alert.marks = facts.marks;
             drafts.push(alert);
