@@ -9,7 +9,7 @@ pub(crate) struct StartBlock {
     pub(crate) config: String,
     /// Kernel and CPUs, or the file that is replayed.
     pub(crate) source: String,
-    /// Programs attached.
+    /// Calls that are captured, and hooks.
     pub(crate) attached: Vec<String>,
     /// Programs that the kernel refused, and why.
     pub(crate) refused: Vec<(String, String)>,
@@ -50,7 +50,7 @@ impl StartBlock {
         if !attached.is_empty() {
             line(
                 "attached",
-                &format!("{}: {}", count(attached.len(), "program"), attached.join(" ")),
+                &format!("{} calls and hooks: {}", attached.len(), attached.join(" ")),
             );
         }
         for (program, why) in refused {
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(
             block.text(),
             format!(
-                "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 programs: sys_exit openat\n  \
+                "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 calls and hooks: sys_exit openat\n  \
                  refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
                  topology    1 capture thread\n  config      built in\n  stats       peregrine stats --socket /run/p.sock\n  \
                  warning     w\n  try         cat /etc/shadow in another shell\n"
