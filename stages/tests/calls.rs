@@ -633,7 +633,23 @@ fn what_goes_through_a_socket_has_its_ends_and_its_role() {
 }
 
 #[test]
-fn a_descriptors_own_name_is_no_view_to_tell_of() {
+fn an_open_with_two_names_tells_which_one_matched() {
+    let open = path_call(EventType::OPENAT_2_X, |w| {
+        w.i64(3).i64(-100).str(b"/tmp/link").u32(1).u32(0).u32(0).u64(9);
+        object(w, SectionKind::File, FileKind::Regular, "/etc/shadow");
+    });
+    for (name, view) in [("/tmp/link", "Some(Lexical)"), ("/etc/shadow", "Some(Kernel)")] {
+        let rule = format!(
+            "- rule: r\n  desc: d\n  condition: evt.type = openat and fd.name = {name}\n  output: o\n  priority: INFO\n"
+        );
+        let alerts = alerts(&rule, std::slice::from_ref(&open));
+        assert_eq!(alerts.len(), 1, "{alerts:?}");
+        assert!(alerts[0].contains(&format!("name_view: {view}")), "{alerts:?}");
+    }
+}
+
+#[test]
+fn one_name_is_no_view_to_tell_of() {
     let calls = [
         path_call(EventType::FCHMOD_X, |w| {
             w.i64(0).i64(4).u32(0o755);
@@ -646,5 +662,5 @@ fn a_descriptors_own_name_is_no_view_to_tell_of() {
     let rule = "- rule: r\n  desc: d\n  condition: evt.type in (fchmod, rmdir) and fs.path.name exists\n  output: o\n  priority: INFO\n";
     let marks: Vec<_> =
         alerts(rule, &calls).iter().map(|a| a.contains("name_view: None")).collect();
-    assert_eq!(marks, [true, false]);
+    assert_eq!(marks, [true, true]);
 }
