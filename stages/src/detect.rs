@@ -152,9 +152,11 @@ impl Detector {
                 truncated: event.frame.has(flags::TRUNCATED),
                 faulted: event.frame.has(flags::FAULTED),
                 fd_raced: event.frame.has(flags::FD_RACED),
-                // Told where there are two names; and where the one that the process passed could not be read.
-                name_view: view.filter(|&v| {
-                    names == Names::Two || v == NameView::Kernel && fields.has_passed_name()
+                name_view: view.filter(|v| match v {
+                    NameView::Both => true,
+                    // There is no other where the process passed none.
+                    NameView::Kernel => fields.has_passed_name(),
+                    NameView::Lexical => names == Names::Two,
                 }),
             };
             alert.marks = facts.marks;

@@ -122,10 +122,7 @@ impl Oracle {
     }
 
     fn alert(&mut self, rule: &str, is_open: bool, who: Option<usize>, output: &str) {
-        self.alert_in(rule, if is_open { "Some(Both)" } else { "None" }, who, output);
-    }
-
-    fn alert_in(&mut self, rule: &str, view: &str, who: Option<usize>, output: &str) {
+        let view = if is_open { "Some(Both)" } else { "None" };
         let unknown = who.is_none();
         let key = self.key();
         self.alerts.push(format!(
@@ -139,12 +136,12 @@ impl Oracle {
     }
 
     /// What the rule about state says of a call that has just been written.
-    fn judge_state(&mut self, ty: &str, who: usize, has_name: bool) {
+    fn judge_state(&mut self, ty: &str, who: usize) {
         let m = self.all[who].clone();
         let parent = m.parent.map_or("<NA>".to_owned(), |p| self.all[p].comm.clone());
         let leader = self.leader(&m);
         let output = format!("{ty} {} {} {} {leader} {} {parent}", m.comm, m.cwd, m.sid, m.cap);
-        self.alert_in("state", if has_name { "Some(Lexical)" } else { "None" }, Some(who), &output);
+        self.alert("state", false, Some(who), &output);
     }
 
     /// What the rules say of an event that has just been written.
@@ -268,7 +265,7 @@ impl Oracle {
                     w.i64(0).str(name.as_bytes());
                 }));
                 self.all[who].cwd = now;
-                self.judge_state("chdir", who, true);
+                self.judge_state("chdir", who);
             }
             Op::Setsid { who } => {
                 let who = self.pick(who);
@@ -277,7 +274,7 @@ impl Oracle {
                     w.i64(i64::from(p.tgid));
                 }));
                 self.all[who].sid = p.tgid;
-                self.judge_state("setsid", who, false);
+                self.judge_state("setsid", who);
             }
             Op::Capset { who, bit } => {
                 let who = self.pick(who);
@@ -285,7 +282,7 @@ impl Oracle {
                     w.i64(0).u64(0).u64(0).u64(1 << bit);
                 }));
                 self.all[who].cap = ["CAP_CHOWN", "CAP_DAC_OVERRIDE"][usize::from(bit)];
-                self.judge_state("capset", who, false);
+                self.judge_state("capset", who);
             }
             Op::Generic { who, is_truncate } => {
                 let who = self.pick(who);
@@ -294,7 +291,7 @@ impl Oracle {
                     w.u16(event::syscall_id(name).unwrap()).u16(76);
                 }));
                 if is_truncate {
-                    self.judge_state(name, who, false);
+                    self.judge_state(name, who);
                 }
             }
             other => unreachable!("no plain call: {other:?}"),
