@@ -7,6 +7,7 @@ use std::ops::Range;
 use event::{EventType, N_EVENT_TYPES};
 
 use crate::error::{Code, Diag, Problem, closest};
+use crate::expr::Expr;
 use crate::lex::Literal;
 use crate::parse::{Check, FieldText, Op, Quantifier, Right};
 use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
@@ -143,7 +144,7 @@ impl Checker<'_> {
     }
 
     fn key(&self, test: TestKey) -> PredicateKey {
-        PredicateKey { field: self.field.clone(), test }
+        PredicateKey { left: Expr::Field(self.field.clone()), test }
     }
 
     fn ty(&self) -> FieldType {

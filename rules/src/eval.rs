@@ -2,6 +2,7 @@
 
 use event::EventType;
 
+use crate::expr::Buffers;
 use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
 
@@ -22,6 +23,7 @@ pub struct MatchScratch {
     answers: Vec<u64>,
     /// Open calls: the op that called.
     calls: Vec<u32>,
+    buffers: Buffers,
     pub(crate) matched: Vec<RuleId>,
 }
 
@@ -161,7 +163,7 @@ impl Program {
         let is_kept = what & ONCE == 0;
         let kept = if is_kept { s.known(slot) } else { None };
         kept.unwrap_or_else(|| {
-            let answer = self.predicates[slot].holds(ty, fields);
+            let answer = self.predicates[slot].holds(ty, fields, &mut s.buffers);
             if is_kept {
                 s.note(slot, answer);
             }

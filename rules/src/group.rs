@@ -67,7 +67,7 @@ struct Node {
 
 /// Whether a lookup for many can answer the test.
 pub(crate) fn is_groupable(key: &PredicateKey) -> bool {
-    key.field.arity() != Arity::Ends
+    key.left.as_field().is_some_and(|f| f.arity() != Arity::Ends)
         && match &key.test {
             TestKey::Bytes(BytesTest::Cmp(Cmp::Eq), _) | TestKey::BytesIn(_) => true,
             TestKey::PathPrefix(prefixes) => !prefixes.iter().any(|p| has_wildcard(p)),
@@ -78,14 +78,14 @@ pub(crate) fn is_groupable(key: &PredicateKey) -> bool {
 impl Group {
     /// A group of the groupable tests of one field; the place of a test is its bit. `None` where they are too many.
     pub(crate) fn new(tests: &[&PredicateKey]) -> Option<Self> {
-        let first = tests.first()?;
+        let field = tests.first()?.left.as_field()?;
         if tests.len() > MAX_TESTS {
             return None;
         }
         let n_words = tests.len().div_ceil(64);
         let mut group = Self {
-            field: first.field.clone(),
-            arity: first.field.arity(),
+            field: field.clone(),
+            arity: field.arity(),
             n_tests: tests.len(),
             texts: Lookup::default(),
             nodes: Vec::new(),
@@ -217,6 +217,7 @@ pub(crate) fn known_by_type(test: &TestKey, ty: EventType) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::{Buffers, Expr};
     use crate::predicate::Predicate;
     use crate::schema::Field;
 
@@ -244,7 +245,7 @@ mod tests {
             .into_iter()
             .cycle()
             .take(90)
-            .map(|test| PredicateKey { field: field.clone(), test })
+            .map(|test| PredicateKey { left: Expr::Field(field.clone()), test })
             .collect();
         let group = Group::new(&keys.iter().collect::<Vec<_>>()).unwrap();
         let mut answers = vec![u64::MAX; group.n_words()];
@@ -262,7 +263,11 @@ mod tests {
             let fields = Name(value.map(str::as_bytes));
             group.ask(&fields, &mut answers);
             for (bit, key) in keys.iter().enumerate() {
-                let alone = Predicate::new(key).holds(EventType::OPENAT_2_X, &fields);
+                let alone = Predicate::new(key).holds(
+                    EventType::OPENAT_2_X,
+                    &fields,
+                    &mut Buffers::default(),
+                );
                 let together = answers[bit / 64] >> (bit % 64) & 1 == 1;
                 assert_eq!(together, alone, "{value:?} {:?}", key.test);
             }

@@ -44,6 +44,7 @@ mod check;
 mod collect;
 mod error;
 mod eval;
+mod expr;
 mod glob;
 mod group;
 mod ir;

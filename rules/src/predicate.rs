@@ -7,15 +7,16 @@ use event::{EventSet, EventType};
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 
+use crate::expr::{Buffers, Expr};
 use crate::glob::Glob;
 use crate::pmatch::Prefixes;
-use crate::schema::{Arity, Field, FieldRef};
+use crate::schema::{Arg, Arity, Field, FieldRef};
 use crate::value::{Fields, Value};
 
 /// A comparison in the form in which equal ones are found equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PredicateKey {
-    pub(crate) field: FieldRef,
+    pub(crate) left: Expr,
     pub(crate) test: TestKey,
 }
 
@@ -140,7 +141,7 @@ fn mask(addr: IpAddr, len: u8) -> IpAddr {
 /// A predicate ready to run. Evaluation neither fails nor allocates.
 #[derive(Clone, Debug)]
 pub(crate) struct Predicate {
-    pub(crate) field: FieldRef,
+    left: Expr,
     arity: Arity,
     test: Test,
 }
@@ -236,7 +237,7 @@ impl Predicate {
                 Test::NetIn { nets: nets.iter().copied().collect(), negated: false }
             }
         };
-        Self { arity: key.field.arity(), field: key.field.clone(), test }
+        Self { arity: key.left.arity(), left: key.left.clone(), test }
     }
 
     /// Whether the event satisfies it. A missing value satisfies nothing.
@@ -245,11 +246,17 @@ impl Predicate {
         reason = "one caller; a call saves and restores what is worth 15 instructions"
     )]
     #[inline(always)]
-    pub(crate) fn holds<F: Fields>(&self, ty: EventType, fields: &F) -> bool {
+    pub(crate) fn holds<F: Fields>(
+        &self,
+        ty: EventType,
+        fields: &F,
+        _buffers: &mut Buffers,
+    ) -> bool {
+        let Expr::Field(field) = &self.left;
         if let Test::EvtType { types, names, negated } = &self.test {
             // The two generic types carry calls without an event of their own, told apart by name only.
             let named = if ty.0 <= EventType::GENERIC_X.0 {
-                match fields.get(&self.field) {
+                match fields.get(field) {
                     Some(Value::Bytes(name)) => names.contains(name),
                     _ => return false,
                 }
@@ -259,12 +266,12 @@ impl Predicate {
             return named != *negated;
         }
         match self.arity {
-            Arity::One => fields.get(&self.field).is_some_and(|v| self.test.accepts(v)),
-            Arity::Ancestors => fields.any(&self.field, |v| self.test.accepts(v)),
+            Arity::One => fields.get(field).is_some_and(|v| self.test.accepts(v)),
+            Arity::Ancestors => fields.any(field, |v| self.test.accepts(v)),
             Arity::Ends => match self.test.inverse() {
                 // "not equal" means that neither end is equal.
-                Some(equal) => fields.any(&self.field, |_| true) && !fields.any(&self.field, equal),
-                None => fields.any(&self.field, |v| self.test.accepts(v)),
+                Some(equal) => fields.any(field, |_| true) && !fields.any(field, equal),
+                None => fields.any(field, |v| self.test.accepts(v)),
             },
         }
     }
@@ -289,18 +296,19 @@ impl Predicate {
             TestKey::Bytes(BytesTest::Contains | BytesTest::IContains, _) | TestKey::NetIn(_) => 8,
             TestKey::Bytes(BytesTest::Glob | BytesTest::IGlob, _) => 16,
         };
-        let values = match key.field.arity() {
+        let values = match key.left.arity() {
             Arity::One => 1,
             Arity::Ends => 2,
             Arity::Ancestors => 8,
         };
-        let lookup = match key.field.field {
+        let of_field = |f: &FieldRef| match f.field {
             // Put into words for each event.
             Field::EvtArg | Field::EvtArgs | Field::EvtInfo => 32,
             // A level of ancestry has to be looked up.
-            _ if matches!(key.field.arg, crate::schema::Arg::Index(_)) => 4,
+            _ if matches!(f.arg, Arg::Index(_)) => 4,
             _ => 0,
         };
+        let lookup: u32 = key.left.fields().map(of_field).sum();
         2 + lookup + test * values
     }
 }

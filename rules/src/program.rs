@@ -122,9 +122,9 @@ impl Program {
         for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
             if is_groupable(key) {
                 of_field
-                    .entry(&key.field)
+                    .entry(&key.left)
                     .or_insert_with(|| {
-                        fields.push(&key.field);
+                        fields.push(&key.left);
                         Vec::new()
                     })
                     .push(n);

@@ -309,7 +309,7 @@ fn compile_rule(
         output: def.output.as_str().to_owned(),
     };
     let tests = resolver.ir.tests(root);
-    let read = tests.iter().filter(|t| !t.test.is_never()).map(|t| &t.field);
+    let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| t.left.fields());
     let fields = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))

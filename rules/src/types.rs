@@ -46,7 +46,8 @@ impl Types {
 
     /// The types of one comparison.
     pub(crate) fn of(key: &PredicateKey) -> Self {
-        match (key.field.field, &key.test) {
+        let Some(left) = key.left.as_field() else { return Self::any() };
+        match (left.field, &key.test) {
             (Field::EvtType, TestKey::EvtType { names, negated }) => {
                 let set = Self::named(names.iter());
                 if *negated { set.not() } else { set }
@@ -79,7 +80,8 @@ pub(crate) fn generic() -> EventSet {
 
 /// The calls without an event of their own that a comparison names.
 pub(crate) fn generic_names(key: &PredicateKey) -> Vec<&str> {
-    let names: Vec<&Vec<u8>> = match (key.field.field, &key.test) {
+    let Some(left) = key.left.as_field() else { return Vec::new() };
+    let names: Vec<&Vec<u8>> = match (left.field, &key.test) {
         (Field::EvtType, TestKey::EvtType { names, .. })
         | (Field::SyscallType, TestKey::BytesIn(names)) => names.iter().collect(),
         (Field::SyscallType, TestKey::Bytes(_, name)) => vec![name],
