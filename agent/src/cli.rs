@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::rule_commands::RuleCommand;
+
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
 #[command(name = "peregrine", version, about, args_conflicts_with_subcommands = true)]
@@ -79,6 +81,10 @@ pub(crate) struct Settings {
 pub(crate) enum Command {
     /// Ask the running agent what it has seen, lost and delivered, and how long it took
     Stats(StatsArgs),
+
+    /// Check, list and explain rules
+    #[command(subcommand)]
+    Rules(RuleCommand),
 }
 
 /// Options of `peregrine stats`.

@@ -17,6 +17,7 @@ mod host;
 mod live;
 mod plan;
 mod recorder;
+mod rule_commands;
 mod rule_files;
 mod run;
 mod savefile_users;

@@ -21,7 +21,7 @@ use crate::recorder::RecorderParts;
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{host, rule_files, stats};
+use crate::{host, rule_commands, rule_files, stats};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -59,6 +59,9 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Stats(args)) => {
             let config = config::load(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())
+        }
+        Some(Command::Rules(command)) => {
+            rule_commands::run(&command, &mut std::io::stdout().lock())
         }
         None => watch(&config::load(&source, &set)?),
     }
