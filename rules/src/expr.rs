@@ -1,11 +1,40 @@
 //! What a comparison computes from an event: a field, or a transformer over fields and constants.
 
-use crate::schema::{Arity, FieldRef};
+use crate::schema::{Arity, FieldRef, FieldType};
+
+/// Expressions nest at most this deep; what is written deeper does not load. Bounds every recursion over them.
+#[allow(dead_code, reason = "the check of transformers asks it")]
+pub(crate) const MAX_EXPR_DEPTH: usize = 64;
 
 /// One side of a comparison. `val(field)` is the field itself.
+#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Expr {
     Field(FieldRef),
+    /// A constant, only as an argument. Numbers are their digits.
+    Text(Box<[u8]>),
+    /// `(a, b)`, only as an argument; no element is a list.
+    List(Box<[Expr]>),
+    Call {
+        function: Function,
+        args: Box<[Expr]>,
+        /// The option of `getopt(...)[c]`.
+        selector: Option<u8>,
+    },
+}
+
+/// A transformer.
+#[allow(dead_code, reason = "the check of transformers makes them")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Function {
+    ToLower,
+    ToUpper,
+    B64,
+    Basename,
+    Len,
+    Join,
+    Concat,
+    GetOpt,
 }
 
 impl Expr {
@@ -13,21 +42,60 @@ impl Expr {
     pub(crate) fn as_field(&self) -> Option<&FieldRef> {
         match self {
             Self::Field(field) => Some(field),
+            Self::Text(_) | Self::List(_) | Self::Call { .. } => None,
         }
     }
 
-    /// Every field that is read.
+    /// Every field that is read, in the order written.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &FieldRef> {
+        let mut left = vec![self];
+        std::iter::from_fn(move || {
+            while let Some(expr) = left.pop() {
+                match expr {
+                    Self::Field(field) => return Some(field),
+                    Self::Text(_) => {}
+                    Self::List(of) | Self::Call { args: of, .. } => left.extend(of.iter().rev()),
+                }
+            }
+            None
+        })
+    }
+
+    /// Type of the value, or of each element of a list.
+    #[allow(dead_code, reason = "the check of transformers asks it")]
+    pub(crate) fn ty(&self) -> FieldType {
         match self {
-            Self::Field(field) => std::iter::once(field),
+            Self::Field(field) => field.ty(),
+            Self::Text(_) | Self::List(_) => FieldType::Text,
+            Self::Call { function, args, .. } => match function {
+                Function::Len => FieldType::U64,
+                Function::Join | Function::Concat | Function::GetOpt => FieldType::Text,
+                Function::ToLower | Function::ToUpper | Function::B64 | Function::Basename => {
+                    args.first().map_or(FieldType::Text, Self::ty)
+                }
+            },
+        }
+    }
+
+    /// Whether the value is a list.
+    #[allow(dead_code, reason = "the check of transformers asks it")]
+    pub(crate) fn is_list(&self) -> bool {
+        match self {
+            Self::Field(_) | Self::Text(_) => false,
+            Self::List(_) => true,
+            Self::Call { function, args, selector } => match function {
+                Function::Len | Function::Join | Function::Concat => false,
+                Function::GetOpt => selector.is_none(),
+                Function::ToLower | Function::ToUpper | Function::B64 | Function::Basename => {
+                    args.first().is_some_and(Self::is_list)
+                }
+            },
         }
     }
 
     /// Number of values that a comparison looks at.
     pub(crate) fn arity(&self) -> Arity {
-        match self {
-            Self::Field(field) => field.arity(),
-        }
+        self.as_field().map_or(Arity::One, FieldRef::arity)
     }
 }
 

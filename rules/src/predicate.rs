@@ -21,6 +21,7 @@ pub(crate) struct PredicateKey {
 }
 
 /// What is asked of a value.
+#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum TestKey {
     /// False whatever the value.
@@ -59,6 +60,17 @@ pub(crate) enum TestKey {
         negated: bool,
     },
     NetIn(BTreeSet<Net>),
+    /// Compared with another value of the event, of the same type. False where that has none.
+    Against {
+        op: AgainstOp,
+        right: Expr,
+    },
+    /// `OP oneof (...)`: exactly one of the tests holds; one written twice counts twice.
+    OneOf(Vec<TestKey>),
+    /// `in` over a list: every element satisfies the test, which an empty list does.
+    EachElement(Box<TestKey>),
+    /// `intersects` over a list: some element satisfies the test.
+    AnyElement(Box<TestKey>),
 }
 
 impl TestKey {
@@ -73,6 +85,19 @@ impl TestKey {
     }
 }
 
+/// A comparison of two values of an event.
+#[allow(dead_code, reason = "the check of transformers makes them")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum AgainstOp {
+    /// Between two scalars. [`BytesTest::Cmp`] is for values of every type, the others are for bytes.
+    Test(BytesTest),
+    /// Every element of the left side is one of the right side's. A scalar is a list of one.
+    In,
+    /// Some element of the left side is one of the right side's.
+    Intersects,
+}
+
+#[allow(dead_code, reason = "the check makes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum BytesTest {
     Cmp(Cmp),
@@ -82,6 +107,8 @@ pub(crate) enum BytesTest {
     EndsWith,
     Glob,
     IGlob,
+    /// The whole value matches.
+    Regex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -217,6 +244,7 @@ impl Predicate {
                     BytesTest::EndsWith => Test::EndsWith(text.into()),
                     BytesTest::Glob => Test::Glob(Glob::new(text, false)),
                     BytesTest::IGlob => Test::Glob(Glob::new(text, true)),
+                    BytesTest::Regex => Test::Never,
                 }
             }
             TestKey::BytesIn(texts) => Test::BytesIn(ByteSet::new(texts)),
@@ -236,6 +264,10 @@ impl Predicate {
             TestKey::NetIn(nets) => {
                 Test::NetIn { nets: nets.iter().copied().collect(), negated: false }
             }
+            TestKey::Against { .. }
+            | TestKey::OneOf(_)
+            | TestKey::EachElement(_)
+            | TestKey::AnyElement(_) => Test::Never,
         };
         Self { arity: key.left.arity(), left: key.left.clone(), test }
     }
@@ -252,7 +284,7 @@ impl Predicate {
         fields: &F,
         _buffers: &mut Buffers,
     ) -> bool {
-        let Expr::Field(field) = &self.left;
+        let Expr::Field(field) = &self.left else { return false };
         if let Test::EvtType { types, names, negated } = &self.test {
             // The two generic types carry calls without an event of their own, told apart by name only.
             let named = if ty.0 <= EventType::GENERIC_X.0 {
@@ -294,7 +326,11 @@ impl Predicate {
             }
             TestKey::PathPrefix(_) | TestKey::IpIn(_) => 4,
             TestKey::Bytes(BytesTest::Contains | BytesTest::IContains, _) | TestKey::NetIn(_) => 8,
-            TestKey::Bytes(BytesTest::Glob | BytesTest::IGlob, _) => 16,
+            TestKey::Bytes(BytesTest::Glob | BytesTest::IGlob, _) | TestKey::Against { .. } => 16,
+            TestKey::Bytes(BytesTest::Regex, _)
+            | TestKey::OneOf(_)
+            | TestKey::EachElement(_)
+            | TestKey::AnyElement(_) => 32,
         };
         let values = match key.left.arity() {
             Arity::One => 1,
