@@ -2,6 +2,7 @@
 
 use event::EventType;
 
+use crate::costs::Meter;
 use crate::expr::Buffers;
 use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
@@ -77,20 +78,25 @@ fn grow<T: Clone + Default>(to: &mut Vec<T>, len: usize) {
 
 impl Program {
     /// Tries the rules for the event's type in order and leaves those that match in `scratch.matched`.
-    pub(crate) fn run<F: Fields>(
+    pub(crate) fn run<F: Fields, M: Meter>(
         &self,
         first_only: bool,
         ty: EventType,
         fields: &F,
         scratch: &mut MatchScratch,
+        meter: &mut M,
     ) {
         if !scratch.fits(self) {
             scratch.fit(self);
         }
         scratch.next_event();
+        meter.event();
         let code = self.code(ty);
+        meter.shared();
         for &(rule, start) in &code.rules {
-            if self.rule(code, start, ty, fields, scratch) {
+            let matches = self.rule(code, start, ty, fields, scratch);
+            meter.rule(rule);
+            if matches {
                 scratch.matched.push(rule);
                 if first_only {
                     break;

@@ -87,6 +87,20 @@ impl Ir {
         tests
     }
 
+    /// Every comparison of the condition at `roots[rule]`, each with the other rules that ask it too.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `rules explain`"))]
+    pub(crate) fn shared(&self, roots: &[IrId], rule: usize) -> Vec<(&PredicateKey, Vec<usize>)> {
+        let mut tests: Vec<_> =
+            self.tests(roots[rule]).into_iter().map(|t| (t, Vec::new())).collect();
+        for (other, &root) in roots.iter().enumerate().filter(|&(other, _)| other != rule) {
+            let asked: HashSet<&PredicateKey> = self.tests(root).into_iter().collect();
+            for (_, others) in tests.iter_mut().filter(|(test, _)| asked.contains(*test)) {
+                others.push(other);
+            }
+        }
+        tests
+    }
+
     /// What a conjunction rules out by "not": it holds for most events and so ends little.
     fn is_exception(&self, id: IrId) -> bool {
         matches!(self.nodes[id as usize], IrNode::Not(_))
@@ -124,5 +138,30 @@ impl Ir {
         self.costs.push(cost);
         self.node_ids.insert(node, id);
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::Expr;
+    use crate::predicate::TestKey;
+    use crate::schema::{Arg, Field, FieldRef};
+
+    #[test]
+    fn a_comparison_knows_which_rules_ask_it() {
+        let mut ir = Ir::default();
+        let key = |field| PredicateKey {
+            left: Expr::Field(FieldRef { field, arg: Arg::None }),
+            test: TestKey::Exists,
+        };
+        let [name, uid, tty] = [Field::ProcName, Field::UserUid, Field::ProcTty]
+            .map(|field| ir.test(key(field)).unwrap());
+        let not_uid = ir.not(uid).unwrap();
+        let roots = [ir.and(vec![name, uid]).unwrap(), not_uid, ir.or(vec![tty, name]).unwrap()];
+        let mut shared = ir.shared(&roots, 0);
+        shared.sort();
+        let expected = [(&key(Field::ProcName), vec![2]), (&key(Field::UserUid), vec![1])];
+        assert_eq!(shared, expected);
     }
 }

@@ -42,6 +42,7 @@
 mod alert;
 mod check;
 mod collect;
+mod costs;
 mod error;
 mod eval;
 mod expr;
@@ -66,6 +67,7 @@ mod value;
 mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
+pub use costs::{RuleCost, RuleCosts};
 pub use error::{Code, ItemKind, Problem, RuleError};
 pub use eval::{MatchScratch, RuleId};
 pub use output::escape_line;

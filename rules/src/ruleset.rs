@@ -7,6 +7,7 @@ use event::{EventSet, EventType};
 
 use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
 use crate::collect::{RuleDef, collect};
+use crate::costs::{RuleCosts, Timed, Untimed};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem, RuleError};
 use crate::eval::{MatchScratch, RuleId};
 use crate::ir::IrId;
@@ -207,7 +208,28 @@ impl Ruleset {
         scratch: &'s mut MatchScratch,
     ) -> &'s [RuleId] {
         let first_only = self.matching == RuleMatching::First;
-        self.program.run(first_only, event_type, fields, scratch);
+        self.program.run(first_only, event_type, fields, scratch, &mut Untimed);
+        &scratch.matched
+    }
+
+    /// An empty account for [`Ruleset::evaluate_timed`].
+    #[must_use]
+    pub fn costs(&self) -> RuleCosts {
+        RuleCosts::new(self.rules.len())
+    }
+
+    /// As [`Ruleset::evaluate`], and adds what each rule took to `costs`. `clock` gives nanoseconds and is read once per rule that is run.
+    pub fn evaluate_timed<'s, F: Fields>(
+        &self,
+        event_type: EventType,
+        fields: &F,
+        scratch: &'s mut MatchScratch,
+        clock: impl FnMut() -> u64,
+        costs: &mut RuleCosts,
+    ) -> &'s [RuleId] {
+        let first_only = self.matching == RuleMatching::First;
+        let mut meter = Timed { clock, last_ns: 0, costs };
+        self.program.run(first_only, event_type, fields, scratch, &mut meter);
         &scratch.matched
     }
 
