@@ -9,9 +9,11 @@ use event::{EventType, N_EVENT_TYPES};
 use crate::error::{Code, Diag, Problem, closest};
 use crate::expr::Expr;
 use crate::lex::Literal;
-use crate::parse::{Check, FieldText, Op, Quantifier, Right};
+use crate::lookup::field_ref;
+use crate::parse::{Check, Op, Quantifier, Right};
 use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
-use crate::schema::{Arg, ArgKind, Arity, Field, FieldRef, FieldType, event_params};
+use crate::schema::{Arity, Field, FieldRef, FieldType};
+use crate::services::service_port;
 use crate::source::Traced;
 
 /// A comparison understood.
@@ -58,77 +60,6 @@ pub(crate) fn check(
             })
         }
     }
-}
-
-/// Looks a field up with its argument.
-fn field_ref(text: &Traced, written: &FieldText) -> Result<FieldRef, Diag> {
-    let error =
-        |problem| Diag::new(Code::CompileCondition, problem, text.span(written.range.clone()));
-    match resolve_field(&written.name, written.arg.as_ref().map(Literal::text).as_deref()) {
-        Ok(field) => Ok(field),
-        Err(problem @ Problem::UnknownField(_)) => {
-            Err(error(problem).did_you_mean(Field::closest_name(&written.name)))
-        }
-        Err(problem @ Problem::UnknownEventArg(_)) => {
-            let (class, param) = written.name.rsplit_once('.').unwrap_or_default();
-            let near = closest(param, param_names()).map(|n| format!("{class}.{n}"));
-            Err(error(problem).did_you_mean(near.as_deref()))
-        }
-        Err(problem) => Err(error(problem)),
-    }
-}
-
-fn param_names() -> impl Iterator<Item = &'static str> {
-    event_params().map(|p| p.name)
-}
-
-/// A field from its name and the text in its brackets.
-pub(crate) fn resolve_field(name: &str, arg: Option<&str>) -> Result<FieldRef, Problem> {
-    if let Some(param) = name.strip_prefix("evt.arg.") {
-        if !param_names().any(|p| p == param) || arg.is_some() {
-            return Err(Problem::UnknownEventArg(param.to_owned()));
-        }
-        return Ok(FieldRef { field: Field::EvtArg, arg: Arg::Key(param.into()) });
-    }
-    if let Some(param) = name.strip_prefix("evt.rawarg.") {
-        if !param_names().any(|p| p == param) || arg.is_some() {
-            return Err(Problem::UnknownEventArg(param.to_owned()));
-        }
-        return Ok(FieldRef { field: Field::EvtRawarg, arg: Arg::Key(param.into()) });
-    }
-    if let Some(side @ ("src" | "dst")) = name.strip_prefix("evt.abspath.")
-        && arg.is_none()
-    {
-        return Ok(FieldRef { field: Field::EvtAbspath, arg: Arg::Key(side.into()) });
-    }
-    let field = Field::by_name(name).ok_or_else(|| Problem::UnknownField(name.to_owned()))?;
-    let index = |a: &str| {
-        let digits = !a.is_empty() && a.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| a.parse().ok()).flatten()
-    };
-    let takes = |takes| Problem::BadArgument { field: field.name(), takes };
-    let arg = match (field.info().arg, arg) {
-        (
-            ArgKind::None | ArgKind::OptionalIndex | ArgKind::OptionalKey | ArgKind::OptionalSide,
-            None,
-        ) => Arg::None,
-        (ArgKind::None, Some(_)) => return Err(takes("no argument")),
-        (ArgKind::OptionalSide, Some(_)) => {
-            return Err(takes("`.src`, `.dst` or nothing"));
-        }
-        (ArgKind::RawParam, _) => return Err(takes("a parameter by name: `evt.rawarg.name`")),
-        (ArgKind::OptionalIndex, Some(a)) => {
-            Arg::Index(index(a).ok_or_else(|| takes("a number in brackets"))?)
-        }
-        // A key of digits only counts as an index, which this field ignores.
-        (ArgKind::OptionalKey, Some(a)) if index(a).is_some() => Arg::None,
-        (ArgKind::OptionalKey, Some(a)) => Arg::Key(a.into()),
-        (ArgKind::EventParam, a) => Arg::Index(
-            a.and_then(index)
-                .ok_or_else(|| takes("a parameter: `evt.arg.name` or `evt.arg[0]`"))?,
-        ),
-    };
-    Ok(FieldRef { field, arg })
 }
 
 struct Checker<'a> {
@@ -388,42 +319,4 @@ fn is_event(name: &str) -> bool {
 
 fn event_names() -> impl Iterator<Item = &'static str> {
     (0..N_EVENT_TYPES as u16).map(|n| EventType(n).name())
-}
-
-/// Ports of the services that rules name; the system's own table is not consulted, so that a rule means the same
-/// everywhere. Names and numbers from the IANA registry.
-fn service_port(name: &str) -> Option<u16> {
-    Some(match name {
-        "ftp-data" => 20,
-        "ftp" => 21,
-        "ssh" => 22,
-        "telnet" => 23,
-        "smtp" => 25,
-        "domain" => 53,
-        "bootps" => 67,
-        "bootpc" => 68,
-        "tftp" => 69,
-        "http" => 80,
-        "kerberos" => 88,
-        "pop3" => 110,
-        "sunrpc" => 111,
-        "ntp" => 123,
-        "imap2" | "imap" => 143,
-        "snmp" => 161,
-        "ldap" => 389,
-        "https" => 443,
-        "microsoft-ds" => 445,
-        "syslog" => 514,
-        "submission" => 587,
-        "ldaps" => 636,
-        "imaps" => 993,
-        "pop3s" => 995,
-        "mysql" => 3306,
-        "rdp" | "ms-wbt-server" => 3389,
-        "postgresql" => 5432,
-        "amqp" => 5672,
-        "redis" => 6379,
-        "http-alt" => 8080,
-        _ => return None,
-    })
 }

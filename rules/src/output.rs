@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::alert::AlertValue;
-use crate::check::resolve_field;
 use crate::error::{Code, Diag, Problem};
+use crate::lookup::resolve_field;
 use crate::schema::{Field, FieldRef, FieldType, Format};
 use crate::source::Traced;
 use crate::time;
