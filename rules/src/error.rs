@@ -356,10 +356,8 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 /// The candidate nearest to `name` by edit distance, where one is near enough to be a likely misspelling.
-pub(crate) fn closest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Hostile names may be as long as a file.
     if name.len() > 64 {
         return None;

@@ -70,7 +70,7 @@ mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
 pub use costs::{RuleCost, RuleCosts};
-pub use error::{Code, ItemKind, Problem, RuleError};
+pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};
 pub use output::escape_line;
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};

@@ -67,6 +67,7 @@ mod shard;
 mod state;
 mod users;
 
+pub use fields::{capability_named, errno_named, signal_named};
 pub use merge::Merge;
 pub use meters::ShardMeters;
 pub use parse::{

@@ -6,6 +6,18 @@ pub(super) fn errno_name(errno: i64) -> Option<&'static str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// The error number with this name, positive.
+#[must_use]
+pub fn errno_named(name: &str) -> Option<i64> {
+    position(&NAMES, name)
+}
+
+/// Index of a name that is not empty.
+pub(super) fn position(names: &[&str], name: &str) -> Option<i64> {
+    let found = names.iter().position(|&n| !n.is_empty() && n == name)?;
+    i64::try_from(found).ok()
+}
+
 #[rustfmt::skip]
 const NAMES: [&str; 133] = [
     "", "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "E2BIG", "ENOEXEC", "EBADF", "ECHILD", "EAGAIN",

@@ -19,6 +19,10 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use rules::{Arg, Field, FieldRef, Fields, NameView, Value};
 
+pub use errno::errno_named;
+pub use process::capability_named;
+pub use render::signal_named;
+
 pub(crate) use chain::Chain;
 use chain::Link;
 pub(crate) use names::Names;
@@ -183,6 +187,17 @@ impl Fields for EventFields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_have_their_numbers() {
+        assert_eq!(
+            (errno_named("EACCES"), errno_named("EX"), errno_named("")),
+            (Some(13), None, None)
+        );
+        assert_eq!((signal_named("SIGKILL"), signal_named("KILL")), (Some(9), None));
+        assert_eq!(capability_named("CAP_SYS_ADMIN"), Some(1 << 21));
+        assert_eq!(capability_named("SYS_ADMIN"), None);
+    }
 
     #[test]
     fn the_schema_lists_class_by_class() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bumpalo::collections::Vec as BumpVec;
 use rules::{Arg, Field, FieldRef, Value};
 
+use super::errno::position;
 use super::{EventFields, Link};
 use crate::state::{Start, Version, exe_flags, strings};
 
@@ -218,6 +219,13 @@ impl EventFields<'_> {
         }
         all.into_bump_slice()
     }
+}
+
+/// The bit of the capability with this name (`CAP_SYS_ADMIN`).
+#[must_use]
+pub fn capability_named(name: &str) -> Option<u64> {
+    let bit = position(&CAPABILITIES, name.strip_prefix("CAP_")?)?;
+    Some(1 << bit)
 }
 
 /// Capabilities by bit, without `CAP_` (`include/uapi/linux/capability.h`; the schema numbers them alike).

@@ -9,7 +9,7 @@ use bumpalo::collections::Vec as BumpVec;
 use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
 use rules::Value;
 
-use super::errno::errno_name;
+use super::errno::{errno_name, position};
 use super::fd::Descriptor;
 use super::socket::put_addr;
 use super::user::NA;
@@ -246,6 +246,12 @@ const SIGNALS: [&str; 32] = [
 fn signal_name(signal: i64) -> Option<&'static str> {
     let name = SIGNALS.get(usize::try_from(signal).ok()?)?;
     (!name.is_empty()).then_some(*name)
+}
+
+/// The signal with this name.
+#[must_use]
+pub fn signal_named(name: &str) -> Option<i64> {
+    position(&SIGNALS, name)
 }
 
 /// Seconds with what is left of a fraction; all ones is no time at all.
