@@ -78,7 +78,11 @@ pub(crate) fn rule_matching(config: &Config) -> RuleMatching {
 /// Loads the rules; errors and warnings are drawn on stderr.
 fn load_rules(config: &Config) -> Result<Ruleset> {
     let sources = rule_files::read(&config.rules)?;
-    let options = Options { matching: rule_matching(config), min_priority: config.min_priority };
+    let options = Options {
+        matching: rule_matching(config),
+        min_priority: config.min_priority,
+        ..Options::default()
+    };
     match Ruleset::load(sources, options) {
         Ok(ruleset) => {
             for warning in ruleset.warnings() {

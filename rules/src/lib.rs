@@ -42,6 +42,7 @@
 mod alert;
 mod check;
 mod collect;
+mod compile;
 mod costs;
 mod error;
 mod eval;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use event::{EventSet, EventType};
 
 use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
-use crate::collect::{RuleDef, collect};
+use crate::collect::collect;
+use crate::compile::{Compiled, CompiledRule, compile};
 use crate::costs::{RuleCosts, Timed, Untimed};
-use crate::error::{Code, Diag, Diags, ItemKind, Problem, RuleError};
+use crate::error::{Diag, Diags, RuleError};
 use crate::eval::{MatchScratch, RuleId};
 use crate::ir::IrId;
 use crate::output::Template;
 use crate::program::Program;
-use crate::resolve::Resolver;
 use crate::schema::{Field, FieldRef};
 use crate::source::{Files, Source};
 use crate::types;
@@ -21,9 +21,6 @@ use crate::value::Fields;
 
 /// The shipped rules.
 pub const DEFAULT_RULES: &str = include_str!("../rulesets/default.yaml");
-
-/// A rule that can match more types than this gets a warning.
-const MANY_TYPES: usize = 100;
 
 /// What happens when several rules match one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,17 +33,20 @@ pub enum RuleMatching {
 }
 
 /// How rules are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// First match or all.
     pub matching: RuleMatching,
     /// Rules less severe than this are left out.
     pub min_priority: Priority,
+    /// Event sources beside `syscall` that rules may have. Their rules are checked, but never evaluated: nothing here makes their events. Rules of
+    /// other sources are skipped with a warning.
+    pub sources: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { matching: RuleMatching::First, min_priority: Priority::Debug }
+        Self { matching: RuleMatching::First, min_priority: Priority::Debug, sources: Vec::new() }
     }
 }
 
@@ -74,15 +74,16 @@ pub struct Ruleset {
     warnings: Vec<RuleError>,
 }
 
+/// A compiled rule without its condition.
 #[derive(Debug)]
-struct Rule {
-    info: Arc<RuleInfo>,
-    template: Template,
-    types: EventSet,
+pub(crate) struct Rule {
+    pub(crate) info: Arc<RuleInfo>,
+    pub(crate) template: Template,
+    pub(crate) types: EventSet,
     /// What its condition and its output read.
-    fields: BTreeSet<FieldRef>,
+    pub(crate) fields: BTreeSet<FieldRef>,
     /// Calls without an event of their own that its condition names.
-    calls: BTreeSet<Box<str>>,
+    pub(crate) calls: BTreeSet<Box<str>>,
 }
 
 impl Ruleset {
@@ -90,6 +91,7 @@ impl Ruleset {
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the stages; nothing of a broken load is usable.
+    #[expect(clippy::needless_pass_by_value, reason = "as a rule made for this one load")]
     pub fn load(sources: Vec<Source>, options: Options) -> Result<Self, Vec<RuleError>> {
         let mut files = Files::default();
         let mut n_files = 0;
@@ -97,12 +99,28 @@ impl Ruleset {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let loaded = Loader { options, files: &files, n_files }.load(&mut diags);
+        let items = collect(&files, n_files, &mut diags);
+        let compiled = compile(&items, &options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
         if !diags.errors.is_empty() {
             return Err(draw(diags.errors));
         }
-        Ok(Self { warnings: draw(diags.warnings), ..loaded })
+        Ok(Self::assemble(compiled, &options, draw(diags.warnings)))
+    }
+
+    fn assemble(compiled: Compiled<'_>, options: &Options, warnings: Vec<RuleError>) -> Self {
+        let Compiled { resolver, rules } = compiled;
+        let active: Vec<CompiledRule> = rules.into_iter().filter(|r| r.is_active).collect();
+        let typed: Vec<(IrId, EventSet)> = active.iter().map(|r| (r.root, r.rule.types)).collect();
+        let rules: Vec<Rule> = active.into_iter().map(|r| r.rule).collect();
+        Self {
+            program: Program::compile(&resolver.ir, &typed),
+            matching: options.matching,
+            interest: rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types)),
+            fields: rules.iter().flat_map(|r| &r.fields).cloned().collect(),
+            rules,
+            warnings,
+        }
     }
 
     /// The event types that some rule can match: what has to be captured.
@@ -247,92 +265,4 @@ impl Ruleset {
             marks: facts.marks,
         }
     }
-}
-
-struct Loader<'a> {
-    options: Options,
-    files: &'a Files,
-    n_files: u32,
-}
-
-impl Loader<'_> {
-    fn load(&self, diags: &mut Diags) -> Ruleset {
-        let items = collect(self.files, self.n_files, diags);
-        let mut resolver = Resolver::new(&items, diags);
-        let mut rules = Vec::new();
-        let mut roots: Vec<IrId> = Vec::new();
-        for def in &items.rules.all {
-            let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
-            if def.enabled && def.priority <= self.options.min_priority {
-                rules.push(rule);
-                roots.push(root);
-            }
-        }
-        // Broken rules would make what they use look unused.
-        if diags.errors.is_empty() {
-            resolver.unused(diags);
-        }
-        let typed: Vec<(IrId, EventSet)> =
-            roots.iter().zip(&rules).map(|(&root, rule)| (root, rule.types)).collect();
-        let program = Program::compile(&resolver.ir, &typed);
-        let fields = rules.iter().flat_map(|r| &r.fields).cloned().collect();
-        let interest = rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types));
-        Ruleset {
-            rules,
-            program,
-            matching: self.options.matching,
-            interest,
-            fields,
-            warnings: Vec::new(),
-        }
-    }
-}
-
-/// Compiles a rule; disabled ones too, because they must be right as well.
-fn compile_rule(
-    def: &RuleDef,
-    resolver: &mut Resolver<'_>,
-    diags: &mut Diags,
-) -> Option<(Rule, IrId)> {
-    if def.source != "syscall" {
-        let problem = Problem::UnknownSource(def.source.clone());
-        diags.push(Diag::new(Code::UnknownSource, problem, def.span).of(ItemKind::Rule, &def.name));
-        return None;
-    }
-    let mut own = Diags::default();
-    let root = resolver.rule(def, &mut own);
-    let template = Template::compile(&def.output).map_err(|d| d.of(ItemKind::Rule, &def.name));
-    let template = own.keep(template);
-    let is_unknown =
-        |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
-    if def.skip_if_unknown
-        && let Some(i) = own.errors.iter().position(is_unknown)
-    {
-        let diag = own.errors.swap_remove(i);
-        diags.push(Diag { code: Code::UnknownFilter, ..diag });
-        return None;
-    }
-    diags.errors.append(&mut own.errors);
-    diags.warnings.append(&mut own.warnings);
-    let (root, template) = (root?, template?);
-    let types = resolver.ir.types[root as usize].when_true;
-    if def.warn_evttypes && types.len() > MANY_TYPES {
-        let diag = Diag::new(Code::NoEvtType, Problem::NoEventType(types.len()), def.span)
-            .hint("begin the condition with `evt.type in (...) and`");
-        diags.push(diag.of(ItemKind::Rule, &def.name));
-    }
-    let info = RuleInfo {
-        name: def.name.clone(),
-        desc: def.desc.clone(),
-        priority: def.priority,
-        source: def.source.as_str().into(),
-        tags: def.tags.iter().map(|t| t.as_str().into()).collect(),
-        condition: def.condition.as_str().to_owned(),
-        output: def.output.as_str().to_owned(),
-    };
-    let tests = resolver.ir.tests(root);
-    let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| t.left.fields());
-    let fields = read.chain(template.fields()).cloned().collect();
-    let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
-    Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
 }

@@ -1,0 +1,104 @@
+//! Definitions to compiled rules: the stages behind reading, shared by what runs rules and by what explains them.
+
+use std::sync::Arc;
+
+use crate::alert::RuleInfo;
+use crate::collect::{Collected, RuleDef};
+use crate::error::{Code, Diag, Diags, ItemKind, Problem};
+use crate::ir::IrId;
+use crate::output::Template;
+use crate::resolve::Resolver;
+use crate::ruleset::{Options, Rule};
+use crate::types;
+
+/// The source of the events that are captured here.
+pub(crate) const SYSCALL: &str = "syscall";
+/// A rule that can match more types than this gets a warning.
+const MANY_TYPES: usize = 100;
+
+/// Everything of a load that has a condition.
+pub(crate) struct Compiled<'a> {
+    pub(crate) resolver: Resolver<'a>,
+    /// In order of definition, without those that failed or were skipped.
+    pub(crate) rules: Vec<CompiledRule>,
+}
+
+pub(crate) struct CompiledRule {
+    /// Index of its definition.
+    #[expect(dead_code, reason = "for the catalog, which follows")]
+    pub(crate) def: usize,
+    pub(crate) rule: Rule,
+    pub(crate) root: IrId,
+    /// Whether events are evaluated against it.
+    pub(crate) is_active: bool,
+}
+
+/// Compiles all definitions, disabled ones too, because they must be right as well.
+pub(crate) fn compile<'a>(
+    items: &'a Collected,
+    options: &Options,
+    diags: &mut Diags,
+) -> Compiled<'a> {
+    let mut resolver = Resolver::new(items, diags);
+    let mut rules = Vec::new();
+    for (i, def) in items.rules.all.iter().enumerate() {
+        if def.source != SYSCALL && !options.sources.contains(&def.source) {
+            let problem = Problem::UnknownSource(def.source.clone());
+            let diag = Diag::new(Code::UnknownSource, problem, def.span);
+            diags.push(diag.of(ItemKind::Rule, &def.name));
+            continue;
+        }
+        let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
+        let is_active =
+            def.enabled && def.priority <= options.min_priority && def.source == SYSCALL;
+        rules.push(CompiledRule { def: i, rule, root, is_active });
+    }
+    // Broken rules would make what they use look unused.
+    if diags.errors.is_empty() {
+        resolver.unused(diags);
+    }
+    Compiled { resolver, rules }
+}
+
+fn compile_rule(
+    def: &RuleDef,
+    resolver: &mut Resolver<'_>,
+    diags: &mut Diags,
+) -> Option<(Rule, IrId)> {
+    let mut own = Diags::default();
+    let root = resolver.rule(def, &mut own);
+    let template = Template::compile(&def.output).map_err(|d| d.of(ItemKind::Rule, &def.name));
+    let template = own.keep(template);
+    let is_unknown =
+        |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
+    if def.skip_if_unknown
+        && let Some(i) = own.errors.iter().position(is_unknown)
+    {
+        let diag = own.errors.swap_remove(i);
+        diags.push(Diag { code: Code::UnknownFilter, ..diag });
+        return None;
+    }
+    diags.errors.append(&mut own.errors);
+    diags.warnings.append(&mut own.warnings);
+    let (root, template) = (root?, template?);
+    let types = resolver.ir.types[root as usize].when_true;
+    if def.source == SYSCALL && def.warn_evttypes && types.len() > MANY_TYPES {
+        let diag = Diag::new(Code::NoEvtType, Problem::NoEventType(types.len()), def.span)
+            .hint("begin the condition with `evt.type in (...) and`");
+        diags.push(diag.of(ItemKind::Rule, &def.name));
+    }
+    let info = RuleInfo {
+        name: def.name.clone(),
+        desc: def.desc.clone(),
+        priority: def.priority,
+        source: def.source.as_str().into(),
+        tags: def.tags.iter().map(|t| t.as_str().into()).collect(),
+        condition: def.condition.as_str().to_owned(),
+        output: def.output.as_str().to_owned(),
+    };
+    let tests = resolver.ir.tests(root);
+    let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| t.left.fields());
+    let fields = read.chain(template.fields()).cloned().collect();
+    let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
+    Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
+}
