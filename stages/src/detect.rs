@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bus::Tx;
-use event::{EventSet, flags};
-use rules::{Alert, AlertFacts, AlertMarks, MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
+use event::flags;
+use rules::{Alert, AlertFacts, AlertMarks, NameView, RuleMatching, Ruleset};
 
+use crate::engine::Engine;
 use crate::fields::{Chain, EventFields, Names, Surroundings};
 use crate::meters::ShardMeters;
 use crate::parse::Event;
@@ -13,17 +14,11 @@ use crate::state::Wait;
 
 /// A shard's evaluating half.
 pub(crate) struct Detector {
-    ruleset: Arc<Ruleset>,
-    interest: EventSet,
-    /// Whether any rule reads a file's name, so that both spellings count.
-    reads_names: bool,
-    matching: RuleMatching,
+    /// The rules; between two windows others may take their place.
+    pub(crate) engine: Box<Engine>,
     utc_offset_s: i32,
-    scratch: MatchScratch,
     chain: Chain,
-    /// Rules that matched the event at hand, with the spelling that made them.
-    matches: Vec<(RuleId, Option<NameView>)>,
-    /// Their alerts, until all of them could be made.
+    /// Alerts of the event at hand, until all of them could be made.
     drafts: Vec<Alert>,
     alerts: Tx<Alert>,
     when_full: WhenFull,
@@ -47,16 +42,10 @@ impl Detector {
         alerts: Tx<Alert>,
         when_full: WhenFull,
     ) -> Self {
-        let n_rules = ruleset.rules().len();
         Self {
-            reads_names: ruleset.uses_fd_name(),
-            matching,
+            engine: Box::new(Engine::new(ruleset, matching)),
             utc_offset_s,
-            scratch: ruleset.scratch(),
-            interest: ruleset.interest(),
-            ruleset,
             chain: Chain::default(),
-            matches: Vec::with_capacity(n_rules),
             drafts: Vec::new(),
             alerts,
             when_full,
@@ -77,20 +66,16 @@ impl Detector {
         event: &Event<'_>,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
-        let Self {
+        let Self { engine, utc_offset_s, chain, drafts, alerts, when_full, has_raised } = self;
+        let Engine {
             ruleset,
             interest,
             reads_names,
             matching,
-            utc_offset_s,
             scratch,
-            chain,
-            matches,
-            drafts,
-            alerts,
-            when_full,
-            has_raised,
-        } = self;
+            matched: matches,
+            n_matches,
+        } = &mut **engine;
         if event.is_state_only() {
             meters.state_only.add(1);
             return Ok(());
@@ -168,6 +153,9 @@ impl Detector {
             return Err(Wait { shard: at.shard, until: event.key.prev() });
         }
         meters.evaluated.add(1);
+        for &(rule, _) in &*matches {
+            n_matches.add(rule.0 as usize, 1);
+        }
         if !fields.has_process() {
             meters.lineage_unknown.add(1);
         }

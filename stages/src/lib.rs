@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 mod detect;
+mod engine;
 mod fields;
 mod merge;
 mod meters;
@@ -65,6 +66,7 @@ mod parse;
 mod path;
 mod shard;
 mod state;
+mod swap;
 mod users;
 
 pub use fields::{capability_named, errno_named, signal_named};
@@ -78,4 +80,5 @@ pub use state::{
     Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version, Wait,
     exe_flags,
 };
+pub use swap::{RuleSwap, SwapError};
 pub use users::{User, Users};

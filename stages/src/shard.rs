@@ -17,6 +17,7 @@ use crate::merge::Merge;
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
 use crate::state::{Lineage, StateWriter, Wait};
+use crate::swap::{Follower, RuleSwap};
 use crate::users::Users;
 
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
@@ -86,6 +87,7 @@ pub struct Shard {
     waiter: Waiter,
     writer: StateWriter,
     detector: Detector,
+    rule_swap: Option<Follower>,
     output: Option<Unparker>,
     meters: ShardMeters,
     hostname: Arc<str>,
@@ -151,6 +153,7 @@ impl Shard {
             peers,
             waiter,
             detector: Detector::new(ruleset, matching, utc_offset_s, alerts, when_full),
+            rule_swap: None,
             output,
             meters,
             hostname,
@@ -166,6 +169,13 @@ impl Shard {
             n_late: 0,
             is_shedding: false,
         }
+    }
+
+    /// Makes the shard take part in a swap: its rules can then be replaced while it runs.
+    #[must_use]
+    pub fn following(mut self, swap: Arc<RuleSwap>) -> Self {
+        self.rule_swap = Some(Follower::new(swap, self.index, &self.detector.engine));
+        self
     }
 
     /// Whether the sources have ended and every frame was evaluated.
@@ -228,7 +238,14 @@ impl Shard {
 
     /// Takes the next window; `false` where there is none.
     fn next_window(&mut self) -> bool {
-        let bound = self.bound();
+        let mut bound = self.bound();
+        if let Some(swap) = &mut self.rule_swap {
+            let released = self.merge.released();
+            match swap.limit(bound, released, &mut self.detector.engine) {
+                Some(limit) => bound = limit,
+                None => return false,
+            }
+        }
         let before = self.window.end;
         let end = self.merge.fill(bound);
         let n = self.merge.len();
@@ -273,7 +290,11 @@ impl Shard {
             return bound;
         }
         self.stalled_since = None;
-        self.merge.far_bound()
+        let bound = self.merge.far_bound();
+        if let Some(swap) = &self.rule_swap {
+            swap.swap().goes_beyond(bound);
+        }
+        bound
     }
 
     /// Parses what is left of the window, applies its state, then evaluates it.

@@ -1,0 +1,283 @@
+//! Replacing the rules of running shards, at one key for all of them: every event up to it is held against the old rules, every event after
+//! it against the new ones, on any number of shards.
+//!
+//! **The key.** [`RuleSwap::install`] first announces the change, then takes the largest key that any watermark has reached. A shard reads its
+//! watermarks first and looks for an announcement after that, with a full fence in between on both sides: a shard that misses the announcement
+//! has taken no frame behind that key, and one that sees it takes no further window until the key is known, which is two stores away. From
+//! then on its windows end at the key, and it changes its rules between that window and the next.
+//!
+//! **The hot path** pays a fence and an Acquire load for each window. Rules, their working memory and their meters are made, and dropped, by
+//! the thread that installs them; a shard exchanges one box for another, and never blocks on the lock around them.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use bus::{Key, Unparker, Watermark};
+use crossbeam_utils::CachePadded;
+use perf::Tally;
+use rules::{RuleMatching, Ruleset};
+
+use crate::engine::Engine;
+
+/// How often those who sleep are woken while the swap waits for them.
+const WAKE_EVERY: Duration = Duration::from_millis(2);
+
+/// Why rules could not be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwapError {
+    /// The sources have ended: no event is left to hold against new rules.
+    Ended,
+    /// A shard has not reached the key of the change before.
+    Pending,
+}
+
+impl std::fmt::Display for SwapError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "the sources of events have ended",
+            Self::Pending => "the rules installed last are not in force on every shard yet",
+        })
+    }
+}
+
+impl std::error::Error for SwapError {}
+
+/// The rules of all shards of a pipeline, and how they are replaced.
+pub struct RuleSwap {
+    /// Grows with each order. Odd: a change is announced, its key is not known yet.
+    orders: CachePadded<AtomicU64>,
+    /// The largest key that a shard released beyond its watermarks, when it gave up on a straggler.
+    far: AtomicU64,
+    watermarks: Vec<Arc<Watermark>>,
+    /// What wakes capture threads and shards.
+    wakers: Vec<Unparker>,
+    state: Mutex<State>,
+    /// Whoever waits for shards.
+    changed: Condvar,
+}
+
+struct State {
+    /// The last event that is held against the old rules.
+    at: Key,
+    shards: Vec<Mail>,
+}
+
+/// What lies between the swap and one shard.
+#[derive(Default)]
+struct Mail {
+    /// Rules that the shard has not taken up.
+    new: Option<Box<Engine>>,
+    /// Rules that it has laid down.
+    old: Option<Box<Engine>>,
+    /// How often each rule matched, of the rules that were given to it last.
+    matches: Option<Arc<Tally>>,
+    has_ended: bool,
+}
+
+impl std::fmt::Debug for RuleSwap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuleSwap").field("orders", &self.orders).finish_non_exhaustive()
+    }
+}
+
+impl RuleSwap {
+    /// For so many shards that read sources with these watermarks. `wakers` wake who may sleep: capture threads and shards.
+    #[must_use]
+    pub fn new(n_shards: usize, watermarks: Vec<Arc<Watermark>>, wakers: Vec<Unparker>) -> Self {
+        let shards = (0..n_shards).map(|_| Mail::default()).collect();
+        Self {
+            orders: CachePadded::new(AtomicU64::new(0)),
+            far: AtomicU64::new(0),
+            watermarks,
+            wakers,
+            state: Mutex::new(State { at: Key::MIN, shards }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What it guards is whole between any two statements that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives every shard new rules, and says which key is the last one of the old rules: `not_before`, or the largest that is taken already.
+    /// They are in force everywhere once [`RuleSwap::settle`] says so.
+    ///
+    /// # Errors
+    /// [`SwapError`]; then nothing has changed.
+    pub fn install(
+        &self,
+        ruleset: &Arc<Ruleset>,
+        matching: RuleMatching,
+        not_before: Key,
+    ) -> Result<Key, SwapError> {
+        let n_shards = self.lock().shards.len();
+        let mut engines: Vec<Box<Engine>> =
+            (0..n_shards).map(|_| Box::new(Engine::new(Arc::clone(ruleset), matching))).collect();
+        let mut state = self.lock();
+        if state.shards.iter().any(|mail| mail.new.is_some() && !mail.has_ended) {
+            return Err(SwapError::Pending);
+        }
+        // Relaxed: only who holds the lock writes it.
+        let order = self.orders.load(Ordering::Relaxed);
+        // Release, as the store below: pairs with the Acquire in `order`.
+        self.orders.store(order + 1, Ordering::Release);
+        // Pairs with the fence in `order`: a shard that has not seen the announcement read its watermarks before they are read here.
+        fence(Ordering::SeqCst);
+        let reached = self.watermarks.iter().map(|w| w.get()).max().unwrap_or(Key::MIN);
+        let at = reached.max(Key(self.far.load(Ordering::Relaxed))).max(not_before);
+        let has_ended = at == Key::MAX;
+        if !has_ended {
+            state.at = at;
+            for mail in &mut state.shards {
+                mail.old = None;
+                mail.new = engines.pop();
+                mail.matches = mail.new.as_ref().map(|engine| Arc::clone(&engine.n_matches));
+            }
+        }
+        self.orders.store(order + 2, Ordering::Release);
+        drop(state);
+        self.wake();
+        if has_ended { Err(SwapError::Ended) } else { Ok(at) }
+    }
+
+    /// Waits until no shard uses the old rules and drops them; `false` where that takes longer than the timeout.
+    pub fn settle(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        let mut laid_down = Vec::new();
+        loop {
+            laid_down.extend(state.shards.iter_mut().filter_map(|mail| mail.old.take()));
+            if state.shards.iter().all(|mail| mail.new.is_none() || mail.has_ended) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            drop(state);
+            self.wake();
+            let waited = self.changed.wait_timeout(self.lock(), WAKE_EVERY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        true
+    }
+
+    /// How often each of the rules installed last has matched, on all shards; by the rules' order.
+    #[must_use]
+    pub fn matches(&self) -> Vec<u64> {
+        let state = self.lock();
+        let mut sums = Vec::new();
+        for (rule, n) in
+            state.shards.iter().flat_map(|mail| mail.matches.iter().flat_map(|m| m.cells()))
+        {
+            if sums.len() <= rule {
+                sums.resize(rule + 1, 0);
+            }
+            sums[rule] += n;
+        }
+        sums
+    }
+
+    fn wake(&self) {
+        for waker in &self.wakers {
+            waker.wake();
+        }
+    }
+
+    /// A shard takes part, with the rules that it starts with.
+    pub(crate) fn join(&self, shard: usize, engine: &Engine) {
+        if let Some(mail) = self.lock().shards.get_mut(shard) {
+            mail.matches = Some(Arc::clone(&engine.n_matches));
+        }
+    }
+
+    /// A shard has ended; nobody waits for it.
+    pub(crate) fn leave(&self, shard: usize) {
+        if let Some(mail) = self.lock().shards.get_mut(shard) {
+            mail.has_ended = true;
+        }
+        self.changed.notify_all();
+    }
+
+    /// A shard releases frames beyond its watermarks. To be called before [`Follower::limit`].
+    pub(crate) fn goes_beyond(&self, bound: Key) {
+        // Relaxed: the fence in `limit` pairs with that in `install`, as for watermarks.
+        self.far.fetch_max(bound.0, Ordering::Relaxed);
+    }
+}
+
+/// A shard's end of the swap.
+pub(crate) struct Follower {
+    swap: Arc<RuleSwap>,
+    shard: usize,
+    /// The last order that it has carried out.
+    done: u64,
+}
+
+impl Follower {
+    pub(crate) fn new(swap: Arc<RuleSwap>, shard: usize, engine: &Engine) -> Self {
+        swap.join(shard, engine);
+        Self { swap, shard, done: 0 }
+    }
+
+    pub(crate) fn swap(&self) -> &RuleSwap {
+        &self.swap
+    }
+
+    /// Up to which key the next window may go, of a bound that was read before; `None` while that is being decided. Between two windows, with
+    /// everything up to `released` evaluated; changes the rules where they end there.
+    #[inline]
+    pub(crate) fn limit(
+        &mut self,
+        bound: Key,
+        released: Key,
+        engine: &mut Box<Engine>,
+    ) -> Option<Key> {
+        // Pairs with the fence in `install`: see the top of this file.
+        fence(Ordering::SeqCst);
+        // Acquire: pairs with the Release in `install`.
+        let order = self.swap.orders.load(Ordering::Acquire);
+        if order == self.done { Some(bound) } else { self.follow(order, bound, released, engine) }
+    }
+
+    #[cold]
+    fn follow(
+        &mut self,
+        order: u64,
+        bound: Key,
+        released: Key,
+        engine: &mut Box<Engine>,
+    ) -> Option<Key> {
+        if order % 2 == 1 {
+            return None;
+        }
+        let mut state = match self.swap.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let at = state.at;
+        if let Some(mail) = state.shards.get_mut(self.shard)
+            && mail.new.is_some()
+        {
+            if released < at {
+                return Some(bound.min(at));
+            }
+            if let Some(new) = mail.new.take() {
+                mail.old = Some(std::mem::replace(engine, new));
+            }
+        }
+        self.done = order;
+        drop(state);
+        self.swap.changed.notify_all();
+        Some(bound)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.swap.leave(self.shard);
+    }
+}
