@@ -53,72 +53,54 @@ impl Detector {
         }
     }
 
+    /// Whether somebody asks what the rules cost.
+    pub(crate) fn is_profiled(&self) -> bool {
+        self.engine.profiler.is_some()
+    }
+
     /// Whether an alert went out since the last call.
     pub(crate) fn take_raised(&mut self) -> bool {
         std::mem::take(&mut self.has_raised)
     }
 
     /// Evaluates one event and raises its alerts. Where it has to wait for another shard nothing was counted or raised, and the call is made
-    /// again.
-    pub(crate) fn detect(
+    /// again. `PROFILED`: a profile is asked for.
+    pub(crate) fn detect<const PROFILED: bool>(
         &mut self,
         at: Surroundings<'_>,
         event: &Event<'_>,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
         let Self { engine, utc_offset_s, chain, drafts, alerts, when_full, has_raised } = self;
-        let Engine {
-            ruleset,
-            interest,
-            reads_names,
-            matching,
-            scratch,
-            matched: matches,
-            n_matches,
-        } = &mut **engine;
         if event.is_state_only() {
             meters.state_only.add(1);
             return Ok(());
         }
         let ty = event.frame.event_type();
-        if !interest.contains(ty) {
+        if !engine.interest.contains(ty) {
             meters.evaluated.add(1);
             return Ok(());
         }
         chain.clear();
-        matches.clear();
+        engine.matched.clear();
         drafts.clear();
         let fields = EventFields::new(at, event, chain);
-        let mut evaluate = |view: Option<NameView>| {
-            if let Some(view) = view {
-                fields.set_view(view);
-            }
-            let matched = ruleset.evaluate(ty, &fields, scratch);
-            if let Some(wait) = fields.take_wait() {
-                return Err(wait);
-            }
-            for &rule in matched {
-                match matches.iter_mut().find(|(known, _)| *known == rule) {
-                    Some((_, both)) => *both = Some(NameView::Both),
-                    None => matches.push((rule, view)),
-                }
-            }
-            Ok(())
-        };
-        let names = if *reads_names { fields.names() } else { Names::None };
+        let reads_names = engine.reads_names;
+        let mut evaluate = |view| engine.evaluate::<PROFILED>(ty, &fields, view);
+        let names = if reads_names { fields.names() } else { Names::None };
         match names {
             Names::None => evaluate(None)?,
             Names::One(view) => evaluate(Some(view))?,
             Names::Two => {
                 evaluate(Some(NameView::Lexical))?;
                 evaluate(Some(NameView::Kernel))?;
-                matches.sort_unstable_by_key(|(rule, _)| *rule);
-                if *matching == RuleMatching::First {
-                    matches.truncate(1);
+                engine.matched.sort_unstable_by_key(|(rule, _)| *rule);
+                if engine.matching == RuleMatching::First {
+                    engine.matched.truncate(1);
                 }
             }
         }
-        for &(rule, view) in &*matches {
+        for &(rule, view) in &engine.matched {
             fields.set_view(view.unwrap_or(NameView::Both));
             let mut facts = AlertFacts {
                 evt_num: fields.evt_num(),
@@ -126,7 +108,7 @@ impl Detector {
                 utc_offset_s: *utc_offset_s,
                 marks: AlertMarks::default(),
             };
-            let mut alert = ruleset.alert(rule, &fields, facts);
+            let mut alert = engine.ruleset.alert(rule, &fields, facts);
             if let Some(wait) = fields.take_wait() {
                 return Err(wait);
             }
@@ -153,8 +135,8 @@ impl Detector {
             return Err(Wait { shard: at.shard, until: event.key.prev() });
         }
         meters.evaluated.add(1);
-        for &(rule, _) in &*matches {
-            n_matches.add(rule.0 as usize, 1);
+        for (rule, _) in &engine.matched {
+            engine.n_matches.add(rule.0 as usize, 1);
         }
         if !fields.has_process() {
             meters.lineage_unknown.add(1);

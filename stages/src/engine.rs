@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use event::EventSet;
+use event::{EventSet, EventType};
 use perf::Tally;
 use rules::{MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
+
+use crate::fields::EventFields;
+use crate::profile::Profiler;
+use crate::state::Wait;
 
 /// What a shard evaluates events with; replaced as a whole.
 pub(crate) struct Engine {
@@ -18,6 +22,8 @@ pub(crate) struct Engine {
     pub(crate) matched: Vec<(RuleId, Option<NameView>)>,
     /// How often each rule matched; the shard alone writes it.
     pub(crate) n_matches: Arc<Tally>,
+    /// Where a profile is asked for.
+    pub(crate) profiler: Option<Box<Profiler>>,
 }
 
 impl Engine {
@@ -30,7 +36,37 @@ impl Engine {
             scratch: ruleset.scratch(),
             matched: Vec::with_capacity(n_rules),
             n_matches: Arc::new(Tally::new(n_rules)),
+            profiler: None,
             ruleset,
         }
+    }
+
+    /// Adds the rules that an event matches, read in one spelling of its name where it has any. `PROFILED`: a profile is asked for.
+    #[inline]
+    pub(crate) fn evaluate<const PROFILED: bool>(
+        &mut self,
+        ty: EventType,
+        fields: &EventFields<'_>,
+        view: Option<NameView>,
+    ) -> Result<(), Wait> {
+        let Self { ruleset, scratch, matched, profiler, .. } = self;
+        if let Some(view) = view {
+            fields.set_view(view);
+        }
+        let profiler = if PROFILED { profiler.as_mut() } else { None };
+        let found = match profiler.and_then(|p| p.sampled()) {
+            Some(costs) => ruleset.evaluate_timed(ty, fields, scratch, perf::boot_now_ns, costs),
+            None => ruleset.evaluate(ty, fields, scratch),
+        };
+        if let Some(wait) = fields.take_wait() {
+            return Err(wait);
+        }
+        for &rule in found {
+            match matched.iter_mut().find(|(known, _)| *known == rule) {
+                Some((_, both)) => *both = Some(NameView::Both),
+                None => matched.push((rule, view)),
+            }
+        }
+        Ok(())
     }
 }

@@ -64,6 +64,7 @@ mod merge;
 mod meters;
 mod parse;
 mod path;
+mod profile;
 mod shard;
 mod state;
 mod swap;
@@ -75,6 +76,7 @@ pub use meters::ShardMeters;
 pub use parse::{
     Body, Call, Change, Event, Exec, Exit, FdKind, Fork, FsPaths, Open, Role, Shape, Socket,
 };
+pub use profile::RuleProfile;
 pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
     Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version, Wait,

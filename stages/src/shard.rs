@@ -343,12 +343,15 @@ impl Shard {
             evt_num_base: self.evt_num_base,
             bump,
         };
+        // Looked at once for the window: what is not asked for costs its events nothing.
+        let is_profiled = detector.is_profiled();
         for event in &events {
             match event {
                 Some(event) if self.is_shedding && !event.is_state_only() => {
                     meters.shed.add(usize::from(event.header().event_type), 1);
                 }
-                Some(event) => detector.detect(at, event, meters)?,
+                Some(event) if is_profiled => detector.detect::<true>(at, event, meters)?,
+                Some(event) => detector.detect::<false>(at, event, meters)?,
                 None => {}
             }
             window.n_detected += 1;

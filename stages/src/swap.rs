@@ -19,6 +19,7 @@ use perf::Tally;
 use rules::{RuleMatching, Ruleset};
 
 use crate::engine::Engine;
+use crate::profile::{Profiler, RuleProfile};
 
 /// How often those who sleep are woken while the swap waits for them.
 const WAKE_EVERY: Duration = Duration::from_millis(2);
@@ -61,6 +62,8 @@ struct State {
     /// The last event that is held against the old rules.
     at: Key,
     shards: Vec<Mail>,
+    /// The rules that were given to the shards last.
+    ruleset: Option<Arc<Ruleset>>,
 }
 
 /// What lies between the swap and one shard.
@@ -72,7 +75,24 @@ struct Mail {
     old: Option<Box<Engine>>,
     /// How often each rule matched, of the rules that were given to it last.
     matches: Option<Arc<Tally>>,
+    profile: Profile,
     has_ended: bool,
+}
+
+/// Where a shard stands with a profile.
+#[derive(Default)]
+enum Profile {
+    /// Nobody asks for one.
+    #[default]
+    Off,
+    /// To be taken up.
+    Asked(Box<Profiler>),
+    /// The shard measures.
+    On,
+    /// To be given back.
+    Recalled,
+    /// Given back.
+    Done(Box<Profiler>),
 }
 
 impl std::fmt::Debug for RuleSwap {
@@ -91,7 +111,7 @@ impl RuleSwap {
             far: AtomicU64::new(0),
             watermarks,
             wakers,
-            state: Mutex::new(State { at: Key::MIN, shards }),
+            state: Mutex::new(State { at: Key::MIN, shards, ruleset: None }),
             changed: Condvar::new(),
         }
     }
@@ -130,6 +150,7 @@ impl RuleSwap {
         let has_ended = at == Key::MAX;
         if !has_ended {
             state.at = at;
+            state.ruleset = Some(Arc::clone(ruleset));
             for mail in &mut state.shards {
                 mail.old = None;
                 mail.new = engines.pop();
@@ -180,6 +201,73 @@ impl RuleSwap {
         sums
     }
 
+    /// Makes every shard time one evaluation in `every`, until [`RuleSwap::end_profile`]. Gives the rules that are measured.
+    ///
+    /// # Errors
+    /// [`SwapError::Pending`] while rules are being replaced, and where a profile is under way.
+    pub fn begin_profile(&self, every: u32) -> Result<Arc<Ruleset>, SwapError> {
+        let mut state = self.lock();
+        let State { shards, ruleset, .. } = &mut *state;
+        let ruleset = ruleset.as_ref().ok_or(SwapError::Ended)?;
+        let is_free = |mail: &Mail| {
+            mail.has_ended
+                || mail.new.is_none() && matches!(mail.profile, Profile::Off | Profile::Done(_))
+        };
+        if !shards.iter().all(is_free) {
+            return Err(SwapError::Pending);
+        }
+        for mail in shards {
+            if let Some(matches) = &mail.matches {
+                let profiler = Profiler::new(ruleset, every, Arc::clone(matches));
+                mail.profile = Profile::Asked(Box::new(profiler));
+            }
+        }
+        let ruleset = Arc::clone(ruleset);
+        self.order();
+        drop(state);
+        self.wake();
+        Ok(ruleset)
+    }
+
+    /// Ends the profile and adds up what the shards have measured, waiting for them at most as long as the timeout. Of rules that were replaced
+    /// meanwhile it is what they cost until then.
+    pub fn end_profile(&self, timeout: Duration) -> RuleProfile {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        for mail in &mut state.shards {
+            if matches!(mail.profile, Profile::On) {
+                mail.profile = Profile::Recalled;
+            }
+        }
+        self.order();
+        let is_out = |mail: &Mail| matches!(mail.profile, Profile::Recalled) && !mail.has_ended;
+        while state.shards.iter().any(is_out) && Instant::now() < deadline {
+            drop(state);
+            self.wake();
+            let waited = self.changed.wait_timeout(self.lock(), WAKE_EVERY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let mut profile = RuleProfile::default();
+        for mail in &mut state.shards {
+            match std::mem::take(&mut mail.profile) {
+                // The shard had no window meanwhile.
+                Profile::Asked(profiler) | Profile::Done(profiler) => profile.add(&profiler),
+                Profile::On | Profile::Recalled => {
+                    profile.n_missing += 1;
+                    mail.profile = Profile::Recalled;
+                }
+                Profile::Off => {}
+            }
+        }
+        profile
+    }
+
+    /// Makes the shards look at their mail. Only under the lock.
+    fn order(&self) {
+        // Relaxed: only who holds the lock writes it. Release: pairs with the Acquire in `limit`.
+        self.orders.store(self.orders.load(Ordering::Relaxed) + 2, Ordering::Release);
+    }
+
     fn wake(&self) {
         for waker in &self.wakers {
             waker.wake();
@@ -188,7 +276,9 @@ impl RuleSwap {
 
     /// A shard takes part, with the rules that it starts with.
     pub(crate) fn join(&self, shard: usize, engine: &Engine) {
-        if let Some(mail) = self.lock().shards.get_mut(shard) {
+        let mut state = self.lock();
+        state.ruleset = Some(Arc::clone(&engine.ruleset));
+        if let Some(mail) = state.shards.get_mut(shard) {
             mail.matches = Some(Arc::clone(&engine.n_matches));
         }
     }
@@ -205,6 +295,22 @@ impl RuleSwap {
     pub(crate) fn goes_beyond(&self, bound: Key) {
         // Relaxed: the fence in `limit` pairs with that in `install`, as for watermarks.
         self.far.fetch_max(bound.0, Ordering::Relaxed);
+    }
+}
+
+impl Mail {
+    fn exchange_profiler(&mut self, engine: &mut Engine) {
+        self.profile = match std::mem::take(&mut self.profile) {
+            Profile::Asked(profiler) => {
+                engine.profiler = Some(profiler);
+                Profile::On
+            }
+            Profile::Recalled => match engine.profiler.take() {
+                Some(profiler) => Profile::Done(profiler),
+                None => Profile::Off,
+            },
+            other @ (Profile::Off | Profile::On | Profile::Done(_)) => other,
+        };
     }
 }
 
@@ -259,14 +365,19 @@ impl Follower {
             Err(TryLockError::WouldBlock) => return None,
         };
         let at = state.at;
-        if let Some(mail) = state.shards.get_mut(self.shard)
-            && mail.new.is_some()
-        {
-            if released < at {
-                return Some(bound.min(at));
-            }
-            if let Some(new) = mail.new.take() {
-                mail.old = Some(std::mem::replace(engine, new));
+        if let Some(mail) = state.shards.get_mut(self.shard) {
+            mail.exchange_profiler(engine);
+            if mail.new.is_some() {
+                if released < at {
+                    return Some(bound.min(at));
+                }
+                if let Some(new) = mail.new.take() {
+                    let mut old = std::mem::replace(engine, new);
+                    if let Some(profiler) = old.profiler.take() {
+                        mail.profile = Profile::Done(profiler);
+                    }
+                    mail.old = Some(old);
+                }
             }
         }
         self.done = order;

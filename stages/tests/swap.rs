@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::Key;
@@ -200,4 +200,66 @@ fn what_was_released_without_a_straggler_stays_with_the_old_rules() {
     // Neither watermark has come to the frame.
     assert_eq!(p.shards[0].poll_once(), Progress::Worked);
     assert_eq!(swap.install(&rules("new"), RuleMatching::All, Key::MIN), Ok(Key(70)));
+}
+
+/// Runs the frames through shards that measure from the start, replacing the rules at a key where one is given.
+fn profile(n_shards: usize, frames: &[Vec<u8>], swap_at: Option<Key>) -> stages::RuleProfile {
+    let Run { mut p, swap } = start(n_shards, &rules("old"));
+    let measured = swap.begin_profile(4).unwrap();
+    assert_eq!(measured.rules().len(), 2);
+    assert_eq!(swap.begin_profile(4).unwrap_err(), SwapError::Pending);
+    if let Some(at) = swap_at {
+        swap.install(&rules("new"), RuleMatching::All, at).unwrap();
+    }
+    let mut feeder = feeder(&mut p, frames);
+    loop {
+        feeder.step(7);
+        if step_all(&mut p) {
+            break;
+        }
+    }
+    let shards = std::mem::take(&mut p.shards);
+    let is_over = AtomicBool::new(false);
+    let stop = &is_over;
+    std::thread::scope(|scope| {
+        // Shards at the end of their sources still answer.
+        let stepping = scope.spawn(move || {
+            let mut shards = shards;
+            while !stop.load(Ordering::Relaxed) {
+                for shard in &mut shards {
+                    assert_eq!(shard.poll_once(), Progress::Ended);
+                }
+            }
+        });
+        let profile = swap.end_profile(LONG);
+        stop.store(true, Ordering::Relaxed);
+        stepping.join().unwrap();
+        assert_eq!(swap.end_profile(LONG), stages::RuleProfile::default(), "it is over");
+        profile
+    })
+}
+
+#[test]
+fn a_profile_counts_every_match_and_times_a_sample() {
+    let frames = frames(400);
+    for n_shards in [1, 2, 4] {
+        let found = profile(n_shards, &frames, None);
+        assert_eq!((&found.matches[..], found.n_missing), (&[0, 400][..], 0), "{n_shards} shards");
+        // One more for each time that a shard had to wait for another.
+        assert!(found.n_evaluations >= 400, "{found:?}");
+        let timed = found.costs.n_events;
+        let expected = found.n_evaluations / 4;
+        assert!((expected..=expected + n_shards as u64).contains(&timed), "{found:?}");
+        assert!(found.costs.rules[1].n_runs >= timed && found.costs.rules[1].ns > 0, "{found:?}");
+        assert_eq!(found.costs.rules[0].n_runs, 0, "no connect: {found:?}");
+    }
+}
+
+#[test]
+fn a_profile_ends_with_the_rules_that_it_measures() {
+    let frames = frames(400);
+    for n_shards in [1, 4] {
+        let found = profile(n_shards, &frames, Some(Key(133)));
+        assert_eq!(found.matches, [0, 133 - N_BEFORE], "{n_shards} shards");
+    }
 }
