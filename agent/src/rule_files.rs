@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use rules::Source;
+use rules::{Source, Unread};
 
 use crate::config::RuleInputs;
 
@@ -40,6 +40,24 @@ pub(crate) fn read(inputs: &RuleInputs) -> Result<Vec<Source>> {
             "no rule file to load in {}",
             if names.is_empty() { "rules_files".to_owned() } else { names.join(", ") }
         );
+    }
+    Ok(sources)
+}
+
+/// The files of these paths, each read or with the reason why not, in order.
+///
+/// # Errors
+/// A directory cannot be read.
+pub(crate) fn read_each(paths: &[PathBuf]) -> Result<Vec<Result<Source, Unread>>> {
+    let mut sources = Vec::new();
+    for path in paths {
+        let files = if path.is_dir() { directory(path)? } else { vec![path.clone()] };
+        sources.extend(files.iter().map(|file| {
+            source(file).map_err(|e| Unread {
+                name: file.display().to_string(),
+                why: e.root_cause().to_string(),
+            })
+        }));
     }
     Ok(sources)
 }

@@ -41,6 +41,7 @@
 
 mod alert;
 mod check;
+mod code_texts;
 mod collect;
 mod compile;
 mod costs;
@@ -53,6 +54,7 @@ mod ir;
 mod items;
 mod lex;
 mod lists;
+mod locations;
 mod lookup;
 mod output;
 mod parse;
@@ -60,12 +62,14 @@ mod pmatch;
 mod predicate;
 mod program;
 mod resolve;
+mod rule_schema;
 mod ruleset;
 mod schema;
 mod services;
 mod source;
 mod time;
 mod types;
+mod validation;
 mod value;
 mod yaml;
 
@@ -73,8 +77,10 @@ pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, Unk
 pub use costs::{RuleCost, RuleCosts};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};
+pub use locations::{Context, Location, Position};
 pub use output::escape_line;
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{Arg, ArgKind, Arity, Field, FieldInfo, FieldRef, FieldType, Format};
 pub use source::Source;
+pub use validation::{FileResult, Finding, Unread, validate};
 pub use value::{Fields, Value};

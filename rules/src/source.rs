@@ -63,6 +63,27 @@ impl Files {
         &self.0[file as usize].text
     }
 
+    /// A file of which nothing but the name is known; gives its beginning.
+    pub(crate) fn add_empty(&mut self, name: &str) -> Pos {
+        let file = self.add(Source { name: name.to_owned(), text: String::new() });
+        Pos { file, offset: 0 }
+    }
+
+    pub(crate) fn name(&self, file: u32) -> &Arc<str> {
+        &self.0[file as usize].name
+    }
+
+    /// Line and column, both from 0, the column in characters.
+    pub(crate) fn line_and_column(&self, at: Pos) -> (usize, usize) {
+        let place = self.place(Span { start: at, end: at });
+        (place.line as usize - 1, place.column as usize - 1)
+    }
+
+    /// The line of a place without its end.
+    pub(crate) fn line_text(&self, at: Pos) -> &str {
+        self.place(Span { start: at, end: at }).text
+    }
+
     /// Where a span starts. O(log lines + length of the line).
     pub(crate) fn place(&self, span: Span) -> Place<'_> {
         let file = &self.0[span.start.file as usize];

@@ -1,14 +1,16 @@
-//! `peregrine rules check`: what is wrong with rule files.
+//! `peregrine rules check`: what is wrong with rule files, drawn; and the same in Falco's form.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rules::{Options, Ruleset};
+use rules::{FileResult, Finding, Options, validate};
+use serde_json::json;
 
-use crate::config::RuleInputs;
 use crate::rule_files;
+use crate::start::count;
 
 /// Options of `peregrine rules check`.
 #[derive(Debug, Args)]
@@ -16,24 +18,66 @@ pub(crate) struct CheckArgs {
     /// Rule files, or directories of them, in order: a file sees what it and earlier ones define
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// Print Falco's validation result, one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Check the rules of SOURCE too, beside those of syscall; repeatable
+    #[arg(long = "source", value_name = "SOURCE")]
+    sources: Vec<String>,
 }
 
-/// Draws errors and warnings.
+/// Judges the files and says of each what is wrong, and whether it can be used.
 ///
 /// # Errors
-/// A file cannot be read, a rule file is wrong, or stdout is gone.
+/// A directory cannot be read, a file is invalid, or stdout is gone.
 pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
-    let sources = rule_files::read(&RuleInputs::Given(args.files.clone()))?;
-    let loaded = Ruleset::load(sources, Options::default());
-    let findings = match &loaded {
-        Ok(ruleset) => ruleset.warnings(),
-        Err(errors) => errors,
+    let files = rule_files::read_each(&args.files)?;
+    let options = Options { sources: args.sources.clone(), ..Options::default() };
+    let results = validate(files, &options);
+    if args.json {
+        writeln!(out, "{}", json!({ "falco_load_results": results }))?;
+    } else {
+        draw(&results, out)?;
+    }
+    let n_invalid = results.iter().filter(|r| !r.successful).count();
+    if n_invalid > 0 {
+        bail!("{n_invalid} of {} invalid", count(results.len(), "rule file"));
+    }
+    Ok(())
+}
+
+/// Draws each finding once, under the first file that answers for it, and a line for each file.
+fn draw(results: &[FileResult], out: &mut dyn Write) -> Result<()> {
+    // What is unused until a later file uses it is nobody's mistake.
+    let last: HashSet<&str> = match results.last() {
+        Some(last) if last.successful => last.warnings.iter().map(|w| &*w.message).collect(),
+        _ => HashSet::new(),
     };
-    for finding in findings {
-        writeln!(out, "{finding}")?;
+    let all_hold = last.is_empty() && results.last().is_some_and(|r| !r.successful);
+    let is_passing = |w: &Finding| {
+        matches!(w.code, "LOAD_UNUSED_MACRO" | "LOAD_UNUSED_LIST")
+            && !all_hold
+            && !last.contains(&*w.message)
+    };
+    let mut drawn: HashSet<String> = HashSet::new();
+    for result in results {
+        let mut shown = |findings: &mut dyn Iterator<Item = &Finding>| -> Vec<String> {
+            findings.map(|f| f.drawn.to_string()).filter(|f| drawn.insert(f.clone())).collect()
+        };
+        let errors = shown(&mut result.errors.iter());
+        let warnings = shown(&mut result.warnings.iter().filter(|w| !is_passing(w)));
+        let verdict = match (result.successful, errors.is_empty(), warnings.is_empty()) {
+            (true, _, true) => "Ok",
+            (true, _, false) => "Ok, with warnings",
+            (false, false, _) => "Invalid",
+            (false, true, _) => "Invalid, by the errors above",
+        };
+        for finding in errors.iter().chain(&warnings) {
+            writeln!(out, "{finding}")?;
+        }
+        writeln!(out, "{}: {verdict}", result.name)?;
     }
-    match loaded {
-        Ok(_) => Ok(()),
-        Err(errors) => bail!("{}", crate::start::count(errors.len(), "error")),
-    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod check;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -19,7 +19,12 @@ pub(crate) enum RuleCommand {
 /// # Errors
 /// One line that says what went wrong; what the command is about went to `out` before.
 pub(crate) fn run(command: &RuleCommand, out: &mut dyn Write) -> Result<()> {
-    match command {
+    let ended = match command {
         RuleCommand::Check(args) => check::run(args, out),
-    }
+    };
+    // A reader that has seen enough is no mistake.
+    let is_gone = |e: &anyhow::Error| {
+        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+    };
+    ended.or_else(|e| if is_gone(&e) { Ok(()) } else { Err(e) })
 }
