@@ -88,12 +88,10 @@ impl Checker<'_> {
         let fits = match self.op {
             Op::Exists => true,
             Op::Eq | Op::Ne | Op::In | Op::Intersects => ty != FieldType::Opaque,
-            Op::Lt | Op::Le | Op::Gt | Op::Ge => ty.is_numeric() || ty == FieldType::Text,
-            Op::Contains | Op::StartsWith | Op::EndsWith => {
-                matches!(ty, FieldType::Text | FieldType::Buffer)
-            }
+            Op::Lt | Op::Le | Op::Gt | Op::Ge => ty.is_numeric() || ty.is_text(),
+            Op::Contains | Op::StartsWith | Op::EndsWith => ty.is_text() || ty == FieldType::Buffer,
             Op::BContains | Op::BStartsWith => ty == FieldType::Buffer,
-            Op::Glob | Op::IGlob | Op::IContains | Op::Regex | Op::PMatch => ty == FieldType::Text,
+            Op::Glob | Op::IGlob | Op::IContains | Op::Regex | Op::PMatch => ty.is_text(),
         };
         if fits {
             return Ok(());
@@ -143,7 +141,7 @@ impl Checker<'_> {
         };
         let negated = cmp == Cmp::Ne;
         Ok(match self.ty() {
-            FieldType::Text | FieldType::Buffer | FieldType::Opaque => {
+            ty if ty.is_text() || matches!(ty, FieldType::Buffer | FieldType::Opaque) => {
                 self.known_event(value)?;
                 let test = match self.op {
                     Op::Glob => BytesTest::Glob,
@@ -180,7 +178,7 @@ impl Checker<'_> {
             return Ok(TestKey::PathPrefix(texts()));
         }
         Ok(match self.ty() {
-            FieldType::Text | FieldType::Buffer | FieldType::Opaque => {
+            ty if ty.is_text() || matches!(ty, FieldType::Buffer | FieldType::Opaque) => {
                 values.iter().try_for_each(|v| self.known_event(v))?;
                 if self.field.field == Field::EvtType {
                     TestKey::EvtType { names: texts(), negated: false }
@@ -278,11 +276,15 @@ impl Checker<'_> {
         } else {
             magnitude
         };
-        Ok(match ty {
-            FieldType::I16 => i64::from(wide as i16) as u64,
-            FieldType::I32 => i64::from(wide as i32) as u64,
-            FieldType::U32 => u64::from(wide as u32),
-            FieldType::Port => u64::from(wide as u16),
+        if ty == FieldType::Double {
+            return Ok((wide as i64 as f64).to_bits());
+        }
+        Ok(match (ty.bits(), ty.is_signed()) {
+            (Some(16), true) => i64::from(wide as i16) as u64,
+            (Some(32), true) => i64::from(wide as i32) as u64,
+            (Some(8), _) => u64::from(wide as u8),
+            (Some(16), false) => u64::from(wide as u16),
+            (Some(32), false) => u64::from(wide as u32),
             _ => wide,
         })
     }

@@ -80,7 +80,10 @@ pub use eval::{MatchScratch, RuleId};
 pub use locations::{Context, Location, Position};
 pub use output::escape_line;
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
-pub use schema::{Arg, ArgKind, Arity, Field, FieldInfo, FieldRef, FieldType, Format};
+pub use schema::{
+    Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, Field, FieldInfo,
+    FieldRef, FieldType, Format, FsPathField, ProcField, UserField,
+};
 pub use source::Source;
 pub use validation::{FileResult, Finding, Unread, validate};
 pub use value::{Fields, Value};

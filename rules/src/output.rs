@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::alert::AlertValue;
 use crate::error::{Code, Diag, Problem};
-use crate::lookup::resolve_field;
-use crate::schema::{Field, FieldRef, FieldType, Format};
+use crate::schema::{FieldRef, FieldType, Format, SYSCALL, field_hint, resolve_field};
 use crate::source::Traced;
 use crate::time;
 use crate::value::{Fields, Value};
@@ -81,8 +80,7 @@ impl Template {
                         .hint("a percent sign cannot be written in an output")
                 } else {
                     let known = name[..run].trim_end_matches('.');
-                    error(Problem::UnknownField(known.to_owned()), run)
-                        .did_you_mean(Field::closest_name(known))
+                    field_hint(error(Problem::UnknownField(known.to_owned()), run), SYSCALL, known)
                 });
             };
             let known = out.fields.iter().position(|(f, _)| *f == field);
@@ -138,7 +136,7 @@ impl Template {
 }
 
 fn value<'a, F: Fields>(fields: &'a F, field: &FieldRef) -> Option<Value<'a>> {
-    if field.format() == Format::FilterOnly { None } else { fields.get(field) }
+    if field.field.info().is_filter_only() { None } else { fields.get(field) }
 }
 
 /// Length of a transformer's name if a call stands here.
@@ -162,9 +160,9 @@ fn longest_field(text: &str, run: usize) -> Option<(FieldRef, usize)> {
                 (&rest[..end], end)
             };
             let is_closed = rest[used..].starts_with(']') && used > 0;
-            is_closed.then(|| resolve_field(name, Some(arg)).ok().map(|f| (f, len + used + 2)))?
+            is_closed.then(|| resolve_field(SYSCALL, name, Some(arg)).ok().map(|f| (f, len + used + 2)))?
         });
-        bracket.or_else(|| resolve_field(name, None).ok().map(|f| (f, len)))
+        bracket.or_else(|| resolve_field(SYSCALL, name, None).ok().map(|f| (f, len)))
     })
 }
 
@@ -181,19 +179,21 @@ fn print(out: &mut String, field: &FieldRef, value: Option<Value<'_>>, utc_offse
         (_, Value::Ip(ip)) => write_to(out, format_args!("{ip}")),
         (Format::Hex, Value::I64(v)) => write_to(out, format_args!("{:X}", v as u32)),
         (Format::Hex, Value::U64(v)) => write_to(out, format_args!("{v:X}")),
+        (Format::Padded, Value::U64(v)) => write_to(out, format_args!("{v:09}")),
         (Format::Oct, Value::I64(v)) => write_to(out, format_args!("{v:o}")),
         (Format::Oct, Value::U64(v)) => write_to(out, format_args!("{v:o}")),
         (Format::TimeOfDay, Value::U64(v)) => time::time_of_day(out, v, utc_offset_s, true),
         (Format::TimeOfDaySeconds, Value::U64(v)) => time::time_of_day(out, v, utc_offset_s, false),
         (Format::Iso8601, Value::U64(v)) => time::iso8601(out, v),
-        (Format::DateTime, Value::U64(v)) => time::date_time(out, v, utc_offset_s),
+        (Format::DateTime, Value::U64(v)) => time::date_time(out, v, utc_offset_s, true),
+        (Format::DateTimeSeconds, Value::U64(v)) => time::date_time(out, v, utc_offset_s, false),
         (_, Value::U64(v)) => write_to(out, format_args!("{v}")),
         (_, Value::I64(v)) => write_to(out, format_args!("{v}")),
     }
 }
 
 fn typed_value(field: &FieldRef, value: Option<Value<'_>>) -> AlertValue {
-    let is_plain = !matches!(field.format(), Format::Hex | Format::Oct);
+    let is_plain = !matches!(field.format(), Format::Hex | Format::Oct | Format::Padded);
     match value {
         None => AlertValue::Missing,
         Some(Value::Bool(b)) => AlertValue::Bool(b),

@@ -13,11 +13,11 @@ pub(crate) fn time_of_day(out: &mut String, ns: u64, utc_offset_s: i32, decimals
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS.nnnnnnnnn`.
-pub(crate) fn date_time(out: &mut String, ns: u64, utc_offset_s: i32) {
+/// `YYYY-MM-DD HH:MM:SS`, with nine decimals on demand.
+pub(crate) fn date_time(out: &mut String, ns: u64, utc_offset_s: i32, decimals: bool) {
     date(out, shifted_seconds(ns, utc_offset_s));
     out.push(' ');
-    time_of_day(out, ns, utc_offset_s, true);
+    time_of_day(out, ns, utc_offset_s, decimals);
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+0000`.
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn local_time_is_shifted() {
         let mut out = String::new();
-        date_time(&mut out, 1_763_780_399 * NS, -3 * 3600);
+        date_time(&mut out, 1_763_780_399 * NS, -3 * 3600, true);
         assert_eq!(out, "2025-11-21 23:59:59.000000000");
     }
 }
