@@ -160,7 +160,9 @@ fn longest_field(text: &str, run: usize) -> Option<(FieldRef, usize)> {
                 (&rest[..end], end)
             };
             let is_closed = rest[used..].starts_with(']') && used > 0;
-            is_closed.then(|| resolve_field(SYSCALL, name, Some(arg)).ok().map(|f| (f, len + used + 2)))?
+            is_closed.then(|| {
+                resolve_field(SYSCALL, name, Some(arg)).ok().map(|f| (f, len + used + 2))
+            })?
         });
         bracket.or_else(|| resolve_field(SYSCALL, name, None).ok().map(|f| (f, len)))
     })

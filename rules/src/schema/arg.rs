@@ -229,7 +229,9 @@ pub(crate) fn field_hint(diag: Diag, source: &str, name: &str) -> Diag {
             let there = Field::by_name(name).map(|f| f.info().class);
             if let Some(class) = there.filter(|class| !class.is_of(source)) {
                 let of = class.sources();
-                return diag.hint(format!("rules of the source {source} lack it (sources that have it: {of})"));
+                return diag.hint(format!(
+                    "rules of the source {source} lack it (sources that have it: {of})"
+                ));
             }
             if name.starts_with("static.") {
                 return diag.hint("constants are defined by `static_fields` of the configuration");

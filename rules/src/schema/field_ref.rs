@@ -103,7 +103,7 @@ mod tests {
         for (name, ty, format) in [
             ("res", FieldType::Errno, Format::Plain),
             ("flags", FieldType::Flags32, Format::Hex),
-            ("mode", FieldType::Mode, Format::Oct),
+            ("mode", FieldType::U32, Format::Oct),
             ("pid", FieldType::Pid, Format::Plain),
             ("name", FieldType::FsPath, Format::Plain),
             ("data", FieldType::Buffer, Format::Plain),

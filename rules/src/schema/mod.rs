@@ -148,13 +148,21 @@ impl Class {
             Self::Process => "The process and thread that made the call, and their ancestors.",
             Self::User => "The user that the process runs as, and the one that logged in.",
             Self::Group => "The group that the process runs as.",
-            Self::Fd => "The descriptor that the call made, used or closed: a file, a socket or something else.",
-            Self::FsPath => "The paths that calls on the file system name, whether or not they use a descriptor.",
+            Self::Fd => {
+                "The descriptor that the call made, used or closed: a file, a socket or something else."
+            }
+            Self::FsPath => {
+                "The paths that calls on the file system name, whether or not they use a descriptor."
+            }
             Self::Util => "Small help for outputs.",
             Self::FdList => "The descriptors that poll was asked about.",
             Self::Static => "Constants that the configuration defines.",
-            Self::Container => "The container of the process, and its pod (Falco's `container` plugin).",
-            Self::K8sMeta => "What the Kubernetes API server knows of the pod (Falco's `k8smeta` plugin).",
+            Self::Container => {
+                "The container of the process, and its pod (Falco's `container` plugin)."
+            }
+            Self::K8sMeta => {
+                "What the Kubernetes API server knows of the pod (Falco's `k8smeta` plugin)."
+            }
             Self::K8sAudit => "Events of the Kubernetes audit log (Falco's `k8saudit` plugin).",
             Self::Json => "Events that are JSON (Falco's `json` plugin).",
         }

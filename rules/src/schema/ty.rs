@@ -84,12 +84,24 @@ impl FieldType {
         Some(match self {
             T::U8 | T::Flags8 | T::EnumFlags8 | T::SigType => 8,
             T::I16 | T::U16 | T::Flags16 | T::EnumFlags16 | T::SyscallId | T::Port => 16,
-            T::I32 | T::U32 | T::Flags32 | T::EnumFlags32 | T::Mode | T::SigSet => 32,
-            T::Uid | T::Gid => 32,
-            T::I64 | T::U64 | T::Double | T::Pid | T::Fd | T::Errno => 64,
-            T::RelTime | T::AbsTime => 64,
-            T::Bool | T::Text | T::FsPath | T::FsRelPath | T::Buffer => return None,
-            T::Ip | T::Net | T::Opaque | T::Dyn => return None,
+            T::I32
+            | T::U32
+            | T::Uid
+            | T::Gid
+            | T::Flags32
+            | T::EnumFlags32
+            | T::Mode
+            | T::SigSet => 32,
+            T::I64 | T::U64 | T::Double | T::Pid | T::Fd | T::Errno | T::RelTime | T::AbsTime => 64,
+            T::Bool
+            | T::Text
+            | T::FsPath
+            | T::FsRelPath
+            | T::Buffer
+            | T::Ip
+            | T::Net
+            | T::Opaque
+            | T::Dyn => return None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! `container.*`: what the cgroup tells. Images and names come from the runtime, and are missing without it.
 
-use rules::{Field, Value};
+use rules::{ContainerField as Field, Value};
 
 use super::EventFields;
 
@@ -11,8 +11,8 @@ impl EventFields<'_> {
             Field::ContainerId => container.id(),
             Field::ContainerFullId => container.full_id(),
             Field::ContainerType => container.kind().as_str(),
-            Field::ContainerName if container.is_host() => container.id(),
-            _ => return None,
+            // The runtime would know the others.
+            Field::ContainerName => container.is_host().then(|| container.id())?,
         };
         Some(Value::Bytes(text.as_bytes()))
     }

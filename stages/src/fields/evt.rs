@@ -1,7 +1,7 @@
 //! `evt.*` and `syscall.type`.
 
 use event::{Direction, EventInfo, EventType};
-use rules::{Arg, Field, FieldRef, Value};
+use rules::{Arg, EvtField as Field, FdField, Value};
 
 use super::EventFields;
 use super::errno::errno_name;
@@ -9,6 +9,7 @@ use crate::parse::{Body, open_flags};
 
 /// Category bits (see the event table): what a syscall is, and where events come from.
 const EC_CLASS: u16 = 0xff;
+const EC_MEMORY: u16 = 5;
 const EC_IO_READ: u16 = 32;
 const EC_IO_WRITE: u16 = 33;
 const EC_IO_OTHER: u16 = 34;
@@ -45,6 +46,29 @@ fn category_name(category: u16) -> &'static str {
     }
 }
 
+/// Figures of a thread, in old files.
+const PROCINFO_E: EventType = EventType(234);
+/// An event that was raised on its own.
+const ASYNCEVENT_E: EventType = EventType(402);
+
+const NS: u64 = 1_000_000_000;
+
+/// Whether `evt.type.is` with this argument means the type: a number means itself, a name the first pair of the table that
+/// has it, as in Falco.
+fn is_type(ty: EventType, which: &str) -> bool {
+    match which.parse::<u16>() {
+        Ok(n) => ty.0 == n,
+        Err(_) => {
+            let first = EventType::all_named(which).next();
+            ty.name() == which && first.is_some_and(|first| ty.0 == first.0 || ty.0 == first.0 + 1)
+        }
+    }
+}
+
+fn makes_connection(ty: EventType) -> bool {
+    matches!(ty, EventType::ACCEPT_5_X | EventType::ACCEPT4_6_X | EventType::CONNECT_X)
+}
+
 impl EventFields<'_> {
     fn info(&self) -> Option<&'static EventInfo> {
         self.event.frame.event_type().info()
@@ -58,22 +82,42 @@ impl EventFields<'_> {
         matches!(first.name, "res" | "fd").then(|| self.event.frame.param_i64(0))?
     }
 
-    pub(super) fn evt(&self, field: &FieldRef) -> Option<Value<'_>> {
+    pub(super) fn evt(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let text = |t: &'static str| Some(Value::Bytes(t.as_bytes()));
+        let count = |holds: bool| Some(Value::U64(u64::from(holds)));
         let ty = self.event.frame.event_type();
-        match field.field {
+        match field {
             Field::EvtNum => Some(Value::U64(self.evt_num())),
             Field::EvtTime
             | Field::EvtTimeS
             | Field::EvtTimeIso8601
             | Field::EvtDatetime
+            | Field::EvtDatetimeS
             | Field::EvtRawtime => Some(Value::U64(self.epoch_ns())),
-            Field::EvtType => text(self.call_name()),
+            Field::EvtRawtimeS => Some(Value::U64(self.epoch_ns() / NS)),
+            Field::EvtRawtimeNs => Some(Value::U64(self.epoch_ns() % NS)),
+            // Calls are reported once, when they return.
+            Field::EvtLatency
+            | Field::EvtLatencyS
+            | Field::EvtLatencyNs
+            | Field::EvtLatencyQuantized
+            | Field::EvtWaitLatency => Some(Value::U64(0)),
+            Field::EvtLatencyHuman => text("0ns"),
+            Field::EvtIsAsync => Some(Value::Bool(ty == ASYNCEVENT_E)),
+            Field::EvtAsynctype => self.async_name().map(Value::Bytes),
+            Field::EvtType => match self.async_name() {
+                Some(name) => Some(Value::Bytes(name)),
+                None => text(self.call_name()),
+            },
+            Field::EvtTypeIs => match arg {
+                Arg::Key(which) => count(is_type(ty, which)),
+                Arg::None | Arg::Index(_) => None,
+            },
             Field::EvtDir => text("<"),
             Field::EvtCategory => text(category_name(self.info()?.category)),
             Field::EvtCpu => Some(Value::I64(i64::from(self.event.header().cpu))),
             Field::EvtArg => {
-                let n = match &field.arg {
+                let n = match arg {
                     Arg::Index(n) => *n as usize,
                     Arg::Key(name) => ty.param_index(name)?,
                     Arg::None => return None,
@@ -93,8 +137,10 @@ impl EventFields<'_> {
             Field::EvtIsOpenCreate => Some(Value::Bool(self.created())),
             Field::EvtHostname => Some(Value::Bytes(self.at.hostname.as_bytes())),
             Field::EvtSource => text("syscall"),
-            Field::SyscallType if self.info()?.category & EC_SYSCALL != 0 => text(self.call_name()),
-            Field::EvtRawarg => match &field.arg {
+            Field::SyscallType => {
+                (self.info()?.category & EC_SYSCALL != 0).then(|| text(self.call_name()))?
+            }
+            Field::EvtRawarg => match arg {
                 Arg::Key(name) => self.raw_arg(ty.param_index(name)?),
                 Arg::None | Arg::Index(_) => None,
             },
@@ -107,7 +153,7 @@ impl EventFields<'_> {
             | Field::EvtBuflenFileOut
             | Field::EvtBuflenNet
             | Field::EvtBuflenNetIn
-            | Field::EvtBuflenNetOut => self.buflen(field.field),
+            | Field::EvtBuflenNetOut => self.buflen(field),
             Field::EvtIsIo => self.flagged(EF_READS_FROM_FD | EF_WRITES_TO_FD),
             Field::EvtIsIoRead => self.flagged(EF_READS_FROM_FD),
             Field::EvtIsIoWrite => self.flagged(EF_WRITES_TO_FD),
@@ -121,8 +167,45 @@ impl EventFields<'_> {
                 let is_write = self.info()?.flags & EF_WRITES_TO_FD != 0;
                 Some(Value::Bool(is_write && self.descriptor_is_syslog()))
             }
-            Field::EvtAbspath => self.abspath(&field.arg).map(Value::Bytes),
-            _ => None,
+            Field::EvtAbspath => self.abspath(arg).map(Value::Bytes),
+            Field::EvtCount => count(true),
+            Field::EvtCountError => count(self.result()? < 0),
+            Field::EvtCountErrorFile
+            | Field::EvtCountErrorNet
+            | Field::EvtCountErrorMemory
+            | Field::EvtCountErrorOther => {
+                let res = self.result()?;
+                (self.error_class() == field).then(|| count(res < 0))?
+            }
+            Field::EvtCountExit => {
+                (self.info()?.direction == Direction::Exit).then(|| count(true))?
+            }
+            Field::EvtCountProcinfo => {
+                let header = self.event.header();
+                count(ty == PROCINFO_E && header.tid == header.tgid)
+            }
+            Field::EvtCountThreadinfo => count(ty == PROCINFO_E),
+        }
+    }
+
+    /// Name of an event that was raised on its own.
+    fn async_name(&self) -> Option<&[u8]> {
+        let frame = &self.event.frame;
+        (frame.event_type() == ASYNCEVENT_E).then(|| frame.param_str(1))?
+    }
+
+    /// Which of the four `evt.count.error` fields counts the call: by its descriptor or, without one, by the call.
+    fn error_class(&self) -> Field {
+        let class = self.info().map(|info| info.category & EC_CLASS);
+        let kind = self.fd(FdField::FdType);
+        match (kind, &self.event.body) {
+            (Some(Value::Bytes(b"file" | b"directory")), _) => Field::EvtCountErrorFile,
+            (Some(Value::Bytes(b"ipv4" | b"ipv6" | b"unix")), _) => Field::EvtCountErrorNet,
+            (Some(_), _) => Field::EvtCountErrorOther,
+            (None, Body::Open(_)) => Field::EvtCountErrorFile,
+            (None, _) if makes_connection(self.event.frame.event_type()) => Field::EvtCountErrorNet,
+            (None, _) if class == Some(EC_MEMORY) => Field::EvtCountErrorMemory,
+            (None, _) => Field::EvtCountErrorOther,
         }
     }
 
@@ -142,7 +225,7 @@ impl EventFields<'_> {
     }
 
     fn descriptor_is_syslog(&self) -> bool {
-        let name = self.fd(Field::FdName);
+        let name = self.fd(FdField::FdName);
         matches!(name, Some(Value::Bytes(name)) if name.windows(8).any(|w| w == b"/dev/log"))
     }
 

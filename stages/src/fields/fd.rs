@@ -4,7 +4,7 @@ use std::io::Write;
 
 use bumpalo::collections::Vec as BumpVec;
 use event::{FileFacts, FileKind, file_flags};
-use rules::{Field, NameView, Value};
+use rules::{FdField as Field, NameView, Value};
 
 use super::EventFields;
 use super::socket::{SockKind, l4proto};
@@ -130,7 +130,41 @@ impl<'e> EventFields<'e> {
             Field::FdUid => self.fd_uid().map(Value::Bytes),
             Field::FdContainername => self.in_container(Field::FdName).map(Value::Bytes),
             Field::FdContainerdirectory => self.in_container(Field::FdDirectory).map(Value::Bytes),
-            _ => match self.event.body {
+            // One value for each end: see `any`.
+            Field::FdIp | Field::FdNet | Field::FdPort | Field::FdProto => None,
+            Field::FdType
+            | Field::FdTypechar
+            | Field::FdName
+            | Field::FdDirectory
+            | Field::FdFilename
+            | Field::FdCip
+            | Field::FdSip
+            | Field::FdLip
+            | Field::FdRip
+            | Field::FdCport
+            | Field::FdSport
+            | Field::FdLport
+            | Field::FdRport
+            | Field::FdL4proto
+            | Field::FdSockfamily
+            | Field::FdIsServer
+            | Field::FdCproto
+            | Field::FdSproto
+            | Field::FdLproto
+            | Field::FdRproto
+            | Field::FdCnet
+            | Field::FdSnet
+            | Field::FdLnet
+            | Field::FdRnet
+            | Field::FdConnected
+            | Field::FdNameChanged
+            | Field::FdDev
+            | Field::FdDevMajor
+            | Field::FdDevMinor
+            | Field::FdIno
+            | Field::FdNameraw
+            | Field::FdIsUpperLayer
+            | Field::FdIsLowerLayer => match self.event.body {
                 Body::Open(open) => self.opened(field, open),
                 Body::Socket(call) => self.socket(field, call),
                 Body::Call(call) => match &call.socket {

@@ -17,7 +17,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use rules::{Arg, Field, FieldRef, Fields, NameView, Value};
+use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, Value};
 
 pub use errno::errno_named;
 pub use process::capability_named;
@@ -153,25 +153,29 @@ impl<'e> EventFields<'e> {
 
 impl Fields for EventFields<'_> {
     fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
-        // The schema lists the classes one after the other; the test below holds it to that.
-        match field.field {
-            f if f < Field::ProcExe => self.evt(field),
-            f if f < Field::UserUid => self.proc(field),
-            f if f < Field::FdNum => self.user(f),
-            f if f < Field::FsPathName => self.fd(f),
-            f if f < Field::ContainerId => self.fs_path(f),
-            f => self.container(f),
+        match field.field.extracted()? {
+            Extracted::Evt(f) => self.evt(f, &field.arg),
+            Extracted::Proc(f) => self.proc(f, &field.arg),
+            Extracted::User(f) => self.user(f),
+            Extracted::Fd(f) => self.fd(f),
+            Extracted::FsPath(f) => self.fs_path(f),
+            Extracted::Container(f) => self.container(f),
         }
     }
 
     fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, mut pred: P) -> bool {
-        if field.arg != Arg::None {
-            return self.get(field).is_some_and(pred);
-        }
+        let mut of_ancestors =
+            |text: process::Text| self.ancestors().any(|(_, v)| pred(Value::Bytes(text.of(v))));
         match field.field {
-            Field::ProcAname | Field::ProcAexe | Field::ProcAexepath | Field::ProcAcmdline => {
-                self.ancestors().any(|(_, v)| pred(Value::Bytes(process::text_of(field.field, v))))
+            // Whatever the argument says, as in Falco.
+            Field::ProcAenv => {
+                self.ancestors().any(|(_, v)| pred(Value::Bytes(self.blank_joined(v.image.env()))))
             }
+            _ if field.arg != Arg::None => self.get(field).is_some_and(pred),
+            Field::ProcAname => of_ancestors(process::Text::Name),
+            Field::ProcAexe => of_ancestors(process::Text::Exe),
+            Field::ProcAexepath => of_ancestors(process::Text::Exepath),
+            Field::ProcAcmdline => of_ancestors(process::Text::Cmdline),
             Field::ProcApid => self.ancestors().any(|(tgid, _)| pred(Value::I64(i64::from(tgid)))),
             Field::FdIp | Field::FdNet => {
                 self.end_ips().into_iter().flatten().any(|ip| pred(Value::Ip(ip)))
@@ -180,38 +184,6 @@ impl Fields for EventFields<'_> {
                 self.end_ports().into_iter().flatten().any(|port| pred(Value::U64(u64::from(port))))
             }
             _ => self.get(field).is_some_and(pred),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_have_their_numbers() {
-        assert_eq!(
-            (errno_named("EACCES"), errno_named("EX"), errno_named("")),
-            (Some(13), None, None)
-        );
-        assert_eq!((signal_named("SIGKILL"), signal_named("KILL")), (Some(9), None));
-        assert_eq!(capability_named("CAP_SYS_ADMIN"), Some(1 << 21));
-        assert_eq!(capability_named("SYS_ADMIN"), None);
-    }
-
-    #[test]
-    fn the_schema_lists_class_by_class() {
-        for field in Field::all() {
-            let class = field.name().split('.').next().unwrap();
-            let expected = match field {
-                f if f < Field::ProcExe => ["evt", "syscall"],
-                f if f < Field::UserUid => ["proc", "thread"],
-                f if f < Field::FdNum => ["user", "group"],
-                f if f < Field::FsPathName => ["fd", "fd"],
-                f if f < Field::ContainerId => ["fs", "fs"],
-                _ => ["container", "container"],
-            };
-            assert!(expected.contains(&class), "{}", field.name());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names that calls pass: joined with the directory they start from, and normalised; the `fs.path` fields and `evt.abspath`.
 
-use rules::{Arg, Field, NameView, Value};
+use rules::{Arg, FsPathField as Field, NameView, Value};
 
 use super::EventFields;
 use super::fd::kernel_name;
@@ -104,7 +104,10 @@ impl<'e> EventFields<'e> {
             Body::Open(open) if open.fd != EPERM => match field {
                 Field::FsPathName => self.opened_name(open),
                 Field::FsPathNameraw => open.name,
-                _ => None,
+                Field::FsPathSource
+                | Field::FsPathSourceraw
+                | Field::FsPathTarget
+                | Field::FsPathTargetraw => None,
             },
             Body::Call(call) if call.res == Some(0) => self.path_of_call(field, call),
             _ => None,

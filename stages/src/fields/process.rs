@@ -1,24 +1,35 @@
 //! `proc.*` and `thread.*`: the process and its ancestors as of the event.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use bumpalo::collections::Vec as BumpVec;
-use rules::{Arg, Field, FieldRef, Value};
+use rules::{Arg, ProcField as Field, Value};
 
 use super::errno::position;
 use super::{EventFields, Link};
 use crate::state::{Start, Version, exe_flags, strings};
 
-/// The text that a field and its relatives (`proc.name`, `proc.pname`, `proc.aname`, ...) take from a version.
-pub(super) fn text_of(field: Field, version: &Version) -> &[u8] {
-    let image = &version.image;
-    match field {
-        Field::ProcExe | Field::ProcPexe | Field::ProcAexe | Field::ProcSidExe => image.exe(),
-        Field::ProcExepath | Field::ProcPexepath | Field::ProcAexepath | Field::ProcSidExepath => {
-            image.exepath()
+/// A text that a process has, and fields of its own and of its relatives give (`proc.name`, `proc.pname`, `proc.aname`, ...).
+#[derive(Clone, Copy)]
+pub(super) enum Text {
+    Name,
+    Exe,
+    Exepath,
+    Cmdline,
+    Args,
+}
+
+impl Text {
+    pub(super) fn of(self, version: &Version) -> &[u8] {
+        let image = &version.image;
+        match self {
+            Self::Name => image.comm(),
+            Self::Exe => image.exe(),
+            Self::Exepath => image.exepath(),
+            Self::Cmdline => image.cmdline(),
+            Self::Args => image.args_line(),
         }
-        Field::ProcCmdline | Field::ProcPcmdline | Field::ProcAcmdline => image.cmdline(),
-        _ => image.comm(),
     }
 }
 
@@ -33,10 +44,10 @@ fn id(id: u32) -> Option<Value<'static>> {
 }
 
 impl EventFields<'_> {
-    pub(super) fn proc(&self, field: &FieldRef) -> Option<Value<'_>> {
+    pub(super) fn proc(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let header = self.event.header();
         // What the header alone tells does not need the process to be known.
-        match field.field {
+        match field {
             Field::ProcPid => return id(header.tgid),
             Field::ThreadTid => return id(header.tid),
             Field::ThreadIsmain => return Some(Value::Bool(header.tid == header.tgid)),
@@ -47,50 +58,69 @@ impl EventFields<'_> {
         let ids = &version.ids;
         let number = |n: u64| Some(Value::U64(n));
         let flag = |bit| Some(Value::Bool(image.has(bit)));
-        match field.field {
-            Field::ProcExe | Field::ProcExepath | Field::ProcName | Field::ProcCmdline => {
-                bytes(text_of(field.field, version))
-            }
-            Field::ProcPexe | Field::ProcPexepath | Field::ProcPname | Field::ProcPcmdline => {
-                bytes(text_of(field.field, self.ancestor(1)?.1))
-            }
-            Field::ProcAexe | Field::ProcAexepath | Field::ProcAname | Field::ProcAcmdline => {
-                match &field.arg {
-                    Arg::Index(0) => bytes(text_of(field.field, version)),
-                    Arg::Index(n) => bytes(text_of(field.field, self.ancestor(*n as usize)?.1)),
-                    Arg::None | Arg::Key(_) => bytes(self.joined_ancestors(field.field)),
-                }
-            }
+        let own = |text: Text| bytes(text.of(version));
+        let parents = |text: Text| bytes(text.of(self.ancestor(1)?.1));
+        match field {
+            Field::ProcPid | Field::ThreadTid | Field::ThreadIsmain => None,
+            Field::ProcExe => own(Text::Exe),
+            Field::ProcExepath => own(Text::Exepath),
+            Field::ProcName => own(Text::Name),
+            Field::ProcCmdline => own(Text::Cmdline),
+            Field::ProcPexe => parents(Text::Exe),
+            Field::ProcPexepath => parents(Text::Exepath),
+            Field::ProcPname => parents(Text::Name),
+            Field::ProcPcmdline => parents(Text::Cmdline),
+            Field::ProcAexe => self.of_ancestor(Text::Exe, arg),
+            Field::ProcAexepath => self.of_ancestor(Text::Exepath, arg),
+            Field::ProcAname => self.of_ancestor(Text::Name, arg),
+            Field::ProcAcmdline => self.of_ancestor(Text::Cmdline, arg),
+            Field::ProcAargs => self.of_ancestor(Text::Args, arg),
             Field::ProcPpid => self.parent_id(),
-            Field::ProcApid => match &field.arg {
+            Field::ProcApid => match arg {
                 // As Falco prints it.
                 Arg::None | Arg::Key(_) | Arg::Index(0) => id(header.tgid),
                 Arg::Index(1) => self.parent_id(),
                 Arg::Index(n) => id(self.ancestor(*n as usize)?.0),
             },
-            Field::ProcArgs => match &field.arg {
+            Field::ProcArgs => match arg {
                 Arg::Index(n) => bytes(image.arg(*n as usize).unwrap_or_default()),
-                Arg::None | Arg::Key(_) => bytes(image.args_line()),
+                Arg::None | Arg::Key(_) => own(Text::Args),
             },
             Field::ProcCmdnargs => number(image.n_args() as u64),
             Field::ProcCmdlenargs => number(image.args_len() as u64),
             Field::ProcExeline => bytes(image.exeline()),
-            Field::ProcEnv => match &field.arg {
+            Field::ProcEnv => match arg {
                 Arg::Key(name) => bytes(image.env_var(name).unwrap_or_default()),
                 Arg::None | Arg::Index(_) => bytes(self.blank_joined(image.env())),
+            },
+            Field::ProcAenv => match arg {
+                Arg::None => bytes(self.joined_ancestors(|v| self.blank_joined(v.image.env()))),
+                Arg::Index(0) => bytes(self.blank_joined(image.env())),
+                Arg::Index(n) => {
+                    bytes(self.blank_joined(self.ancestor(*n as usize)?.1.image.env()))
+                }
+                Arg::Key(name) => {
+                    let found = self.ancestors().find_map(|(_, v)| v.image.env_var(name));
+                    bytes(found.unwrap_or_default())
+                }
             },
             Field::ProcCwd => bytes(&version.cwd),
             Field::ProcLoginshellid => Some(Value::I64(self.login_shell(version))),
             Field::ProcTty => number(u64::from(ids.tty)),
             Field::ProcVpid => id(ids.vpid),
+            Field::ProcPvpid => id(self.ancestor(1)?.1.ids.vpid),
             Field::ProcSid => id(ids.sid),
-            Field::ProcSname | Field::ProcSidExe | Field::ProcSidExepath => {
-                bytes(text_of(field.field, self.session_leader()?))
-            }
+            Field::ProcSname => bytes(Text::Name.of(self.session_leader()?)),
+            Field::ProcSidExe => bytes(Text::Exe.of(self.session_leader()?)),
+            Field::ProcSidExepath => bytes(Text::Exepath.of(self.session_leader()?)),
             Field::ProcVpgid => id(ids.vpgid),
             Field::ProcPgid => id(ids.pgid),
             Field::ProcVpgidName | Field::ProcPgidName => {
-                bytes(text_of(Field::ProcName, self.group_leader()?))
+                bytes(Text::Name.of(self.group_leader()?))
+            }
+            Field::ProcVpgidExe | Field::ProcPgidExe => bytes(Text::Exe.of(self.group_leader()?)),
+            Field::ProcVpgidExepath | Field::ProcPgidExepath => {
+                bytes(Text::Exepath.of(self.group_leader()?))
             }
             Field::ProcIsExeWritable => flag(exe_flags::WRITABLE),
             Field::ProcIsExeUpperLayer => flag(exe_flags::UPPER_LAYER),
@@ -103,11 +133,19 @@ impl EventFields<'_> {
                 Some(Value::Bool(own))
             }
             Field::ProcIsVpgidLeader => Some(Value::Bool(ids.vpgid == ids.vpid)),
+            // Old files have no id of the host's.
+            Field::ProcIsPgidLeader if ids.pgid == 0 => Some(Value::Bool(ids.vpgid == ids.vpid)),
+            Field::ProcIsPgidLeader => Some(Value::Bool(ids.pgid == header.tgid)),
             Field::ProcExeIno => Some(Value::I64(image.ino as i64)),
             Field::ProcExeInoCtime => number(image.ctime),
             Field::ProcExeInoMtime => number(image.mtime),
-            Field::ProcDuration => (version.started_at != 0)
-                .then(|| Value::U64(header.ts.saturating_sub(version.started_at))),
+            Field::ProcExeInoCtimeDurationProcStart => number(
+                self.started_at(version)?.checked_sub(image.ctime).filter(|_| image.ctime != 0)?,
+            ),
+            Field::ProcDuration => self.age(version).map(Value::U64),
+            Field::ProcPpidDuration => self.age(self.ancestor(1)?.1).map(Value::U64),
+            Field::ProcPidTs => self.started_at(version).map(Value::U64),
+            Field::ProcPpidTs => self.started_at(self.ancestor(1)?.1).map(Value::U64),
             Field::ThreadVtid => {
                 // A further thread's id in its own namespace is only known where the namespace is the initial one.
                 if header.tid == header.tgid {
@@ -116,11 +154,43 @@ impl EventFields<'_> {
                     (ids.vpid == header.tgid).then_some(Value::I64(i64::from(header.tid)))
                 }
             }
+            Field::ThreadNametid => bytes(self.name_and_tid(version)),
             Field::ThreadCapPermitted => bytes(self.capabilities(ids.cap_permitted)),
             Field::ThreadCapInheritable => bytes(self.capabilities(ids.cap_inheritable)),
             Field::ThreadCapEffective => bytes(self.capabilities(ids.cap_effective)),
-            _ => None,
         }
+    }
+
+    /// A text of the ancestor that the argument names; without one those of all.
+    fn of_ancestor(&self, text: Text, arg: &Arg) -> Option<Value<'_>> {
+        match arg {
+            Arg::Index(0) => bytes(text.of(self.version()?)),
+            Arg::Index(n) => bytes(text.of(self.ancestor(*n as usize)?.1)),
+            Arg::None | Arg::Key(_) => bytes(self.joined_ancestors(|v| text.of(v))),
+        }
+    }
+
+    /// Nanoseconds that the process has lived.
+    fn age(&self, version: &Version) -> Option<u64> {
+        (version.started_at != 0).then(|| self.event.header().ts.saturating_sub(version.started_at))
+    }
+
+    /// When the process started, in nanoseconds since the epoch.
+    fn started_at(&self, version: &Version) -> Option<u64> {
+        match version.started_at {
+            0 => None,
+            ns if self.event.is_from_file() => Some(ns),
+            ns => Some(perf::to_epoch_ns(ns, self.at.clock_offset_ns)),
+        }
+    }
+
+    fn name_and_tid(&self, version: &Version) -> &[u8] {
+        let mut text = BumpVec::new_in(self.at.bump);
+        text.extend_from_slice_copy(version.image.comm());
+        // Writing into memory cannot fail.
+        let written = write!(text, "{}", self.event.header().tid);
+        debug_assert!(written.is_ok());
+        text.into_bump_slice()
     }
 
     fn parent_id(&self) -> Option<Value<'static>> {
@@ -132,18 +202,18 @@ impl EventFields<'_> {
     }
 
     /// Ancestors joined by blanks, nearest first.
-    fn joined_ancestors(&self, field: Field) -> &[u8] {
+    fn joined_ancestors<'s>(&'s self, text: impl Fn(&'s Version) -> &'s [u8]) -> &'s [u8] {
         let mut all = BumpVec::new_in(self.at.bump);
         for (_, version) in self.ancestors() {
             if !all.is_empty() {
                 all.push(b' ');
             }
-            all.extend_from_slice_copy(text_of(field, version));
+            all.extend_from_slice_copy(text(version));
         }
         all.into_bump_slice()
     }
 
-    fn blank_joined(&self, list: &[u8]) -> &[u8] {
+    pub(super) fn blank_joined(&self, list: &[u8]) -> &[u8] {
         let mut all = BumpVec::with_capacity_in(list.len(), self.at.bump);
         for (n, text) in strings(list).enumerate() {
             if n > 0 {

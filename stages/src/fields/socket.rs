@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bumpalo::collections::Vec as BumpVec;
 use event::{EventType, SockAddr, SockFacts, SockTuple, sock_flags};
-use rules::{Field, Value};
+use rules::{FdField as Field, Value};
 
 use super::EventFields;
 use super::user::NA;

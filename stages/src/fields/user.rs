@@ -1,6 +1,6 @@
 //! `user.*` and `group.*`.
 
-use rules::{Field, Value};
+use rules::{UserField as Field, Value};
 
 use super::EventFields;
 
@@ -40,7 +40,6 @@ impl EventFields<'_> {
             }
             Field::GroupGid => Value::U64(u64::from(self.gid()?)),
             Field::GroupName => Value::Bytes(users.group(self.gid()?).unwrap_or(NA)),
-            _ => return None,
         })
     }
 }

@@ -19,8 +19,8 @@ family Container ContainerField {
         ~ ContainerMountMode "container.mount.mode" Text RequiredPlaceOrKey One Plain [] "Mode of a mount, by place or source.";
         ~ ContainerMountRdwr "container.mount.rdwr" Text RequiredPlaceOrKey One Plain [] "Whether a mount may be written to, by place or source.";
         ~ ContainerMountPropagation "container.mount.propagation" Text RequiredPlaceOrKey One Plain [] "Propagation of a mount, by place or source.";
-        + ContainerImageRepository "container.image.repository" Text None One Plain [SUGGESTED] "Image of the container without its tag.";
-        + ContainerImageTag "container.image.tag" Text None One Plain [SUGGESTED] "Tag of the container's image.";
+        ~ ContainerImageRepository "container.image.repository" Text None One Plain [SUGGESTED] "Image of the container without its tag.";
+        ~ ContainerImageTag "container.image.tag" Text None One Plain [SUGGESTED] "Tag of the container's image.";
         ~ ContainerImageDigest "container.image.digest" Text None One Plain [] "Digest of the container's image in its registry.";
         ~ ContainerHealthcheck "container.healthcheck" Text None One Plain [DEPRECATED NEVER] "Health check of the container; never known.";
         ~ ContainerLivenessProbe "container.liveness_probe" Text None One Plain [DEPRECATED NEVER] "Liveness probe of the container; never known.";
