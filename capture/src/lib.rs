@@ -47,8 +47,8 @@ mod thread;
 mod waker;
 
 pub use kernel::{
-    Asked, DEFAULT_SNAPLEN, ForkSides, KernelCounters, KernelRing, MAX_SNAPLEN, Probe, ProbeError,
-    ProbeOptions, ProbeReport, capturable, generic_calls,
+    Asked, DEFAULT_SNAPLEN, ForkSides, KernelBtf, KernelCounters, KernelRing, MAX_SNAPLEN, Probe,
+    ProbeError, ProbeOptions, ProbeReport, Wanted, capturable, generic_calls,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

@@ -12,7 +12,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
-    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
+    EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
     recipe::{FlagMap, Recipe},
 };
 
@@ -20,7 +20,7 @@ use super::{
     btf::KernelTypes,
     counters::KernelCounters,
     machine,
-    options::{MAX_SNAPLEN, ProbeOptions},
+    options::{MAX_SNAPLEN, ProbeOptions, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
     sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
@@ -30,7 +30,7 @@ use super::{
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// Scratch slots of a CPU; `N_SLOTS` of capture-ebpf, maps.rs.
 const SCRATCH_SLOTS: u32 = 2;
 const BPF_MAP_TYPE_RINGBUF: u32 = 27;
@@ -39,14 +39,15 @@ const KERNEL_STACK: u32 = 16 * 1024;
 /// Hooks of the scheduler: program and tracepoint have one name.
 const PROCESS_HOOKS: [&str; 3] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
 /// Hooks of one event each, attached where somebody asks for it. A kernel without one goes without that event.
-const EVENT_HOOKS: [(&str, EventType); 1] = [("signal_deliver", EventType::SIGNALDELIVER_E)];
+pub(super) const EVENT_HOOKS: [(&str, EventType); 1] =
+    [("signal_deliver", EventType::SIGNALDELIVER_E)];
 /// Share of a ring that is kept for process events: one part in so many.
 const PROCESS_SHARE: usize = 8;
 /// Largest ring.
 const MAX_RING: usize = 1 << 30;
 const DISPATCHER: &str = "sys_exit";
 /// Notes what descriptors are when calls start; loaded and attached only where somebody asks.
-const ENTER: &str = "sys_enter";
+pub(super) const ENTER: &str = "sys_enter";
 /// Sockets whose past is kept, about 100 bytes each; the one unused for longest goes first.
 const MAX_SOCKETS: u32 = 32_768;
 
@@ -86,16 +87,21 @@ pub struct Probe {
     ebpf: Ebpf,
     /// Holds the programs behind the dispatcher.
     programs: ProgramArray<MapData>,
-    /// Those of [`EVENT_HOOKS`] that are loaded.
-    event_hooks: Vec<&'static str>,
-    links: Vec<(&'static str, BtfTracePointLinkId)>,
+    /// Those of [`EVENT_HOOKS`] and those behind the dispatcher that somebody has asked for, and why the kernel refused one.
+    pub(super) event_hooks: Vec<(&'static str, Option<String>)>,
+    pub(super) slots: Vec<(Slot, Option<String>)>,
+    pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
     report: ProbeReport,
-    options: ProbeOptions,
+    pub(super) options: ProbeOptions,
     cpus: Arc<Mapping>,
     n_cpus: u32,
     rings: Vec<KernelRing>,
-    /// The program at `sys_enter` is wanted and loaded.
-    notes: bool,
+    /// The program at `sys_enter` is loaded.
+    pub(super) notes: bool,
+    /// Calls that it may note, fixed when it was loaded.
+    pub(super) noted_calls: Vec<u8>,
+    /// Whether the past of sockets is kept, fixed at the load.
+    pub(super) has_history: bool,
 }
 
 impl std::fmt::Debug for Probe {
@@ -104,7 +110,7 @@ impl std::fmt::Debug for Probe {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(e) = source {
@@ -189,7 +195,7 @@ fn map_fd(map: &Map) -> Option<&MapData> {
     }
 }
 
-fn is_any(noted_calls: &[u8]) -> bool {
+pub(super) fn is_any(noted_calls: &[u8]) -> bool {
     noted_calls.iter().any(|&n| n != 0)
 }
 
@@ -328,20 +334,24 @@ impl Probe {
         report
             .not_covered
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
-        let (event_hooks, links) = (Vec::new(), Vec::new());
-        let notes = is_any(&tables.noted_calls);
         let mut this = Self {
             ebpf,
             programs,
-            event_hooks,
-            links,
+            event_hooks: Vec::new(),
+            slots: Vec::new(),
+            links: Vec::new(),
             report,
-            options,
             cpus,
             n_cpus,
             rings,
-            notes,
+            notes: is_any(&tables.noted_calls),
+            noted_calls: tables.noted_calls.clone(),
+            has_history: syscalls::wants_history(&options.interest, &options.asked),
+            options,
         };
+        if let Some(pid) = this.options.scope_pid {
+            this.add_to_scope(pid)?;
+        }
         this.write(tables)?;
         this.load_programs(&btf)?;
         Ok(this)
@@ -367,18 +377,6 @@ impl Probe {
         for hook in PROCESS_HOOKS {
             self.load_hook(hook, btf)?;
         }
-        for (hook, ty) in EVENT_HOOKS {
-            if !self.options.interest.contains(ty) {
-                continue;
-            }
-            match program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?)) {
-                Ok(()) => self.event_hooks.push(hook),
-                Err(e) => {
-                    self.report.refused.push((hook.to_owned(), e.text()));
-                    self.report.not_covered.push(format!("{}: program refused", ty.name()));
-                }
-            }
-        }
         self.load_hook(DISPATCHER, btf)?;
         if self.notes
             && let Err(e) = program(&mut self.ebpf, ENTER).and_then(|p| Ok(p.load(ENTER, btf)?))
@@ -389,28 +387,28 @@ impl Probe {
                 .not_covered
                 .push("what descriptors were when calls started: program refused".to_owned());
         }
-        let ProbeOptions { interest, fork_sides, asked, .. } = &self.options;
-        let wanted = syscalls::slots(interest, *fork_sides, asked);
-        for (slot, calls) in wanted {
-            match self.load_slot(slot, btf) {
-                Ok(()) => self.report.attached.extend(calls.iter().map(|&call| call.to_owned())),
-                Err(e) => {
-                    let reason = e.text();
-                    if calls.is_empty() {
-                        let program = slot.program().to_owned();
-                        self.report.refused.push((program, reason));
-                        let what = "which end of a socket a process is: program refused";
-                        self.report.not_covered.push(what.to_owned());
-                        continue;
-                    }
-                    for call in calls {
-                        self.report.refused.push((call.to_owned(), reason.clone()));
-                        self.report.not_covered.push(format!("{call}: program refused"));
-                    }
-                }
-            }
-        }
+        let wanted = self.options.wanted();
+        while self.load_next(&wanted, btf) {}
         Ok(())
+    }
+
+    /// Loads the next program that is wanted and was not tried yet; `false` once there is none. What the kernel refuses is in the report.
+    pub(super) fn load_next(&mut self, wanted: &Wanted, btf: &Btf) -> bool {
+        let Wanted { interest, fork_sides, asked } = wanted;
+        let hook = EVENT_HOOKS.into_iter().find(|(hook, ty)| {
+            interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
+        });
+        if let Some((hook, _)) = hook {
+            let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
+            self.event_hooks.push((hook, loaded.err().map(|e| e.text())));
+            return true;
+        }
+        let slots = syscalls::slots(interest, *fork_sides, asked).into_iter().map(|(slot, _)| slot);
+        let is_new = |slot: &Slot| self.slots.iter().all(|(known, _)| known != slot);
+        let Some(slot) = slots.into_iter().find(is_new) else { return false };
+        let loaded = self.load_slot(slot, btf);
+        self.slots.push((slot, loaded.err().map(|e| e.text())));
+        true
     }
 
     fn load_slot(&mut self, slot: Slot, btf: &Btf) -> Result<(), Refusal> {
@@ -425,7 +423,7 @@ impl Probe {
         ProbeError::HookRefused { release, hook: hook.to_owned(), reason: e.text() }
     }
 
-    fn write(&mut self, tables: syscalls::Tables) -> Result<(), ProbeError> {
+    pub(super) fn write(&mut self, tables: syscalls::Tables) -> Result<(), ProbeError> {
         let mut map: Array<&mut MapData, Recipe> = borrow(&mut self.ebpf, "RECIPES")?;
         for (ty, recipe) in tables.recipes {
             map.set(u32::from(ty.0), recipe, 0).map_err(map_error("RECIPES"))?;
@@ -454,9 +452,6 @@ impl Probe {
 
     fn write_control(&mut self) -> Result<(), ProbeError> {
         let words = options_words(&self.options);
-        if let Some(pid) = self.options.scope_pid {
-            self.add_to_scope(pid)?;
-        }
         let mut map: Array<&mut MapData, [u32; control::WORDS]> =
             borrow(&mut self.ebpf, "CONTROL")?;
         map.set(0, words, 0).map_err(map_error("CONTROL"))
@@ -465,17 +460,6 @@ impl Probe {
     fn add_to_scope(&mut self, pid: u32) -> Result<(), ProbeError> {
         let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
         map.insert(pid, 1, 0).map_err(map_error("SCOPE"))
-    }
-
-    /// Changes which event types are captured, while programs run. Only calls whose programs were loaded for the first interest can be added.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] where the kernel refuses the change.
-    pub fn set_interest(&mut self, interest: EventSet) -> Result<(), ProbeError> {
-        self.options.interest = interest;
-        let Self { options, .. } = self;
-        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
-        self.write(tables)
     }
 
     /// Restricts the capture to a process and its descendants, or lifts that.
@@ -490,6 +474,9 @@ impl Probe {
             let _: Result<(), _> = map.remove(&pid);
         }
         self.options.scope_pid = scope_pid;
+        if let Some(pid) = scope_pid {
+            self.add_to_scope(pid)?;
+        }
         self.write_control()?;
         self.scope_descendants()
     }
@@ -532,42 +519,77 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::HookRefused`]; what was attached before it is detached.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
-        self.clear_notes()?;
-        let enter = self.notes.then_some(ENTER);
-        let event_hooks = self.event_hooks.clone();
+        let event_hooks = self.wanted_event_hooks();
+        let enter = self.wants_enter().then_some(ENTER);
         let hooks = PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]).chain(enter);
         for hook in hooks {
-            let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
-            match attached {
-                Ok(id) => {
-                    self.links.push((hook, id));
-                    self.report.attached.push(hook.to_owned());
-                }
-                Err(e) => {
-                    let error = self.refused_hook(hook, &e);
-                    self.detach();
-                    return Err(error);
-                }
+            if let Err(e) = self.attach_hook(hook) {
+                self.detach();
+                return Err(e);
             }
         }
         self.scope_descendants()
     }
 
+    pub(super) fn attach_hook(&mut self, hook: &'static str) -> Result<(), ProbeError> {
+        if hook == ENTER {
+            self.clear_notes()?;
+        }
+        let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
+        let link = attached.map_err(|e| self.refused_hook(hook, &e))?;
+        self.links.push((hook, link));
+        Ok(())
+    }
+
+    pub(super) fn detach_hook(&mut self, hook: &'static str) {
+        if let Some(n) = self.links.iter().position(|(linked, _)| *linked == hook)
+            && let Ok(p) = program(&mut self.ebpf, hook)
+        {
+            let (_, link) = self.links.remove(n);
+            // It fails only for a link that is gone already.
+            let _: Result<(), _> = p.detach(link);
+        }
+    }
+
     /// Detaches everything; the rings keep what was written.
     pub fn detach(&mut self) {
-        for (hook, id) in std::mem::take(&mut self.links).into_iter().rev() {
-            if let Ok(p) = program(&mut self.ebpf, hook) {
-                // It fails only for a link that is gone already.
-                let _: Result<(), _> = p.detach(id);
-            }
-            self.report.attached.retain(|name| name != hook);
+        while let Some(&(hook, _)) = self.links.last() {
+            self.detach_hook(hook);
         }
     }
 
     /// What is covered and what is not.
     #[must_use]
     pub fn report(&self) -> ProbeReport {
-        self.report.clone()
+        let mut report = self.report.clone();
+        report.attached.extend(self.links.iter().map(|(hook, _)| (*hook).to_owned()));
+        let ProbeOptions { interest, fork_sides, asked, .. } = &self.options;
+        for (hook, ty) in EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty)) {
+            let known = self.event_hooks.iter().find(|(known, _)| *known == hook);
+            if let Some((_, Some(reason))) = known {
+                report.refused.push((hook.to_owned(), reason.clone()));
+                report.not_covered.push(format!("{}: program refused", ty.name()));
+            }
+        }
+        for (slot, calls) in syscalls::slots(interest, *fork_sides, asked) {
+            let known = self.slots.iter().find(|(known, _)| *known == slot);
+            match known {
+                Some((_, None)) => report.attached.extend(calls.iter().map(|&c| c.to_owned())),
+                Some((_, Some(reason))) if calls.is_empty() => {
+                    report.refused.push((slot.program().to_owned(), reason.clone()));
+                    let what = "which end of a socket a process is: program refused";
+                    report.not_covered.push(what.to_owned());
+                }
+                Some((_, Some(reason))) => {
+                    for call in calls {
+                        report.refused.push((call.to_owned(), reason.clone()));
+                        report.not_covered.push(format!("{call}: program refused"));
+                    }
+                }
+                None => {}
+            }
+        }
+        report
     }
 
     /// Counters as they stand.

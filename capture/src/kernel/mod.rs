@@ -3,6 +3,7 @@
 //! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books.
 
 mod btf;
+mod change;
 mod counters;
 mod load;
 mod machine;
@@ -14,9 +15,10 @@ mod ring;
 mod sys;
 mod syscalls;
 
+pub use change::KernelBtf;
 pub use counters::KernelCounters;
 pub use load::Probe;
-pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions};
+pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Wanted};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
 pub use syscalls::{ForkSides, capturable, generic_calls};

@@ -36,6 +36,35 @@ impl Default for Asked {
     }
 }
 
+/// What is captured, which may change while programs run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Event types that are captured.
+    pub interest: EventSet,
+    /// Sides of a fork that are captured.
+    pub fork_sides: ForkSides,
+    /// What is attached to the events.
+    pub asked: Asked,
+}
+
+impl Wanted {
+    /// All that either asks for.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let Self { interest, fork_sides, asked } = self;
+        Self {
+            interest: interest.union(&other.interest),
+            fork_sides: if *fork_sides == ForkSides::Both { *fork_sides } else { other.fork_sides },
+            asked: Asked {
+                descriptors: asked.descriptors.union(&other.asked.descriptors),
+                buffers: asked.buffers.union(&other.asked.buffers),
+                entry: asked.entry.union(&other.asked.entry),
+                snaplen: asked.snaplen,
+            },
+        }
+    }
+}
+
 /// What to capture, and how.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
@@ -53,6 +82,15 @@ pub struct ProbeOptions {
     pub ring_bytes: usize,
     /// Object to load in place of the built-in one.
     pub object: Option<PathBuf>,
+}
+
+impl ProbeOptions {
+    /// The part that may change while programs run.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let Self { interest, fork_sides, asked, .. } = self;
+        Wanted { interest: *interest, fork_sides: *fork_sides, asked: asked.clone() }
+    }
 }
 
 impl Default for ProbeOptions {

@@ -1,0 +1,142 @@
+//! Changing what a running probe captures: programs are loaded when they are first asked for, then the tables are written anew and hooks follow.
+//!
+//! A value that is written while programs read it may be seen half old, half new. That is harmless in the two cases there are: the number of a
+//! call is one word, and of two recipes of one event type the parameters agree but for the bytes of a buffer, which are there or empty; what
+//! may be missing is the section behind them.
+
+use aya::Btf;
+use event::{EventSet, EventType};
+
+use super::{
+    load::{BTF_PATH, ENTER, EVENT_HOOKS, Probe, chain, is_any},
+    machine,
+    options::{Asked, Wanted},
+    report::ProbeError,
+    syscalls::{self, ForkSides},
+};
+
+/// The running kernel's types, which loading programs takes. Reading them takes a while.
+pub struct KernelBtf(Btf);
+
+impl std::fmt::Debug for KernelBtf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelBtf").finish_non_exhaustive()
+    }
+}
+
+impl KernelBtf {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoBtf`].
+    pub fn read() -> Result<Self, ProbeError> {
+        let read = Btf::from_sys_fs();
+        read.map(Self).map_err(|e| ProbeError::NoBtf {
+            release: machine::release().unwrap_or_default(),
+            path: BTF_PATH,
+            reason: chain(&e),
+        })
+    }
+}
+
+impl Probe {
+    /// What is captured now.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        self.options.wanted()
+    }
+
+    /// Whether programs have to be loaded before [`Probe::change`] has all that it needs.
+    #[must_use]
+    pub fn lacks_programs(&self, wanted: &Wanted) -> bool {
+        let Wanted { interest, fork_sides, asked } = wanted;
+        let mut slots = syscalls::slots(interest, *fork_sides, asked).into_iter();
+        slots.any(|(slot, _)| self.slots.iter().all(|(known, _)| *known != slot))
+            || EVENT_HOOKS.iter().any(|(hook, ty)| {
+                interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
+            })
+    }
+
+    /// Loads one of the programs that are wanted and were not tried yet; `false` once there is none. One at a time, so that the probe can be
+    /// asked other things in between. What the kernel refuses is in the report.
+    pub fn load_one(&mut self, wanted: &Wanted, btf: &KernelBtf) -> bool {
+        self.load_next(wanted, &btf.0)
+    }
+
+    /// Captures what is wanted from now on; the programs must have been loaded. A program that is under way may still see the old tables: who
+    /// needs to know that none does waits for a grace period of the kernel.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`], [`ProbeError::HookRefused`]: the kernel refuses the change. It may be half done; [`Probe::change`] to what was
+    /// wanted before undoes it.
+    pub fn change(&mut self, wanted: &Wanted) -> Result<(), ProbeError> {
+        let Wanted { interest, fork_sides, asked } = wanted;
+        self.options.interest = *interest;
+        self.options.fork_sides = *fork_sides;
+        self.options.asked = Asked { entry: self.reachable_entries(asked), ..asked.clone() };
+        let options = &self.options;
+        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        self.write(tables)?;
+        if self.links.is_empty() {
+            return Ok(());
+        }
+        let mut hooks = self.wanted_event_hooks();
+        hooks.extend(self.wants_enter().then_some(ENTER));
+        for hook in EVENT_HOOKS.map(|(hook, _)| hook).into_iter().chain([ENTER]) {
+            let is_attached = self.links.iter().any(|(linked, _)| *linked == hook);
+            match (hooks.contains(&hook), is_attached) {
+                (true, false) => self.attach_hook(hook)?,
+                (false, true) => self.detach_hook(hook),
+                (true, true) | (false, false) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What of it the programs as they were loaded cannot give, in words.
+    #[must_use]
+    pub fn out_of_reach(&self, wanted: &Wanted) -> Vec<String> {
+        let Wanted { interest, asked, .. } = wanted;
+        let mut out = Vec::new();
+        let missing = asked.entry.intersection(interest);
+        let missing = missing.intersection(&self.reachable_entries(asked).complement());
+        let calls: Vec<&str> = missing.iter().map(EventType::name).collect();
+        if !calls.is_empty() {
+            out.push(format!("what descriptors were when calls started, of {}", calls.join(", ")));
+        }
+        if !self.has_history && syscalls::wants_history(interest, asked) {
+            out.push(
+                "which end of a socket a process is, and the last peer of a socket".to_owned(),
+            );
+        }
+        out
+    }
+
+    /// Event hooks that are wanted and loaded.
+    pub(super) fn wanted_event_hooks(&self) -> Vec<&'static str> {
+        let interest = &self.options.interest;
+        let is_loaded = |hook: &str| {
+            self.event_hooks.iter().any(|(known, refused)| *known == hook && refused.is_none())
+        };
+        let wanted = EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty));
+        wanted.map(|(hook, _)| hook).filter(|hook| is_loaded(hook)).collect()
+    }
+
+    /// Whether calls are to be looked at when they start.
+    pub(super) fn wants_enter(&self) -> bool {
+        let options = &self.options;
+        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        self.notes && is_any(&tables.noted_calls)
+    }
+
+    /// Those of the calls to be looked at when they start that the loaded program can look at.
+    fn reachable_entries(&self, asked: &Asked) -> EventSet {
+        let is_reachable = |ty: &EventType| {
+            let alone = [*ty].into_iter().collect();
+            let numbers = syscalls::tables(&alone, ForkSides::Child, asked).noted_calls;
+            let mut both = numbers.iter().zip(&self.noted_calls);
+            self.notes && both.all(|(wanted, noted)| wanted & !noted == 0)
+        };
+        asked.entry.iter().filter(is_reachable).collect()
+    }
+}
