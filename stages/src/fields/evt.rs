@@ -56,13 +56,11 @@ const NS: u64 = 1_000_000_000;
 /// Whether `evt.type.is` with this argument means the type: a number means itself, a name the first pair of the table that
 /// has it, as in Falco.
 fn is_type(ty: EventType, which: &str) -> bool {
-    match which.parse::<u16>() {
-        Ok(n) => ty.0 == n,
-        Err(_) => {
-            let first = EventType::all_named(which).next();
-            ty.name() == which && first.is_some_and(|first| ty.0 == first.0 || ty.0 == first.0 + 1)
-        }
+    if let Ok(n) = which.parse::<u16>() {
+        return ty.0 == n;
     }
+    let first = EventType::all_named(which).next();
+    ty.name() == which && first.is_some_and(|first| ty.0 == first.0 || ty.0 == first.0 + 1)
 }
 
 fn makes_connection(ty: EventType) -> bool {
@@ -82,6 +80,7 @@ impl EventFields<'_> {
         matches!(first.name, "res" | "fd").then(|| self.event.frame.param_i64(0))?
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each field, and no catch-all")]
     pub(super) fn evt(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let text = |t: &'static str| Some(Value::Bytes(t.as_bytes()));
         let count = |holds: bool| Some(Value::U64(u64::from(holds)));

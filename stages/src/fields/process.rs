@@ -44,6 +44,7 @@ fn id(id: u32) -> Option<Value<'static>> {
 }
 
 impl EventFields<'_> {
+    #[expect(clippy::too_many_lines, reason = "an arm for each field, and no catch-all")]
     pub(super) fn proc(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let header = self.event.header();
         // What the header alone tells does not need the process to be known.
