@@ -7,8 +7,10 @@ use crate::collect::{Collected, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::ir::IrId;
 use crate::output::Template;
+use crate::predicate::{PredicateKey, TestKey};
 use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
+use crate::schema::FieldRef;
 use crate::types;
 
 /// The source of the events that are captured here.
@@ -25,11 +27,12 @@ pub(crate) struct Compiled<'a> {
 
 pub(crate) struct CompiledRule {
     /// Index of its definition.
-    #[expect(dead_code, reason = "for the catalog, which follows")]
     pub(crate) def: usize,
     pub(crate) rule: Rule,
     pub(crate) root: IrId,
-    /// Whether events are evaluated against it.
+    /// Whether it is switched on.
+    pub(crate) is_enabled: bool,
+    /// Whether events are evaluated against it: on, severe enough, and of a source whose events there are.
     pub(crate) is_active: bool,
 }
 
@@ -49,9 +52,9 @@ pub(crate) fn compile<'a>(
             continue;
         }
         let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
-        let is_active =
-            def.enabled && def.priority <= options.min_priority && def.source == SYSCALL;
-        rules.push(CompiledRule { def: i, rule, root, is_active });
+        let is_enabled = def.enabled;
+        let is_active = is_enabled && def.priority <= options.min_priority && def.source == SYSCALL;
+        rules.push(CompiledRule { def: i, rule, root, is_enabled, is_active });
     }
     // Broken rules would make what they use look unused.
     if diags.errors.is_empty() {
@@ -97,8 +100,23 @@ fn compile_rule(
         output: def.output.as_str().to_owned(),
     };
     let tests = resolver.ir.tests(root);
-    let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| t.left.fields());
+    let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));
     let fields = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
+}
+
+/// The fields on both sides of a comparison.
+pub(crate) fn fields_read(key: &PredicateKey) -> Vec<&FieldRef> {
+    let mut fields: Vec<&FieldRef> = key.left.fields().collect();
+    let mut tests = vec![&key.test];
+    while let Some(test) = tests.pop() {
+        match test {
+            TestKey::Against { right, .. } => fields.extend(right.fields()),
+            TestKey::OneOf(of) => tests.extend(of),
+            TestKey::EachElement(of) | TestKey::AnyElement(of) => tests.push(of),
+            _ => {}
+        }
+    }
+    fields
 }

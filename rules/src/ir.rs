@@ -87,18 +87,15 @@ impl Ir {
         tests
     }
 
-    /// Every comparison of the condition at `roots[rule]`, each with the other rules that ask it too.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `rules explain`"))]
-    pub(crate) fn shared(&self, roots: &[IrId], rule: usize) -> Vec<(&PredicateKey, Vec<usize>)> {
-        let mut tests: Vec<_> =
-            self.tests(roots[rule]).into_iter().map(|t| (t, Vec::new())).collect();
-        for (other, &root) in roots.iter().enumerate().filter(|&(other, _)| other != rule) {
-            let asked: HashSet<&PredicateKey> = self.tests(root).into_iter().collect();
-            for (_, others) in tests.iter_mut().filter(|(test, _)| asked.contains(*test)) {
-                others.push(other);
+    /// The comparisons of the conditions at `roots`, each with the indices of those that make it, in order.
+    pub(crate) fn shared(&self, roots: &[IrId]) -> HashMap<&PredicateKey, Vec<usize>> {
+        let mut shared: HashMap<&PredicateKey, Vec<usize>> = HashMap::new();
+        for (i, &root) in roots.iter().enumerate() {
+            for test in self.tests(root) {
+                shared.entry(test).or_default().push(i);
             }
         }
-        tests
+        shared
     }
 
     /// What a conjunction rules out by "not": it holds for most events and so ends little.
@@ -159,9 +156,11 @@ mod tests {
             .map(|field| ir.test(key(field)).unwrap());
         let not_uid = ir.not(uid).unwrap();
         let roots = [ir.and(vec![name, uid]).unwrap(), not_uid, ir.or(vec![tty, name]).unwrap()];
-        let mut shared = ir.shared(&roots, 0);
-        shared.sort();
-        let expected = [(&key(Field::ProcName), vec![2]), (&key(Field::UserUid), vec![1])];
-        assert_eq!(shared, expected);
+        let expected = [
+            (&key(Field::ProcName), vec![0, 2]),
+            (&key(Field::UserUid), vec![0, 1]),
+            (&key(Field::ProcTty), vec![2]),
+        ];
+        assert_eq!(ir.shared(&roots), expected.into_iter().collect());
     }
 }

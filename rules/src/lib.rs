@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 mod alert;
+mod catalog;
 mod check;
 mod code_texts;
 mod collect;
@@ -74,6 +75,7 @@ mod value;
 mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
+pub use catalog::{Catalog, ConditionFacts, ListFacts, MacroFacts, RuleFacts, SharedCheck};
 pub use costs::{RuleCost, RuleCosts};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};

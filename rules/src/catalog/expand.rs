@@ -1,0 +1,179 @@
+//! Conditions of rules and macros to one graph with the macros put in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::condition::{Condition, Leaf, Node};
+use crate::check::{Checked, check};
+use crate::collect::Collected;
+use crate::lists::{Substitute, substitute, substitutes};
+use crate::parse::{Ast, AstNode, parse};
+use crate::predicate::PredicateKey;
+use crate::source::Traced;
+use crate::types::Types;
+
+/// Puts lists and macros in. Everything has been loaded before, so that what cannot be looked up is left out.
+pub(crate) struct Expander<'a> {
+    items: &'a Collected,
+    lists: Vec<Substitute>,
+    pub(crate) graph: Condition,
+    /// Expanded macros.
+    macros: BTreeMap<usize, Expanded>,
+}
+
+/// A condition in the graph.
+#[derive(Clone, Debug)]
+pub(crate) struct Expanded {
+    pub(crate) root: u32,
+    /// Operators, as written, each once.
+    pub(crate) operators: Vec<String>,
+    /// Macros that the text itself names.
+    pub(crate) macros: Vec<Arc<str>>,
+    /// Lists that the text itself names.
+    pub(crate) lists: Vec<Arc<str>>,
+}
+
+impl<'a> Expander<'a> {
+    pub(crate) fn new(items: &'a Collected) -> Self {
+        let mut used = vec![false; items.lists.all.len()];
+        let lists = substitutes(&items.lists, &mut used);
+        Self { items, lists, graph: Condition::default(), macros: BTreeMap::new() }
+    }
+
+    /// A rule's condition. `file` is the one whose lists it sees.
+    pub(crate) fn condition(&mut self, text: &Traced, file: u32) -> Option<Expanded> {
+        let (text, ast) = self.parsed(text, file)?;
+        for needed in self.references(&ast) {
+            self.expand_macro(needed);
+        }
+        let written = self.lists_in(&text.original, file);
+        self.lower(&text.full, &ast, written)
+    }
+
+    /// A macro's condition.
+    pub(crate) fn macro_condition(&mut self, index: usize) -> Option<&Expanded> {
+        self.expand_macro(index);
+        self.macros.get(&index)
+    }
+
+    fn parsed(&self, condition: &Traced, file: u32) -> Option<(Texts, Ast)> {
+        let mut used = vec![false; self.lists.len()];
+        let full = substitute(condition, &self.lists, file, &mut used).ok()?;
+        let ast = parse(&full).ok()?;
+        Some((Texts { original: condition.clone(), full }, ast))
+    }
+
+    fn references(&self, ast: &Ast) -> Vec<usize> {
+        let names = ast.nodes.iter().filter_map(|n| match n {
+            AstNode::Macro { name, .. } => self.items.macros.index(name),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Expands a macro and first those it uses. An explicit stack: chains of macros may be long; loops were refused.
+    fn expand_macro(&mut self, index: usize) {
+        let mut stack = vec![(index, false)];
+        while let Some((top, is_ready)) = stack.pop() {
+            if self.macros.contains_key(&top) {
+                continue;
+            }
+            let def = &self.items.macros.all[top];
+            let (condition, file) = (def.condition.clone(), def.newest_file);
+            let Some((text, ast)) = self.parsed(&condition, file) else { continue };
+            if !is_ready {
+                stack.push((top, true));
+                stack.extend(self.references(&ast).into_iter().map(|i| (i, false)));
+                continue;
+            }
+            let written = self.lists_in(&text.original, file);
+            if let Some(expanded) = self.lower(&text.full, &ast, written) {
+                self.macros.insert(top, expanded);
+            }
+        }
+    }
+
+    /// The lists whose names stand in a text.
+    fn lists_in(&self, text: &Traced, file: u32) -> Vec<Arc<str>> {
+        let defs = self.items.lists.all.iter().zip(&self.lists);
+        let named = defs.filter(|(_, list)| {
+            let mut used = [false];
+            let one = std::slice::from_ref(*list);
+            // Too long a text counts as one that names it.
+            substitute(text, one, file, &mut used).is_err() || used[0]
+        });
+        named.map(|(def, _)| def.name.clone()).collect()
+    }
+
+    fn lower(&mut self, text: &Traced, ast: &Ast, lists: Vec<Arc<str>>) -> Option<Expanded> {
+        let mut ids: Vec<u32> = Vec::with_capacity(ast.nodes.len());
+        let (mut operators, mut macros) = (Vec::new(), Vec::new());
+        for node in &ast.nodes {
+            let of = |ids: &[u32], of: &[u32]| of.iter().map(|&id| ids[id as usize]).collect();
+            let id = match node {
+                AstNode::And(children) => self.graph.push(Node::And(of(&ids, children))),
+                AstNode::Or(children) => self.graph.push(Node::Or(of(&ids, children))),
+                AstNode::Not(child) => self.graph.push(Node::Not(ids[*child as usize])),
+                AstNode::Macro { name, .. } => {
+                    let index = self.items.macros.index(name)?;
+                    macros.push(self.items.macros.all[index].name.clone());
+                    self.macros.get(&index)?.root
+                }
+                AstNode::Check(written) => {
+                    operators.push(written.op.as_str().to_owned());
+                    let of = |keys: Vec<PredicateKey>, join: fn(Types, &Types) -> Types| {
+                        let types = keys.iter().map(Types::of).reduce(|a, b| join(a, &b));
+                        (keys, types.unwrap_or_else(Types::any))
+                    };
+                    let (keys, types) = match check(text, written, &mut Vec::new()) {
+                        Ok(Checked::One(key)) => of(vec![key], Types::and),
+                        Ok(Checked::Any(keys)) => of(keys, Types::or),
+                        Ok(Checked::All(keys)) => of(keys, Types::and),
+                        Err(_) => of(Vec::new(), Types::and),
+                    };
+                    let text = check_text(written);
+                    self.graph.push(Node::Check(Leaf { text, keys, types }))
+                }
+            };
+            ids.push(id);
+        }
+        operators.sort();
+        operators.dedup();
+        macros.sort();
+        macros.dedup();
+        Some(Expanded { root: *ids.last()?, operators, macros, lists })
+    }
+}
+
+/// A condition before and after its lists were put in.
+struct Texts {
+    original: Traced,
+    full: Traced,
+}
+
+fn check_text(check: &crate::parse::Check) -> String {
+    use crate::parse::{Quantifier, Right};
+    let field = match &check.field.arg {
+        Some(arg) => format!("{}[{}]", check.field.name, arg.text()),
+        None => check.field.name.clone(),
+    };
+    let value = |v: &crate::lex::Literal| {
+        let t = v.text();
+        if t.is_empty() || t.contains(|c: char| c.is_whitespace() || "=(),'\"".contains(c)) {
+            format!("\"{t}\"")
+        } else {
+            t
+        }
+    };
+    let list = |vs: &[crate::lex::Literal]| {
+        format!("({})", vs.iter().map(value).collect::<Vec<_>>().join(", "))
+    };
+    let op = check.op.as_str();
+    match &check.right {
+        Right::None => format!("{field} {op}"),
+        Right::Value(v) => format!("{field} {op} {}", value(v)),
+        Right::List(vs) => format!("{field} {op} {}", list(vs)),
+        Right::Quantified(Quantifier::Any, vs) => format!("{field} {op} anyof {}", list(vs)),
+        Right::Quantified(Quantifier::All, vs) => format!("{field} {op} allof {}", list(vs)),
+    }
+}

@@ -1,0 +1,219 @@
+//! What there is to tell of loaded rules: for commands that list, describe and explain. A running agent has none of it.
+
+mod condition;
+mod expand;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use event::EventSet;
+
+use crate::alert::RuleInfo;
+use crate::collect::{Collected, collect};
+use crate::compile::{Compiled, compile, fields_read};
+use crate::error::{Code, Diag, Diags, RuleError, closest};
+use crate::ir::IrId;
+use crate::ruleset::Options;
+use crate::schema::FieldRef;
+use crate::source::{Files, Source};
+use expand::{Expanded, Expander};
+
+/// Everything that was loaded, told in full.
+#[derive(Debug)]
+pub struct Catalog {
+    /// The rules in order of definition, without those that were skipped.
+    pub rules: Vec<RuleFacts>,
+    /// The macros in order of definition.
+    pub macros: Vec<MacroFacts>,
+    /// The lists in order of definition.
+    pub lists: Vec<ListFacts>,
+    /// What loading warned of.
+    pub warnings: Vec<RuleError>,
+}
+
+/// A condition with everything that it stands for.
+#[derive(Clone, Debug)]
+pub struct ConditionFacts {
+    /// As written; exceptions and appended parts included.
+    pub written: String,
+    /// With lists and macros put in, in canonical form; none where it would be too large to print.
+    pub resolved: Option<String>,
+    /// The same over several lines.
+    pub lines: Option<Vec<String>>,
+    /// Operators of the text itself, each once.
+    pub operators: Vec<String>,
+    /// Macros that the text itself names.
+    pub macros: Vec<Arc<str>>,
+    /// Lists that the text itself names.
+    pub lists: Vec<Arc<str>>,
+    /// Fields that the resolved condition reads.
+    pub fields: Vec<FieldRef>,
+    /// The event types for which it can be true.
+    pub types: EventSet,
+}
+
+/// What there is to tell of a rule.
+#[derive(Clone, Debug)]
+pub struct RuleFacts {
+    /// What alerts say of it.
+    pub info: Arc<RuleInfo>,
+    /// Whether it is switched on, by its own key and by what was selected.
+    pub enabled: bool,
+    /// Whether events are evaluated against it: enabled, severe enough, and of a source whose events are captured.
+    pub active: bool,
+    /// Its condition.
+    pub condition: ConditionFacts,
+    /// Calls without an event type of their own that the condition names.
+    pub calls: Vec<Box<str>>,
+    /// Fields of the output, each once.
+    pub output_fields: Vec<FieldRef>,
+    /// The comparisons of the resolved condition, each with the other rules that make it too.
+    pub shared: Vec<SharedCheck>,
+}
+
+/// A comparison and who else makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedCheck {
+    /// Canonical text.
+    pub text: String,
+    /// Names of other rules that evaluate the same, in order of definition.
+    pub rules: Vec<Arc<str>>,
+}
+
+/// What there is to tell of a macro.
+#[derive(Clone, Debug)]
+pub struct MacroFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its condition.
+    pub condition: ConditionFacts,
+    /// Whether a rule or a macro uses it.
+    pub used: bool,
+}
+
+/// What there is to tell of a list.
+#[derive(Clone, Debug)]
+pub struct ListFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its items as written, names of other lists among them.
+    pub items: Vec<String>,
+    /// The lists among the items.
+    pub lists: Vec<Arc<str>>,
+    /// Whether a rule, a macro or a list uses it.
+    pub used: bool,
+}
+
+impl Catalog {
+    /// Loads rule files as [`crate::Ruleset::load`] does, and keeps what it finds out.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn load(sources: Vec<Source>, options: &Options) -> Result<Self, Vec<RuleError>> {
+        let mut files = Files::default();
+        let mut n_files = 0;
+        for source in sources {
+            n_files = files.add(source) + 1;
+        }
+        let mut diags = Diags::default();
+        let items = collect(&files, n_files, &mut diags);
+        let compiled = compile(&items, options, &mut diags);
+        let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
+        if !diags.errors.is_empty() {
+            return Err(draw(diags.errors));
+        }
+        let is_used = |name: &Arc<str>, code: Code| {
+            let is_it = |d: &Diag| d.code == code && d.item.as_ref().is_some_and(|i| i.1 == *name);
+            !diags.warnings.iter().any(is_it)
+        };
+        let mut expander = Expander::new(&items);
+        let rules = rules(&compiled, &items, &mut expander);
+        let mut macros = Vec::new();
+        for (i, def) in items.macros.all.iter().enumerate() {
+            let used = is_used(&def.name, Code::UnusedMacro);
+            let Some(expanded) = expander.macro_condition(i).cloned() else { continue };
+            let written = def.condition.as_str();
+            let condition = facts(&expander, written, expanded);
+            macros.push(MacroFacts { name: def.name.clone(), condition, used });
+        }
+        let lists = items.lists.all.iter().map(|def| ListFacts {
+            name: def.name.clone(),
+            items: def.items.clone(),
+            lists: def
+                .items
+                .iter()
+                .filter_map(|item| items.lists.get(item))
+                .map(|l| l.name.clone())
+                .collect(),
+            used: is_used(&def.name, Code::UnusedList),
+        });
+        let lists = lists.collect();
+        Ok(Self { rules, macros, lists, warnings: draw(diags.warnings) })
+    }
+
+    /// A rule by its name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&RuleFacts> {
+        self.rules.iter().find(|r| &*r.info.name == name)
+    }
+
+    /// The rule whose name is nearest to one that does not exist.
+    #[must_use]
+    pub fn nearest_rule(&self, name: &str) -> Option<&str> {
+        closest(name, self.rules.iter().map(|r| &*r.info.name))
+    }
+}
+
+fn rules(
+    compiled: &Compiled<'_>,
+    items: &Collected,
+    expander: &mut Expander<'_>,
+) -> Vec<RuleFacts> {
+    let roots: Vec<IrId> = compiled.rules.iter().map(|r| r.root).collect();
+    let makers = compiled.resolver.ir.shared(&roots);
+    let mut all = Vec::new();
+    for (i, rule) in compiled.rules.iter().enumerate() {
+        let def = &items.rules.all[rule.def];
+        let Some(expanded) = expander.condition(&def.condition, def.file) else { continue };
+        let mut shared = Vec::new();
+        let mut told = HashSet::new();
+        for leaf in expander.graph.leaves(expanded.root) {
+            let keys = leaf.keys.iter().filter(|&key| told.insert(key.clone()));
+            let others = keys.filter_map(|key| makers.get(key)).flatten().filter(|&&r| r != i);
+            let others: BTreeSet<usize> = others.copied().collect();
+            let rules: Vec<Arc<str>> =
+                others.into_iter().map(|r| compiled.rules[r].rule.info.name.clone()).collect();
+            if !rules.is_empty() {
+                shared.push(SharedCheck { text: leaf.text.clone(), rules });
+            }
+        }
+        let output_fields = rule.rule.template.fields().cloned().collect::<BTreeSet<_>>();
+        all.push(RuleFacts {
+            info: rule.rule.info.clone(),
+            enabled: rule.is_enabled,
+            active: rule.is_active,
+            condition: facts(expander, def.condition.as_str(), expanded),
+            calls: rule.rule.calls.iter().cloned().collect(),
+            output_fields: output_fields.into_iter().collect(),
+            shared,
+        });
+    }
+    all
+}
+
+fn facts(expander: &Expander<'_>, written: &str, expanded: Expanded) -> ConditionFacts {
+    let Expanded { root, operators, macros, lists } = expanded;
+    let graph = &expander.graph;
+    let keys = graph.leaves(root).into_iter().flat_map(|leaf| &leaf.keys);
+    let fields: BTreeSet<FieldRef> = keys.flat_map(fields_read).cloned().collect();
+    ConditionFacts {
+        written: written.to_owned(),
+        resolved: graph.text(root),
+        lines: graph.lines(root),
+        operators,
+        macros,
+        lists,
+        fields: fields.into_iter().collect(),
+        types: graph.types(root).when_true,
+    }
+}
