@@ -1,6 +1,7 @@
 //! Reads rule files: which paths, in which order, and what of them is missing.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,37 +12,55 @@ use crate::config::RuleInputs;
 /// A rule file larger than this is a mistake.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// The texts of all rule files, in load order. A directory gives its `.yaml` and `.yml` files, sorted, without descending.
+/// The texts of all rule files, in load order. A directory gives its `.yaml` and `.yml` files, sorted, without descending; a named file with
+/// another ending is skipped, which is said on stderr.
 ///
 /// # Errors
 /// A path cannot be read, a path given with `-r` does not exist, or there is nothing to load.
 pub(crate) fn read(inputs: &RuleInputs) -> Result<Vec<Source>> {
-    let (paths, given) = match inputs {
-        RuleInputs::BuiltIn => {
+    let (files, notes) = files(inputs)?;
+    for note in notes {
+        drop(writeln!(std::io::stderr().lock(), "{note}"));
+    }
+    match files {
+        None => {
             let name = "built-in rules".to_owned();
-            return Ok(vec![Source { name, text: rules::DEFAULT_RULES.to_owned() }]);
+            Ok(vec![Source { name, text: rules::DEFAULT_RULES.to_owned() }])
         }
+        Some(files) => files.iter().map(|file| source(file)).collect(),
+    }
+}
+
+/// The files in load order, none for the built-in rules; and what was skipped.
+fn files(inputs: &RuleInputs) -> Result<(Option<Vec<PathBuf>>, Vec<String>)> {
+    let (paths, given) = match inputs {
+        RuleInputs::BuiltIn => return Ok((None, Vec::new())),
         RuleInputs::Configured(paths) => (paths, false),
         RuleInputs::Given(paths) => (paths, true),
     };
-    let mut sources = Vec::new();
+    let (mut files, mut notes) = (Vec::new(), Vec::new());
     for path in paths {
-        if !given && !path.exists() {
-            continue;
-        }
-        let files = if path.is_dir() { directory(path)? } else { vec![path.clone()] };
-        for file in files {
-            sources.push(source(&file)?);
+        if path.is_dir() {
+            files.append(&mut directory(path)?);
+        } else if !is_yaml(path) {
+            notes.push(format!("{}: skipped, rule files end in .yaml or .yml", path.display()));
+        } else if given || path.exists() {
+            files.push(path.clone());
         }
     }
-    if sources.is_empty() {
+    if files.is_empty() {
         let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
-        bail!(
+        notes.push(format!(
             "no rule file to load in {}",
             if names.is_empty() { "rules_files".to_owned() } else { names.join(", ") }
-        );
+        ));
+        bail!("{}", notes.join("; "));
     }
-    Ok(sources)
+    Ok((Some(files), notes))
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
 /// The files of these paths, each read or with the reason why not, in order.
@@ -67,8 +86,7 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(context)? {
         let file = entry.with_context(context)?.path();
-        let is_yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        if is_yaml && file.is_file() {
+        if is_yaml(&file) && file.is_file() {
             files.push(file);
         }
     }
@@ -85,8 +103,8 @@ fn source(path: &Path) -> Result<Source> {
             "cannot read the rule file {name}: {len} bytes are more than the limit of {MAX_FILE_BYTES}"
         );
     }
-    let text = fs::read_to_string(path).with_context(context)?;
-    Ok(Source { name, text })
+    let bytes = fs::read(path).with_context(context)?;
+    Source::from_bytes(&name, bytes).map_err(|e| anyhow::anyhow!("{}", e.one_line()))
 }
 
 #[cfg(test)]
@@ -101,14 +119,33 @@ mod tests {
     #[test]
     fn directories_are_read_sorted_and_flat() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "c.txt"] {
+        for name in ["b.yaml", "a.yml", "c.txt", "z.yml"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("d.yaml")).unwrap();
-        let z = dir.path().join("z");
-        fs::write(&z, "").unwrap();
+        let z = dir.path().join("z.yml");
         let inputs = RuleInputs::Given(vec![z, dir.path().to_owned()]);
-        assert_eq!(names(&inputs), ["z", "a.yml", "b.yaml"]);
+        assert_eq!(names(&inputs), ["z.yml", "a.yml", "b.yaml", "z.yml"]);
+    }
+
+    #[test]
+    fn files_with_other_endings_are_skipped_and_named() {
+        let paths = vec!["/nosuch/rules.txt".into(), "/nosuch/rules.yaml".into()];
+        let (files, notes) = files(&RuleInputs::Given(paths.clone())).unwrap();
+        assert_eq!(files.unwrap(), paths[1..]);
+        let note = "/nosuch/rules.txt: skipped, rule files end in .yaml or .yml";
+        assert_eq!(notes, [note]);
+        let e = read(&RuleInputs::Given(paths[..1].to_vec())).unwrap_err().to_string();
+        assert_eq!(e, format!("{note}; no rule file to load in /nosuch/rules.txt"));
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        fs::write(&path, b"- list: a\n  items: [\xc3\xa9\xff]\n").unwrap();
+        let e = read(&RuleInputs::Given(vec![path])).unwrap_err().to_string();
+        assert!(e.ends_with("a.yaml:2:12: LOAD_ERR_YAML_PARSE: not UTF-8: byte 0xff"), "{e}");
     }
 
     #[test]

@@ -75,18 +75,29 @@ pub(crate) fn rule_matching(config: &Config) -> RuleMatching {
     }
 }
 
+/// How the configuration has rules loaded.
+pub(crate) fn rule_options(config: &Config) -> Options {
+    Options {
+        matching: rule_matching(config),
+        min_priority: config.min_priority,
+        selections: config.selections.clone(),
+        ..Options::default()
+    }
+}
+
 /// Loads the rules; errors and warnings are drawn on stderr.
 fn load_rules(config: &Config) -> Result<Ruleset> {
     let sources = rule_files::read(&config.rules)?;
-    let options = Options {
-        matching: rule_matching(config),
-        min_priority: config.min_priority,
-        ..Options::default()
-    };
-    match Ruleset::load(sources, options) {
+    match Ruleset::load(sources, rule_options(config)) {
         Ok(ruleset) => {
             for warning in ruleset.warnings() {
                 say(&format!("{}\n", warning.to_string().trim_end()));
+            }
+            for idle in ruleset.idle_selections() {
+                say(&format!("rules: {idle}\n"));
+            }
+            if let Some(line) = captures_asked_for(&ruleset) {
+                say(&format!("{line}\n"));
             }
             Ok(ruleset)
         }
@@ -97,6 +108,15 @@ fn load_rules(config: &Config) -> Result<Ruleset> {
             bail!("{} in the rules, nothing was started", count(errors.len(), "error"))
         }
     }
+}
+
+/// Captures are not made yet; rules may ask for them all the same.
+fn captures_asked_for(ruleset: &Ruleset) -> Option<String> {
+    let n = ruleset.rules().filter(|r| r.capture).count();
+    (n > 0).then(|| {
+        let ask = if n == 1 { "asks" } else { "ask" };
+        format!("{} {ask} for a capture, which this version does not make", count(n, "rule"))
+    })
 }
 
 fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {

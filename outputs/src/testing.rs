@@ -13,6 +13,9 @@ pub(crate) fn alert(output: &str) -> Alert {
         tags: vec!["T1555".into(), "filesystem".into()],
         condition: String::new(),
         output: String::new(),
+        exceptions: Vec::new(),
+        capture: false,
+        capture_duration_ms: 0,
     };
     Alert {
         rule: Arc::new(rule),

@@ -98,6 +98,12 @@ pub struct RuleInfo {
     pub condition: String,
     /// Output template as written.
     pub output: String,
+    /// Names of its exceptions, in order of definition.
+    pub exceptions: Vec<Arc<str>>,
+    /// Whether a match asks for a capture.
+    pub capture: bool,
+    /// How long that capture is to last; 0 leaves it to the configuration.
+    pub capture_duration_ms: u64,
 }
 
 /// A field's value in an alert's `output_fields`.

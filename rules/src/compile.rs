@@ -11,6 +11,7 @@ use crate::predicate::{PredicateKey, TestKey};
 use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
 use crate::schema::FieldRef;
+use crate::selection::is_enabled;
 use crate::types;
 
 /// The source of the events that are captured here.
@@ -52,7 +53,7 @@ pub(crate) fn compile<'a>(
             continue;
         }
         let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
-        let is_enabled = def.enabled;
+        let is_enabled = is_enabled(def, &options.selections);
         let is_active = is_enabled && def.priority <= options.min_priority && def.source == SYSCALL;
         rules.push(CompiledRule { def: i, rule, root, is_enabled, is_active });
     }
@@ -74,7 +75,7 @@ fn compile_rule(
     let template = own.keep(template);
     let is_unknown =
         |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
-    if def.skip_if_unknown
+    if def.switches.skip_if_unknown
         && let Some(i) = own.errors.iter().position(is_unknown)
     {
         let diag = own.errors.swap_remove(i);
@@ -85,7 +86,7 @@ fn compile_rule(
     diags.warnings.append(&mut own.warnings);
     let (root, template) = (root?, template?);
     let types = resolver.ir.types[root as usize].when_true;
-    if def.source == SYSCALL && def.warn_evttypes && types.len() > MANY_TYPES {
+    if def.source == SYSCALL && def.switches.warn_evttypes && types.len() > MANY_TYPES {
         let diag = Diag::new(Code::NoEvtType, Problem::NoEventType(types.len()), def.span)
             .hint("begin the condition with `evt.type in (...) and`");
         diags.push(diag.of(ItemKind::Rule, &def.name));
@@ -98,6 +99,9 @@ fn compile_rule(
         tags: def.tags.iter().map(|t| t.as_str().into()).collect(),
         condition: def.condition.as_str().to_owned(),
         output: def.output.as_str().to_owned(),
+        exceptions: def.exceptions.iter().map(|e| e.name.clone()).collect(),
+        capture: def.switches.capture,
+        capture_duration_ms: u64::from(def.capture_duration_ms),
     };
     let tests = resolver.ir.tests(root);
     let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));

@@ -109,6 +109,8 @@ pub enum Problem {
     Io(String),
     #[error("{bytes} bytes are more than the limit of {limit}")]
     FileTooLarge { bytes: usize, limit: usize },
+    #[error("not UTF-8: byte {byte:#04x}")]
+    NotUtf8 { byte: u8 },
     #[error("invalid YAML: {0}")]
     Yaml(String),
     #[error("nested deeper than {limit} levels")]
@@ -143,6 +145,26 @@ pub enum Problem {
     NothingToChange { kind: ItemKind, name: String, verb: &'static str },
     #[error("`append` and `override` in one item")]
     AppendAndOverride,
+    #[error("an appended rule needs `condition` or `exceptions`")]
+    NothingAppended,
+    #[error("`{what}` has {found} entries where `fields` has {fields}")]
+    UnequalLengths { what: &'static str, fields: usize, found: usize },
+    #[error("`{0}` is not a comparison operator")]
+    UnknownComparison(String),
+    #[error(
+        "one field is compared by `in`, `pmatch`, `intersects` or an operator with a modifier, not by `{0}`"
+    )]
+    ComparisonOfOneField(String),
+    #[error("exception `{name}` exists already: values can be appended to it, `{key}` cannot")]
+    FixedInException { name: String, key: &'static str },
+    #[error("exception `{0}` is defined more than once in this rule")]
+    ExceptionTwice(String),
+    #[error("exception `{0}` is appended without values, so it changes nothing")]
+    ExceptionWithoutValues(String),
+    #[error("plugin requirement not satisfied, must load one of: {0}")]
+    PluginNeeded(String),
+    #[error("plugin `{0}` is required twice in one entry")]
+    PluginTwice(String),
     #[error("unexpected key `{0}`: no entry of `override` names it")]
     NotOverridden(String),
     #[error("`override` names `{0}`, which the item lacks or which cannot be overridden")]
@@ -155,7 +177,7 @@ pub enum Problem {
     InvalidName(String),
     #[error("{0} is not supported by this version")]
     Unsupported(String),
-    #[error("the condition grows beyond {limit} bytes when lists are put in")]
+    #[error("the condition grows beyond {limit} bytes")]
     ConditionTooLarge { limit: usize },
     #[error("the conditions together have more than {limit} distinct parts")]
     TooManyParts { limit: usize },

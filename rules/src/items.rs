@@ -8,11 +8,14 @@ use crate::yaml::{Kind, Node};
 
 /// One item of a file, its keys not read yet.
 pub(crate) enum Item<'a> {
-    EngineVersion(&'a Node),
-    PluginVersions(&'a Node),
+    EngineVersion(Map<'a>),
+    PluginVersions(Map<'a>),
     Named { kind: ItemKind, name: Arc<str>, map: Map<'a> },
 }
 
+const ENGINE_VERSION: &str = "required_engine_version";
+const PLUGIN_VERSIONS: &str = "required_plugin_versions";
+const NOT_EMPTY: &str = "text that is not empty";
 const LIST_KEYS: &[&str] = &["list", "items", "append", "override"];
 const MACRO_KEYS: &[&str] = &["macro", "condition", "append", "override"];
 const RULE_KEYS: &[&str] = &[
@@ -43,21 +46,22 @@ pub(crate) fn items<'a>(files: &'a Files, doc: &'a Node, diags: &mut Diags) -> V
         }
         return Vec::new();
     };
-    nodes.iter().filter_map(|node| item(files, node, diags)).collect()
+    nodes.iter().filter(|n| !n.is_null()).filter_map(|node| item(files, node, diags)).collect()
 }
 
 fn item<'a>(files: &'a Files, node: &'a Node, diags: &mut Diags) -> Option<Item<'a>> {
-    let Kind::Map(pairs) = &node.kind else {
+    let Some(map) = Map::new(files, node) else {
         let problem = Problem::NotAnItem(node.kind_name());
         diags.push(Diag::new(Code::YamlValidate, problem, node.span));
         return None;
     };
-    let map = Map { files, pairs, span: node.span };
-    if let Some(version) = map.get("required_engine_version") {
-        return Some(Item::EngineVersion(version));
-    }
-    if let Some(versions) = map.get("required_plugin_versions") {
-        return Some(Item::PluginVersions(versions));
+    for (key, item) in
+        [(ENGINE_VERSION, Item::EngineVersion(map)), (PLUGIN_VERSIONS, Item::PluginVersions(map))]
+    {
+        if map.get(key).is_some() {
+            unknown_keys(&map, &[key]).for_each(|d| diags.push(d));
+            return Some(item);
+        }
     }
     let (kind, keys) = if map.get("list").is_some() {
         (ItemKind::List, LIST_KEYS)
@@ -71,27 +75,33 @@ fn item<'a>(files: &'a Files, node: &'a Node, diags: &mut Diags) -> Option<Item<
     };
     let name = diags.keep(map.require_text(kind.as_str()))?;
     let name: Arc<str> = name.as_str().into();
-    for (key, _) in pairs.iter() {
-        let text = key.scalar().unwrap_or_default();
-        if !keys.contains(&text) {
-            let problem = Problem::UnknownKey(text.to_owned());
-            let diag = Diag::new(Code::UnknownKey, problem, key.span)
-                .did_you_mean(closest(text, keys.iter().copied()));
-            diags.push(diag.of(kind, &name));
-        }
-    }
+    unknown_keys(&map, keys).for_each(|d| diags.push(d.of(kind, &name)));
     Some(Item::Named { kind, name, map })
+}
+
+/// A warning for each key that is not one of these.
+pub(crate) fn unknown_keys(map: &Map<'_>, known: &[&str]) -> impl Iterator<Item = Diag> {
+    let unknown = map.pairs.iter().map(|(key, _)| (key.scalar().unwrap_or_default(), key.span));
+    unknown.filter(|(key, _)| !known.contains(key)).map(|(key, span)| {
+        Diag::new(Code::UnknownKey, Problem::UnknownKey(key.to_owned()), span)
+            .did_you_mean(closest(key, known.iter().copied()))
+    })
 }
 
 /// The keys of an item.
 #[derive(Clone, Copy)]
 pub(crate) struct Map<'a> {
-    files: &'a Files,
+    pub(crate) files: &'a Files,
     pairs: &'a [(Node, Node)],
     pub(crate) span: Span,
 }
 
 impl<'a> Map<'a> {
+    pub(crate) fn new(files: &'a Files, node: &'a Node) -> Option<Self> {
+        let Kind::Map(pairs) = &node.kind else { return None };
+        Some(Self { files, pairs, span: node.span })
+    }
+
     /// The value of a key; the first one where a key stands twice.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.pairs.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, v)| v)
@@ -101,7 +111,7 @@ impl<'a> Map<'a> {
         self.pairs.iter().filter_map(|(k, _)| Some((k.scalar()?, k.span)))
     }
 
-    fn wrong(node: &Node, key: &'static str, expected: &'static str) -> Diag {
+    pub(crate) fn wrong(node: &Node, key: &'static str, expected: &'static str) -> Diag {
         Diag::new(Code::YamlValidate, Problem::WrongType { key, expected }, node.span)
     }
 
@@ -109,11 +119,12 @@ impl<'a> Map<'a> {
         Diag::new(Code::YamlValidate, Problem::MissingKey(key), self.span)
     }
 
-    /// Text of a key, trimmed.
+    /// Text of a key, trimmed; where the key stands, so must text.
     pub(crate) fn text(&self, key: &'static str) -> Result<Option<Traced>, Diag> {
         let Some(node) = self.get(key) else { return Ok(None) };
         match node.traced(self.files) {
-            Some(text) => Ok(Some(text.trimmed())),
+            Some(text) if text.len() > 0 && !node.is_null() => Ok(Some(text.trimmed())),
+            Some(_) => Err(Self::wrong(node, key, NOT_EMPTY)),
             None => Err(Self::wrong(node, key, "text")),
         }
     }
@@ -123,7 +134,7 @@ impl<'a> Map<'a> {
         let text = self.text(key)?.ok_or_else(|| self.missing(key))?;
         if text.len() == 0 {
             let span = self.get(key).map_or(self.span, |n| n.span);
-            let problem = Problem::WrongType { key, expected: "text that is not empty" };
+            let problem = Problem::WrongType { key, expected: NOT_EMPTY };
             return Err(Diag::new(Code::YamlValidate, problem, span));
         }
         Ok(text)
@@ -131,34 +142,32 @@ impl<'a> Map<'a> {
 
     pub(crate) fn bool(&self, key: &'static str) -> Result<Option<bool>, Diag> {
         let Some(node) = self.get(key) else { return Ok(None) };
-        let text = node.scalar().unwrap_or_default().to_ascii_lowercase();
-        match text.as_str() {
-            "true" | "yes" | "on" | "y" => Ok(Some(true)),
-            "false" | "no" | "off" | "n" => Ok(Some(false)),
-            _ => Err(Self::wrong(node, key, "true or false")),
-        }
+        let text = node.scalar().and_then(yaml_bool);
+        text.map(Some).ok_or_else(|| Self::wrong(node, key, "true or false"))
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self, key: &'static str) -> Result<Option<u32>, Diag> {
+        let Some(node) = self.get(key) else { return Ok(None) };
+        let number = node.scalar().and_then(|text| text.parse().ok());
+        number.map(Some).ok_or_else(|| Self::wrong(node, key, "a whole number, not negative"))
     }
 
     /// A sequence of scalars.
-    pub(crate) fn texts(&self, key: &'static str) -> Result<Option<Vec<(String, Span)>>, Diag> {
+    pub(crate) fn texts(&self, key: &'static str) -> Result<Option<Vec<String>>, Diag> {
         let Some(node) = self.get(key) else { return Ok(None) };
-        match &node.kind {
-            Kind::Seq(nodes) => nodes
-                .iter()
-                .map(|n| match n.scalar() {
-                    Some(text) => Ok((text.to_owned(), n.span)),
-                    None => Err(Self::wrong(n, key, "a sequence of texts")),
-                })
-                .collect::<Result<_, _>>()
-                .map(Some),
-            _ if node.is_null() => Ok(Some(Vec::new())),
-            _ => Err(Self::wrong(node, key, "a sequence of texts")),
-        }
+        let wrong = |n: &Node| Self::wrong(n, key, "a sequence of texts");
+        let Kind::Seq(nodes) = &node.kind else { return Err(wrong(node)) };
+        let text = |n: &Node| match n.scalar() {
+            Some(text) if !n.is_null() => Ok(text.to_owned()),
+            _ => Err(wrong(n)),
+        };
+        nodes.iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// A map of texts, in its order.
     pub(crate) fn text_map(&self, key: &'static str) -> Result<Option<TextMap<'a>>, Diag> {
-        let Some(node) = self.get(key) else { return Ok(None) };
+        let Some(node) = self.get(key).filter(|n| !n.is_null()) else { return Ok(None) };
         let Kind::Map(pairs) = &node.kind else { return Err(Self::wrong(node, key, "a map")) };
         pairs
             .iter()
@@ -168,6 +177,18 @@ impl<'a> Map<'a> {
             })
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+}
+
+/// YAML's words for true and false: in lower case, upper case, or with one capital.
+fn yaml_bool(text: &str) -> Option<bool> {
+    let lower = text.to_ascii_lowercase();
+    let tail = text.get(1..)?;
+    let is_written_so = tail == &lower[1..] || text == text.to_ascii_uppercase();
+    match lower.as_str() {
+        "true" | "yes" | "on" | "y" if is_written_so => Some(true),
+        "false" | "no" | "off" | "n" if is_written_so => Some(false),
+        _ => None,
     }
 }
 

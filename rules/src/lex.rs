@@ -43,7 +43,7 @@ impl<'a> Cursor<'a> {
         let from_list = self.traced.is_put_in(range.start);
         let diag = Diag::new(Code::CompileCondition, problem, self.traced.span(range));
         if from_list {
-            return diag.hint("this is in an item of the list; items with `(`, `)`, `,`, `=` need inner quotes: '\"(x)\"'");
+            return diag.hint("this comes from an item of a list or a value of an exception; with `(`, `)`, `,`, `=` it needs inner quotes: '\"(x)\"'");
         }
         diag
     }

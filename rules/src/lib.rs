@@ -66,6 +66,7 @@ mod resolve;
 mod rule_schema;
 mod ruleset;
 mod schema;
+mod selection;
 mod services;
 mod source;
 mod time;
@@ -86,6 +87,7 @@ pub use schema::{
     Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, Field, FieldInfo,
     FieldRef, FieldType, Format, FsPathField, ProcField, UserField,
 };
+pub use selection::{IdleSelection, SelectBy, Selection};
 pub use source::Source;
 pub use validation::{FileResult, Finding, Unread, validate};
 pub use value::{Fields, Value};

@@ -23,7 +23,6 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
     let mut out = Vec::with_capacity(lists.all.len());
     for list in &lists.all {
         let mut text = String::new();
-        let mut n_items = 0;
         for item in &list.items {
             let other = lists.index(item).filter(|&i| lists.all[i].first < list.visibility);
             let merged = match other {
@@ -33,8 +32,8 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
                 }
                 None => std::slice::from_ref(item),
             };
-            for item in merged {
-                n_items += 1;
+            // An empty item vanishes.
+            for item in merged.iter().filter(|item| !item.is_empty()) {
                 // Merging lists into lists stays far below this; the check where they are put in says the rest.
                 if text.len() > MAX_BYTES {
                     break;
@@ -53,8 +52,8 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
         }
         out.push(Substitute {
             name: Finder::new(list.name.as_bytes()).into_owned(),
+            is_empty: text.is_empty(),
             text,
-            is_empty: n_items == 0,
             file: list.file,
         });
     }

@@ -63,7 +63,9 @@ impl<'a> Resolver<'a> {
     /// The node of a rule's condition, or nothing after an error. Errors go to the caller because a rule may ask to
     /// be skipped instead.
     pub(crate) fn rule(&mut self, rule: &RuleDef, diags: &mut Diags) -> Option<IrId> {
-        let parsed = read(&rule.condition, &self.lists, rule.file, &mut self.list_used)
+        let parsed = rule
+            .full_condition()
+            .and_then(|text| read(&text, &self.lists, rule.file, &mut self.list_used))
             .map_err(|d| d.of(ItemKind::Rule, &rule.name));
         let (text, ast) = diags.keep(parsed)?;
         let user = User::Rule(rule.file);

@@ -15,6 +15,7 @@ use crate::ir::IrId;
 use crate::output::Template;
 use crate::program::Program;
 use crate::schema::{Field, FieldRef};
+use crate::selection::{IdleSelection, Selection, idle};
 use crate::source::{Files, Source};
 use crate::types;
 use crate::value::Fields;
@@ -42,11 +43,18 @@ pub struct Options {
     /// Event sources beside `syscall` that rules may have. Their rules are checked, but never evaluated: nothing here makes their events. Rules of
     /// other sources are skipped with a warning.
     pub sources: Vec<String>,
+    /// Which rules are tried, on top of their `enabled` key; the last that fits a rule decides.
+    pub selections: Vec<Selection>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { matching: RuleMatching::First, min_priority: Priority::Debug, sources: Vec::new() }
+        Self {
+            matching: RuleMatching::First,
+            min_priority: Priority::Debug,
+            sources: Vec::new(),
+            selections: Vec::new(),
+        }
     }
 }
 
@@ -72,6 +80,7 @@ pub struct Ruleset {
     interest: EventSet,
     fields: BTreeSet<FieldRef>,
     warnings: Vec<RuleError>,
+    idle_selections: Vec<IdleSelection>,
 }
 
 /// A compiled rule without its condition.
@@ -105,7 +114,8 @@ impl Ruleset {
         if !diags.errors.is_empty() {
             return Err(draw(diags.errors));
         }
-        Ok(Self::assemble(compiled, &options, draw(diags.warnings)))
+        let idle_selections = idle(&options.selections, &items.rules);
+        Ok(Self { idle_selections, ..Self::assemble(compiled, &options, draw(diags.warnings)) })
     }
 
     fn assemble(compiled: Compiled<'_>, options: &Options, warnings: Vec<RuleError>) -> Self {
@@ -120,6 +130,7 @@ impl Ruleset {
             fields: rules.iter().flat_map(|r| &r.fields).cloned().collect(),
             rules,
             warnings,
+            idle_selections: Vec::new(),
         }
     }
 
@@ -207,6 +218,12 @@ impl Ruleset {
     #[must_use]
     pub fn warnings(&self) -> &[RuleError] {
         &self.warnings
+    }
+
+    /// The selections of [`Options`] that no rule fits.
+    #[must_use]
+    pub fn idle_selections(&self) -> &[IdleSelection] {
+        &self.idle_selections
     }
 
     /// Working memory for one evaluating thread.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::error::{Code, Diag, Problem, RuleError};
+
 /// One rule file, read by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -9,6 +11,26 @@ pub struct Source {
     pub name: String,
     /// Its text.
     pub text: String,
+}
+
+impl Source {
+    /// A file's text from its bytes.
+    ///
+    /// # Errors
+    /// The first byte that is not UTF-8, with its place.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, Box<RuleError>> {
+        String::from_utf8(bytes).map(|text| Self { name: name.to_owned(), text }).map_err(|e| {
+            let offset = e.utf8_error().valid_up_to();
+            let byte = e.as_bytes()[offset];
+            let text = String::from_utf8_lossy(e.as_bytes()).into_owned();
+            let mut files = Files::default();
+            let file = files.add(Self { name: name.to_owned(), text });
+            // What comes before is the same in both texts.
+            let start = Pos { file, offset: offset as u32 };
+            let problem = Problem::NotUtf8 { byte };
+            Diag::new(Code::YamlParse, problem, Span { start, end: start }).draw(&files).into()
+        })
+    }
 }
 
 /// Byte offset in one of the loaded files.

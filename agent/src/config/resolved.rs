@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
 use outputs::Format;
-use rules::Priority;
+use rules::{Priority, SelectBy, Selection};
 
-use super::written::Written;
+use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings};
 
 /// Where the running agent listens unless told otherwise.
@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) rules: RuleInputs,
     /// Least severe priority whose rules are loaded.
     pub(crate) min_priority: Priority,
+    /// Rules enabled and disabled on top of their own `enabled`.
+    pub(crate) selections: Vec<Selection>,
     /// Which matches raise alerts.
     pub(crate) matching: Matching,
     /// How an alert is printed.
@@ -136,6 +138,8 @@ pub(super) fn resolve(
         peregrine,
         priority,
         rule_matching,
+        rules,
+        rules_file,
         rules_files,
         stdout_output,
         time_format_iso_8601,
@@ -165,8 +169,18 @@ pub(super) fn resolve(
     if write.is_some() {
         live_only("-w")?;
     }
+    let mut warnings = origin.warnings;
+    let rules_files = match (rules_files, rules_file) {
+        (Some(_), Some(_)) => bail!("rules_files and rules_file are both set"),
+        (None, Some(files)) => {
+            warnings.push("rules_file: deprecated; the key is rules_files".to_owned());
+            Some(files)
+        }
+        (files, None) => files,
+    };
+    let selections = selections(rules.unwrap_or_default())?;
     let rules = if set.rules.is_empty() {
-        rules_files.map_or(RuleInputs::BuiltIn, RuleInputs::Configured)
+        rules_files.map_or(RuleInputs::BuiltIn, |files| RuleInputs::Configured(files.paths()))
     } else {
         RuleInputs::Given(set.rules.clone())
     };
@@ -205,10 +219,11 @@ pub(super) fn resolve(
         .unwrap_or_else(|| DEFAULT_SOCKET.into());
     Ok(Config {
         file: origin.file,
-        warnings: origin.warnings,
+        warnings,
         source: capture,
         rules,
         min_priority,
+        selections,
         matching,
         format,
         stdout: stdout_output.enabled.unwrap_or(true),
@@ -242,6 +257,25 @@ pub(super) fn resolve(
         late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
     })
+}
+
+/// Falco's `rules`: an entry that names a rule and a tag counts as two.
+fn selections(written: Vec<written::Selection>) -> Result<Vec<Selection>> {
+    let mut out = Vec::new();
+    for (i, entry) in written.into_iter().enumerate() {
+        let (enable, selected) = match (entry.enable, entry.disable) {
+            (Some(selected), None) => (true, selected),
+            (None, Some(selected)) => (false, selected),
+            _ => bail!("rules[{i}]: must be `enable` or `disable`, one of them"),
+        };
+        let written::Selected { rule, tag } = selected;
+        let by = [rule.map(SelectBy::Rule), tag.map(SelectBy::Tag)];
+        if by.iter().all(Option::is_none) {
+            bail!("rules[{i}]: names neither a `rule` nor a `tag`");
+        }
+        out.extend(by.into_iter().flatten().map(|by| Selection { enable, by }));
+    }
+    Ok(out)
 }
 
 fn threads(name: &str, n: Option<u64>) -> Result<Option<usize>> {

@@ -66,6 +66,44 @@ fn a_named_file_hides_the_default_one() {
 }
 
 #[test]
+fn rules_are_selected_in_order() {
+    let yaml = "rules:\n- disable: {rule: '*'}\n- enable: {tag: network}\n";
+    let options = ["rules[].disable.rule=Shell*", "rules[].enable.rule=7"];
+    let c = load_text(Some(yaml), &options, &Settings::default()).unwrap();
+    let texts: Vec<String> = c.selections.iter().map(ToString::to_string).collect();
+    let expected = [
+        "disable rule \"*\"",
+        "enable tag \"network\"",
+        "disable rule \"Shell*\"",
+        "enable rule \"7\"",
+    ];
+    assert_eq!(texts, expected);
+    let c = load_text(Some("rules: [{enable: {rule: a, tag: b}}]"), &[], &Settings::default());
+    assert_eq!(c.unwrap().selections.len(), 2);
+    for (yaml, message) in [
+        ("rules: [{}]", "rules[0]: must be `enable` or `disable`, one of them"),
+        (
+            "rules: [{enable: {rule: a}, disable: {rule: a}}]",
+            "rules[0]: must be `enable` or `disable`, one of them",
+        ),
+        ("rules: [{enable: {}}]", "rules[0]: names neither a `rule` nor a `tag`"),
+    ] {
+        assert_eq!(refusal(yaml, &[]), message);
+    }
+    let e = refusal("rules: [{enable: {rle: a}}]", &[]);
+    assert!(e.contains("rules[0].enable") && e.contains("rle"), "{e}");
+}
+
+#[test]
+fn rule_files_have_an_old_key() {
+    let c = load_text(Some("rules_file: /a.yaml"), &[], &Settings::default()).unwrap();
+    assert_eq!(c.rules, RuleInputs::Configured(vec!["/a.yaml".into()]));
+    assert_eq!(c.warnings, ["rules_file: deprecated; the key is rules_files"]);
+    let e = refusal("{rules_file: /a.yaml, rules_files: [/b.yaml]}", &[]);
+    assert_eq!(e, "rules_files and rules_file are both set");
+}
+
+#[test]
 fn replay_is_asked_for_with_falcos_keys() {
     let options = ["engine.kind=replay", "engine.replay.capture_file=/x.scap"];
     let c = load_text(None, &options, &Settings::default()).unwrap();

@@ -20,7 +20,9 @@ pub(super) struct Written {
     pub(super) priority: Option<String>,
     #[serde(deserialize_with = "text")]
     pub(super) rule_matching: Option<String>,
-    pub(super) rules_files: Option<Vec<PathBuf>>,
+    pub(super) rules: Option<Vec<Selection>>,
+    pub(super) rules_file: Option<OneOrMore>,
+    pub(super) rules_files: Option<OneOrMore>,
     pub(super) stdout_output: StdoutOutput,
     pub(super) time_format_iso_8601: Option<bool>,
 }
@@ -52,6 +54,40 @@ pub(super) struct FileOutput {
     pub(super) enabled: Option<bool>,
     #[serde(deserialize_with = "text")]
     pub(super) filename: Option<String>,
+}
+
+/// A path, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+impl OneOrMore {
+    pub(super) fn paths(self) -> Vec<PathBuf> {
+        match self {
+            Self::One(path) => vec![path],
+            Self::More(paths) => paths,
+        }
+    }
+}
+
+/// An entry of `rules`: one of the two.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Selection {
+    pub(super) enable: Option<Selected>,
+    pub(super) disable: Option<Selected>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Selected {
+    #[serde(deserialize_with = "text")]
+    pub(super) rule: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub(super) tag: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
