@@ -81,7 +81,8 @@ pub(crate) fn read_each(paths: &[PathBuf]) -> Result<Vec<Result<Source, Unread>>
     Ok(sources)
 }
 
-fn directory(path: &Path) -> Result<Vec<PathBuf>> {
+/// The YAML files of a directory, sorted by name.
+pub(crate) fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     let context = || format!("cannot read the rule directory {}", path.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(context)? {

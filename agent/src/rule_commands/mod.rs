@@ -1,6 +1,7 @@
 //! `peregrine rules ...`: commands about rules that need no kernel.
 
 mod check;
+mod test;
 
 use std::io::{ErrorKind, Write};
 
@@ -12,6 +13,9 @@ use clap::Subcommand;
 pub(crate) enum RuleCommand {
     /// Read rule files together, in order, and draw what is wrong with them
     Check(check::CheckArgs),
+
+    /// Run test files: events that are made up, and the alerts that they have to raise
+    Test(test::TestArgs),
 }
 
 /// Runs one of the commands.
@@ -21,6 +25,7 @@ pub(crate) enum RuleCommand {
 pub(crate) fn run(command: &RuleCommand, out: &mut dyn Write) -> Result<()> {
     let ended = match command {
         RuleCommand::Check(args) => check::run(args, out),
+        RuleCommand::Test(args) => test::run(args, out),
     };
     // A reader that has seen enough is no mistake.
     let is_gone = |e: &anyhow::Error| {

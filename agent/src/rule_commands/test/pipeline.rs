@@ -1,0 +1,80 @@
+//! One shard as the agent runs it, fed frame by frame: parse, state, fields, detect.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use rules::{Alert, RuleMatching, Ruleset};
+use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+
+use super::tree::BEGIN_NS;
+
+/// When a test begins: 2026-01-01 00:00:00 UTC, in ns since the epoch.
+const BEGIN_EPOCH_NS: i64 = 1_767_225_600 * 1_000_000_000;
+/// Alerts of one event that are held until they are taken.
+const ALERT_LANE: usize = 256;
+
+/// Rules, and how they are applied.
+pub(super) struct Setting {
+    pub(super) ruleset: Arc<Ruleset>,
+    pub(super) matching: RuleMatching,
+    pub(super) hostname: Arc<str>,
+    pub(super) users: Arc<Users>,
+}
+
+/// A shard that has seen nothing yet.
+pub(super) struct Pipeline {
+    lane: LaneTx,
+    watermark: Arc<Watermark>,
+    shard: Shard,
+    alerts: Rx<Alert>,
+    key: Key,
+}
+
+impl Pipeline {
+    /// The pipeline of a test. The first `n_seeds` frames are processes from before it; `evt.num` counts from the one behind.
+    pub(super) fn new(setting: &Setting, n_seeds: usize) -> Self {
+        let limits = BatchLimits { max_frames: 1, max_bytes: event::MAX_FRAME_LEN };
+        let (tx, rx) = lane(2, limits);
+        let (alert_tx, alerts) = alert_lane(ALERT_LANE.max(setting.ruleset.rules().len()));
+        let watermark = Arc::new(Watermark::new());
+        let limits = LineageLimits { max_processes: 1 << 16 };
+        let shard = Shard::new(ShardConfig {
+            index: 0,
+            lanes: vec![rx],
+            watermarks: vec![Arc::clone(&watermark)],
+            sources: vec![],
+            lineage: Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits)),
+            peers: vec![],
+            waiter: Waiter::new(WaitLimits::default()),
+            ruleset: Arc::clone(&setting.ruleset),
+            matching: setting.matching,
+            alerts: alert_tx,
+            output: None,
+            meters: ShardMeters::default(),
+            hostname: Arc::clone(&setting.hostname),
+            users: Arc::clone(&setting.users),
+            clock_offset_ns: BEGIN_EPOCH_NS - BEGIN_NS as i64,
+            utc_offset_s: 0,
+            evt_num_base: n_seeds as u64,
+            late_after: None,
+        });
+        Self { lane: tx, watermark, shard, alerts, key: Key::MIN }
+    }
+
+    /// Sends one frame through, and gives the alerts that it raised.
+    pub(super) fn feed(&mut self, frame: &[u8]) -> Result<Vec<Alert>> {
+        self.key = self.key.next();
+        let Some(mut batch) = self.lane.take() else { bail!("no batch came back") };
+        if batch.push(self.key, frame).is_err() || self.lane.push(batch).is_err() {
+            bail!("a frame of {} bytes finds no room", frame.len());
+        }
+        self.watermark.publish(self.key);
+        while self.shard.poll_once() == Progress::Worked {}
+        let mut raised = Vec::new();
+        while let Some(alert) = self.alerts.pop() {
+            raised.push(alert);
+        }
+        Ok(raised)
+    }
+}
