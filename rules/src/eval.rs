@@ -2,8 +2,8 @@
 
 use event::EventType;
 
+use crate::buffers::Buffers;
 use crate::costs::Meter;
-use crate::expr::Buffers;
 use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
 
@@ -35,6 +35,7 @@ impl MatchScratch {
         grow(&mut self.memo, program.n_slots());
         grow(&mut self.asked, program.groups.len());
         grow(&mut self.answers, program.n_group_words);
+        self.buffers.fit(program.needs);
         self.calls.clear();
         self.calls.reserve(program.max_depth);
         self.matched.clear();
@@ -47,6 +48,7 @@ impl MatchScratch {
             && self.answers.len() >= program.n_group_words
             && self.calls.capacity() >= program.max_depth
             && self.matched.capacity() >= program.n_rules
+            && self.buffers.fits(program.needs)
     }
 
     /// Forgets all answers. O(1) but for one event in 2^31.

@@ -81,7 +81,8 @@ impl Expr {
     #[allow(dead_code, reason = "the check of transformers asks it")]
     pub(crate) fn is_list(&self) -> bool {
         match self {
-            Self::Field(_) | Self::Text(_) => false,
+            Self::Field(field) => field.is_list(),
+            Self::Text(_) => false,
             Self::List(_) => true,
             Self::Call { function, args, selector } => match function {
                 Function::Len | Function::Join | Function::Concat => false,
@@ -98,7 +99,3 @@ impl Expr {
         self.as_field().map_or(Arity::One, FieldRef::arity)
     }
 }
-
-/// Room for values that are computed, kept between events so that evaluation does not allocate.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Buffers {}

@@ -7,35 +7,20 @@ pub(crate) struct Glob {
     fold_case: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Token {
     Byte(u8),
     AnyByte,
     AnyText,
     /// One bit per byte value.
-    Set(Box<[u64; 4]>),
+    Set([u64; 4]),
 }
 
 impl Glob {
     pub(crate) fn new(pattern: &[u8], fold_case: bool) -> Self {
         let mut tokens = Vec::new();
         let mut i = 0;
-        while i < pattern.len() {
-            let (token, len) = match pattern[i] {
-                b'*' => (Token::AnyText, 1),
-                b'?' => (Token::AnyByte, 1),
-                b'[' => match set(&pattern[i..], fold_case) {
-                    Some((set, len)) => (Token::Set(Box::new(set)), len),
-                    // Without its closing bracket it is a bracket.
-                    None => (Token::Byte(b'['), 1),
-                },
-                b'\\' if i + 1 < pattern.len() => (Token::Byte(pattern[i + 1]), 2),
-                b => (Token::Byte(b), 1),
-            };
-            let token = match token {
-                Token::Byte(b) if fold_case => Token::Byte(b.to_ascii_lowercase()),
-                token => token,
-            };
+        while let Some((token, len)) = token(pattern.get(i..).unwrap_or(&[]), fold_case) {
             if token != Token::AnyText || tokens.last() != Some(&Token::AnyText) {
                 tokens.push(token);
             }
@@ -46,109 +31,190 @@ impl Glob {
 
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
-        let tokens = &self.tokens;
-        let (mut t, mut i) = (0, 0);
-        // Where to go on after a mismatch: the last `*`, and the text it has taken so far.
-        let mut star: Option<(usize, usize)> = None;
-        loop {
-            match tokens.get(t) {
-                Some(Token::AnyText) => {
-                    star = Some((t + 1, i));
-                    t += 1;
-                    continue;
-                }
-                Some(token) if i < text.len() && self.accepts(token, text[i]) => {
-                    t += 1;
-                    i += 1;
-                    continue;
-                }
-                None if i == text.len() => return true,
-                _ => {}
-            }
-            match star {
-                Some((after, taken)) if taken < text.len() => {
-                    star = Some((after, taken + 1));
-                    t = after;
-                    i = taken + 1;
-                }
-                _ => return false,
-            }
-        }
+        walk(text, self.fold_case, |at| self.tokens.get(at).map(|&token| (token, 1)))
     }
+}
 
-    fn accepts(&self, token: &Token, byte: u8) -> bool {
-        match token {
-            Token::Byte(b) if self.fold_case => *b == byte.to_ascii_lowercase(),
-            Token::Byte(b) => *b == byte,
-            Token::AnyByte => true,
-            Token::Set(set) => set[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1,
-            Token::AnyText => false,
+/// Whether the whole text matches a pattern that only the event gives.
+pub(crate) fn matches(pattern: &[u8], text: &[u8], fold_case: bool) -> bool {
+    walk(text, fold_case, |at| token(pattern.get(at..).unwrap_or(&[]), fold_case))
+}
+
+/// Matches the tokens that `token_at` gives, each with the distance to the next.
+fn walk(text: &[u8], fold_case: bool, token_at: impl Fn(usize) -> Option<(Token, usize)>) -> bool {
+    let (mut t, mut i) = (0, 0);
+    // Where to go on after a mismatch: the last `*`, and the text it has taken so far.
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        match token_at(t) {
+            Some((Token::AnyText, len)) => {
+                t += len;
+                star = Some((t, i));
+                continue;
+            }
+            Some((token, len)) if i < text.len() && token.accepts(text[i], fold_case) => {
+                t += len;
+                i += 1;
+                continue;
+            }
+            None if i == text.len() => return true,
+            _ => {}
+        }
+        match star {
+            Some((after, taken)) if taken < text.len() => {
+                star = Some((after, taken + 1));
+                t = after;
+                i = taken + 1;
+            }
+            _ => return false,
         }
     }
 }
 
-/// Reads `[...]` at the start of `pattern`: the set and its length, `None` without closing bracket.
-fn set(pattern: &[u8], fold_case: bool) -> Option<([u64; 4], usize)> {
-    let mut set = [0u64; 4];
-    let mut add = |b: u8| set[usize::from(b >> 6)] |= 1 << (b & 63);
+/// The first token of a pattern, in lower case on demand, and its length.
+fn token(pattern: &[u8], fold_case: bool) -> Option<(Token, usize)> {
+    let fold = |b: u8| Token::Byte(if fold_case { b.to_ascii_lowercase() } else { b });
+    Some(match *pattern {
+        [] => return None,
+        [b'*', ..] => (Token::AnyText, 1),
+        [b'?', ..] => (Token::AnyByte, 1),
+        [b'[', ..] => bracket(pattern, fold_case),
+        // Nothing to escape.
+        [b'\\'] => (Token::Set([0; 4]), 1),
+        [b'\\', b, ..] => (fold(b), 2),
+        [b, ..] => (fold(b), 1),
+    })
+}
+
+impl Token {
+    fn accepts(self, byte: u8, fold_case: bool) -> bool {
+        match self {
+            Self::Byte(b) if fold_case => b == byte.to_ascii_lowercase(),
+            Self::Byte(b) => b == byte,
+            Self::AnyByte => true,
+            Self::Set(set) => has(&set, byte),
+            Self::AnyText => false,
+        }
+    }
+}
+
+fn add(set: &mut [u64; 4], byte: u8) {
+    set[usize::from(byte >> 6)] |= 1 << (byte & 63);
+}
+
+fn has(set: &[u64; 4], byte: u8) -> bool {
+    set[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+}
+
+/// Reads `[...]` at the start of a pattern as glibc does, in the C locale.
+fn bracket(pattern: &[u8], fold_case: bool) -> (Token, usize) {
+    let fold = |b: u8| if fold_case { b.to_ascii_lowercase() } else { b };
+    // Bytes written out count in either case; classes do not.
+    let (mut written, mut named) = ([0; 4], [0; 4]);
     let mut i = 1;
     let negated = matches!(pattern.get(i), Some(b'!' | b'^'));
     i += usize::from(negated);
     let first = i;
+    // Where members behind an unknown class begin: these are never looked at.
+    let mut is_cut = false;
+    let broken = (Token::Set([0; 4]), pattern.len());
     loop {
-        let mut low = *pattern.get(i)?;
-        if low == b']' && i > first {
-            break;
-        }
-        if low == b'['
-            && pattern.get(i + 1) == Some(&b':')
-            && let Some((class, len)) = class(&pattern[i..])
-        {
-            (0..=u8::MAX).filter(|b| class(*b)).for_each(&mut add);
-            i += len;
-            continue;
-        }
-        if low == b'\\' {
-            i += 1;
-            low = *pattern.get(i)?;
-        }
-        i += 1;
-        let range = pattern.get(i) == Some(&b'-') && pattern.get(i + 1).is_some_and(|&b| b != b']');
-        if range {
-            i += 1;
-            let mut high = *pattern.get(i)?;
-            if high == b'\\' {
+        let rest = pattern.get(i..).unwrap_or(&[]);
+        let low = match member(rest) {
+            Member::End if is_cut => return broken,
+            // Without its closing bracket it is a bracket.
+            Member::End => return (Token::Byte(b'['), 1),
+            Member::Close if i > first => break,
+            Member::Close => {
                 i += 1;
-                high = *pattern.get(i)?;
+                b']'
             }
-            i += 1;
-            (low..=high).for_each(&mut add);
-        } else {
-            add(low);
-        }
-    }
-    if fold_case {
-        for b in b'a'..=b'z' {
-            let has = |set: &[u64; 4], b: u8| set[usize::from(b >> 6)] >> (b & 63) & 1 == 1;
-            if has(&set, b) || has(&set, b.to_ascii_uppercase()) {
-                for b in [b, b.to_ascii_uppercase()] {
-                    set[usize::from(b >> 6)] |= 1 << (b & 63);
+            Member::Broken => return broken,
+            Member::Class { class, len } => {
+                i += len;
+                match class {
+                    Some(class) if !is_cut => {
+                        (0..=u8::MAX).filter(|&b| class(b)).for_each(|b| add(&mut named, b));
+                    }
+                    Some(_) => {}
+                    None => is_cut = true,
                 }
+                continue;
             }
+            Member::Byte { byte, len } => {
+                i += len;
+                byte
+            }
+        };
+        let high = match pattern.get(i..).unwrap_or(&[]) {
+            [b'-', b']', ..] => low,
+            [b'-', b'\\', high, ..] => {
+                i += 3;
+                *high
+            }
+            [b'-'] | [b'-', b'\\'] => return broken,
+            [b'-', high, ..] => {
+                i += 2;
+                *high
+            }
+            _ => low,
+        };
+        if !is_cut {
+            (fold(low)..=fold(high)).for_each(|b| add(&mut written, b));
         }
     }
-    if negated {
-        set = set.map(|w| !w);
+    let mut set = [0; 4];
+    for b in 0..=u8::MAX {
+        let is_member = has(&written, fold(b)) || has(&named, b);
+        if is_member != negated && !(is_cut && negated) {
+            add(&mut set, b);
+        }
     }
-    Some((set, i + 1))
+    (Token::Set(set), i + 1)
 }
 
 type ByteClass = fn(u8) -> bool;
 
-/// Reads `[:name:]`: the test and its length.
-fn class(pattern: &[u8]) -> Option<(ByteClass, usize)> {
-    let end = memchr::memmem::find(pattern, b":]")?;
-    let test: ByteClass = match pattern.get(2..end)? {
+/// What stands next inside of brackets.
+enum Member {
+    End,
+    Close,
+    Byte {
+        byte: u8,
+        len: usize,
+    },
+    /// `None` where it has no such name.
+    Class {
+        class: Option<ByteClass>,
+        len: usize,
+    },
+    /// The pattern matches nothing.
+    Broken,
+}
+
+fn member(rest: &[u8]) -> Member {
+    match *rest {
+        [] => Member::End,
+        [b']', ..] => Member::Close,
+        [b'\\', byte, ..] => Member::Byte { byte, len: 2 },
+        [b'[', b'=', byte, b'=', b']', ..] | [b'[', b'.', byte, b'.', b']', ..] => {
+            Member::Byte { byte, len: 5 }
+        }
+        [b'\\'] | [b'[', b'.', ..] => Member::Broken,
+        [b'[', b':', ref name @ ..] => {
+            let n = name.iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if name[n..].starts_with(b":]") {
+                Member::Class { class: class(&name[..n]), len: n + 4 }
+            } else {
+                Member::Byte { byte: b'[', len: 1 }
+            }
+        }
+        [byte, ..] => Member::Byte { byte, len: 1 },
+    }
+}
+
+fn class(name: &[u8]) -> Option<ByteClass> {
+    Some(match name {
         b"alnum" => |b| b.is_ascii_alphanumeric(),
         b"alpha" => |b| b.is_ascii_alphabetic(),
         b"blank" => |b| b == b' ' || b == b'\t',
@@ -162,8 +228,7 @@ fn class(pattern: &[u8]) -> Option<(ByteClass, usize)> {
         b"upper" => |b| b.is_ascii_uppercase(),
         b"xdigit" => |b| b.is_ascii_hexdigit(),
         _ => return None,
-    };
-    Some((test, end + 2))
+    })
 }
 
 #[cfg(test)]
@@ -201,8 +266,35 @@ mod tests {
             ("\\*", "*", true),
             ("\\*", "a", false),
             ("[a-]", "-", true),
+            ("[", "[", true),
+            ("[]", "[]", true),
+            ("[!]", "[!]", true),
+            ("[]-a]", "^", true),
+            ("[--0]", ".", true),
+            ("[z-a]", "z", false),
+            ("[a-b-c]", "-", true),
+            ("[\\a-\\c]", "b", true),
+            ("[a\\]]", "]", true),
+            ("[[:alpha:]", "[a", true),
+            ("[[:digit]", ":", true),
+            ("[[:d1:]]", "d]", true),
+            ("[a-[:digit:]]", "5", false),
+            ("[[=a=]]", "a", true),
+            ("[[.-.]]", "-", true),
+            ("[[=]", "=", true),
+            ("[[:space:]]", "\x0b", true),
+            // These lose, whatever the text.
+            ("a\\", "a\\", false),
+            ("[a\\", "[a\\", false),
+            ("[a-", "[a-", false),
+            ("[[.", "[[.", false),
+            ("[[:foo:]]", "f]", false),
+            ("[[:foo:]a]", "a", false),
+            ("[a[:foo:]]", "a", true),
+            ("[![:foo:]a]", "b", false),
         ] {
             check(pattern, text, expected);
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes(), false), expected, "{pattern}");
         }
     }
 
@@ -210,6 +302,17 @@ mod tests {
     fn case_folds_on_demand() {
         assert!(Glob::new(b"*Miner[X-z]", true).matches(b"xMINERY"));
         assert!(!Glob::new(b"*Miner", false).matches(b"xminer"));
+        for (pattern, text, expected) in [
+            ("[X-z]", "B", false),
+            ("[A-_]", "_", false),
+            ("[[:upper:]]", "a", false),
+            ("[[:upper:]]", "A", true),
+            ("[!A]", "a", false),
+        ] {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            assert_eq!(matches(pattern, text, true), expected, "{pattern:?} {text:?}");
+            assert_eq!(Glob::new(pattern, true).matches(text), expected);
+        }
     }
 
     #[test]

@@ -217,7 +217,8 @@ pub(crate) fn known_by_type(test: &TestKey, ty: EventType) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::{Buffers, Expr};
+    use crate::buffers::Buffers;
+    use crate::expr::Expr;
     use crate::predicate::Predicate;
     use crate::schema::Field;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use event::{EventSet, EventType, N_EVENT_TYPES};
 
+use crate::buffers::Needs;
 use crate::eval::RuleId;
 use crate::group::{Group, is_groupable, known_by_type};
 use crate::ir::{Ir, IrId, IrNode};
@@ -50,6 +51,8 @@ pub(crate) struct Program {
     pub(crate) max_depth: usize,
     /// Rules.
     pub(crate) n_rules: usize,
+    /// Room in the buffers that its predicates take.
+    pub(crate) needs: Needs,
 }
 
 /// Code of the rules that can match an event type, or of several types for which it is the same.
@@ -148,7 +151,9 @@ impl Program {
         for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
             if what[n] == u32::MAX {
                 what[n] = self.predicates.len() as u32;
-                self.predicates.push(Predicate::new(key));
+                let predicate = Predicate::new(key);
+                self.needs = self.needs.or(predicate.needs());
+                self.predicates.push(predicate);
             }
         }
         what

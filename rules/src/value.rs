@@ -32,4 +32,10 @@ pub trait Fields {
     fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, pred: P) -> bool {
         self.get(field).is_some_and(pred)
     }
+
+    /// Calls `each` with the elements of a list in their order; whether the event has the list at all, which may be empty. Called for
+    /// fields whose values are lists ([`crate::FieldInfo`]); implementations must override it for those.
+    fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
+        self.get(field).map(each).is_some()
+    }
 }
