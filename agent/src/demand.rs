@@ -57,8 +57,12 @@ const LOOKED_AT_TWICE: [EventType; 17] = [
 
 /// Calls that change what some rule reads of a process.
 pub(crate) fn state_calls(ruleset: &Ruleset) -> EventSet {
-    let read = |fields: &[Field]| fields.iter().any(|&f| ruleset.uses(f));
-    let asked = STATE_CALLS.iter().filter(|(fields, _)| read(fields));
+    calls_behind(|field| ruleset.uses(field))
+}
+
+/// Calls that change what the fields tell for which `reads` holds.
+pub(crate) fn calls_behind(reads: impl Fn(Field) -> bool) -> EventSet {
+    let asked = STATE_CALLS.iter().filter(|(fields, _)| fields.iter().any(|&f| reads(f)));
     asked.flat_map(|(_, calls)| *calls).copied().collect()
 }
 

@@ -44,7 +44,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Writes to stderr. A stderr that is gone must not end the run, so this is not `eprint!`.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 

@@ -1,6 +1,9 @@
 //! `peregrine rules ...`: commands about rules that need no kernel.
 
 mod check;
+mod explain;
+mod list;
+mod loaded;
 mod test;
 
 use std::io::{ErrorKind, Write};
@@ -14,6 +17,12 @@ pub(crate) enum RuleCommand {
     /// Read rule files together, in order, and draw what is wrong with them
     Check(check::CheckArgs),
 
+    /// List the rules with priority, source, tags and whether they are enabled
+    List(list::ListArgs),
+
+    /// Tell what a rule comes to: resolved condition, events, fields, and what it shares with other rules
+    Explain(explain::ExplainArgs),
+
     /// Run test files: events that are made up, and the alerts that they have to raise
     Test(test::TestArgs),
 }
@@ -25,6 +34,8 @@ pub(crate) enum RuleCommand {
 pub(crate) fn run(command: &RuleCommand, out: &mut dyn Write) -> Result<()> {
     let ended = match command {
         RuleCommand::Check(args) => check::run(args, out),
+        RuleCommand::List(args) => list::run(args, out),
+        RuleCommand::Explain(args) => explain::run(args, out),
         RuleCommand::Test(args) => test::run(args, out),
     };
     // A reader that has seen enough is no mistake.

@@ -71,6 +71,13 @@ pub struct RuleFacts {
     pub shared: Vec<SharedCheck>,
 }
 
+impl RuleFacts {
+    /// Every field of condition and output, some twice.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldRef> {
+        self.condition.fields.iter().chain(&self.output_fields)
+    }
+}
+
 /// A comparison and who else makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedCheck {
@@ -149,6 +156,32 @@ impl Catalog {
         });
         let lists = lists.collect();
         Ok(Self { rules, macros, lists, warnings: draw(diags.warnings) })
+    }
+
+    /// The macros and lists behind a condition, by way of others too.
+    #[must_use]
+    pub fn uses<'a>(
+        &'a self,
+        condition: &'a ConditionFacts,
+    ) -> (BTreeSet<&'a str>, BTreeSet<&'a str>) {
+        let (mut macros, mut lists) = (BTreeSet::new(), BTreeSet::new());
+        let mut conditions = vec![condition];
+        while let Some(condition) = conditions.pop() {
+            let mut named: Vec<&str> = condition.lists.iter().map(|l| &**l).collect();
+            while let Some(name) = named.pop() {
+                if lists.insert(name) {
+                    let list = self.lists.iter().find(|l| &*l.name == name);
+                    named.extend(list.iter().flat_map(|l| &l.lists).map(|l| &**l));
+                }
+            }
+            for name in condition.macros.iter().map(|m| &**m) {
+                if macros.insert(name) {
+                    let found = self.macros.iter().find(|m| &*m.name == name);
+                    conditions.extend(found.map(|m| &m.condition));
+                }
+            }
+        }
+        (macros, lists)
     }
 
     /// A rule by its name.

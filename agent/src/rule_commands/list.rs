@@ -1,0 +1,58 @@
+//! `peregrine rules list`: the rules, one line each.
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::Args;
+use rules::RuleFacts;
+use serde_json::{Value, json};
+
+use super::loaded::RulesFrom;
+
+/// Options of `peregrine rules list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print each rule as one JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    from: RulesFrom,
+}
+
+/// Prints the rules in order of definition.
+///
+/// # Errors
+/// The rules cannot be loaded, or stdout is gone.
+pub(crate) fn run(args: &ListArgs, out: &mut dyn Write) -> Result<()> {
+    let catalog = args.from.load()?;
+    let width = catalog.rules.iter().map(|r| r.info.name.chars().count()).max().unwrap_or(0);
+    for rule in &catalog.rules {
+        if args.json {
+            writeln!(out, "{}", object(rule))?;
+            continue;
+        }
+        let RuleFacts { info, enabled, .. } = rule;
+        let state = if *enabled { "enabled" } else { "disabled" };
+        let (name, source) = (&*info.name, &*info.source);
+        // `info` is the longest word for a priority that is often used.
+        let line = format!(
+            "{name:width$}  {:13}  {source:8}  {state:8}  {}",
+            info.priority,
+            info.tags.join(" ")
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn object(rule: &RuleFacts) -> Value {
+    let info = &rule.info;
+    json!({
+        "enabled": rule.enabled,
+        "name": &*info.name,
+        "priority": info.priority,
+        "source": &*info.source,
+        "tags": info.tags.iter().map(|t| &**t).collect::<Vec<_>>(),
+    })
+}
