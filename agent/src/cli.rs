@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::events_command::EventsArgs;
+use crate::fields_command::{FieldsArgs, ListFormat};
 use crate::rule_commands::RuleCommand;
 
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
@@ -22,6 +24,10 @@ pub(crate) struct Cli {
     /// Options that set one key of the configuration.
     #[command(flatten)]
     pub(crate) set: Settings,
+
+    /// Falco's options that list something and end.
+    #[command(flatten)]
+    pub(crate) lists: Lists,
 }
 
 /// Where the configuration comes from.
@@ -76,6 +82,50 @@ pub(crate) struct Settings {
     pub(crate) write: Option<PathBuf>,
 }
 
+/// Falco's options for what `peregrine fields` and `peregrine events` print.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Lists {
+    /// List the fields that rules may name, all or those of a source, and end (as `peregrine fields`)
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with = "list_events"
+    )]
+    pub(crate) list: Option<String>,
+
+    /// List the events that rules may name, and end (as `peregrine events`)
+    #[arg(long)]
+    pub(crate) list_events: bool,
+
+    /// Format of a list
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ListFormat,
+
+    /// Print a list as markdown (deprecated: --format markdown)
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) markdown: bool,
+
+    /// Print only the names of a list
+    #[arg(short = 'N')]
+    pub(crate) names_only: bool,
+}
+
+impl Lists {
+    /// The command that the options stand for.
+    pub(crate) fn command(self) -> Option<Command> {
+        let Self { list, list_events, format, markdown, names_only } = self;
+        let format = if markdown { ListFormat::Markdown } else { format };
+        if let Some(source) = list {
+            let source = (!source.is_empty()).then_some(source);
+            return Some(Command::Fields(FieldsArgs { source, format, json: false, names_only }));
+        }
+        list_events.then_some(Command::Events(EventsArgs { format, json: false, names_only }))
+    }
+}
+
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -85,6 +135,12 @@ pub(crate) enum Command {
     /// Check, list and explain rules
     #[command(subcommand)]
     Rules(RuleCommand),
+
+    /// List the fields that conditions and outputs may name
+    Fields(FieldsArgs),
+
+    /// List the events that rules may name, and which of them are seen live
+    Events(EventsArgs),
 }
 
 /// Options of `peregrine stats`.

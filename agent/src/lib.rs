@@ -13,6 +13,8 @@ mod cli;
 mod config;
 mod control;
 mod demand;
+mod events_command;
+mod fields_command;
 mod host;
 mod live;
 mod plan;

@@ -21,7 +21,7 @@ use crate::recorder::RecorderParts;
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{host, rule_commands, rule_files, stats};
+use crate::{events_command, fields_command, host, rule_commands, rule_files, stats};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -54,8 +54,8 @@ fn one_line(text: &str) -> String {
 }
 
 fn run(cli: Cli) -> Result<()> {
-    let Cli { command, source, set } = cli;
-    match command {
+    let Cli { command, source, set, lists } = cli;
+    match command.or_else(|| lists.command()) {
         Some(Command::Stats(args)) => {
             let config = config::load(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())
@@ -63,8 +63,23 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Rules(command)) => {
             rule_commands::run(&command, &mut std::io::stdout().lock())
         }
+        Some(Command::Fields(args)) => {
+            heard(fields_command::run(&args, &mut std::io::stdout().lock()))
+        }
+        Some(Command::Events(args)) => {
+            heard(events_command::run(&args, &mut std::io::stdout().lock()))
+        }
         None => watch(&config::load(&source, &set)?),
     }
+}
+
+/// A reader that has seen enough is no mistake.
+fn heard(ended: Result<()>) -> Result<()> {
+    let is_gone = |e: &anyhow::Error| {
+        e.downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    ended.or_else(|e| if is_gone(&e) { Ok(()) } else { Err(e) })
 }
 
 /// The configured matching, in the words of the rules.

@@ -70,7 +70,7 @@ mod state;
 mod swap;
 mod users;
 
-pub use fields::{capability_named, errno_named, signal_named};
+pub use fields::{capability_named, category_name, errno_named, signal_named};
 pub use merge::Merge;
 pub use meters::ShardMeters;
 pub use parse::{

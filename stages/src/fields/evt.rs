@@ -21,7 +21,9 @@ const EF_READS_FROM_FD: u16 = 8;
 const EF_WRITES_TO_FD: u16 = 0x10;
 const EF_WAITS: u16 = 0x80;
 
-fn category_name(category: u16) -> &'static str {
+/// Group of an event by the category word of its row, for people.
+#[must_use]
+pub fn category_name(category: u16) -> &'static str {
     if category & EC_INTERNAL != 0 {
         return "internal";
     }

@@ -20,6 +20,7 @@ use bumpalo::Bump;
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, Value};
 
 pub use errno::errno_named;
+pub use evt::category_name;
 pub use process::capability_named;
 pub use render::signal_named;
 
