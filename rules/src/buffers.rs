@@ -130,6 +130,11 @@ impl Computed {
         self.items.len()
     }
 
+    /// Drops all items but the first `n`.
+    pub(crate) fn drop_items(&mut self, n: usize) {
+        self.items.truncate(n);
+    }
+
     pub(crate) fn value<'a>(&'a self, scalar: Scalar<'a>) -> Value<'a> {
         match scalar {
             Scalar::Given(value) => value,

@@ -22,12 +22,26 @@ pub(crate) struct Evaluator<'f, 'b, F> {
 impl<'f, F: Fields> Evaluator<'f, '_, F> {
     /// The value of an expression that is no list.
     pub(crate) fn scalar(&mut self, expr: &'f Expr) -> Option<Scalar<'f>> {
-        let (function, args, selector) = match expr {
-            Expr::Field(field) => return self.fields.get(field).map(Scalar::Given),
-            Expr::Text(text) => return Some(Scalar::Given(Value::Bytes(text))),
-            Expr::List(_) => return None,
-            Expr::Call { function, args, selector } => (*function, args, *selector),
-        };
+        match expr {
+            Expr::Field(field) => self.fields.get(field).map(Scalar::Given),
+            Expr::Text(text) => Some(Scalar::Given(Value::Bytes(text))),
+            Expr::List(_) => None,
+            Expr::Call { function, args, selector } => {
+                let n_items = self.computed.n_items();
+                let value = self.call(*function, args, *selector);
+                // The lists that it was made from.
+                self.computed.drop_items(n_items);
+                value
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        function: Function,
+        args: &'f [Expr],
+        selector: Option<u8>,
+    ) -> Option<Scalar<'f>> {
         let first = args.first()?;
         match function {
             Function::ToLower | Function::ToUpper => {
@@ -142,9 +156,7 @@ impl<'f, F: Fields> Evaluator<'f, '_, F> {
             Scalar::Given(value) => self.computed.push_value(value)?,
             Scalar::Made(place) => self.computed.push_item(Item::Text(place))?,
         }
-        // Its parts may be items too.
-        let end = self.computed.n_items();
-        Some(end.max(start + 1) - 1..end)
+        Some(start..start + 1)
     }
 
     /// Whether the expression has a value.
@@ -260,4 +272,181 @@ fn fold(text: &mut [u8], function: Function) {
 
 fn basename_start(path: &[u8]) -> usize {
     memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffers::{Buffers, MAX_BYTES, Needs};
+    use crate::schema::{Field, FieldRef};
+
+    /// `proc.name` is `/Bin/Ls`, `proc.pid` -7; `fd.types` are `File` and `Ipv4`; `proc.cmdline` is as long as the buffers.
+    struct Event(Vec<u8>);
+
+    impl Fields for Event {
+        fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+            Some(match field.field {
+                Field::ProcName => Value::Bytes(b"/Bin/Ls"),
+                Field::ProcPid => Value::I64(-7),
+                Field::ProcCmdline => Value::Bytes(&self.0),
+                _ => return None,
+            })
+        }
+
+        fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
+            let texts = [&b"File"[..], b"Ipv4"];
+            let is_there = field.field == Field::FdTypes;
+            texts.into_iter().filter(|_| is_there).map(Value::Bytes).for_each(each);
+            is_there
+        }
+    }
+
+    fn field(field: Field) -> Expr {
+        Expr::Field(field.into())
+    }
+
+    fn text(text: &str) -> Expr {
+        Expr::Text(text.as_bytes().into())
+    }
+
+    fn texts(of: &[&str]) -> Expr {
+        Expr::List(of.iter().map(|t| text(t)).collect())
+    }
+
+    fn call(function: Function, args: impl Into<Box<[Expr]>>) -> Expr {
+        Expr::Call { function, args: args.into(), selector: None }
+    }
+
+    fn getopt(words: &[&str], letters: &str, selector: Option<u8>) -> Expr {
+        let args = Box::new([texts(words), text(letters)]);
+        Expr::Call { function: Function::GetOpt, args, selector }
+    }
+
+    /// The elements of the value, lists in brackets.
+    fn compute(expr: &Expr) -> Option<String> {
+        let event = Event(vec![b'x'; MAX_BYTES]);
+        let mut buffers = Buffers::default();
+        buffers.fit(Needs { computes: true, n_states: 0 });
+        let mut evaluator = Evaluator { fields: &event, computed: &mut buffers.computed };
+        let show = |value: Value<'_>| match value {
+            Value::Bytes(b) => String::from_utf8_lossy(b).into_owned(),
+            value => format!("{value:?}"),
+        };
+        if expr.is_list() {
+            let items = evaluator.list(expr)?;
+            let items: Vec<String> = evaluator.computed.values(items).map(show).collect();
+            return Some(format!("[{}]", items.join(" ")));
+        }
+        let value = evaluator.scalar(expr)?;
+        Some(show(evaluator.computed.value(value)))
+    }
+
+    fn check(expr: &Expr, expected: Option<&str>) {
+        assert_eq!(compute(expr).as_deref(), expected, "{expr:?}");
+    }
+
+    #[test]
+    fn case_and_basename_nest_and_take_lists() {
+        let name = || field(Field::ProcName);
+        check(&call(Function::ToLower, [name()]), Some("/bin/ls"));
+        check(&call(Function::ToUpper, [name()]), Some("/BIN/LS"));
+        check(&call(Function::Basename, [name()]), Some("Ls"));
+        check(&call(Function::Basename, [call(Function::ToUpper, [name()])]), Some("LS"));
+        check(&call(Function::ToLower, [call(Function::Basename, [name()])]), Some("ls"));
+        check(&call(Function::Basename, [text("a/")]), Some(""));
+        check(&call(Function::Basename, [text("a")]), Some("a"));
+        check(&call(Function::ToLower, [field(Field::ProcExe)]), None);
+        check(&call(Function::ToUpper, [field(Field::FdTypes)]), Some("[FILE IPV4]"));
+        check(&call(Function::Basename, [texts(&["/a/b", "c"])]), Some("[b c]"));
+        check(&call(Function::ToLower, [field(Field::ProcPid)]), None);
+    }
+
+    #[test]
+    fn base_64_needs_no_padding_and_nothing_wrong() {
+        for (coded, expected) in [
+            ("aGVsbG8=", Some("hello")),
+            ("aGVsbG8", Some("hello")),
+            ("YQ==", Some("a")),
+            ("YQ=", Some("a")),
+            ("YWI==", Some("ab")),
+            ("", Some("")),
+            ("=", None),
+            ("YQ===", None),
+            ("Y", None),
+            ("YR", None),
+            ("Y Q", None),
+            ("Y-_Q", None),
+        ] {
+            check(&call(Function::B64, [text(coded)]), expected);
+        }
+        let twice = call(Function::B64, [call(Function::B64, [text("WVE9PQ==")])]);
+        check(&twice, Some("a"));
+        check(&call(Function::B64, [texts(&["YQ", "YWI"])]), Some("[a ab]"));
+        check(&call(Function::B64, [texts(&["YQ", "?"])]), None);
+    }
+
+    #[test]
+    fn len_counts_bytes_and_elements() {
+        check(&call(Function::Len, [field(Field::ProcName)]), Some("U64(7)"));
+        check(&call(Function::Len, [text("")]), Some("U64(0)"));
+        check(&call(Function::Len, [field(Field::ProcExe)]), None);
+        check(&call(Function::Len, [field(Field::FdTypes)]), Some("U64(2)"));
+        check(&call(Function::Len, [getopt(&["-ab"], "ab", None)]), Some("U64(2)"));
+        check(&call(Function::Len, [field(Field::ProcCmdline)]), Some("U64(65536)"));
+    }
+
+    #[test]
+    fn join_and_concat_want_every_part() {
+        let name = || field(Field::ProcName);
+        let list = Expr::List(Box::new([text("a"), name(), field(Field::ProcPid)]));
+        check(&call(Function::Join, [text(", "), list]), Some("a, /Bin/Ls, -7"));
+        check(&call(Function::Join, [text(","), field(Field::FdTypes)]), Some("File,Ipv4"));
+        check(&call(Function::Join, [text(","), texts(&[])]), Some(""));
+        let missing = Expr::List(Box::new([text("a"), field(Field::ProcExe)]));
+        check(&call(Function::Join, [text(","), missing]), None);
+        let lower = call(Function::ToLower, [name()]);
+        let upper = call(Function::ToUpper, [name()]);
+        check(&call(Function::Concat, [lower, text("|"), upper]), Some("/bin/ls|/BIN/LS"));
+        check(&call(Function::Concat, [name(), field(Field::ProcExe)]), None);
+        let inner = call(Function::Concat, [text("a"), name()]);
+        check(&call(Function::Concat, [inner, text("z")]), Some("a/Bin/Lsz"));
+    }
+
+    #[test]
+    fn getopt_lists_letters_and_values() {
+        for (words, expected) in [
+            (&["-n", "-t", "v", "rest", "-n"][..], "[n t v]"),
+            (&["-ntv"], "[n t v]"),
+            (&["-x", "-n"], "[? n]"),
+            (&["--long", "-n"], "[n]"),
+            (&["-n", "--", "-t", "v"], "[n]"),
+            (&["-n", "-", "-n"], "[n]"),
+            (&["-n", "", "-n"], "[n]"),
+            (&["-t"], "[]"),
+            (&["-t", "--"], "[t --]"),
+            (&["-:"], "[?]"),
+            (&[], "[]"),
+        ] {
+            check(&getopt(words, ":nt:", None), Some(expected));
+        }
+        for (words, expected) in
+            [(&["-t", "a", "-tb"][..], Some("b")), (&["-n"], None), (&["-t"], Some(""))]
+        {
+            check(&getopt(words, "nt:", Some(b't')), expected);
+        }
+        check(&getopt(&["-n"], "nt:", Some(b'n')), Some(""));
+        check(&getopt(&["-x"], "nt:", Some(b'x')), None);
+        let upper = call(Function::ToUpper, [getopt(&["-x", "-y", "-tb"], "t:", None)]);
+        check(&upper, Some("[? ? T B]"));
+    }
+
+    #[test]
+    fn what_does_not_fit_has_no_value() {
+        let long = || field(Field::ProcCmdline);
+        assert!(compute(&call(Function::ToLower, [long()])).is_some());
+        check(&call(Function::Concat, [long(), text("a")]), None);
+        check(&call(Function::Basename, [long()]).clone(), compute(&long()).as_deref());
+        let many = texts(&vec!["a"; crate::buffers::MAX_ELEMENTS + 1]);
+        check(&call(Function::Join, [text(","), many]), None);
+    }
 }
