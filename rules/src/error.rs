@@ -117,6 +117,8 @@ pub enum Problem {
     NestedTooDeep { limit: usize },
     #[error("more than {limit} YAML nodes once aliases are replaced")]
     TooManyNodes { limit: usize },
+    #[error("more than {limit} bytes of text once aliases are replaced")]
+    TooManyBytes { limit: usize },
     #[error("an alias inside the node that it names")]
     AliasInsideItself,
     #[error("a rule file is a sequence of items, this is a {0}")]

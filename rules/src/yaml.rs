@@ -13,6 +13,8 @@ use crate::source::{Files, Pos, Span, Traced};
 pub(crate) const MAX_FILE_BYTES: usize = 8 << 20;
 /// Nodes of one file once aliases are replaced: what stops alias bombs.
 pub(crate) const MAX_NODES: usize = 1_000_000;
+/// Bytes of the scalars of one file once aliases are replaced: a long text named often is a bomb too.
+pub(crate) const MAX_EXPANDED_BYTES: usize = 16 << 20;
 /// Nesting of sequences and maps.
 pub(crate) const MAX_DEPTH: usize = 32;
 
@@ -149,16 +151,24 @@ pub(crate) fn read(files: &Files, file: u32) -> Result<Vec<Node>, Diag> {
         let problem = Problem::FileTooLarge { bytes: text.len(), limit: MAX_FILE_BYTES };
         return Err(Diag::new(Code::YamlParse, problem, whole(0..0)));
     }
-    Reader { text, file, marks: Marks::default(), n_nodes: 0, anchors: HashMap::new() }.documents()
+    let (marks, anchors) = (Marks::default(), HashMap::new());
+    Reader { text, file, marks, size: Size::default(), anchors }.documents()
 }
 
 struct Reader<'a> {
     text: &'a str,
     file: u32,
     marks: Marks,
+    size: Size,
+    /// Finished anchors with the size of what they stand for.
+    anchors: HashMap<usize, (Node, Size)>,
+}
+
+/// How large a file is once aliases are replaced.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
     n_nodes: usize,
-    /// Finished anchors with the number of nodes they stand for.
-    anchors: HashMap<usize, (Node, usize)>,
+    n_bytes: usize,
 }
 
 /// A sequence or map that is still open.
@@ -167,7 +177,7 @@ struct Open {
     nodes: Vec<Node>,
     anchor: usize,
     start: Pos,
-    n_before: usize,
+    before: Size,
 }
 
 impl Reader<'_> {
@@ -182,7 +192,8 @@ impl Reader<'_> {
                 Diag::new(Code::YamlParse, problem, Span { start: pos, end: pos })
             })?;
             let span = self.span(at);
-            let (node, anchor, n_before) = match event {
+            let before = self.size;
+            let (node, anchor, before) = match event {
                 Event::Nothing | Event::StreamStart | Event::DocumentEnd => continue,
                 // Anchors end with their document.
                 Event::DocumentStart(_) => {
@@ -191,7 +202,7 @@ impl Reader<'_> {
                 }
                 Event::StreamEnd => break,
                 Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                    self.count(1, span)?;
+                    self.count(Size { n_nodes: 1, n_bytes: 0 }, span)?;
                     if open.len() >= MAX_DEPTH {
                         let problem = Problem::NestedTooDeep { limit: MAX_DEPTH };
                         return Err(Diag::new(Code::YamlParse, problem, span));
@@ -201,22 +212,22 @@ impl Reader<'_> {
                         nodes: Vec::new(),
                         anchor,
                         start: span.start,
-                        n_before: self.n_nodes - 1,
+                        before,
                     });
                     continue;
                 }
                 Event::Scalar(text, style, anchor, tag) => {
-                    self.count(1, span)?;
+                    self.count(Size { n_nodes: 1, n_bytes: text.len() }, span)?;
                     let anchored = anchor != 0 || tag.is_some();
                     let kind = Kind::Scalar { text: text.into(), style, anchored };
-                    (Node { kind, span }, anchor, self.n_nodes - 1)
+                    (Node { kind, span }, anchor, before)
                 }
                 Event::Alias(id) => {
                     let Some((node, size)) = self.anchors.get(&id).cloned() else {
                         return Err(Diag::new(Code::YamlParse, Problem::AliasInsideItself, span));
                     };
                     self.count(size, span)?;
-                    (node, 0, 0)
+                    (node, 0, before)
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     let Some(done) = open.pop() else { continue };
@@ -231,11 +242,15 @@ impl Reader<'_> {
                     } else {
                         Kind::Seq(done.nodes.into())
                     };
-                    (Node { kind, span }, done.anchor, done.n_before)
+                    (Node { kind, span }, done.anchor, done.before)
                 }
             };
             if anchor != 0 {
-                self.anchors.insert(anchor, (node.clone(), self.n_nodes - n_before));
+                let size = Size {
+                    n_nodes: self.size.n_nodes - before.n_nodes,
+                    n_bytes: self.size.n_bytes - before.n_bytes,
+                };
+                self.anchors.insert(anchor, (node.clone(), size));
             }
             match open.last_mut() {
                 Some(o) => o.nodes.push(node),
@@ -245,13 +260,18 @@ impl Reader<'_> {
         Ok(docs)
     }
 
-    fn count(&mut self, n: usize, span: Span) -> Result<(), Diag> {
-        self.n_nodes = self.n_nodes.saturating_add(n);
-        if self.n_nodes > MAX_NODES {
-            let problem = Problem::TooManyNodes { limit: MAX_NODES };
-            return Err(Diag::new(Code::YamlParse, problem, span));
-        }
-        Ok(())
+    fn count(&mut self, more: Size, span: Span) -> Result<(), Diag> {
+        let Size { n_nodes, n_bytes } = &mut self.size;
+        *n_nodes = n_nodes.saturating_add(more.n_nodes);
+        *n_bytes = n_bytes.saturating_add(more.n_bytes);
+        let problem = if *n_nodes > MAX_NODES {
+            Problem::TooManyNodes { limit: MAX_NODES }
+        } else if *n_bytes > MAX_EXPANDED_BYTES {
+            Problem::TooManyBytes { limit: MAX_EXPANDED_BYTES }
+        } else {
+            return Ok(());
+        };
+        Err(Diag::new(Code::YamlParse, problem, span))
     }
 
     fn pos(&mut self, marker: Marker) -> Pos {
@@ -341,6 +361,12 @@ mod tests {
         };
         let text: String = (0..10).map(line).collect();
         assert!(matches!(problem(&text), Problem::TooManyNodes { .. }));
+    }
+
+    #[test]
+    fn a_long_text_named_often_is_refused() {
+        let text = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(20));
+        assert!(matches!(problem(&text), Problem::TooManyBytes { .. }));
     }
 
     #[test]

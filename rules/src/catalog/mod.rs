@@ -207,7 +207,8 @@ fn rules(
     let mut all = Vec::new();
     for (i, rule) in compiled.rules.iter().enumerate() {
         let def = &items.rules.all[rule.def];
-        let Some(expanded) = expander.condition(&def.condition, def.file) else { continue };
+        let Ok(full) = def.full_condition() else { continue };
+        let Some(expanded) = expander.condition(&full, def.file) else { continue };
         let mut shared = Vec::new();
         let mut told = HashSet::new();
         for leaf in expander.graph.leaves(expanded.root) {
@@ -225,7 +226,7 @@ fn rules(
             info: rule.rule.info.clone(),
             enabled: rule.is_enabled,
             active: rule.is_active,
-            condition: facts(expander, def.condition.as_str(), expanded),
+            condition: facts(expander, full.as_str(), expanded),
             calls: rule.rule.calls.iter().cloned().collect(),
             output_fields: output_fields.into_iter().collect(),
             shared,

@@ -114,8 +114,9 @@ pub(super) fn append(
         let (mut ex, has_values) = read(map, entry, warnings)?;
         if names.contains(&ex.name) {
             warnings.push(twice(&ex));
+        } else {
+            names.push(ex.name.clone());
         }
-        names.push(ex.name.clone());
         if !has_values {
             let problem = Problem::ExceptionWithoutValues(ex.name.to_string());
             warnings.push(Diag::new(Code::AppendNoValues, problem, ex.span));

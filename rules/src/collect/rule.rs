@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::exceptions::{self, ExceptionDef};
 use super::overrides::{Change, Mode, Overridable, mode};
-use super::{Collected, append, name_span, nothing};
+use super::{Collected, append, name_span, nothing, too_many};
 use crate::alert::Priority;
 use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::items::Map;
 use crate::source::{Span, Traced};
+
+/// Tags of one rule.
+const MAX_TAGS: usize = 1000;
 
 const RULE: Overridable = Overridable {
     both: &["condition", "output", "desc", "tags", "exceptions"],
@@ -66,7 +69,9 @@ impl Switches {
             ("skip-if-unknown-filter", skip_if_unknown),
             ("capture", capture),
         ] {
-            if let (true, Some(on)) = (takes(key), map.bool(key)?) {
+            if takes(key)
+                && let Some(on) = map.bool(key)?
+            {
                 *switch = on;
             }
         }
@@ -150,7 +155,7 @@ impl Collected {
             output,
             desc,
             priority,
-            tags: sorted(map.texts("tags")?.unwrap_or_default()),
+            tags: sorted(map.texts("tags")?.unwrap_or_default(), map.span)?,
             exceptions,
             source,
             switches,
@@ -185,7 +190,9 @@ impl RuleDef {
                 (Change::Replace, Some(new)) => *text = new,
             }
         }
-        if let (Some(change), Some(text)) = (mode.of("desc"), map.text("desc")?) {
+        if let Some(change) = mode.of("desc")
+            && let Some(text) = map.text("desc")?
+        {
             if change == Change::Append {
                 self.desc.push(' ');
             } else {
@@ -198,7 +205,7 @@ impl RuleDef {
             if change == Change::Append {
                 tags.append(&mut self.tags);
             }
-            self.tags = sorted(tags);
+            self.tags = sorted(tags, map.span)?;
         }
         let mut warnings = Vec::new();
         match mode.of("exceptions") {
@@ -213,10 +220,13 @@ impl RuleDef {
         for warning in warnings {
             diags.push(warning.of(ItemKind::Rule, &self.name));
         }
-        if let (Some(_), Some(priority)) = (mode.of("priority"), priority(map)?) {
+        if mode.of("priority").is_some()
+            && let Some(priority) = priority(map)?
+        {
             self.priority = priority;
         }
-        if let (Some(_), Some(ms)) = (mode.of("capture_duration"), map.number("capture_duration")?)
+        if mode.of("capture_duration").is_some()
+            && let Some(ms) = map.number("capture_duration")?
         {
             self.capture_duration_ms = ms;
         }
@@ -230,10 +240,13 @@ fn is_switch(map: &Map<'_>) -> bool {
         && map.get("enabled").is_some()
 }
 
-fn sorted(mut tags: Vec<String>) -> Vec<String> {
+fn sorted(mut tags: Vec<String>, span: Span) -> Result<Vec<String>, Diag> {
     tags.sort();
     tags.dedup();
-    tags
+    if tags.len() > MAX_TAGS {
+        return Err(too_many("tags of a rule", MAX_TAGS, span));
+    }
+    Ok(tags)
 }
 
 fn priority(map: &Map<'_>) -> Result<Option<Priority>, Diag> {
