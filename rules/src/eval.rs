@@ -4,6 +4,7 @@ use event::EventType;
 
 use crate::buffers::Buffers;
 use crate::costs::Meter;
+use crate::group::Hits;
 use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
 use crate::value::Fields;
 
@@ -15,42 +16,59 @@ pub struct RuleId(pub u32);
 /// ruleset it adapts, which may allocate once.
 #[derive(Clone, Debug, Default)]
 pub struct MatchScratch {
+    memory: Memory,
+    /// Rules of the event's type that can still match, and those that one step keeps.
+    mask: Vec<u64>,
+    kept: Vec<u64>,
+    pub(crate) matched: Vec<RuleId>,
+}
+
+/// What has been asked of the event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
     /// Answer per slot: generation of the event it belongs to, shifted left, and the answer in the low bit. A slot
     /// of another generation is unknown, so that nothing has to be cleared between events.
     memo: Vec<u32>,
     generation: u32,
-    /// Generation of the event that each group was asked for, and the answers of its tests.
+    /// Generation of the event that each group was asked for, the answers of its tests, and the rows that were hit.
     asked: Vec<u32>,
     answers: Vec<u64>,
+    pub(crate) hits: Vec<Hits>,
     /// Open calls: the op that called.
     calls: Vec<u32>,
     buffers: Buffers,
-    pub(crate) matched: Vec<RuleId>,
 }
 
 const MAX_GENERATION: u32 = u32::MAX >> 1;
 
 impl MatchScratch {
     pub(crate) fn fit(&mut self, program: &Program) {
-        grow(&mut self.memo, program.n_slots());
-        grow(&mut self.asked, program.groups.len());
-        grow(&mut self.answers, program.n_group_words);
-        self.buffers.fit(program.needs);
-        self.calls.clear();
-        self.calls.reserve(program.max_depth);
-        self.matched.clear();
-        self.matched.reserve(program.n_rules);
+        let Self { memory, mask, kept, matched } = self;
+        grow(&mut memory.memo, program.n_slots());
+        grow(&mut memory.asked, program.groups.len());
+        grow(&mut memory.answers, program.n_group_words);
+        grow(&mut memory.hits, program.groups.len());
+        memory.buffers.fit(program.needs);
+        memory.calls.clear();
+        memory.calls.reserve(program.max_depth);
+        grow(mask, program.n_words);
+        grow(kept, program.n_words);
+        matched.clear();
+        matched.reserve(program.n_rules);
     }
 
     fn fits(&self, program: &Program) -> bool {
-        self.memo.len() >= program.n_slots()
-            && self.asked.len() >= program.groups.len()
-            && self.answers.len() >= program.n_group_words
-            && self.calls.capacity() >= program.max_depth
+        self.memory.memo.len() >= program.n_slots()
+            && self.memory.asked.len() >= program.groups.len()
+            && self.memory.answers.len() >= program.n_group_words
+            && self.memory.calls.capacity() >= program.max_depth
+            && self.mask.len() >= program.n_words
             && self.matched.capacity() >= program.n_rules
-            && self.buffers.fits(program.needs)
+            && self.memory.buffers.fits(program.needs)
     }
+}
 
+impl Memory {
     /// Forgets all answers. O(1) but for one event in 2^31.
     fn next_event(&mut self) {
         if self.generation == MAX_GENERATION {
@@ -59,7 +77,6 @@ impl MatchScratch {
             self.generation = 0;
         }
         self.generation += 1;
-        self.matched.clear();
     }
 
     fn known(&self, slot: usize) -> Option<bool> {
@@ -91,29 +108,59 @@ impl Program {
         if !scratch.fits(self) {
             scratch.fit(self);
         }
-        scratch.next_event();
+        let MatchScratch { memory, mask, kept, matched } = scratch;
+        memory.next_event();
+        matched.clear();
         meter.event();
         let code = self.code(ty);
+        let n_words = code.candidates.n_words;
+        if n_words == 0 {
+            meter.shared();
+            for &(rule, start) in &code.rules {
+                let matches = self.holds(code, start, ty, fields, memory);
+                meter.rule(rule);
+                if matches {
+                    matched.push(rule);
+                    if first_only {
+                        return;
+                    }
+                }
+            }
+            return;
+        }
+        let mask = &mut mask[..n_words];
+        mask.fill(u64::MAX);
+        if let (Some(last), odd @ 1..) = (mask.last_mut(), code.rules.len() % 64) {
+            *last >>= 64 - odd;
+        }
+        let masks = (&mut *mask, &mut kept[..n_words]);
+        code.candidates.sort_out(self, (code, ty), fields, memory, masks);
         meter.shared();
-        for &(rule, start) in &code.rules {
-            let matches = self.rule(code, start, ty, fields, scratch);
-            meter.rule(rule);
-            if matches {
-                scratch.matched.push(rule);
-                if first_only {
-                    break;
+        for (n, &word) in mask.iter().enumerate() {
+            let mut left = word;
+            while left != 0 {
+                let (rule, start) = code.rules[n * 64 + left.trailing_zeros() as usize];
+                left &= left - 1;
+                let matches = self.holds(code, start, ty, fields, memory);
+                meter.rule(rule);
+                if matches {
+                    matched.push(rule);
+                    if first_only {
+                        return;
+                    }
                 }
             }
         }
     }
 
-    fn rule<F: Fields>(
+    /// Runs code from an op to its end.
+    pub(crate) fn holds<F: Fields>(
         &self,
         code: &Code,
         start: u32,
         ty: EventType,
         fields: &F,
-        s: &mut MatchScratch,
+        s: &mut Memory,
     ) -> bool {
         let mut pc = start;
         if pc >= RETURN_FALSE {
@@ -147,16 +194,24 @@ impl Program {
     }
 
     #[inline]
-    fn of_group<F: Fields>(&self, what: u32, fields: &F, s: &mut MatchScratch) -> bool {
+    fn of_group<F: Fields>(&self, what: u32, fields: &F, s: &mut Memory) -> bool {
         let group = ((what & !GROUP) >> 16) as usize;
         let bit = (what & 0xffff) as usize;
+        self.look_up(group, fields, s);
         let start = self.group_words[group] as usize;
+        s.answers[start + bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    /// Asks a group, unless the event was asked before.
+    #[inline]
+    pub(crate) fn look_up<F: Fields>(&self, group: usize, fields: &F, s: &mut Memory) {
         if s.asked[group] != s.generation {
             s.asked[group] = s.generation;
+            let start = self.group_words[group] as usize;
+            let hits = &mut s.hits[group];
             let group = &self.groups[group];
-            group.ask(fields, &mut s.answers[start..start + group.n_words()]);
+            group.ask(fields, &mut s.answers[start..start + group.n_words()], hits);
         }
-        s.answers[start + bit / 64] >> (bit % 64) & 1 == 1
     }
 
     #[inline]
@@ -165,7 +220,7 @@ impl Program {
         what: u32,
         ty: EventType,
         fields: &F,
-        s: &mut MatchScratch,
+        s: &mut Memory,
     ) -> bool {
         let slot = (what & !ONCE) as usize;
         let is_kept = what & ONCE == 0;

@@ -1,13 +1,17 @@
-//! Tests of one field that one lookup answers together: equality, membership in sets, prefixes of paths.
+//! Tests of one field that one lookup answers together: equality and membership, beginnings and ends, parts, numbers, addresses.
 //!
 //! A hundred rules that each hold a file's name against a list of their own cost one hash lookup and one walk over the name's components,
 //! whatever the number of lists; then each test is one bit.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use event::EventType;
 use foldhash::fast::FixedState;
 
+use crate::affix::{Trie, TrieBuilder};
+use crate::cells::Cells;
+use crate::contains::{Parts, PartsBuilder};
 use crate::pmatch::{components, has_wildcard};
 use crate::predicate::{BytesTest, Cmp, PredicateKey, TestKey};
 use crate::schema::{Arity, FieldRef};
@@ -16,23 +20,123 @@ use crate::value::{Fields, Value};
 /// Tests of a group: as many as an op can name.
 const MAX_TESTS: usize = 1 << 16;
 
-/// The tests of one field.
+/// Rows that one event can hit and rules still be sorted out by them.
+const MAX_HITS: usize = 32;
+
+/// How a lookup goes. Tests of a field that are looked up alike are one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    /// A hash of the text, a walk over its components.
+    Name,
+    /// A walk from either end.
+    Affix,
+    /// A pass over the text.
+    Part,
+    /// A hash of the number.
+    Number,
+    /// A hash of the address.
+    Address,
+}
+
+impl Kind {
+    /// The kind of the lookup that can answer the test among others.
+    pub(crate) fn of(key: &PredicateKey) -> Option<Self> {
+        let field = key.left.as_field()?;
+        if field.arity() == Arity::Ends || field.is_list() {
+            return None;
+        }
+        Some(match &key.test {
+            TestKey::BytesIn(_) => Self::Name,
+            TestKey::PathPrefix(prefixes) if !prefixes.iter().any(|p| has_wildcard(p)) => {
+                Self::Name
+            }
+            TestKey::Bytes(test, text) => match simplest(*test, text)? {
+                (BytesTest::Cmp(_), _) => Self::Name,
+                // What every text has is not looked for.
+                (_, []) => return None,
+                (BytesTest::StartsWith | BytesTest::EndsWith, _) => Self::Affix,
+                _ => Self::Part,
+            },
+            TestKey::Number { cmp: Cmp::Eq, .. } | TestKey::NumberIn(_) => Self::Number,
+            TestKey::Ip { negated: false, .. } | TestKey::IpIn(_) => Self::Address,
+            _ => return None,
+        })
+    }
+
+    /// Tests from which on a lookup for all is better than each by itself.
+    pub(crate) fn min_tests(self) -> usize {
+        match self {
+            Self::Name | Self::Number | Self::Address => 2,
+            Self::Affix => 3,
+            Self::Part => 4,
+        }
+    }
+
+    /// Rough cost of a lookup, in the unit of [`crate::predicate::Predicate::cost`].
+    pub(crate) fn cost(self) -> u32 {
+        match self {
+            Self::Number | Self::Address => 4,
+            Self::Name => 6,
+            Self::Affix => 8,
+            Self::Part => 24,
+        }
+    }
+}
+
+/// A test that can be looked up, a pattern as what it amounts to: `*x*` is a part.
+pub(crate) fn simplest(test: BytesTest, text: &[u8]) -> Option<(BytesTest, &[u8])> {
+    match test {
+        BytesTest::Cmp(Cmp::Eq)
+        | BytesTest::StartsWith
+        | BytesTest::EndsWith
+        | BytesTest::Contains
+        | BytesTest::IContains => Some((test, text)),
+        BytesTest::Glob | BytesTest::IGlob => {
+            let (open_start, inner) =
+                text.strip_prefix(b"*").map_or((false, text), |rest| (true, rest));
+            let (open_end, inner) =
+                inner.strip_suffix(b"*").map_or((false, inner), |rest| (true, rest));
+            if has_wildcard(inner) || inner.contains(&b'\\') {
+                return None;
+            }
+            let test = match (test, open_start, open_end) {
+                (BytesTest::Glob, true, true) => BytesTest::Contains,
+                (BytesTest::Glob, true, false) => BytesTest::EndsWith,
+                (BytesTest::Glob, false, true) => BytesTest::StartsWith,
+                (BytesTest::Glob, false, false) => BytesTest::Cmp(Cmp::Eq),
+                (_, true, true) => BytesTest::IContains,
+                _ => return None,
+            };
+            Some((test, inner))
+        }
+        _ => None,
+    }
+}
+
+/// The tests of one field that are looked up alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
+    pub(crate) kind: Kind,
     field: FieldRef,
-    arity: Arity,
+    pub(crate) arity: Arity,
     n_tests: usize,
-    /// Texts to places in `rows`.
-    texts: Lookup,
-    /// Path components to nodes; the root is the first. Empty where no test is a prefix.
-    nodes: Vec<Node>,
-    /// Answers of all tests, `n_words` words each; the first row is all "no".
-    rows: Vec<u64>,
+    lookup: Lookup,
+    /// The tests that hold where a row is hit.
+    rows: Cells,
+}
+
+#[derive(Clone, Debug)]
+enum Lookup {
+    Name { texts: Texts, nodes: Vec<Node> },
+    Affix { starts: Trie, ends: Trie },
+    Part(Box<Parts>),
+    Number(HashMap<u64, u32, FixedState>),
+    Address(HashMap<IpAddr, u32, FixedState>),
 }
 
 /// A map that most keys need not be hashed for.
 #[derive(Clone, Debug, Default)]
-struct Lookup {
+struct Texts {
     map: HashMap<Box<[u8]>, u32, FixedState>,
     /// Lengths that some key has, from 63 on in one bit.
     lens: u64,
@@ -44,7 +148,7 @@ fn end_bit(text: &[u8]) -> u64 {
     1 << (text.last().copied().unwrap_or(0) & 63)
 }
 
-impl Lookup {
+impl Texts {
     fn insert(&mut self, text: &[u8], value: u32) {
         self.lens |= 1 << text.len().min(63);
         self.ends |= end_bit(text);
@@ -58,108 +162,186 @@ impl Lookup {
     }
 }
 
+/// A path component; the root is the first.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    children: Lookup,
-    /// Place in `rows`: tests whose prefix ends here or above.
-    row: u32,
+    children: Texts,
+    /// Tests whose prefix ends here.
+    row: Option<u32>,
 }
 
-/// Whether a lookup for many can answer the test.
-pub(crate) fn is_groupable(key: &PredicateKey) -> bool {
-    key.left.as_field().is_some_and(|f| f.arity() != Arity::Ends)
-        && match &key.test {
-            TestKey::Bytes(BytesTest::Cmp(Cmp::Eq), _) | TestKey::BytesIn(_) => true,
-            TestKey::PathPrefix(prefixes) => !prefixes.iter().any(|p| has_wildcard(p)),
-            _ => false,
-        }
+/// The rows that an event hit.
+#[derive(Clone, Debug)]
+pub(crate) struct Hits {
+    rows: [u32; MAX_HITS],
+    /// More than there is room for where they were too many.
+    n: usize,
 }
 
-impl Group {
-    /// A group of the groupable tests of one field; the place of a test is its bit. `None` where they are too many.
-    pub(crate) fn new(tests: &[&PredicateKey]) -> Option<Self> {
-        let field = tests.first()?.left.as_field()?;
-        if tests.len() > MAX_TESTS {
-            return None;
+impl Default for Hits {
+    fn default() -> Self {
+        Self { rows: [0; MAX_HITS], n: 0 }
+    }
+}
+
+impl Hits {
+    /// `None` where they were too many.
+    #[inline]
+    pub(crate) fn rows(&self) -> Option<&[u32]> {
+        self.rows.get(..self.n)
+    }
+
+    #[inline]
+    fn add(&mut self, row: u32) {
+        let known = self.rows().unwrap_or_default();
+        if self.n <= MAX_HITS && !known.contains(&row) {
+            if let Some(free) = self.rows.get_mut(self.n) {
+                *free = row;
+            }
+            self.n += 1;
         }
-        let n_words = tests.len().div_ceil(64);
-        let mut group = Self {
-            field: field.clone(),
-            arity: field.arity(),
-            n_tests: tests.len(),
-            texts: Lookup::default(),
+    }
+}
+
+/// A group being made.
+struct Builder {
+    rows: Vec<Vec<u32>>,
+    texts: Texts,
+    nodes: Vec<Node>,
+    starts: TrieBuilder,
+    ends: TrieBuilder,
+    parts: PartsBuilder,
+    numbers: HashMap<u64, u32, FixedState>,
+    addresses: HashMap<IpAddr, u32, FixedState>,
+}
+
+fn new_row(rows: &mut Vec<Vec<u32>>) -> u32 {
+    rows.push(Vec::new());
+    rows.len() as u32 - 1
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            rows: Vec::new(),
+            texts: Texts::default(),
             nodes: Vec::new(),
-            rows: vec![0; n_words],
+            starts: TrieBuilder::new(),
+            ends: TrieBuilder::new(),
+            parts: PartsBuilder::default(),
+            numbers: HashMap::default(),
+            addresses: HashMap::default(),
+        }
+    }
+
+    /// Whether there was room for the test.
+    fn add(&mut self, test: &TestKey, bit: u32) -> bool {
+        let rows: Vec<Option<u32>> = match test {
+            TestKey::Bytes(test, text) => match simplest(*test, text) {
+                Some((test, text)) => vec![self.bytes(test, text)],
+                None => return false,
+            },
+            TestKey::BytesIn(texts) => texts.iter().map(|t| Some(self.text(t))).collect(),
+            TestKey::PathPrefix(prefixes) => {
+                prefixes.iter().map(|p| Some(self.prefix(p))).collect()
+            }
+            TestKey::Number { bits, .. } => vec![Some(self.number(*bits))],
+            TestKey::NumberIn(all) => all.iter().map(|&bits| Some(self.number(bits))).collect(),
+            TestKey::Ip { addr, .. } => vec![Some(self.address(*addr))],
+            TestKey::IpIn(all) => all.iter().map(|&addr| Some(self.address(addr))).collect(),
+            _ => return false,
         };
-        for (bit, key) in tests.iter().enumerate() {
-            match &key.test {
-                TestKey::Bytes(_, text) => group.add_text(text, bit),
-                TestKey::BytesIn(texts) => {
-                    for text in texts {
-                        group.add_text(text, bit);
-                    }
-                }
-                TestKey::PathPrefix(prefixes) => {
-                    for prefix in prefixes {
-                        group.add_prefix(prefix, bit);
-                    }
-                }
-                _ => {}
-            }
+        if rows.contains(&None) {
+            return false;
         }
-        // What a path's directory satisfies, the path satisfies. Children come behind their parents.
-        for at in 0..group.nodes.len() {
-            let above = group.nodes[at].row as usize;
-            let children: Vec<u32> = group.nodes[at].children.map.values().copied().collect();
-            for child in children {
-                let row = group.nodes[child as usize].row as usize;
-                for word in 0..n_words {
-                    group.rows[row + word] |= group.rows[above + word];
-                }
-            }
+        for row in rows.into_iter().flatten() {
+            self.rows[row as usize].push(bit);
         }
-        Some(group)
+        true
     }
 
-    fn new_row(&mut self) -> u32 {
-        let row = self.rows.len() as u32;
-        self.rows.resize(self.rows.len() + self.n_words(), 0);
-        row
+    fn bytes(&mut self, test: BytesTest, text: &[u8]) -> Option<u32> {
+        let rows = &mut self.rows;
+        let new_row = || new_row(rows);
+        match test {
+            BytesTest::StartsWith => Some(self.starts.row(text.iter().copied(), new_row)),
+            BytesTest::EndsWith => Some(self.ends.row(text.iter().rev().copied(), new_row)),
+            BytesTest::Contains => self.parts.row(text, true, new_row),
+            BytesTest::IContains => self.parts.row(text, false, new_row),
+            _ => Some(self.text(text)),
+        }
     }
 
-    fn set(&mut self, row: u32, bit: usize) {
-        self.rows[row as usize + bit / 64] |= 1 << (bit % 64);
-    }
-
-    fn add_text(&mut self, text: &[u8], bit: usize) {
-        let row = self.texts.get(text).unwrap_or_else(|| {
-            let row = self.new_row();
+    fn text(&mut self, text: &[u8]) -> u32 {
+        self.texts.get(text).unwrap_or_else(|| {
+            let row = new_row(&mut self.rows);
             self.texts.insert(text, row);
             row
-        });
-        self.set(row, bit);
+        })
     }
 
-    fn new_node(&mut self) -> u32 {
-        let row = self.new_row();
-        self.nodes.push(Node { children: Lookup::default(), row });
-        self.nodes.len() as u32 - 1
-    }
-
-    fn add_prefix(&mut self, prefix: &[u8], bit: usize) {
+    fn prefix(&mut self, prefix: &[u8]) -> u32 {
         if self.nodes.is_empty() {
-            self.new_node();
+            self.nodes.push(Node::default());
         }
         let mut at = 0;
         for part in components(prefix) {
-            let child = self.nodes[at].children.get(part).unwrap_or_else(|| {
-                let next = self.new_node();
+            at = self.nodes[at].children.get(part).unwrap_or_else(|| {
+                self.nodes.push(Node::default());
+                let next = self.nodes.len() as u32 - 1;
                 self.nodes[at].children.insert(part, next);
                 next
-            });
-            at = child as usize;
+            }) as usize;
         }
-        self.set(self.nodes[at].row, bit);
+        *self.nodes[at].row.get_or_insert_with(|| new_row(&mut self.rows))
+    }
+
+    fn number(&mut self, bits: u64) -> u32 {
+        *self.numbers.entry(bits).or_insert_with(|| new_row(&mut self.rows))
+    }
+
+    fn address(&mut self, addr: IpAddr) -> u32 {
+        *self.addresses.entry(addr).or_insert_with(|| new_row(&mut self.rows))
+    }
+
+    fn build(self, kind: Kind) -> Option<(Lookup, Vec<Vec<u32>>)> {
+        let lookup = match kind {
+            Kind::Name => Lookup::Name { texts: self.texts, nodes: self.nodes },
+            Kind::Affix => Lookup::Affix { starts: self.starts.build(), ends: self.ends.build() },
+            Kind::Part => Lookup::Part(Box::new(self.parts.build()?)),
+            Kind::Number => Lookup::Number(self.numbers),
+            Kind::Address => Lookup::Address(self.addresses),
+        };
+        Some((lookup, self.rows))
+    }
+}
+
+impl Group {
+    /// A group of tests of one field and kind. Gives it with the places of those tests that it answers, whose order is that of their bits, and the
+    /// tests of each row. `None` where there is nothing to gain.
+    pub(crate) fn new(tests: &[&PredicateKey]) -> Option<(Self, Vec<usize>, Vec<Vec<u32>>)> {
+        let kind = Kind::of(tests.first()?)?;
+        let field = tests[0].left.as_field()?;
+        let mut builder = Builder::new();
+        let mut taken = Vec::new();
+        for (place, key) in tests.iter().enumerate().take(MAX_TESTS) {
+            if builder.add(&key.test, taken.len() as u32) {
+                taken.push(place);
+            }
+        }
+        if taken.len() < kind.min_tests() {
+            return None;
+        }
+        let (lookup, rows) = builder.build(kind)?;
+        let group = Self {
+            kind,
+            field: field.clone(),
+            arity: field.arity(),
+            n_tests: taken.len(),
+            lookup,
+            rows: Cells::new(rows.clone()),
+        };
+        Some((group, taken, rows))
     }
 
     /// Words that the answers take.
@@ -168,41 +350,59 @@ impl Group {
     }
 
     /// Asks all tests of the event. `answers` has [`Group::n_words`] words.
-    pub(crate) fn ask<F: Fields>(&self, fields: &F, answers: &mut [u64]) {
-        answers.fill(0);
+    pub(crate) fn ask<F: Fields>(&self, fields: &F, answers: &mut [u64], hits: &mut Hits) {
+        match &mut *answers {
+            [one] => *one = 0,
+            more => more.fill(0),
+        }
+        hits.n = 0;
         match self.arity {
             Arity::Ancestors => {
                 fields.any(&self.field, |value| {
-                    self.add_answers(value, answers);
+                    self.look_up(value, answers, hits);
                     false
                 });
             }
             Arity::One | Arity::Ends => {
                 if let Some(value) = fields.get(&self.field) {
-                    self.add_answers(value, answers);
+                    self.look_up(value, answers, hits);
                 }
             }
         }
     }
 
-    fn add_answers(&self, value: Value<'_>, answers: &mut [u64]) {
-        let Value::Bytes(text) = value else { return };
-        if let Some(row) = self.texts.get(text) {
-            self.add_row(row, answers);
-        }
-        let Some(mut node) = self.nodes.first() else { return };
-        for part in components(text) {
-            match node.children.get(part) {
-                Some(next) => node = &self.nodes[next as usize],
-                None => break,
+    fn look_up(&self, value: Value<'_>, answers: &mut [u64], hits: &mut Hits) {
+        let mut hit = |row| {
+            self.rows.add_to(row, answers);
+            hits.add(row);
+        };
+        match (&self.lookup, value) {
+            (Lookup::Name { texts, nodes }, Value::Bytes(text)) => {
+                texts.get(text).into_iter().for_each(&mut hit);
+                let Some(mut node) = nodes.first() else { return };
+                node.row.into_iter().for_each(&mut hit);
+                for part in components(text) {
+                    let Some(next) = node.children.get(part) else { break };
+                    node = &nodes[next as usize];
+                    node.row.into_iter().for_each(&mut hit);
+                }
             }
-        }
-        self.add_row(node.row, answers);
-    }
-
-    fn add_row(&self, row: u32, answers: &mut [u64]) {
-        for (answer, &word) in answers.iter_mut().zip(&self.rows[row as usize..]) {
-            *answer |= word;
+            (Lookup::Affix { starts, ends }, Value::Bytes(text)) => {
+                starts.find(text.iter().copied(), &mut hit);
+                ends.find(text.iter().rev().copied(), &mut hit);
+            }
+            (Lookup::Part(parts), Value::Bytes(text)) => parts.find(text, hit),
+            (Lookup::Number(numbers), Value::I64(v)) => {
+                numbers.get(&(v as u64)).copied().into_iter().for_each(hit);
+            }
+            (Lookup::Number(numbers), Value::U64(v)) => {
+                numbers.get(&v).copied().into_iter().for_each(hit);
+            }
+            (Lookup::Address(addresses), Value::Ip(v)) => {
+                addresses.get(&v).copied().into_iter().for_each(hit);
+            }
+            // A value of another type than the schema says satisfies nothing.
+            _ => {}
         }
     }
 }
@@ -220,58 +420,149 @@ mod tests {
     use crate::buffers::Buffers;
     use crate::expr::Expr;
     use crate::predicate::Predicate;
-    use crate::schema::Field;
+    use crate::schema::{Arg, Field};
 
-    struct Name(Option<&'static [u8]>);
+    struct One<'a>(Option<Value<'a>>);
 
-    impl Fields for Name {
+    impl Fields for One<'_> {
         fn get(&self, _: &FieldRef) -> Option<Value<'_>> {
-            self.0.map(Value::Bytes)
+            self.0
         }
     }
 
+    fn texts(texts: &[&str]) -> std::collections::BTreeSet<Vec<u8>> {
+        texts.iter().map(|t| t.as_bytes().to_vec()).collect()
+    }
+
+    /// Holds a group of `tests` to each of them by itself.
+    fn check(field: Field, tests: Vec<TestKey>, values: &[Option<Value<'_>>]) {
+        let left = Expr::Field(FieldRef { field, arg: Arg::None });
+        let n = tests.len() * 20;
+        let keys: Vec<PredicateKey> = tests
+            .into_iter()
+            .cycle()
+            .take(n)
+            .map(|test| PredicateKey { left: left.clone(), test })
+            .collect();
+        let (group, taken, _) = Group::new(&keys.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(taken, (0..n).collect::<Vec<_>>());
+        let mut answers = vec![u64::MAX; group.n_words()];
+        let mut hits = Hits::default();
+        for value in values {
+            let fields = One(*value);
+            group.ask(&fields, &mut answers, &mut hits);
+            for (bit, key) in keys.iter().enumerate() {
+                let mut buffers = Buffers::default();
+                let alone = Predicate::new(key).holds(EventType::OPENAT_2_X, &fields, &mut buffers);
+                let together = answers[bit / 64] >> (bit % 64) & 1 == 1;
+                assert_eq!(together, alone, "{value:?} {:?}", key.test);
+            }
+        }
+    }
+
+    const PATHS: [Option<&str>; 10] = [
+        None,
+        Some("/etc/shadow"),
+        Some("/etc/ssh/x"),
+        Some("/etc//ssh"),
+        Some("/usr/bin/make"),
+        Some("/usr/lib"),
+        Some("/home/x.CONF"),
+        Some("x.conf"),
+        Some(""),
+        Some("etc"),
+    ];
+
+    fn paths() -> Vec<Option<Value<'static>>> {
+        PATHS.iter().map(|p| p.map(|p| Value::Bytes(p.as_bytes()))).collect()
+    }
+
     #[test]
-    fn a_group_answers_as_its_tests_do_one_by_one() {
-        let field = FieldRef { field: Field::FdName, arg: crate::Arg::None };
-        let texts = |texts: &[&str]| texts.iter().map(|t| t.as_bytes().to_vec()).collect();
-        let tests = [
+    fn names_answer_as_they_do_one_by_one() {
+        let tests = vec![
             TestKey::Bytes(BytesTest::Cmp(Cmp::Eq), b"/etc/shadow".to_vec()),
+            TestKey::Bytes(BytesTest::Glob, b"/usr/lib".to_vec()),
             TestKey::BytesIn(texts(&["/etc/passwd", "/etc/shadow", ""])),
             TestKey::PathPrefix(texts(&["/etc", "/usr/bin"])),
             TestKey::PathPrefix(texts(&["/"])),
             TestKey::PathPrefix(texts(&["/etc/ssh", "/usr"])),
             TestKey::BytesIn(texts(&[])),
         ];
-        let keys: Vec<PredicateKey> = tests
+        check(Field::FdName, tests, &paths());
+    }
+
+    #[test]
+    fn affixes_and_parts_answer_as_they_do_one_by_one() {
+        let of = |test, text: &str| TestKey::Bytes(test, text.as_bytes().to_vec());
+        let affixes = vec![
+            of(BytesTest::StartsWith, "/etc"),
+            of(BytesTest::StartsWith, "/etc/ssh/x"),
+            of(BytesTest::Glob, "/us*"),
+            of(BytesTest::EndsWith, "conf"),
+            of(BytesTest::EndsWith, "/etc/shadow"),
+            of(BytesTest::Glob, "*e"),
+        ];
+        check(Field::FdName, affixes, &paths());
+        let parts = vec![
+            of(BytesTest::Contains, "etc"),
+            of(BytesTest::Contains, "conf"),
+            of(BytesTest::IContains, "conf"),
+            of(BytesTest::Glob, "*//*"),
+            of(BytesTest::IGlob, "*SH*"),
+        ];
+        check(Field::FdName, parts, &paths());
+    }
+
+    #[test]
+    fn numbers_and_addresses_answer_as_they_do_one_by_one() {
+        let number = |bits| TestKey::Number { cmp: Cmp::Eq, bits: bits as u64, signed: true };
+        let tests = vec![
+            number(-1i64),
+            number(7),
+            TestKey::NumberIn([u64::MAX, 8].into_iter().collect()),
+            TestKey::NumberIn([].into_iter().collect()),
+        ];
+        let values = [-1, 7, 8, 9]
+            .map(|v| Some(Value::I64(v)))
             .into_iter()
-            .cycle()
-            .take(90)
-            .map(|test| PredicateKey { left: Expr::Field(field.clone()), test })
-            .collect();
-        let group = Group::new(&keys.iter().collect::<Vec<_>>()).unwrap();
-        let mut answers = vec![u64::MAX; group.n_words()];
-        for value in [
-            None,
-            Some("/etc/shadow"),
-            Some("/etc/ssh/x"),
-            Some("/etc//ssh"),
-            Some("/usr/bin/make"),
-            Some("/usr/lib"),
-            Some("/home/x"),
-            Some(""),
-            Some("etc"),
+            .chain([None])
+            .collect::<Vec<_>>();
+        check(Field::FdNum, tests, &values);
+        let addr = |text: &str| text.parse::<IpAddr>().unwrap();
+        let tests = vec![
+            TestKey::Ip { addr: addr("10.0.0.1"), negated: false },
+            TestKey::IpIn([addr("::1"), addr("10.0.0.2")].into_iter().collect()),
+        ];
+        let values = ["10.0.0.1", "10.0.0.2", "::1", "::2"].map(|v| Some(Value::Ip(addr(v))));
+        check(Field::FdSip, tests, &values);
+    }
+
+    #[test]
+    fn patterns_are_what_they_amount_to() {
+        for (pattern, expected) in [
+            ("*x*", Some((BytesTest::Contains, "x"))),
+            ("*x", Some((BytesTest::EndsWith, "x"))),
+            ("x*", Some((BytesTest::StartsWith, "x"))),
+            ("x", Some((BytesTest::Cmp(Cmp::Eq), "x"))),
+            ("*", Some((BytesTest::EndsWith, ""))),
+            ("x*y", None),
+            ("x\\*", None),
+            ("[x]*", None),
+            ("**x", None),
         ] {
-            let fields = Name(value.map(str::as_bytes));
-            group.ask(&fields, &mut answers);
-            for (bit, key) in keys.iter().enumerate() {
-                let alone = Predicate::new(key).holds(
-                    EventType::OPENAT_2_X,
-                    &fields,
-                    &mut Buffers::default(),
-                );
-                let together = answers[bit / 64] >> (bit % 64) & 1 == 1;
-                assert_eq!(together, alone, "{value:?} {:?}", key.test);
-            }
+            let expected = expected.map(|(test, text)| (test, text.as_bytes()));
+            assert_eq!(simplest(BytesTest::Glob, pattern.as_bytes()), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn too_many_hits_are_told() {
+        let mut hits = Hits::default();
+        for row in (0..MAX_HITS as u32).chain([3, 5]) {
+            hits.add(row);
+        }
+        assert_eq!(hits.rows().map(<[u32]>::len), Some(MAX_HITS));
+        hits.add(90);
+        assert_eq!(hits.rows(), None);
     }
 }

@@ -68,6 +68,11 @@ impl Ir {
         self.group(children, false)
     }
 
+    /// Rough cost of asking a node.
+    pub(crate) fn cost(&self, node: IrId) -> u32 {
+        self.costs[node as usize]
+    }
+
     /// Every comparison of the condition at `root`.
     pub(crate) fn tests(&self, root: IrId) -> Vec<&PredicateKey> {
         let mut tests = Vec::new();

@@ -39,15 +39,21 @@
 
 #![forbid(unsafe_code)]
 
+mod affix;
 mod alert;
 mod buffers;
+mod candidates;
 mod catalog;
+mod cells;
 mod check;
+mod clauses;
 mod code_texts;
 mod collect;
 mod compare;
 mod compile;
+mod contains;
 mod costs;
+mod emit;
 mod error;
 mod eval;
 mod expr;

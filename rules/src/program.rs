@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use event::{EventSet, EventType, N_EVENT_TYPES};
 
 use crate::buffers::Needs;
+use crate::candidates::{Candidates, Planner};
+use crate::clauses::Literal;
+use crate::emit::Emit;
 use crate::eval::RuleId;
-use crate::group::{Group, is_groupable, known_by_type};
+use crate::group::{Group, Kind, known_by_type};
 use crate::ir::{Ir, IrId, IrNode};
 use crate::predicate::{Predicate, PredicateKey, TestKey};
 
@@ -49,6 +52,8 @@ pub(crate) struct Program {
     pub(crate) n_blocks: usize,
     /// Calls that can be open at once.
     pub(crate) max_depth: usize,
+    /// Words of the largest mask of candidates.
+    pub(crate) n_words: usize,
     /// Rules.
     pub(crate) n_rules: usize,
     /// Room in the buffers that its predicates take.
@@ -63,6 +68,8 @@ pub(crate) struct Code {
     pub(crate) blocks: Vec<u32>,
     /// Rules in order, with the first op of each.
     pub(crate) rules: Vec<(RuleId, u32)>,
+    /// How they are sorted out, their places being their bits.
+    pub(crate) candidates: Candidates,
     max_depth: usize,
 }
 
@@ -86,7 +93,9 @@ impl Program {
             n_rules: rules.len(),
             ..Self::default()
         };
-        let tests = out.add_tests(ir, rules);
+        let (tests, rows) = out.add_tests(ir, rules);
+        let groups = std::mem::take(&mut out.groups);
+        let mut planner = Planner::new(ir, &groups, &tests, &rows);
         let type_tests: Vec<&TestKey> = ir
             .predicates
             .iter()
@@ -106,44 +115,51 @@ impl Program {
             let roots = of_type.iter().map(|&i| (RuleId(i as u32), rules[i].0)).collect::<Vec<_>>();
             let code = *same.entry((decided, of_type)).or_insert(next);
             if code == next {
-                let code = Code::compile(ir, ty, &roots, &tests);
+                let code = Code::compile(ir, ty, &roots, &tests, &mut planner);
+                out.n_words = out.n_words.max(code.candidates.n_words);
                 out.n_blocks = out.n_blocks.max(code.blocks.len());
                 out.max_depth = out.max_depth.max(code.max_depth);
                 out.codes.push(code);
             }
             out.code_of[usize::from(n)] = code;
         }
+        out.groups = groups;
         out
     }
 
-    /// Makes predicates and groups of the tests that some rule asks; gives for each test of the graph what an op says to ask it.
-    fn add_tests(&mut self, ir: &Ir, rules: &[(IrId, EventSet)]) -> Vec<u32> {
+    /// Makes predicates and groups of the tests that some rule asks; gives for each test of the graph what an op says to ask it, and the rows of
+    /// each group.
+    fn add_tests(&mut self, ir: &Ir, rules: &[(IrId, EventSet)]) -> (Vec<u32>, Vec<GroupRows>) {
         let mut what = vec![u32::MAX; ir.predicates.len()];
-        let mut of_field: HashMap<_, Vec<usize>> = HashMap::new();
-        let mut fields = Vec::new();
+        let mut all_rows = Vec::new();
+        let mut place: HashMap<_, usize> = HashMap::new();
+        let mut alike: Vec<Vec<usize>> = Vec::new();
         let asked = asked(ir, rules);
         for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
-            if is_groupable(key) {
-                of_field
-                    .entry(&key.left)
-                    .or_insert_with(|| {
-                        fields.push(&key.left);
-                        Vec::new()
-                    })
-                    .push(n);
+            if let Some(kind) = Kind::of(key) {
+                let at = *place.entry((&key.left, kind)).or_insert(alike.len());
+                if at == alike.len() {
+                    alike.push(Vec::new());
+                }
+                alike[at].push(n);
             }
         }
-        for field in fields {
-            let members = &of_field[field];
-            // One test by itself is better off without.
-            if members.len() < 2 || self.groups.len() == MAX_GROUPS {
-                continue;
+        for members in alike {
+            if self.groups.len() == MAX_GROUPS {
+                break;
             }
             let keys: Vec<&PredicateKey> = members.iter().map(|&n| &ir.predicates[n]).collect();
-            let Some(group) = Group::new(&keys) else { continue };
-            for (bit, &n) in members.iter().enumerate() {
-                what[n] = GROUP | (self.groups.len() as u32) << 16 | bit as u32;
+            let Some((group, taken, rows)) = Group::new(&keys) else { continue };
+            let mut of_bit = vec![Vec::new(); taken.len()];
+            for (row, bits) in (0..).zip(&rows) {
+                for &bit in bits {
+                    of_bit[bit as usize].push(row);
+                }
             }
+            for (bit, place) in taken.into_iter().enumerate() {
+                what[members[place]] = GROUP | (self.groups.len() as u32) << 16 | bit as u32;
+            }
+            all_rows.push((rows.len(), of_bit));
             self.group_words.push(self.n_group_words as u32);
             self.n_group_words += group.n_words();
             self.groups.push(group);
@@ -156,9 +172,12 @@ impl Program {
                 self.predicates.push(predicate);
             }
         }
-        what
+        (what, all_rows)
     }
 }
+
+/// Rows of a group, and the rows of each of its tests.
+type GroupRows = (usize, Vec<Vec<u32>>);
 
 /// Which tests of the graph some rule asks.
 fn asked(ir: &Ir, rules: &[(IrId, EventSet)]) -> Vec<bool> {
@@ -180,14 +199,30 @@ fn asked(ir: &Ir, rules: &[(IrId, EventSet)]) -> Vec<bool> {
 }
 
 impl Code {
-    fn compile(ir: &Ir, ty: EventType, rules: &[(RuleId, IrId)], tests: &[u32]) -> Self {
+    fn compile(
+        ir: &Ir,
+        ty: EventType,
+        rules: &[(RuleId, IrId)],
+        tests: &[u32],
+        planner: &mut Planner<'_>,
+    ) -> Self {
         let known = known(ir, Some(ty));
+        let rules: Vec<(RuleId, IrId)> = rules
+            .iter()
+            .copied()
+            .filter(|(_, root)| known[*root as usize] != Some(false))
+            .collect();
+        let clauses = planner.clauses(&known);
+        let roots: Vec<IrId> = rules.iter().map(|&(_, root)| root).collect();
+        let plan = planner.plan(&clauses, &roots);
+        let asked = plan.asked(ir);
+        let parts: Vec<Vec<Literal>> = roots.iter().map(|&r| clauses.left_of(r, &asked)).collect();
         let children = |node| children(node, &known);
         let mut n_users = vec![0u32; ir.nodes.len()];
         let mut reachable = vec![false; ir.nodes.len()];
-        for &(_, root) in rules.iter().filter(|(_, root)| known[*root as usize].is_none()) {
-            n_users[root as usize] += 1;
-            reachable[root as usize] = true;
+        for Literal { node, .. } in plan.singles().chain(parts.iter().flatten().copied()) {
+            n_users[node as usize] += 1;
+            reachable[node as usize] = true;
         }
         // Parents come after children, so that one pass from the back sees every user first.
         for (i, node) in ir.nodes.iter().enumerate().rev() {
@@ -225,17 +260,16 @@ impl Code {
                 IrNode::And(_) | IrNode::Or(_) | IrNode::Not(_) => {}
             }
         }
-        for &(rule, root) in rules {
-            let emit = Emit { ir, known: &known, tests: &what, block_of: &block_of };
-            match known[root as usize] {
-                Some(true) => out.rules.push((rule, RETURN_TRUE)),
-                Some(false) => {}
-                None => {
-                    let start = emit.block(root, &mut out.ops);
-                    out.rules.push((rule, start));
-                }
+        let emit = Emit { ir, known: &known, tests: &what, block_of: &block_of };
+        out.candidates = planner.candidates(plan, |literal| {
+            out.max_depth = out.max_depth.max(depth[literal.node as usize]);
+            emit.all(&[literal], &mut out.ops)
+        });
+        for ((rule, _), parts) in rules.into_iter().zip(parts) {
+            for part in &parts {
+                out.max_depth = out.max_depth.max(depth[part.node as usize]);
             }
-            out.max_depth = out.max_depth.max(depth[root as usize]);
+            out.rules.push((rule, emit.all(&parts, &mut out.ops)));
         }
         out
     }
@@ -263,7 +297,10 @@ fn known(ir: &Ir, ty: Option<EventType>) -> Vec<Option<bool>> {
 }
 
 /// The children that decide a node; the value of the others is known and makes no difference.
-fn children<'a>(node: &'a IrNode, known: &'a [Option<bool>]) -> impl Iterator<Item = IrId> + 'a {
+pub(crate) fn children<'a>(
+    node: &'a IrNode,
+    known: &'a [Option<bool>],
+) -> impl Iterator<Item = IrId> + 'a {
     let slice = match node {
         IrNode::Test(_) => &[][..],
         IrNode::Not(of) => std::slice::from_ref(of),
@@ -275,105 +312,4 @@ fn children<'a>(node: &'a IrNode, known: &'a [Option<bool>]) -> impl Iterator<It
 /// Whether only one child decides a node, so that the node is that child.
 fn is_alone(node: &IrNode, known: &[Option<bool>]) -> bool {
     matches!(node, IrNode::And(_) | IrNode::Or(_)) && children(node, known).count() == 1
-}
-
-struct Emit<'a> {
-    ir: &'a Ir,
-    known: &'a [Option<bool>],
-    /// What an op says to ask each test.
-    tests: &'a [u32],
-    block_of: &'a [u32],
-}
-
-/// A jump target while code is written: a return, or a place known later.
-#[derive(Clone, Copy)]
-enum Target {
-    Return(bool),
-    Label(u32),
-}
-
-enum Task {
-    Node { id: IrId, if_true: Target, if_false: Target },
-    Bind(u32),
-}
-
-impl Emit<'_> {
-    /// Writes the code of `root` and gives its first op. A block calls the blocks of its shared parts, and is called
-    /// itself only by name, so that its own node is written out here.
-    fn block(&self, root: IrId, ops: &mut Vec<Op>) -> u32 {
-        let start = ops.len() as u32;
-        let mut labels: Vec<u32> = Vec::new();
-        let mut jumps: Vec<(Target, Target)> = Vec::new();
-        let mut tasks = vec![Task::Node {
-            id: root,
-            if_true: Target::Return(true),
-            if_false: Target::Return(false),
-        }];
-        while let Some(task) = tasks.pop() {
-            let (id, if_true, if_false) = match task {
-                Task::Bind(label) => {
-                    labels[label as usize] = ops.len() as u32;
-                    continue;
-                }
-                Task::Node { id, if_true, if_false } => (id, if_true, if_false),
-            };
-            let block = self.block_of[id as usize];
-            let what = match &self.ir.nodes[id as usize] {
-                _ if block != u32::MAX => CALL | block,
-                IrNode::Test(p) => self.tests[*p as usize],
-                &IrNode::Not(of) => {
-                    tasks.push(Task::Node { id: of, if_true: if_false, if_false: if_true });
-                    continue;
-                }
-                node @ IrNode::And(_) => {
-                    self.chain(node, &mut tasks, &mut labels, |id, next| match next {
-                        Some(next) => Task::Node { id, if_true: Target::Label(next), if_false },
-                        None => Task::Node { id, if_true, if_false },
-                    });
-                    continue;
-                }
-                node @ IrNode::Or(_) => {
-                    self.chain(node, &mut tasks, &mut labels, |id, next| match next {
-                        Some(next) => Task::Node { id, if_true, if_false: Target::Label(next) },
-                        None => Task::Node { id, if_true, if_false },
-                    });
-                    continue;
-                }
-            };
-            ops.push(Op { what, if_true: 0, if_false: 0 });
-            jumps.push((if_true, if_false));
-        }
-        let place = |target| match target {
-            Target::Return(true) => RETURN_TRUE,
-            Target::Return(false) => RETURN_FALSE,
-            Target::Label(l) => labels[l as usize],
-        };
-        for (op, (if_true, if_false)) in ops[start as usize..].iter_mut().zip(jumps) {
-            op.if_true = place(if_true);
-            op.if_false = place(if_false);
-        }
-        start
-    }
-
-    /// Queues children so that each goes on to the next; `task` gets the label of the next one.
-    fn chain(
-        &self,
-        node: &IrNode,
-        tasks: &mut Vec<Task>,
-        labels: &mut Vec<u32>,
-        task: impl Fn(IrId, Option<u32>) -> Task,
-    ) {
-        let mut next = None;
-        let of: Vec<IrId> = children(node, self.known).collect();
-        // The stack turns the order round.
-        for (i, &id) in of.iter().enumerate().rev() {
-            tasks.push(task(id, next));
-            if i > 0 {
-                let label = labels.len() as u32;
-                labels.push(0);
-                tasks.push(Task::Bind(label));
-                next = Some(label);
-            }
-        }
-    }
 }
