@@ -3,15 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
-use crate::rule_commands::RuleCommand;
+use crate::rule_commands::{FalcoFlags, RuleCommand};
 
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
-#[command(name = "peregrine", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "peregrine",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    disable_version_flag = true
+)]
 pub(crate) struct Cli {
     /// What to do other than watching.
     #[command(subcommand)]
@@ -28,6 +34,14 @@ pub(crate) struct Cli {
     /// Falco's options that list something and end.
     #[command(flatten)]
     pub(crate) lists: Lists,
+
+    /// Flags of Falco that say what to do other than watching.
+    #[command(flatten)]
+    pub(crate) falco: FalcoFlags,
+
+    /// Print the version
+    #[arg(long, action = ArgAction::Version)]
+    pub(crate) version: Option<bool>,
 }
 
 /// Where the configuration comes from.

@@ -18,6 +18,7 @@ use crate::control::ControlSocket;
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
+use crate::rule_commands::Invalid;
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
@@ -36,6 +37,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
+        Err(e) if e.is::<Invalid>() => {
+            say(&format!("Error: {e}\n"));
+            ExitCode::FAILURE
+        }
         Err(e) => {
             say(&format!("peregrine: {}\n", one_line(&format!("{e:#}"))));
             ExitCode::FAILURE
@@ -54,7 +59,7 @@ fn one_line(text: &str) -> String {
 }
 
 fn run(cli: Cli) -> Result<()> {
-    let Cli { command, source, set, lists } = cli;
+    let Cli { command, source, set, lists, falco, version: _ } = cli;
     match command.or_else(|| lists.command()) {
         Some(Command::Stats(args)) => {
             let config = config::load(&args.source, &set)?;
@@ -68,6 +73,10 @@ fn run(cli: Cli) -> Result<()> {
         }
         Some(Command::Events(args)) => {
             heard(events_command::run(&args, &mut std::io::stdout().lock()))
+        }
+        None if falco.is_any() => {
+            let config = config::load(&source, &set)?;
+            rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
         }
         None => watch(&config::load(&source, &set)?),
     }

@@ -89,7 +89,10 @@ mod value;
 mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
-pub use catalog::{Catalog, ConditionFacts, ListFacts, MacroFacts, RuleFacts, SharedCheck};
+pub use catalog::{
+    Catalog, ConditionFacts, Description, ExceptionFacts, ListFacts, MacroFacts, RequiredPlugin,
+    RuleFacts, SharedCheck,
+};
 pub use costs::{RuleCost, RuleCosts};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};

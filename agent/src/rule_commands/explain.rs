@@ -141,6 +141,16 @@ impl<'a> Explained<'a> {
         lines.add("not given", &few(&self.missing_fields()));
         lines.add("macros", &few(&owned(&self.macros)));
         lines.add("lists", &few(&owned(&self.lists)));
+        for exception in &self.rule.exceptions {
+            let compared = exception.fields.iter().zip(&exception.operators);
+            let compared: Vec<String> = compared.map(|(f, op)| format!("{f} {op}")).collect();
+            let values = match exception.n_values {
+                0 => "no values, so no effect".to_owned(),
+                n => count(n, "value"),
+            };
+            let name = &exception.name;
+            lines.add("exceptions", &format!("{name}: {}; {values}", compared.join(", ")));
+        }
         for shared in &self.rule.shared {
             let named: Vec<&str> = shared.rules.iter().take(NAMED_OTHERS).map(|r| &**r).collect();
             let more = shared.rules.len() - named.len();
@@ -163,6 +173,14 @@ impl<'a> Explained<'a> {
         let shared = self.rule.shared.iter().map(|s| {
             json!({ "check": s.text, "rules": s.rules.iter().map(|r| &**r).collect::<Vec<_>>() })
         });
+        let exceptions = self.rule.exceptions.iter().map(|e| {
+            json!({
+                "fields": e.fields,
+                "name": &*e.name,
+                "operators": e.operators,
+                "values": e.n_values,
+            })
+        });
         json!({
             "active": active,
             "captured": self.captured,
@@ -172,6 +190,7 @@ impl<'a> Explained<'a> {
             "description": info.desc,
             "enabled": enabled,
             "events": self.events,
+            "exceptions": exceptions.collect::<Vec<_>>(),
             "fields_not_given": self.missing_fields(),
             "followed": self.followed,
             "lists": self.lists,

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod falco;
 mod list;
 mod loaded;
 mod test;
@@ -10,6 +11,10 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
 use clap::Subcommand;
+
+use crate::config::Config;
+
+pub(crate) use falco::{FalcoFlags, Invalid};
 
 /// Subcommands of `peregrine rules`.
 #[derive(Debug, Subcommand)]
@@ -38,7 +43,19 @@ pub(crate) fn run(command: &RuleCommand, out: &mut dyn Write) -> Result<()> {
         RuleCommand::Explain(args) => explain::run(args, out),
         RuleCommand::Test(args) => test::run(args, out),
     };
-    // A reader that has seen enough is no mistake.
+    unless_reader_gone(ended)
+}
+
+/// Does what Falco's flags say.
+///
+/// # Errors
+/// As [`run`]; [`Invalid`] where the text of the error is more than a line.
+pub(crate) fn run_falco(flags: &FalcoFlags, config: &Config, out: &mut dyn Write) -> Result<()> {
+    unless_reader_gone(falco::run(flags, config, out))
+}
+
+/// A reader that has seen enough is no mistake.
+fn unless_reader_gone(ended: Result<()>) -> Result<()> {
     let is_gone = |e: &anyhow::Error| {
         e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
     };

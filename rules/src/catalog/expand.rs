@@ -25,8 +25,6 @@ pub(crate) struct Expander<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Expanded {
     pub(crate) root: u32,
-    /// Operators, as written, each once.
-    pub(crate) operators: Vec<String>,
     /// Macros that the text itself names.
     pub(crate) macros: Vec<Arc<str>>,
     /// Lists that the text itself names.
@@ -107,7 +105,7 @@ impl<'a> Expander<'a> {
 
     fn lower(&mut self, text: &Traced, ast: &Ast, lists: Vec<Arc<str>>) -> Option<Expanded> {
         let mut ids: Vec<u32> = Vec::with_capacity(ast.nodes.len());
-        let (mut operators, mut macros) = (Vec::new(), Vec::new());
+        let mut macros = Vec::new();
         for node in &ast.nodes {
             let of = |ids: &[u32], of: &[u32]| of.iter().map(|&id| ids[id as usize]).collect();
             let id = match node {
@@ -120,7 +118,6 @@ impl<'a> Expander<'a> {
                     self.macros.get(&index)?.root
                 }
                 AstNode::Check(written) => {
-                    operators.push(written.op.as_str().to_owned());
                     let of = |keys: Vec<PredicateKey>, join: fn(Types, &Types) -> Types| {
                         let types = keys.iter().map(Types::of).reduce(|a, b| join(a, &b));
                         (keys, types.unwrap_or_else(Types::any))
@@ -132,16 +129,15 @@ impl<'a> Expander<'a> {
                         Err(_) => of(Vec::new(), Types::and),
                     };
                     let text = check_text(written);
-                    self.graph.push(Node::Check(Leaf { text, keys, types }))
+                    let operator = written.op.as_str().to_owned();
+                    self.graph.push(Node::Check(Leaf { text, operator, keys, types }))
                 }
             };
             ids.push(id);
         }
-        operators.sort();
-        operators.dedup();
         macros.sort();
         macros.dedup();
-        Some(Expanded { root: *ids.last()?, operators, macros, lists })
+        Some(Expanded { root: *ids.last()?, macros, lists })
     }
 }
 

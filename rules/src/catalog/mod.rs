@@ -1,7 +1,9 @@
 //! What there is to tell of loaded rules: for commands that list, describe and explain. A running agent has none of it.
 
 mod condition;
+mod describe;
 mod expand;
+mod requirements;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -9,14 +11,16 @@ use std::sync::Arc;
 use event::EventSet;
 
 use crate::alert::RuleInfo;
-use crate::collect::{Collected, collect};
+use crate::collect::{Collected, ExceptionDef, collect};
 use crate::compile::{Compiled, compile, fields_read};
 use crate::error::{Code, Diag, Diags, RuleError, closest};
 use crate::ir::IrId;
 use crate::ruleset::Options;
 use crate::schema::FieldRef;
 use crate::source::{Files, Source};
+pub use describe::{Description, RequiredPlugin};
 use expand::{Expanded, Expander};
+use requirements::requirements;
 
 /// Everything that was loaded, told in full.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub struct Catalog {
     pub macros: Vec<MacroFacts>,
     /// The lists in order of definition.
     pub lists: Vec<ListFacts>,
+    /// The highest version of the rule engine that a file requires.
+    pub required_engine_version: String,
+    /// The plugins that files require.
+    pub required_plugins: Vec<RequiredPlugin>,
     /// What loading warned of.
     pub warnings: Vec<RuleError>,
 }
@@ -40,7 +48,7 @@ pub struct ConditionFacts {
     pub resolved: Option<String>,
     /// The same over several lines.
     pub lines: Option<Vec<String>>,
-    /// Operators of the text itself, each once.
+    /// Operators of the resolved condition as written, each once.
     pub operators: Vec<String>,
     /// Macros that the text itself names.
     pub macros: Vec<Arc<str>>,
@@ -67,6 +75,8 @@ pub struct RuleFacts {
     pub calls: Vec<Box<str>>,
     /// Fields of the output, each once.
     pub output_fields: Vec<FieldRef>,
+    /// Its exceptions, in order of definition.
+    pub exceptions: Vec<ExceptionFacts>,
     /// The comparisons of the resolved condition, each with the other rules that make it too.
     pub shared: Vec<SharedCheck>,
 }
@@ -76,6 +86,19 @@ impl RuleFacts {
     pub fn fields(&self) -> impl Iterator<Item = &FieldRef> {
         self.condition.fields.iter().chain(&self.output_fields)
     }
+}
+
+/// What there is to tell of an exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExceptionFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The fields that it compares, as written.
+    pub fields: Vec<String>,
+    /// How it compares each.
+    pub operators: Vec<String>,
+    /// How many values it has.
+    pub n_values: usize,
 }
 
 /// A comparison and who else makes it.
@@ -155,7 +178,9 @@ impl Catalog {
             used: is_used(&def.name, Code::UnusedList),
         });
         let lists = lists.collect();
-        Ok(Self { rules, macros, lists, warnings: draw(diags.warnings) })
+        let (required_engine_version, required_plugins) = requirements(&files, n_files);
+        let warnings = draw(diags.warnings);
+        Ok(Self { rules, macros, lists, required_engine_version, required_plugins, warnings })
     }
 
     /// The macros and lists behind a condition, by way of others too.
@@ -207,8 +232,8 @@ fn rules(
     let mut all = Vec::new();
     for (i, rule) in compiled.rules.iter().enumerate() {
         let def = &items.rules.all[rule.def];
-        let Ok(full) = def.full_condition() else { continue };
-        let Some(expanded) = expander.condition(&full, def.file) else { continue };
+        let Ok(written) = def.full_condition() else { continue };
+        let Some(expanded) = expander.condition(&written, def.file) else { continue };
         let mut shared = Vec::new();
         let mut told = HashSet::new();
         for leaf in expander.graph.leaves(expanded.root) {
@@ -226,25 +251,33 @@ fn rules(
             info: rule.rule.info.clone(),
             enabled: rule.is_enabled,
             active: rule.is_active,
-            condition: facts(expander, full.as_str(), expanded),
+            condition: facts(expander, written.as_str(), expanded),
             calls: rule.rule.calls.iter().cloned().collect(),
             output_fields: output_fields.into_iter().collect(),
+            exceptions: def.exceptions.iter().map(exception).collect(),
             shared,
         });
     }
     all
 }
 
+fn exception(def: &ExceptionDef) -> ExceptionFacts {
+    let (fields, operators) = def.compared().map(|(f, op)| (f.to_owned(), op.to_owned())).unzip();
+    ExceptionFacts { name: def.name.clone(), fields, operators, n_values: def.n_values() }
+}
+
 fn facts(expander: &Expander<'_>, written: &str, expanded: Expanded) -> ConditionFacts {
-    let Expanded { root, operators, macros, lists } = expanded;
+    let Expanded { root, macros, lists } = expanded;
     let graph = &expander.graph;
-    let keys = graph.leaves(root).into_iter().flat_map(|leaf| &leaf.keys);
+    let leaves = graph.leaves(root);
+    let operators: BTreeSet<&str> = leaves.iter().map(|leaf| &*leaf.operator).collect();
+    let keys = leaves.iter().flat_map(|leaf| &leaf.keys);
     let fields: BTreeSet<FieldRef> = keys.flat_map(fields_read).cloned().collect();
     ConditionFacts {
         written: written.to_owned(),
         resolved: graph.text(root),
         lines: graph.lines(root),
-        operators,
+        operators: operators.into_iter().map(ToOwned::to_owned).collect(),
         macros,
         lists,
         fields: fields.into_iter().collect(),

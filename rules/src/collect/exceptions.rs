@@ -49,6 +49,17 @@ pub(crate) struct ExceptionDef {
     pub(super) values: Vec<Entry>,
 }
 
+impl ExceptionDef {
+    /// Each field as written, and the operator behind it.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.comparisons.iter().map(|c| (c.field.as_str(), c.operator.as_str()))
+    }
+
+    pub(crate) fn n_values(&self) -> usize {
+        self.values.len()
+    }
+}
+
 /// A field and how it is compared.
 #[derive(Debug)]
 pub(super) struct Comparison {

@@ -16,6 +16,7 @@ use crate::source::{Files, Span, Traced};
 use crate::yaml::read;
 
 pub(crate) use blocks::{ListDef, MacroDef};
+pub(crate) use exceptions::ExceptionDef;
 pub(crate) use rule::RuleDef;
 
 use overrides::Mode;
