@@ -1,19 +1,21 @@
-//! Comparisons against the schema: fields are looked up, operators judged by type, operands read.
+//! Comparisons against the schema: which operators a type takes, which operands an operator takes, and the tests that
+//! a comparison becomes.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use event::{EventType, N_EVENT_TYPES};
 
+use crate::ast::{Check, Modifier, Op, Operand, Right};
 use crate::error::{Code, Diag, Problem, closest};
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::lex::Literal;
-use crate::lookup::field_ref;
-use crate::parse::{Check, Op, Quantifier, Right};
-use crate::predicate::{BytesTest, Cmp, Net, PredicateKey, TestKey};
-use crate::schema::{Arity, Field, FieldRef, FieldType};
-use crate::services::service_port;
+use crate::literal::{self, Expected};
+use crate::misuse::doubts;
+use crate::operand::{expr, transforms_event_type, type_name};
+use crate::predicate::{AgainstOp, BytesTest, Cmp, PredicateKey, TestKey};
+use crate::regex::Regex;
+use crate::schema::{Arity, Field, FieldType};
 use crate::source::Traced;
 
 /// A comparison understood.
@@ -28,45 +30,37 @@ pub(crate) enum Checked {
 /// Judges a comparison; doubts that do not stop it go to `warnings`.
 pub(crate) fn check(
     text: &Traced,
+    source: &str,
     check: &Check,
     warnings: &mut Vec<Diag>,
 ) -> Result<Checked, Diag> {
-    let field = field_ref(text, &check.field)?;
-    let at = Checker { text, field, op: check.op, op_range: check.op_range.clone() };
-    if check.op == Op::Regex {
-        let problem = Problem::Unsupported(format!("the operator `{}`", check.op.as_str()));
-        return Err(at.error(problem, &check.op_range));
-    }
+    let left = expr(text, source, &check.left)?;
+    let at = Checker { text, source, left, check };
     at.operator()?;
     at.irregular(warnings);
+    let constants = match &check.right {
+        Right::None | Right::Operand(_) => &[][..],
+        Right::Value(value) => std::slice::from_ref(value),
+        Right::List { values, .. } => &values.of,
+    };
+    for value in constants {
+        at.known_event(value)?;
+        doubts(text, source, check.op, value, warnings);
+    }
     match &check.right {
         Right::None => Ok(Checked::One(at.key(TestKey::Exists))),
-        Right::Value(value) => {
-            at.field_as_value(value, warnings);
-            Ok(Checked::One(at.key(at.single(value)?)))
-        }
-        Right::List(values) => Ok(Checked::One(at.key(at.list(values)?))),
-        Right::Quantified(_, values) if values.is_empty() => {
-            Ok(Checked::One(at.key(TestKey::Never)))
-        }
-        Right::Quantified(quantifier, values) => {
-            // These fields compare on their own and look at the first operand only.
-            let values = if at.field.arity() == Arity::One { values } else { &values[..1] };
-            let keys =
-                values.iter().map(|v| Ok(at.key(at.single(v)?))).collect::<Result<_, _>>()?;
-            Ok(match quantifier {
-                Quantifier::Any => Checked::Any(keys),
-                Quantifier::All => Checked::All(keys),
-            })
-        }
+        Right::Value(value) => Ok(Checked::One(at.key(at.single(value)?))),
+        Right::List { modifier: None, values } => Ok(Checked::One(at.key(at.list(&values.of)?))),
+        Right::List { modifier: Some(modifier), values } => at.quantified(*modifier, &values.of),
+        Right::Operand(right) => Ok(Checked::One(at.key(at.against(right)?))),
     }
 }
 
 struct Checker<'a> {
     text: &'a Traced,
-    field: FieldRef,
-    op: Op,
-    op_range: Range<usize>,
+    source: &'a str,
+    left: Expr,
+    check: &'a Check,
 }
 
 impl Checker<'_> {
@@ -75,248 +69,291 @@ impl Checker<'_> {
     }
 
     fn key(&self, test: TestKey) -> PredicateKey {
-        PredicateKey { left: Expr::Field(self.field.clone()), test }
+        PredicateKey { left: self.left.clone(), test }
     }
 
     fn ty(&self) -> FieldType {
-        self.field.ty()
+        self.left.ty()
     }
 
-    /// Whether the operator is for fields of this type.
+    /// The left side where it is nothing but a field.
+    fn field(&self) -> Option<Field> {
+        self.left.as_field().map(|f| f.field)
+    }
+
+    fn op(&self) -> Op {
+        self.check.op
+    }
+
+    /// Whether the operator is for values of the left side's type.
     fn operator(&self) -> Result<(), Diag> {
         let ty = self.ty();
-        let fits = match self.op {
+        let fits = match self.op() {
             Op::Exists => true,
-            Op::Eq | Op::Ne | Op::In | Op::Intersects => ty != FieldType::Opaque,
+            Op::In | Op::Intersects => !matches!(ty, FieldType::Opaque | FieldType::Dyn),
+            _ if self.left.is_list() => false,
+            Op::Eq | Op::Ne => !matches!(ty, FieldType::Opaque | FieldType::Dyn),
             Op::Lt | Op::Le | Op::Gt | Op::Ge => ty.is_numeric() || ty.is_text(),
             Op::Contains | Op::StartsWith | Op::EndsWith => ty.is_text() || ty == FieldType::Buffer,
             Op::BContains | Op::BStartsWith => ty == FieldType::Buffer,
             Op::Glob | Op::IGlob | Op::IContains | Op::Regex | Op::PMatch => ty.is_text(),
         };
-        if fits {
-            return Ok(());
+        if !fits {
+            let class = if self.left.is_list() { "list" } else { ty.class() };
+            let (op, field) = (self.check.op_text, self.check.left.to_string());
+            let problem = Problem::OperatorType { op, class, field };
+            return Err(self.error(problem, &self.check.op_range));
         }
-        let (op, field) = (self.op.as_str(), self.field.to_string());
-        Err(self.error(Problem::OperatorType { op, class: ty.class(), field }, &self.op_range))
+        let decides_types = matches!(self.op(), Op::Eq | Op::Ne | Op::In | Op::Exists);
+        match transforms_event_type(&self.left) {
+            Some(field) if decides_types => {
+                let problem = Problem::EventTypeTransformed(field.name());
+                Err(self.error(problem, &self.check.left.range()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Fields that do not behave as their operator suggests.
     fn irregular(&self, warnings: &mut Vec<Diag>) {
-        let does = match (self.field.field, self.op) {
-            (Field::FdIp, Op::In | Op::Intersects) => {
+        let does = match (self.field(), self.op()) {
+            (Some(Field::FdIp), Op::In | Op::Intersects) => {
                 "never matches; use fd.sip, fd.cip, fd.lip or fd.rip"
             }
-            (Field::FdNet, Op::In | Op::Intersects) => {
+            (Some(Field::FdPort), Op::Intersects) => "never matches; use `in`",
+            (Some(Field::FdNet), Op::In | Op::Intersects) => {
                 "looks at the first network only; use fd.snet, fd.cnet, fd.lnet or fd.rnet"
             }
             _ => return,
         };
-        let problem =
-            Problem::Irregular { field: self.field.to_string(), op: self.op.as_str(), does };
-        warnings.push(Diag::new(
-            Code::MisusedCondition,
-            problem,
-            self.text.span(self.op_range.clone()),
-        ));
+        let op = self.check.op_text;
+        let problem = Problem::Irregular { field: self.check.left.to_string(), op, does };
+        let span = self.text.span(self.check.op_range.clone());
+        warnings.push(Diag::new(Code::MisusedCondition, problem, span));
     }
 
-    fn field_as_value(&self, value: &Literal, warnings: &mut Vec<Diag>) {
-        let text = value.text();
-        if !value.quoted && Field::by_name(&text).is_some() {
-            let problem = Problem::FieldAsValue(text);
-            let span = self.text.span(value.range.clone());
-            warnings.push(Diag::new(Code::MisusedCondition, problem, span));
-        }
+    /// Whether only the first of several operands counts: these fields compare on their own.
+    fn sees_first_operand_only(&self) -> bool {
+        self.left.arity() != Arity::One || self.ty() == FieldType::Net
+    }
+
+    fn read<T>(
+        &self,
+        value: &Literal,
+        read: impl Fn(&Literal) -> Result<T, Expected>,
+    ) -> Result<T, Diag> {
+        read(value).map_err(|expected| {
+            self.error(Problem::BadValue { value: value.text(), expected }, &value.range)
+        })
     }
 
     /// The test against one operand.
     fn single(&self, value: &Literal) -> Result<TestKey, Diag> {
-        let cmp = match self.op {
-            Op::Ne => Cmp::Ne,
-            Op::Lt => Cmp::Lt,
-            Op::Le => Cmp::Le,
-            Op::Gt => Cmp::Gt,
-            Op::Ge => Cmp::Ge,
-            _ => Cmp::Eq,
-        };
+        let cmp = cmp(self.op()).unwrap_or(Cmp::Eq);
         let negated = cmp == Cmp::Ne;
         Ok(match self.ty() {
-            ty if ty.is_text() || matches!(ty, FieldType::Buffer | FieldType::Opaque) => {
-                self.known_event(value)?;
-                let test = match self.op {
-                    Op::Glob => BytesTest::Glob,
-                    Op::IGlob => BytesTest::IGlob,
-                    Op::Contains => BytesTest::Contains,
-                    Op::IContains => BytesTest::IContains,
-                    Op::StartsWith => BytesTest::StartsWith,
-                    Op::EndsWith => BytesTest::EndsWith,
-                    Op::BContains => {
-                        return Ok(TestKey::Bytes(BytesTest::Contains, self.hex(value)?));
-                    }
-                    Op::BStartsWith => {
-                        return Ok(TestKey::Bytes(BytesTest::StartsWith, self.hex(value)?));
-                    }
-                    _ => BytesTest::Cmp(cmp),
-                };
-                if self.field.field == Field::EvtType && matches!(self.op, Op::Eq | Op::Ne) {
-                    let names = BTreeSet::from([value.bytes.clone()]);
-                    return Ok(TestKey::EvtType { names, negated });
-                }
-                TestKey::Bytes(test, value.bytes.clone())
+            FieldType::Bool => TestKey::Bool { is: self.read(value, literal::truth)?, negated },
+            FieldType::Ip => TestKey::Ip { addr: self.read(value, literal::addr)?, negated },
+            FieldType::Net => TestKey::Net { net: self.read(value, literal::net)?, negated },
+            ty if ty.is_numeric() => {
+                let bits = self.read(value, |v| literal::number(v, ty))?;
+                TestKey::Number { cmp, bits, signed: ty.is_signed() }
             }
-            FieldType::Bool => TestKey::Bool { is: self.truth(value)?, negated },
-            FieldType::Ip => TestKey::Ip { addr: self.addr(value)?, negated },
-            FieldType::Net => TestKey::Net { net: self.net(value)?, negated },
-            ty => TestKey::Number { cmp, bits: self.number(value)?, signed: ty.is_signed() },
+            _ if self.field() == Some(Field::EvtType)
+                && matches!(cmp, Cmp::Eq | Cmp::Ne)
+                && matches!(self.op(), Op::Eq | Op::Ne)
+                && matches!(self.check.right, Right::Value(_)) =>
+            {
+                TestKey::EvtType { names: BTreeSet::from([value.bytes.clone()]), negated }
+            }
+            _ => {
+                let bytes = match self.op() {
+                    Op::BContains | Op::BStartsWith => self.read(value, literal::hex)?,
+                    Op::Regex => self.pattern(value)?,
+                    _ => value.bytes.clone(),
+                };
+                TestKey::Bytes(bytes_test(self.op()), bytes)
+            }
         })
+    }
+
+    /// A regular expression that compiles.
+    fn pattern(&self, value: &Literal) -> Result<Vec<u8>, Diag> {
+        match Regex::new(&value.bytes) {
+            Ok(_) => Ok(value.bytes.clone()),
+            Err(why) => {
+                let problem = Problem::BadPattern { pattern: value.text(), why };
+                Err(self.error(problem, &value.range))
+            }
+        }
     }
 
     /// The test against a list.
     fn list(&self, values: &[Literal]) -> Result<TestKey, Diag> {
+        let test = self.member(values)?;
+        Ok(match (self.op(), self.left.is_list()) {
+            (Op::In, true) => TestKey::EachElement(Box::new(test)),
+            (Op::Intersects, true) => TestKey::AnyElement(Box::new(test)),
+            _ if self.never_member() => TestKey::Never,
+            _ => test,
+        })
+    }
+
+    /// Fields of which no value is ever found in a list.
+    fn never_member(&self) -> bool {
+        match self.field() {
+            Some(Field::FdIp) => true,
+            Some(Field::FdPort) => self.op() == Op::Intersects,
+            Some(Field::EvtRawarg) => !self.ty().is_text() && self.ty() != FieldType::Buffer,
+            _ => false,
+        }
+    }
+
+    /// The test of one value against a list.
+    fn member(&self, values: &[Literal]) -> Result<TestKey, Diag> {
         let texts = || values.iter().map(|v| v.bytes.clone()).collect::<BTreeSet<_>>();
-        if self.op == Op::PMatch {
+        if self.op() == Op::PMatch {
             return Ok(TestKey::PathPrefix(texts()));
         }
         Ok(match self.ty() {
-            ty if ty.is_text() || matches!(ty, FieldType::Buffer | FieldType::Opaque) => {
-                values.iter().try_for_each(|v| self.known_event(v))?;
-                if self.field.field == Field::EvtType {
-                    TestKey::EvtType { names: texts(), negated: false }
-                } else {
-                    TestKey::BytesIn(texts())
-                }
-            }
             FieldType::Bool => {
-                let truths = values.iter().map(|v| self.truth(v)).collect::<Result<Vec<_>, _>>()?;
+                let truths = self.read_all(values, literal::truth)?;
                 TestKey::BoolIn {
                     with_true: truths.contains(&true),
                     with_false: truths.contains(&false),
                 }
             }
             FieldType::Ip => {
-                let addrs = values.iter().map(|v| self.addr(v)).collect::<Result<_, _>>()?;
-                if self.field.field == Field::FdIp { TestKey::Never } else { TestKey::IpIn(addrs) }
+                TestKey::IpIn(self.read_all(values, literal::addr)?.into_iter().collect())
             }
             FieldType::Net => {
-                let nets: Vec<Net> =
-                    values.iter().map(|v| self.net(v)).collect::<Result<_, _>>()?;
-                let n = if self.field.field == Field::FdNet { 1 } else { nets.len() };
+                let nets = self.read_all(values, literal::net)?;
+                let n = if self.field() == Some(Field::FdNet) { 1 } else { nets.len() };
                 TestKey::NetIn(nets.into_iter().take(n).collect())
             }
-            _ => {
-                TestKey::NumberIn(values.iter().map(|v| self.number(v)).collect::<Result<_, _>>()?)
+            ty if ty.is_numeric() => {
+                let bits = self.read_all(values, |v| literal::number(v, ty))?;
+                TestKey::NumberIn(bits.into_iter().collect())
             }
+            _ if self.field() == Some(Field::EvtType) && self.op() == Op::In => {
+                TestKey::EvtType { names: texts(), negated: false }
+            }
+            _ => TestKey::BytesIn(texts()),
         })
     }
 
-    /// Whatever the operator, `evt.type` and `syscall.type` compare with names that exist.
-    fn known_event(&self, value: &Literal) -> Result<(), Diag> {
-        let name = value.text();
-        let known = match self.field.field {
-            Field::EvtType => is_event(&name) || event::syscall_id(&name).is_some(),
-            Field::SyscallType => event::syscall_id(&name).is_some(),
-            _ => true,
+    fn read_all<T>(
+        &self,
+        values: &[Literal],
+        read: impl Fn(&Literal) -> Result<T, Expected>,
+    ) -> Result<Vec<T>, Diag> {
+        values.iter().map(|v| self.read(v, &read)).collect()
+    }
+
+    /// `OP oneof (...)` and its like: one test for each operand.
+    fn quantified(&self, modifier: Modifier, values: &[Literal]) -> Result<Checked, Diag> {
+        let mut tests =
+            values.iter().map(|v| self.single(v)).collect::<Result<Vec<TestKey>, _>>()?;
+        if self.sees_first_operand_only() {
+            tests.truncate(1);
+        }
+        let keys = |tests: Vec<TestKey>| tests.into_iter().map(|t| self.key(t)).collect();
+        Ok(match (modifier, tests.len()) {
+            (_, 0) => Checked::One(self.key(TestKey::Never)),
+            (_, 1) => Checked::One(self.key(tests.swap_remove(0))),
+            (Modifier::Any, _) => Checked::Any(keys(tests)),
+            (Modifier::All, _) => Checked::All(keys(tests)),
+            (Modifier::One, _) => Checked::One(self.key(TestKey::OneOf(tests))),
+        })
+    }
+
+    /// The test against other fields of the event.
+    fn against(&self, written: &Operand) -> Result<TestKey, Diag> {
+        let right = expr(self.text, self.source, written)?;
+        let range = written.range();
+        if matches!(self.op(), Op::Regex | Op::PMatch) {
+            return Err(self.error(Problem::NoFieldOnTheRight(self.check.op_text), &range));
+        }
+        let left_type = self.field().filter(|f| matches!(f, Field::EvtType | Field::SyscallType));
+        if let Some(field) = left_type
+            && matches!(self.op(), Op::Eq | Op::Ne | Op::In)
+        {
+            return Err(self.error(Problem::EventTypeAgainstField(field.name()), &range));
+        }
+        let sides = [(&self.left, self.check.left.range()), (&right, range.clone())];
+        for (side, range) in sides {
+            let refuses = |f: Field| f.info().no_rhs() || f.info().ty == FieldType::Net;
+            if let Some(field) = side.fields().find(|f| refuses(f.field)) {
+                return Err(self.error(Problem::NoFieldComparison(field.to_string()), &range));
+            }
+        }
+        if right.ty() != self.ty() || right.is_list() != self.left.is_list() {
+            let problem = Problem::TypesDiffer {
+                left: self.check.left.to_string(),
+                left_is: type_name(&self.left),
+                right_is: type_name(&right),
+            };
+            return Err(self.error(problem, &range));
+        }
+        let op = match self.op() {
+            Op::In => AgainstOp::In,
+            Op::Intersects => AgainstOp::Intersects,
+            op => AgainstOp::Test(bytes_test(op)),
         };
-        if known {
+        Ok(TestKey::Against { op, right })
+    }
+
+    /// Whatever the operator, `evt.type` is compared with names that exist, also through transformers.
+    fn known_event(&self, value: &Literal) -> Result<(), Diag> {
+        let mut innermost = &self.left;
+        while let Expr::Call { function, args, .. } = innermost
+            && !matches!(function, Function::Join | Function::Concat | Function::GetOpt)
+            && let Some(of) = args.first()
+        {
+            innermost = of;
+        }
+        let name = value.text();
+        let is_event_type = innermost.as_field().is_some_and(|f| f.field == Field::EvtType);
+        if !is_event_type || is_event(&name) || event::syscall_id(&name).is_some() {
             return Ok(());
         }
-        let names = event_names().chain(event::syscall_names());
-        let near = closest(&name, names);
+        let near = closest(&name, event_names().chain(event::syscall_names()));
         Err(self.error(Problem::UnknownEventType(name.clone()), &value.range).did_you_mean(near))
     }
+}
 
-    fn bad(&self, value: &Literal, expected: &'static str) -> Diag {
-        self.error(Problem::BadValue { value: value.text(), expected }, &value.range)
-    }
+/// The order that an operator asks for.
+fn cmp(op: Op) -> Option<Cmp> {
+    Some(match op {
+        Op::Eq => Cmp::Eq,
+        Op::Ne => Cmp::Ne,
+        Op::Lt => Cmp::Lt,
+        Op::Le => Cmp::Le,
+        Op::Gt => Cmp::Gt,
+        Op::Ge => Cmp::Ge,
+        _ => return None,
+    })
+}
 
-    /// Pairs of hexadecimal digits.
-    fn hex(&self, value: &Literal) -> Result<Vec<u8>, Diag> {
-        let digit = |b: &u8| char::from(*b).to_digit(16);
-        let pairs = value.bytes.chunks(2).map(|pair| match pair {
-            [high, low] => Some((digit(high)? << 4 | digit(low)?) as u8),
-            _ => None,
-        });
-        let bytes: Option<Vec<u8>> = pairs.collect();
-        bytes
-            .filter(|b| !b.is_empty())
-            .ok_or_else(|| self.bad(value, "pairs of hexadecimal digits"))
-    }
-
-    fn truth(&self, value: &Literal) -> Result<bool, Diag> {
-        match value.bytes.as_slice() {
-            b"true" => Ok(true),
-            b"false" => Ok(false),
-            _ => Err(self.bad(value, "`true` or `false`")),
-        }
-    }
-
-    /// Decimal digits with an optional sign; what is out of range wraps into the field's type.
-    fn number(&self, value: &Literal) -> Result<u64, Diag> {
-        let ty = self.ty();
-        let text = value.text();
-        let digits = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
-        let (negative, digits) = match digits.strip_prefix(['-', '+']) {
-            Some(rest) => (digits.starts_with('-'), rest),
-            None => (false, digits),
-        };
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            if ty == FieldType::Port {
-                let port = service_port(&text);
-                return port.map(u64::from).ok_or_else(|| self.bad(value, "a port or a service"));
-            }
-            return Err(self.bad(value, "a decimal number"));
-        }
-        let magnitude: u64 = digits.parse().unwrap_or(u64::MAX);
-        let wide = if ty.is_signed() {
-            let limit = i64::MAX as u64 + u64::from(negative);
-            let magnitude = magnitude.min(limit);
-            if negative { magnitude.wrapping_neg() } else { magnitude }
-        } else if negative {
-            magnitude.wrapping_neg()
-        } else {
-            magnitude
-        };
-        if ty == FieldType::Double {
-            return Ok((wide as i64 as f64).to_bits());
-        }
-        Ok(match (ty.bits(), ty.is_signed()) {
-            (Some(16), true) => i64::from(wide as i16) as u64,
-            (Some(32), true) => i64::from(wide as i32) as u64,
-            (Some(8), _) => u64::from(wide as u8),
-            (Some(16), false) => u64::from(wide as u16),
-            (Some(32), false) => u64::from(wide as u32),
-            _ => wide,
-        })
-    }
-
-    fn addr(&self, value: &Literal) -> Result<IpAddr, Diag> {
-        addr(&value.text()).ok_or_else(|| self.bad(value, "an IP address"))
-    }
-
-    fn net(&self, value: &Literal) -> Result<Net, Diag> {
-        let text = value.text();
-        let net = text.split_once('/').and_then(|(a, len)| {
-            let addr = addr(a)?;
-            let digits = !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit());
-            let len: u8 = digits.then(|| len.parse().ok()).flatten()?;
-            let valid = if addr.is_ipv4() { len <= 32 } else { (1..=128).contains(&len) };
-            valid.then(|| Net::new(addr, len))
-        });
-        net.ok_or_else(|| self.bad(value, "a network such as 10.0.0.0/8"))
+/// What an operator with one operand asks of bytes.
+fn bytes_test(op: Op) -> BytesTest {
+    match op {
+        Op::Glob => BytesTest::Glob,
+        Op::IGlob => BytesTest::IGlob,
+        Op::Contains | Op::BContains => BytesTest::Contains,
+        Op::IContains => BytesTest::IContains,
+        Op::StartsWith | Op::BStartsWith => BytesTest::StartsWith,
+        Op::EndsWith => BytesTest::EndsWith,
+        Op::Regex => BytesTest::Regex,
+        op => BytesTest::Cmp(cmp(op).unwrap_or(Cmp::Eq)),
     }
 }
 
-fn addr(text: &str) -> Option<IpAddr> {
-    // The mapped form `::ffff:1.2.3.4` also holds a dot, and is refused as IPv4 text.
-    if text.contains('.') {
-        text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
-    } else {
-        text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-    }
-}
+/// Name of the event that the container engine sends, which no table lists.
+const CONTAINER_EVENT: &str = "container";
 
 fn is_event(name: &str) -> bool {
-    event_names().any(|n| n == name)
+    name == CONTAINER_EVENT || event_names().any(|n| n == name)
 }
 
 fn event_names() -> impl Iterator<Item = &'static str> {

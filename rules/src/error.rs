@@ -207,8 +207,36 @@ pub enum Problem {
     OperatorType { op: &'static str, class: &'static str, field: String },
     #[error("`{value}` is not {expected}")]
     BadValue { value: String, expected: &'static str },
+    #[error("`{pattern}` is not a regular expression: {why}")]
+    BadPattern { pattern: String, why: String },
+    #[error("`{name}` takes {takes}, {given} given")]
+    ArgumentCount { name: &'static str, takes: &'static str, given: usize },
+    #[error("`{name}` takes {takes}, this is {is}")]
+    ArgumentType { name: &'static str, takes: &'static str, is: String },
+    #[error("a list cannot hold another list")]
+    ListInList,
+    #[error("`{0}` takes no selector in brackets, only `getopt` does")]
+    NoSelector(&'static str),
+    #[error("`{0}` cannot be given to a transformer")]
+    NoTransformer(String),
+    #[error("`{0}` cannot be compared with another field")]
+    NoFieldComparison(String),
+    #[error("`{0}` compares with values only, not with another field")]
+    NoFieldOnTheRight(&'static str),
+    #[error("`{left}` is {left_is}, the right side is {right_is}: both have to be the same")]
+    TypesDiffer { left: String, left_is: String, right_is: String },
+    #[error("a transformer over `{0}` hides which event types can match")]
+    EventTypeTransformed(&'static str),
+    #[error("`{0}` compared with another field does not tell which event types can match")]
+    EventTypeAgainstField(&'static str),
     #[error("the value `{0}` is the name of a field, but stands for its text here")]
     FieldAsValue(String),
+    #[error("the value `{0}` reads like a transformer, but stands for its text here")]
+    TransformerAsValue(String),
+    #[error(
+        "the regular expression `{0}` does what `=`, `contains`, `startswith` or `endswith` do at less cost"
+    )]
+    NeedlessRegex(String),
     #[error("`{field}` with `{op}` {does}")]
     Irregular { field: String, op: &'static str, does: &'static str },
     #[error("matches {0} event types, so every event has to be looked at")]

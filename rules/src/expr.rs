@@ -3,11 +3,9 @@
 use crate::schema::{Arity, FieldRef, FieldType};
 
 /// Expressions nest at most this deep; what is written deeper does not load. Bounds every recursion over them.
-#[allow(dead_code, reason = "the check of transformers asks it")]
 pub(crate) const MAX_EXPR_DEPTH: usize = 64;
 
 /// One side of a comparison. `val(field)` is the field itself.
-#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Expr {
     Field(FieldRef),
@@ -24,7 +22,6 @@ pub(crate) enum Expr {
 }
 
 /// A transformer.
-#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Function {
     ToLower,
@@ -62,7 +59,6 @@ impl Expr {
     }
 
     /// Type of the value, or of each element of a list.
-    #[allow(dead_code, reason = "the check of transformers asks it")]
     pub(crate) fn ty(&self) -> FieldType {
         match self {
             Self::Field(field) => field.ty(),
@@ -78,7 +74,6 @@ impl Expr {
     }
 
     /// Whether the value is a list.
-    #[allow(dead_code, reason = "the check of transformers asks it")]
     pub(crate) fn is_list(&self) -> bool {
         match self {
             Self::Field(field) => field.is_list(),

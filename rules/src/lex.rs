@@ -162,11 +162,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a number token: hexadecimal, or decimal with optional fraction and exponent.
-    pub(crate) fn number(&mut self) -> Result<Literal, Diag> {
+    pub(crate) fn number(&mut self, expected: &'static str) -> Result<Literal, Diag> {
         let (start, rest) = (self.at, self.rest());
         let len = number_len(rest.as_bytes());
         if len == 0 {
-            return Err(self.expected("a number"));
+            return Err(self.expected(expected));
         }
         self.at += len;
         self.literal(rest.as_bytes()[..len].to_vec(), false, start)

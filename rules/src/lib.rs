@@ -41,8 +41,10 @@
 
 mod affix;
 mod alert;
+mod ast;
 mod buffers;
 mod candidates;
+mod canonical;
 mod catalog;
 mod cells;
 mod check;
@@ -64,8 +66,10 @@ mod ir;
 mod items;
 mod lex;
 mod lists;
+mod literal;
 mod locations;
-mod lookup;
+mod misuse;
+mod operand;
 mod output;
 mod parse;
 mod pmatch;

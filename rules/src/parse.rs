@@ -1,134 +1,17 @@
-//! Text of a condition to its tree. An explicit stack instead of recursion: depth costs memory, bounded, not stack.
+//! Text of a condition to its tree. Parentheses use an explicit stack instead of recursion: depth costs memory, bounded,
+//! not stack. Calls of transformers recurse, and nest a few levels only.
 
-use std::ops::Range;
-
-use crate::error::{Diag, Problem};
+use crate::ast::{
+    Ast, AstId, AstNode, Call, Check, FieldText, LISTS, Modifier, NUMERIC, Op, Operand, Right,
+    SYMBOLS, TRANSFORMERS, Values, WORDS,
+};
+use crate::error::{Diag, Problem, closest};
+use crate::expr::MAX_EXPR_DEPTH;
 use crate::lex::{Cursor, Literal};
 use crate::source::Traced;
 
-/// Nesting of parentheses.
+/// Levels of a condition's tree, and nesting of parentheses.
 pub(crate) const MAX_DEPTH: usize = 1000;
-
-/// A condition: nodes in an arena, children before parents, the root last.
-#[derive(Debug)]
-pub(crate) struct Ast {
-    pub(crate) nodes: Vec<AstNode>,
-}
-
-/// Index of a node in its arena.
-pub(crate) type AstId = u32;
-
-#[derive(Debug)]
-pub(crate) enum AstNode {
-    And(Vec<AstId>),
-    Or(Vec<AstId>),
-    Not(AstId),
-    Check(Check),
-    Macro { name: String, range: Range<usize> },
-}
-
-/// A comparison of a field.
-#[derive(Debug)]
-pub(crate) struct Check {
-    pub(crate) field: FieldText,
-    pub(crate) op: Op,
-    pub(crate) op_range: Range<usize>,
-    pub(crate) right: Right,
-}
-
-/// A field as written.
-#[derive(Debug)]
-pub(crate) struct FieldText {
-    pub(crate) name: String,
-    pub(crate) arg: Option<Literal>,
-    pub(crate) range: Range<usize>,
-}
-
-/// Right side of a comparison.
-#[derive(Debug)]
-pub(crate) enum Right {
-    None,
-    Value(Literal),
-    List(Vec<Literal>),
-    /// `OP anyof (...)` and `OP allof (...)`.
-    Quantified(Quantifier, Vec<Literal>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quantifier {
-    Any,
-    All,
-}
-
-/// An operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Op {
-    Exists,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Eq,
-    Ne,
-    Glob,
-    IGlob,
-    Contains,
-    IContains,
-    BContains,
-    StartsWith,
-    BStartsWith,
-    EndsWith,
-    Regex,
-    Intersects,
-    In,
-    PMatch,
-}
-
-/// In the order in which they are tried: a longer token before its beginning.
-const NUMERIC: [(&str, Op); 4] = [("<=", Op::Le), ("<", Op::Lt), (">=", Op::Ge), (">", Op::Gt)];
-const SYMBOLS: [(&str, Op); 3] = [("==", Op::Eq), ("=", Op::Eq), ("!=", Op::Ne)];
-const WORDS: [(&str, Op); 9] = [
-    ("glob", Op::Glob),
-    ("iglob", Op::IGlob),
-    ("contains", Op::Contains),
-    ("icontains", Op::IContains),
-    ("bcontains", Op::BContains),
-    ("startswith", Op::StartsWith),
-    ("bstartswith", Op::BStartsWith),
-    ("endswith", Op::EndsWith),
-    ("regex", Op::Regex),
-];
-const LISTS: [(&str, Op); 3] =
-    [("intersects", Op::Intersects), ("in", Op::In), ("pmatch", Op::PMatch)];
-const TRANSFORMERS: [&str; 9] =
-    ["tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt", "val"];
-
-impl Op {
-    /// The operator as written, `==` as `=`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Exists => "exists",
-            Self::Lt => "<",
-            Self::Le => "<=",
-            Self::Gt => ">",
-            Self::Ge => ">=",
-            Self::Eq => "=",
-            Self::Ne => "!=",
-            Self::Glob => "glob",
-            Self::IGlob => "iglob",
-            Self::Contains => "contains",
-            Self::IContains => "icontains",
-            Self::BContains => "bcontains",
-            Self::StartsWith => "startswith",
-            Self::BStartsWith => "bstartswith",
-            Self::EndsWith => "endswith",
-            Self::Regex => "regex",
-            Self::Intersects => "intersects",
-            Self::In => "in",
-            Self::PMatch => "pmatch",
-        }
-    }
-}
 
 /// What stands between one open parenthesis and its close, as far as it was read.
 #[derive(Default)]
@@ -140,12 +23,14 @@ struct Frame {
 
 /// Parses a whole condition.
 pub(crate) fn parse(text: &Traced) -> Result<Ast, Diag> {
-    Parser { cursor: Cursor::new(text), nodes: Vec::new() }.condition()
+    Parser { cursor: Cursor::new(text), nodes: Vec::new(), depths: Vec::new() }.condition()
 }
 
 struct Parser<'a> {
     cursor: Cursor<'a>,
     nodes: Vec<AstNode>,
+    /// Levels below each node, itself included.
+    depths: Vec<u32>,
 }
 
 impl Parser<'_> {
@@ -170,8 +55,8 @@ impl Parser<'_> {
                 continue;
             }
             let check = self.check()?;
-            let id = self.push(check);
-            self.operand(&mut frame, id);
+            let id = self.push(check, 1)?;
+            self.operand(&mut frame, id)?;
             // What follows an operand: closing parentheses, then a connective or the end.
             loop {
                 self.cursor.blanks();
@@ -179,7 +64,7 @@ impl Parser<'_> {
                     if !outer.is_empty() {
                         return Err(self.cursor.expected("`and`, `or` or `)`"));
                     }
-                    self.close(frame);
+                    self.close(frame)?;
                     return Ok(Ast { nodes: self.nodes });
                 }
                 if self.cursor.rest().starts_with(')') {
@@ -189,16 +74,16 @@ impl Parser<'_> {
                             .expected("`and`, `or` or the end of the condition"));
                     };
                     self.cursor.at += 1;
-                    let id = self.close(frame);
+                    let id = self.close(frame)?;
                     frame = parent;
-                    self.operand(&mut frame, id);
+                    self.operand(&mut frame, id)?;
                     continue;
                 }
                 if self.cursor.keyword("and") {
                     break;
                 }
                 if self.cursor.keyword("or") {
-                    self.fold_ands(&mut frame);
+                    self.fold_ands(&mut frame)?;
                     break;
                 }
                 return Err(self.cursor.expected(if outer.is_empty() {
@@ -210,130 +95,266 @@ impl Parser<'_> {
         }
     }
 
-    fn push(&mut self, node: AstNode) -> AstId {
+    fn push(&mut self, node: AstNode, depth: u32) -> Result<AstId, Diag> {
+        if depth as usize > MAX_DEPTH {
+            let at = self.cursor.at;
+            return Err(self.cursor.error(Problem::NestedTooDeep { limit: MAX_DEPTH }, at..at));
+        }
         self.nodes.push(node);
-        self.nodes.len() as AstId - 1
+        self.depths.push(depth);
+        Ok(self.nodes.len() as AstId - 1)
     }
 
-    fn operand(&mut self, frame: &mut Frame, id: AstId) {
-        let id = if std::mem::take(&mut frame.negated) { self.push(AstNode::Not(id)) } else { id };
+    /// Pushes the parent of these nodes.
+    fn parent(&mut self, node: AstNode, of: &[AstId]) -> Result<AstId, Diag> {
+        let below = of.iter().map(|&c| self.depths[c as usize]).max().unwrap_or(0);
+        self.push(node, below + 1)
+    }
+
+    fn operand(&mut self, frame: &mut Frame, id: AstId) -> Result<(), Diag> {
+        let negated = std::mem::take(&mut frame.negated);
+        let id = if negated { self.parent(AstNode::Not(id), &[id])? } else { id };
         frame.ands.push(id);
+        Ok(())
     }
 
-    fn fold_ands(&mut self, frame: &mut Frame) {
+    fn fold_ands(&mut self, frame: &mut Frame) -> Result<(), Diag> {
         let ands = std::mem::take(&mut frame.ands);
-        let id = if let [one] = ands[..] { one } else { self.push(AstNode::And(ands)) };
+        let id = self.group(ands, AstNode::And)?;
         frame.ors.push(id);
+        Ok(())
     }
 
-    fn close(&mut self, mut frame: Frame) -> AstId {
-        self.fold_ands(&mut frame);
-        let ors = frame.ors;
-        if let [one] = ors[..] { one } else { self.push(AstNode::Or(ors)) }
+    fn close(&mut self, mut frame: Frame) -> Result<AstId, Diag> {
+        self.fold_ands(&mut frame)?;
+        self.group(frame.ors, AstNode::Or)
+    }
+
+    /// The only member, or the node of several.
+    fn group(&mut self, of: Vec<AstId>, node: fn(Vec<AstId>) -> AstNode) -> Result<AstId, Diag> {
+        if let [one] = of[..] {
+            return Ok(one);
+        }
+        let children = of.clone();
+        self.parent(node(of), &children)
     }
 
     fn check(&mut self) -> Result<AstNode, Diag> {
         let start = self.cursor.at;
-        if let Some(name) = self.cursor.field_name() {
-            let arg = self.cursor.field_arg()?;
-            let field = FieldText { name: name.to_owned(), arg, range: start..self.cursor.at };
-            return self.comparison(field);
+        if let Some(left) = self.field_or_call(1)? {
+            return self.comparison(left);
         }
         match self.cursor.identifier() {
             Some("and" | "or" | "not") | None => {
                 self.cursor.at = start;
-                Err(self.cursor.expected("a field, a macro, `not` or `(`"))
+                Err(self.cursor.expected("a field, a macro, a transformer, `not` or `(`"))
+            }
+            Some("val") if self.cursor.rest().starts_with('(') => {
+                self.cursor.at = start;
+                let diag = self.cursor.expected("a field, a macro, a transformer, `not` or `(`");
+                Err(diag
+                    .hint("`val(field)` is for the right side; on the left the field stands alone"))
             }
             Some(name) => {
-                self.refuse_transformer(name, start)?;
-                Ok(AstNode::Macro { name: name.to_owned(), range: start..self.cursor.at })
+                let range = start..self.cursor.at;
+                let blanks = self.cursor.rest().len() - self.cursor.rest().trim_start().len();
+                if !self.cursor.rest().trim_start().starts_with('(') {
+                    return Ok(AstNode::Macro { name: name.to_owned(), range });
+                }
+                let diag = self.cursor.expected("`and`, `or` or the end of the condition");
+                let known = TRANSFORMERS.iter().map(|(t, _)| *t);
+                Err(if blanks > 0 && known.clone().any(|t| t == name) {
+                    diag.hint(format!("no blank between `{name}` and its parenthesis"))
+                } else {
+                    diag.did_you_mean(closest(name, known))
+                })
             }
         }
     }
 
-    fn refuse_transformer(&self, name: &str, start: usize) -> Result<(), Diag> {
-        if TRANSFORMERS.contains(&name) && self.cursor.rest().trim_start().starts_with('(') {
-            let problem = Problem::Unsupported(format!("the transformer `{name}`"));
-            return Err(self.cursor.error(problem, start..self.cursor.at));
+    /// A field, or a transformer over something, if one stands here. `depth` is its own level.
+    fn field_or_call(&mut self, depth: usize) -> Result<Option<Operand>, Diag> {
+        if let Some(field) = self.field()? {
+            return Ok(Some(Operand::Field(field)));
         }
-        Ok(())
+        let start = self.cursor.at;
+        let rest = self.cursor.rest();
+        let named = TRANSFORMERS
+            .iter()
+            .find(|(name, _)| rest.strip_prefix(name).is_some_and(|r| r.starts_with('(')));
+        let Some(&(name, function)) = named else { return Ok(None) };
+        if depth >= MAX_EXPR_DEPTH {
+            let problem = Problem::NestedTooDeep { limit: MAX_EXPR_DEPTH };
+            return Err(self.cursor.error(problem, start..start + name.len()));
+        }
+        self.cursor.at += name.len() + 1;
+        let args = self.arguments(depth + 1)?;
+        let selector = self.cursor.field_arg()?;
+        let range = start..self.cursor.at;
+        Ok(Some(Operand::Call(Call { function, args, selector, range })))
     }
 
-    fn comparison(&mut self, field: FieldText) -> Result<AstNode, Diag> {
+    fn field(&mut self) -> Result<Option<FieldText>, Diag> {
+        let start = self.cursor.at;
+        let Some(name) = self.cursor.field_name() else { return Ok(None) };
+        let arg = self.cursor.field_arg()?;
+        Ok(Some(FieldText { name: name.to_owned(), arg, range: start..self.cursor.at }))
+    }
+
+    /// One or more, up to the closing parenthesis; the open one is read.
+    fn arguments(&mut self, depth: usize) -> Result<Vec<Operand>, Diag> {
+        let mut args = Vec::new();
+        loop {
+            self.cursor.blanks();
+            args.push(self.argument(depth)?);
+            self.cursor.blanks();
+            if self.cursor.symbol(")") {
+                return Ok(args);
+            }
+            if !self.cursor.symbol(",") {
+                return Err(self.cursor.expected("`,` or `)`"));
+            }
+        }
+    }
+
+    fn argument(&mut self, depth: usize) -> Result<Operand, Diag> {
+        const EXPECTED: &str =
+            "a field, a transformer, a quoted text, a number or a list in parentheses";
+        if let Some(operand) = self.field_or_call(depth)? {
+            return Ok(operand);
+        }
+        let start = self.cursor.at;
+        match self.cursor.rest().as_bytes().first() {
+            Some(b'\'' | b'"') => Ok(Operand::Constant(self.cursor.value(EXPECTED)?)),
+            Some(b'(') => {
+                if depth >= MAX_EXPR_DEPTH {
+                    let problem = Problem::NestedTooDeep { limit: MAX_EXPR_DEPTH };
+                    return Err(self.cursor.error(problem, start..start + 1));
+                }
+                self.cursor.at += 1;
+                let of = self.arguments(depth + 1)?;
+                Ok(Operand::List { of, range: start..self.cursor.at })
+            }
+            Some(b'0'..=b'9' | b'+' | b'-') => Ok(Operand::Constant(self.cursor.number(EXPECTED)?)),
+            _ => {
+                let diag = self.cursor.expected(EXPECTED);
+                Err(if self.cursor.rest().starts_with("val(") {
+                    diag.hint("`val(...)` stands around no argument; write the field alone")
+                } else {
+                    diag.hint("text needs quotes here")
+                })
+            }
+        }
+    }
+
+    fn comparison(&mut self, left: Operand) -> Result<AstNode, Diag> {
         self.cursor.blanks();
         let start = self.cursor.at;
         let cursor = &mut self.cursor;
-        let (op, right) = if cursor.symbol("exists") {
-            (Op::Exists, Right::None)
-        } else if let Some(&(_, op)) = NUMERIC.iter().find(|(s, _)| cursor.symbol(s)) {
-            cursor.blanks();
-            self.refuse_transformer_here()?;
-            (op, Right::Value(self.cursor.number()?))
-        } else if let Some(&(_, op)) = SYMBOLS
+        let (op_text, op, right) = if cursor.symbol("exists") {
+            ("exists", Op::Exists, Right::None)
+        } else if let Some(&(text, op)) = NUMERIC.iter().find(|(s, _)| cursor.symbol(s)) {
+            (text, op, self.number_right()?)
+        } else if let Some(&(text, op)) = SYMBOLS
             .iter()
             .find(|(s, _)| cursor.symbol(s))
             .or_else(|| WORDS.iter().find(|(s, _)| cursor.word_and_blank(s)))
         {
-            (op, self.string_right()?)
-        } else if let Some(&(_, op)) = LISTS.iter().find(|(s, _)| cursor.symbol(s)) {
-            (op, Right::List(self.list()?))
+            (text, op, self.string_right()?)
+        } else if let Some(&(text, op)) = LISTS.iter().find(|(s, _)| cursor.symbol(s)) {
+            (text, op, self.list_right()?)
         } else {
-            return Err(self.cursor.expected("an operator"));
+            let diag = self.cursor.expected("an operator");
+            let rest = self.cursor.rest();
+            let glued = WORDS.iter().find(|(word, _)| rest.starts_with(word));
+            return Err(match glued {
+                Some((word, _)) => diag.hint(format!("`{word}` needs a blank behind it")),
+                None => diag,
+            });
         };
-        let op_range = start..start + op.as_str().len();
-        Ok(AstNode::Check(Check { field, op, op_range, right }))
+        let op_range = start..start + op_text.len();
+        Ok(AstNode::Check(Box::new(Check { left, op, op_text, op_range, right })))
+    }
+
+    fn number_right(&mut self) -> Result<Right, Diag> {
+        self.cursor.blanks();
+        match self.right_operand()? {
+            Some(operand) => Ok(Right::Operand(operand)),
+            None => Ok(Right::Value(self.cursor.number("a number")?)),
+        }
     }
 
     fn string_right(&mut self) -> Result<Right, Diag> {
         self.cursor.blanks();
-        let start = self.cursor.at;
-        if self.cursor.word_and_blank("anyof") {
-            return Ok(Right::Quantified(Quantifier::Any, self.list()?));
+        for modifier in Modifier::EACH {
+            if self.cursor.word_and_blank(modifier.as_str()) {
+                return Ok(Right::List { modifier: Some(modifier), values: self.values()? });
+            }
+            let rest = self.cursor.rest();
+            if rest.strip_prefix(modifier.as_str()).is_some_and(|r| r.starts_with('(')) {
+                self.cursor.at += modifier.as_str().len();
+                return Err(self.cursor.expected("a blank between the modifier and its list"));
+            }
         }
-        if self.cursor.word_and_blank("allof") {
-            return Ok(Right::Quantified(Quantifier::All, self.list()?));
+        match self.right_operand()? {
+            Some(operand) => Ok(Right::Operand(operand)),
+            None => Ok(Right::Value(self.cursor.value("a value")?)),
         }
-        if self.cursor.word_and_blank("oneof") {
-            let problem = Problem::Unsupported("the modifier `oneof`".into());
-            return Err(self.cursor.error(problem, start..start + 5));
-        }
-        self.refuse_transformer_here()?;
-        Ok(Right::Value(self.cursor.value("a value")?))
     }
 
-    fn refuse_transformer_here(&mut self) -> Result<(), Diag> {
+    fn list_right(&mut self) -> Result<Right, Diag> {
+        self.cursor.blanks();
+        match self.right_operand()? {
+            Some(operand) => Ok(Right::Operand(operand)),
+            None => Ok(Right::List { modifier: None, values: self.values()? }),
+        }
+    }
+
+    /// `val(field)` or a transformer, if one stands here; a bare field name is a value.
+    fn right_operand(&mut self) -> Result<Option<Operand>, Diag> {
         let start = self.cursor.at;
-        let name = self.cursor.identifier();
-        let refused = name.map_or(Ok(()), |n| self.refuse_transformer(n, start));
-        self.cursor.at = start;
-        refused
+        if self.cursor.symbol("val(") {
+            self.cursor.blanks();
+            let Some(field) = self.field()? else {
+                return Err(self.cursor.expected("a field: `val` takes nothing else"));
+            };
+            self.cursor.blanks();
+            if !self.cursor.symbol(")") {
+                return Err(self.cursor.expected("`)`"));
+            }
+            return Ok(Some(Operand::Val { field, range: start..self.cursor.at }));
+        }
+        let is_call = TRANSFORMERS.iter().any(|(name, _)| {
+            self.cursor.rest().strip_prefix(name).is_some_and(|r| r.starts_with('('))
+        });
+        if is_call { self.field_or_call(1) } else { Ok(None) }
     }
 
     /// `(a, b)`, `()` or one bare identifier.
-    fn list(&mut self) -> Result<Vec<Literal>, Diag> {
+    fn values(&mut self) -> Result<Values, Diag> {
         self.cursor.blanks();
         if !self.cursor.symbol("(") {
             let start = self.cursor.at;
             return match self.cursor.identifier() {
-                Some(name) => Ok(vec![Literal {
-                    bytes: name.as_bytes().to_vec(),
-                    quoted: false,
-                    range: start..self.cursor.at,
-                }]),
+                Some(name) => {
+                    let bytes = name.as_bytes().to_vec();
+                    let literal = Literal { bytes, quoted: false, range: start..self.cursor.at };
+                    Ok(Values { of: vec![literal], in_parentheses: false })
+                }
                 None => Err(self.cursor.expected("a list in parentheses")),
             };
         }
-        let mut values = Vec::new();
+        let mut of = Vec::new();
         self.cursor.blanks();
         if self.cursor.symbol(")") {
-            return Ok(values);
+            return Ok(Values { of, in_parentheses: true });
         }
         loop {
             self.cursor.blanks();
-            values.push(self.cursor.value("a value")?);
+            of.push(self.cursor.value("a value")?);
             self.cursor.blanks();
             if self.cursor.symbol(")") {
-                return Ok(values);
+                return Ok(Values { of, in_parentheses: true });
             }
             if !self.cursor.symbol(",") {
                 return Err(self.cursor.expected("`,` or `)`"));

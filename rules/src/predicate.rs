@@ -22,7 +22,6 @@ pub(crate) struct PredicateKey {
 }
 
 /// What is asked of a value.
-#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum TestKey {
     /// False whatever the value.
@@ -89,7 +88,6 @@ impl TestKey {
 }
 
 /// A comparison of two values of an event.
-#[allow(dead_code, reason = "the check of transformers makes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum AgainstOp {
     /// Between two scalars. [`BytesTest::Cmp`] is for values of every type, the others are for bytes.
@@ -100,7 +98,6 @@ pub(crate) enum AgainstOp {
     Intersects,
 }
 
-#[allow(dead_code, reason = "the check makes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum BytesTest {
     Cmp(Cmp),

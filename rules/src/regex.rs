@@ -215,7 +215,6 @@ fn holds(look: Look, before: Option<u8>, at: Option<u8>) -> bool {
 
 /// Whether a pattern does what `=`, `contains`, `startswith` or `endswith` do at less cost: but for an anchor or something like `.*` at
 /// either end it is plain text. For a warning.
-#[allow(dead_code, reason = "the check asks it")]
 pub(crate) fn is_simple(pattern: &[u8]) -> bool {
     let n = pattern.len();
     let mut i = 0;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::ast::{Ast, AstNode};
 use crate::check::{Checked, check};
 use crate::collect::{Collected, MacroDef, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem, closest};
 use crate::ir::{Ir, IrId, TooManyParts};
 use crate::lists::{Substitute, substitute, substitutes};
-use crate::parse::{Ast, AstNode, parse};
+use crate::parse::parse;
+use crate::schema::SYSCALL;
 use crate::source::{Span, Traced};
 
 /// Turns conditions into nodes of [`Resolver::ir`].
@@ -177,7 +179,7 @@ impl<'a> Resolver<'a> {
             let id = match node {
                 AstNode::Check(c) => {
                     let mut warnings = Vec::new();
-                    let checked = check(text, c, &mut warnings);
+                    let checked = check(text, SYSCALL, c, &mut warnings);
                     for w in warnings {
                         diags.push(w.of(kind, name));
                     }

@@ -22,11 +22,10 @@ impl Types {
         Self { when_true: set, when_false: set.complement() }
     }
 
-    /// The types with some names. A generic event may carry another call than the one that is named.
+    /// The types with some names. A call without an event of its own stands for all generic events, on both sides: what a
+    /// condition rules out so it does not see at all.
     fn named<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> Self {
-        let set = codes(names);
-        let generic = set.intersection(&generic());
-        Self { when_true: set, when_false: set.complement().union(&generic) }
+        Self::only(codes(names))
     }
 
     pub(crate) fn not(self) -> Self {
@@ -61,13 +60,16 @@ impl Types {
                     _ => Self::any(),
                 }
             }
-            (Field::EvtType, TestKey::Exists) => Self::only(EventSet::all()),
+            (Field::EvtType | Field::SyscallType, TestKey::Exists) => Self::only(EventSet::all()),
             // Numbers of events start at 1, so that these stand for "always" and "never".
             (Field::EvtNum, &TestKey::Number { cmp, bits, .. }) => match (cmp, bits) {
                 (Cmp::Ge, 0 | 1) | (Cmp::Gt | Cmp::Ne, 0) => Self::only(EventSet::all()),
                 (Cmp::Eq | Cmp::Le, 0) | (Cmp::Lt, 0 | 1) => Self::only(EventSet::EMPTY),
                 _ => Self::any(),
             },
+            (Field::EvtNum, TestKey::NumberIn(of)) if of.iter().all(|&n| n == 0) => {
+                Self::only(EventSet::EMPTY)
+            }
             _ => Self::any(),
         }
     }

@@ -295,6 +295,8 @@ fn any_check() -> impl Strategy<Value = Cond> {
     let numbers = || prop::sample::select(vec!["-1", "0", "1", "2", "4294967295"]);
     let number_fields =
         || prop::sample::select(vec!["proc.pid", "user.uid", "fd.port", "proc.cmdnargs"]);
+    // A port has no sign.
+    let fit = |f: &str, n: &'static str| if f == "fd.port" { n.trim_start_matches('-') } else { n };
     let single = (
         text_fields(),
         prop::sample::select(vec!["=", "!=", "contains", "icontains", "startswith", "endswith"]),
@@ -321,9 +323,12 @@ fn any_check() -> impl Strategy<Value = Cond> {
         .prop_map(|(f, op, w)| Cond::check(field(f), op, &w));
     let number =
         (number_fields(), prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]), numbers())
-            .prop_map(|(f, op, n)| Cond::check(field(f), op, &[n]));
-    let number_in = (number_fields(), prop::collection::vec(numbers(), 0..4))
-        .prop_map(|(f, n)| Cond::check(field(f), "in", &n));
+            .prop_map(move |(f, op, n)| Cond::check(field(f), op, &[fit(f, n)]));
+    let number_in =
+        (number_fields(), prop::collection::vec(numbers(), 0..4)).prop_map(move |(f, n)| {
+            let n: Vec<&str> = n.into_iter().map(|n| fit(f, n)).collect();
+            Cond::check(field(f), "in", &n)
+        });
     let exists =
         prop::sample::select(vec!["proc.name", "user.uid", "fd.port", "fd.net", "evt.failed"])
             .prop_map(|f| Cond::check(field(f), "exists", &[]));

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::{Condition, Leaf, Node};
+use crate::ast::{Ast, AstNode};
 use crate::check::{Checked, check};
 use crate::collect::Collected;
 use crate::lists::{Substitute, substitute, substitutes};
-use crate::parse::{Ast, AstNode, parse};
+use crate::parse::parse;
 use crate::predicate::PredicateKey;
+use crate::schema::SYSCALL;
 use crate::source::Traced;
 use crate::types::Types;
 
@@ -122,14 +124,14 @@ impl<'a> Expander<'a> {
                         let types = keys.iter().map(Types::of).reduce(|a, b| join(a, &b));
                         (keys, types.unwrap_or_else(Types::any))
                     };
-                    let (keys, types) = match check(text, written, &mut Vec::new()) {
+                    let (keys, types) = match check(text, SYSCALL, written, &mut Vec::new()) {
                         Ok(Checked::One(key)) => of(vec![key], Types::and),
                         Ok(Checked::Any(keys)) => of(keys, Types::or),
                         Ok(Checked::All(keys)) => of(keys, Types::and),
                         Err(_) => of(Vec::new(), Types::and),
                     };
-                    let text = check_text(written);
-                    let operator = written.op.as_str().to_owned();
+                    let text = written.to_string();
+                    let operator = written.op_text.to_owned();
                     self.graph.push(Node::Check(Leaf { text, operator, keys, types }))
                 }
             };
@@ -145,31 +147,4 @@ impl<'a> Expander<'a> {
 struct Texts {
     original: Traced,
     full: Traced,
-}
-
-fn check_text(check: &crate::parse::Check) -> String {
-    use crate::parse::{Quantifier, Right};
-    let field = match &check.field.arg {
-        Some(arg) => format!("{}[{}]", check.field.name, arg.text()),
-        None => check.field.name.clone(),
-    };
-    let value = |v: &crate::lex::Literal| {
-        let t = v.text();
-        if t.is_empty() || t.contains(|c: char| c.is_whitespace() || "=(),'\"".contains(c)) {
-            format!("\"{t}\"")
-        } else {
-            t
-        }
-    };
-    let list = |vs: &[crate::lex::Literal]| {
-        format!("({})", vs.iter().map(value).collect::<Vec<_>>().join(", "))
-    };
-    let op = check.op.as_str();
-    match &check.right {
-        Right::None => format!("{field} {op}"),
-        Right::Value(v) => format!("{field} {op} {}", value(v)),
-        Right::List(vs) => format!("{field} {op} {}", list(vs)),
-        Right::Quantified(Quantifier::Any, vs) => format!("{field} {op} anyof {}", list(vs)),
-        Right::Quantified(Quantifier::All, vs) => format!("{field} {op} allof {}", list(vs)),
-    }
 }

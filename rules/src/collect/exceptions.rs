@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::too_many;
+use crate::ast::FieldText;
 use crate::compile::SYSCALL;
 use crate::error::{Code, Diag, Problem};
 use crate::items::{Map, unknown_keys};
 use crate::lex::{Cursor, identifier_len};
-use crate::lookup::field_ref;
-use crate::parse::FieldText;
+use crate::operand::field_ref;
 use crate::source::{Span, Traced};
 use crate::yaml::{Kind, Node};
 
@@ -334,7 +334,7 @@ fn known_field(text: &Traced) -> Result<(), Diag> {
         None => None,
     };
     let known = if let Some(written) = written.filter(|_| cursor.rest().is_empty()) {
-        field_ref(text, &written).map(drop)
+        field_ref(text, SYSCALL, &written).map(drop)
     } else {
         let problem = Problem::UnknownField(rest.to_owned());
         Err(Diag::new(Code::Validate, problem, text.span(0..text.len())))

@@ -1,0 +1,78 @@
+//! Doubts about values that compile: a pattern that needs no pattern, a value that reads like a field or a transformer.
+//! All are Falco's LOAD_COMPILE_CONDITION, by its own tests.
+
+use crate::ast::{Op, TRANSFORMERS};
+use crate::error::{Code, Diag, Problem};
+use crate::lex::Literal;
+use crate::regex::is_simple;
+use crate::schema::resolve_field;
+use crate::source::Traced;
+
+/// Notes what is doubtful about a constant on the right side.
+pub(crate) fn doubts(
+    text: &Traced,
+    source: &str,
+    op: Op,
+    value: &Literal,
+    warnings: &mut Vec<Diag>,
+) {
+    let mut warn = |problem| {
+        let span = text.span(value.range.clone());
+        warnings.push(Diag::new(Code::MisusedCondition, problem, span));
+    };
+    if op == Op::Regex && is_simple(&value.bytes) {
+        warn(Problem::NeedlessRegex(value.text()));
+    }
+    let written = value.text();
+    let packed: String = written.chars().filter(|c| !is_space(*c)).collect();
+    if is_field(source, &packed) {
+        warn(Problem::FieldAsValue(written));
+    } else if is_transformer(&packed) {
+        warn(Problem::TransformerAsValue(written));
+    }
+}
+
+fn is_field(source: &str, text: &str) -> bool {
+    match text.split_once('[') {
+        None => resolve_field(source, text, None).is_ok(),
+        Some((name, rest)) => rest
+            .strip_suffix(']')
+            .is_some_and(|arg| !arg.is_empty() && resolve_field(source, name, Some(arg)).is_ok()),
+    }
+}
+
+fn is_transformer(text: &str) -> bool {
+    let names = TRANSFORMERS.iter().map(|(name, _)| *name).chain(["val"]);
+    let is_call = |name: &str| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
+    text.ends_with(')') && names.into_iter().any(is_call)
+}
+
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_recognised_with_their_arguments() {
+        for field in ["proc.name", "proc.aname[2]", "evt.arg.flags", "proc.env[HOME]"] {
+            assert!(is_field("syscall", field), "{field}");
+        }
+        for other in ["proc.nam", "proc.name[2]", "proc", "www.example.org", "proc.aname[]", "a[b]"]
+        {
+            assert!(!is_field("syscall", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn transformers_are_recognised_by_name_and_parentheses() {
+        for call in ["tolower(proc.name)", "val(x)", "b64()"] {
+            assert!(is_transformer(call), "{call}");
+        }
+        for other in ["tolower", "lower(proc.name)", "tolower(proc.name", "xtolower(a)"] {
+            assert!(!is_transformer(other), "{other}");
+        }
+    }
+}
