@@ -11,7 +11,7 @@ use event::{
 use rules::FieldType;
 use serde::Serialize;
 
-use crate::fields_command::{ListFormat, push};
+use crate::fields_command::{ListFormat, lines, push};
 
 /// Options of `peregrine events`.
 #[derive(Debug, Default, Args)]
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &EventsArgs, out: &mut dyn Write) -> Result<()> {
     let text = match format {
         ListFormat::Json => json(&events, &generic, args.names_only),
         ListFormat::Text | ListFormat::Markdown if args.names_only => {
-            names(&events, &generic).iter().map(|name| format!("{name}\n")).collect()
+            lines(names(&events, &generic).into_iter())
         }
         ListFormat::Text => text(&events, &generic),
         ListFormat::Markdown => markdown(&events, &generic),

@@ -55,7 +55,9 @@ pub(crate) fn run(args: &FieldsArgs, out: &mut dyn Write) -> Result<()> {
     let format = if args.json { ListFormat::Json } else { args.format };
     let text = match format {
         ListFormat::Json => json(&classes, args.names_only),
-        ListFormat::Text | ListFormat::Markdown if args.names_only => names(&classes),
+        ListFormat::Text | ListFormat::Markdown if args.names_only => {
+            lines(classes.iter().flat_map(|(_, fields)| fields).map(|f| f.name()))
+        }
         ListFormat::Text => text(&classes),
         ListFormat::Markdown => markdown(&classes),
     };
@@ -101,10 +103,10 @@ fn arg_text(info: &FieldInfo) -> Option<String> {
     (!syntax.is_empty()).then(|| format!("{syntax}, {need}"))
 }
 
-fn names(classes: &[(Class, Vec<Field>)]) -> String {
-    let fields = classes.iter().flat_map(|(_, fields)| fields);
-    fields.fold(String::new(), |mut out, f| {
-        out.push_str(f.name());
+/// One name a line.
+pub(crate) fn lines<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.fold(String::new(), |mut out, name| {
+        out.push_str(name);
         out.push('\n');
         out
     })
