@@ -107,7 +107,7 @@ pub struct RuleInfo {
 }
 
 /// A field's value in an alert's `output_fields`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum AlertValue {
     /// The event has no such value; `null`.
@@ -118,8 +118,12 @@ pub enum AlertValue {
     I64(i64),
     /// Unsigned number.
     U64(u64),
+    /// Number with a fraction.
+    F64(f64),
     /// Truth value.
     Bool(bool),
+    /// The values of a list.
+    List(Vec<AlertValue>),
 }
 
 /// Which spelling of a file's name made the rule match.

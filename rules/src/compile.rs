@@ -71,8 +71,10 @@ fn compile_rule(
 ) -> Option<(Rule, IrId)> {
     let mut own = Diags::default();
     let root = resolver.rule(def, &mut own);
-    let template = Template::compile(&def.output).map_err(|d| d.of(ItemKind::Rule, &def.name));
-    let template = own.keep(template);
+    let mut doubts = Vec::new();
+    let template = Template::compile(&def.output, &def.source, &mut doubts);
+    let template = own.keep(template.map_err(|d| d.of(ItemKind::Rule, &def.name)));
+    own.warnings.extend(doubts.into_iter().map(|d| d.of(ItemKind::Rule, &def.name)));
     let is_unknown =
         |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
     if def.switches.skip_if_unknown

@@ -2,7 +2,8 @@
 
 use event::EventType;
 use rules::{
-    AlertFacts, AlertValue, Field, FieldRef, Fields, Options, Ruleset, Source, Value, escape_line,
+    Alert, AlertFacts, AlertValue, Field, FieldRef, Fields, Options, Ruleset, Source, Value,
+    escape_line,
 };
 
 /// 2025-11-22 02:59:59.5 UTC.
@@ -24,28 +25,64 @@ impl Fields for Event {
             "evt.time" | "evt.time.s" | "evt.datetime" | "evt.time.iso8601" | "evt.rawtime" => {
                 Value::U64(NOW)
             }
+            "evt.datetime.s" => Value::U64(NOW),
+            "evt.rawtime.ns" => Value::U64(5),
+            "evt.rawarg.flags" => Value::U64(0xab),
+            "evt.rawarg.mode" => Value::U64(0o644),
+            "evt.rawarg.tuple" => Value::Bytes(b"\x02"),
+            "evt.rawarg.res" => Value::I64(-2),
+            "thread.cpu" => Value::I64(12.345_f64.to_bits() as i64),
             "fd.dev" => Value::I64(0xfd01),
             "fd.sip" => Value::Ip("fe80::1".parse().unwrap()),
             "fd.ip" => Value::Ip("10.0.0.1".parse().unwrap()),
             _ => return None,
         })
     }
+
+    fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, mut each: P) -> bool {
+        match field.to_string().as_str() {
+            "fd.types" => {
+                [&b"file"[..], b"a,b", b"\xff"].iter().for_each(|t| each(Value::Bytes(t)))
+            }
+            "fd.types[1]" => {}
+            "fd.types[2]" => (0..600).for_each(|_| each(Value::Bytes(b"x"))),
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn source(condition: &str, output: &str) -> Vec<Source> {
+    let text = format!(
+        "- rule: r\n  desc: d\n  condition: {condition}\n  output: '{}'\n  priority: INFO\n  warn_evttypes: false\n",
+        output.replace('\'', "''")
+    );
+    vec![Source { name: "t".into(), text }]
 }
 
 fn load(condition: &str, output: &str) -> Ruleset {
-    let text = format!(
-        "- rule: r\n  desc: d\n  condition: {condition}\n  output: '{output}'\n  priority: INFO\n  warn_evttypes: false\n"
-    );
-    Ruleset::load(vec![Source { name: "t".into(), text }], Options::default())
+    Ruleset::load(source(condition, output), Options::default())
         .unwrap_or_else(|e| panic!("{}", e[0]))
 }
 
-fn check(output: &str, expected: &str) {
+/// What is said of an output that does not compile.
+fn refused(output: &str) -> String {
+    match Ruleset::load(source("evt.type = open", output), Options::default()) {
+        Ok(_) => panic!("{output} compiles"),
+        Err(errors) => errors[0].to_string(),
+    }
+}
+
+fn fill(output: &str) -> Alert {
     let set = load("evt.type = open", output);
     let mut scratch = set.scratch();
     let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
     let facts = AlertFacts { utc_offset_s: 3600, ..AlertFacts::default() };
-    assert_eq!(set.alert(id, &Event, facts).output, expected, "{output}");
+    set.alert(id, &Event, facts)
+}
+
+fn check(output: &str, expected: &str) {
+    assert_eq!(fill(output).output, expected, "{output}");
 }
 
 #[test]
@@ -70,8 +107,64 @@ fn tokens_print_their_values() {
         ("%evt.datetime", "2025-11-22 03:59:59.500000000"),
         ("%evt.time.iso8601", "2025-11-22T02:59:59.500000000+0000"),
         ("%evt.rawtime", "1763780399500000000"),
+        ("%evt.datetime.s", "2025-11-22 03:59:59"),
+        ("%evt.rawtime.ns", "000000005"),
+        ("%evt.rawarg.flags %evt.rawarg.mode %evt.rawarg.res", "AB 644 -2"),
+        ("%evt.rawarg.tuple", "<NA>"),
+        ("%thread.cpu", "12.3"),
+        ("%proc.pid[1]", "-7[1]"),
+        ("%evt.arg.flagsfoo", "O_RDONLYfoo"),
     ] {
         check(output, expected);
+    }
+}
+
+#[test]
+fn lists_print_in_parentheses() {
+    for (output, expected) in [
+        ("%fd.types", "(file,a,b,\u{fffd})"),
+        ("%fd.types[1]", "()"),
+        ("%fd.types[3]", "<NA>"),
+        ("%8fd.types|%8fd.types[1]|", "(file,a,|()      |"),
+    ] {
+        check(output, expected);
+    }
+    let long = fill("%fd.types[2]");
+    assert_eq!(long.output.len(), 1023);
+    assert!(long.output.starts_with("(x,x,") && long.output.ends_with("x,"));
+}
+
+#[test]
+fn a_percent_sign_needs_a_field() {
+    for (output, problem) in [
+        ("100%", "followed by no field"),
+        ("%% x", "followed by no field"),
+        ("% x", "followed by no field"),
+        ("%5", "followed by no field"),
+        ("%99999999999999999999proc.name", "width above 1024"),
+        ("%proc.nam", "unknown field `proc.nam`"),
+        ("%evt.arg.nosuch", "unknown event argument `nosuch`"),
+        ("%container.label", "`container.label` takes a key in brackets"),
+        ("%ka.verb", "rules of the source syscall lack it"),
+        ("%static.region", "static_fields"),
+    ] {
+        let error = refused(output);
+        assert!(error.contains("LOAD_ERR_COMPILE_OUTPUT") && error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn what_says_nothing_any_more_is_warned_of() {
+    for (output, token) in [
+        ("a %container.info", Some("%container.info")),
+        ("%evt.dir", Some("evt.dir")),
+        ("%evt.latency.ns", Some("evt.latency.ns")),
+        ("%evt.type", None),
+    ] {
+        let set = load("evt.type = open", output);
+        let texts: Vec<String> = set.warnings().iter().map(|w| w.problem.to_string()).collect();
+        let expected: Vec<String> = token.iter().map(|t| format!("`{t}` is deprecated")).collect();
+        assert_eq!(texts, expected, "{output}");
     }
 }
 
@@ -79,7 +172,7 @@ fn tokens_print_their_values() {
 fn fields_are_typed_and_in_order() {
     let set = load(
         "evt.type = open",
-        "%proc.pid %proc.name %fd.dev %evt.time %fd.ip %proc.pid %evt.failed",
+        "%proc.pid %proc.name %fd.dev %evt.time %fd.ip %proc.pid %evt.failed %fd.types %thread.cpu %evt.rawtime.ns %evt.rawarg.res %evt.rawarg.tuple",
     );
     let mut scratch = set.scratch();
     let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
@@ -96,10 +189,17 @@ fn fields_are_typed_and_in_order() {
             ("evt.time", AlertValue::U64(NOW)),
             ("fd.ip", AlertValue::Missing),
             ("evt.failed", AlertValue::Bool(false)),
+            ("fd.types", AlertValue::List(vec![text("file"), text("a,b"), text("\u{fffd}")])),
+            ("thread.cpu", AlertValue::F64(12.345)),
+            ("evt.rawtime.ns", text("000000005")),
+            ("evt.rawarg.res", AlertValue::I64(-2)),
+            ("evt.rawarg.tuple", AlertValue::Missing),
         ]
     );
     let json = serde_json::to_string(&alert.fields[0].1).unwrap();
     assert_eq!(json, "-7");
+    let json = serde_json::to_string(&alert.fields[6].1).unwrap();
+    assert_eq!(json, "[\"file\",\"a,b\",\"\u{fffd}\"]");
     assert_eq!(serde_json::to_string(&AlertValue::Missing).unwrap(), "null");
 }
 

@@ -1,0 +1,244 @@
+//! Output templates: text with `%field` tokens, compiled once, filled in per alert.
+
+mod print;
+
+use std::sync::Arc;
+
+use crate::alert::AlertValue;
+use crate::error::{Code, Diag, Problem};
+use crate::schema::{Field, FieldRef, field_hint, resolve_field};
+use crate::source::Traced;
+use crate::value::{Fields, Value};
+
+pub(crate) use print::MISSING;
+pub use print::escape_line;
+use print::{ListText, Shown, fit_width};
+
+/// A compiled output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    parts: Vec<Part>,
+    /// Fields in order of first mention, those inside transformers among them, with their texts.
+    fields: Vec<(FieldRef, Arc<str>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    /// Index into the fields, and the width to pad or cut to; 0 is none.
+    Field {
+        index: usize,
+        width: usize,
+    },
+}
+
+/// Widest `%<N>field`.
+const MAX_WIDTH: usize = 1024;
+
+/// What an output may name for compatibility, and prints nothing.
+const CONTAINER_INFO: &str = "container.info";
+
+impl Template {
+    /// Compiles the output of a rule of this source; doubts that do not stop it go to `warnings`.
+    pub(crate) fn compile(
+        text: &Traced,
+        source: &str,
+        warnings: &mut Vec<Diag>,
+    ) -> Result<Self, Diag> {
+        let mut out = Self::default();
+        let s = text.as_str();
+        // The star asks for what is always done: a missing value does not suppress the line.
+        let mut at = usize::from(s.starts_with('*'));
+        loop {
+            let rest = &s[at..];
+            let Some(percent) = rest.find('%') else {
+                out.text(rest);
+                return Ok(out);
+            };
+            out.text(&rest[..percent]);
+            at = out.token(text, source, at + percent, warnings)?;
+        }
+    }
+
+    /// Compiles the token whose percent sign stands at `start`, and says where it ends.
+    fn token(
+        &mut self,
+        text: &Traced,
+        source: &str,
+        start: usize,
+        warnings: &mut Vec<Diag>,
+    ) -> Result<usize, Diag> {
+        let token = &text.as_str()[start + 1..];
+        let n_digits = token.bytes().take_while(u8::is_ascii_digit).count();
+        let name = &token[n_digits..];
+        let name_at = start + 1 + n_digits;
+        let diag = |code, problem, len| Diag::new(code, problem, text.span(start..name_at + len));
+        let error = |problem, len| diag(Code::CompileOutput, problem, len);
+        // More digits than a number has are too many as well.
+        let width = match &token[..n_digits] {
+            "" => 0,
+            digits => digits.parse().unwrap_or(usize::MAX),
+        };
+        if width > MAX_WIDTH {
+            return Err(error(Problem::Output("a width above 1024"), 0));
+        }
+        if name.starts_with(CONTAINER_INFO) {
+            let problem = Problem::Deprecated("%container.info");
+            warnings.push(diag(Code::DeprecatedItem, problem, CONTAINER_INFO.len()));
+            return Ok(name_at + CONTAINER_INFO.len());
+        }
+        if let Some(len) = transformer_len(name) {
+            let problem = Problem::Unsupported(format!("the transformer `{}`", &name[..len]));
+            return Err(error(problem, len));
+        }
+        let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
+        let run = name.bytes().take_while(is_name).count();
+        let Some((field, len)) = longest_field(source, name, run) else {
+            return Err(if run == 0 {
+                error(Problem::Output("`%` is followed by no field"), 0)
+                    .hint("a percent sign cannot be written in an output")
+            } else {
+                let known = name[..run].trim_end_matches('.');
+                let problem = resolve_field(source, known, None)
+                    .err()
+                    .unwrap_or_else(|| Problem::UnknownField(known.to_owned()));
+                field_hint(error(problem, known.len()), source, known)
+            });
+        };
+        if is_constant(field.field) {
+            let problem = Problem::Deprecated(field.field.name());
+            warnings.push(diag(Code::DeprecatedItem, problem, len));
+        }
+        let index = self.field(field);
+        self.parts.push(Part::Field { index, width });
+        Ok(name_at + len)
+    }
+
+    /// Index of a field, which is added where it is new.
+    fn field(&mut self, field: FieldRef) -> usize {
+        self.fields.iter().position(|(f, _)| *f == field).unwrap_or_else(|| {
+            let name = field.to_string().into();
+            self.fields.push((field, name));
+            self.fields.len() - 1
+        })
+    }
+
+    fn text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some(Part::Text(t)) => t.push_str(text),
+            _ => self.parts.push(Part::Text(text.to_owned())),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &FieldRef> {
+        self.fields.iter().map(|(f, _)| f)
+    }
+
+    /// The text, and the value of each field. Times are shifted by `utc_offset_s` where local time is printed.
+    pub(crate) fn fill<F: Fields>(
+        &self,
+        fields: &F,
+        utc_offset_s: i32,
+    ) -> (String, Vec<(Arc<str>, AlertValue)>) {
+        let values: Vec<Option<Value<'_>>> =
+            self.fields.iter().map(|(f, _)| value(fields, f)).collect();
+        let mut out = String::new();
+        for part in &self.parts {
+            match *part {
+                Part::Text(ref t) => out.push_str(t),
+                Part::Field { index, width } => {
+                    let start = out.len();
+                    let field = &self.fields[index].0;
+                    let shown = shown(field, utc_offset_s);
+                    if field.is_list() {
+                        print_list(&mut out, fields, field, shown);
+                    } else {
+                        shown.print(&mut out, values[index]);
+                    }
+                    if width > 0 {
+                        fit_width(&mut out, start, width);
+                    }
+                }
+            }
+        }
+        let typed = self.fields.iter().zip(values).map(|((field, name), value)| {
+            let shown = shown(field, utc_offset_s);
+            let value =
+                if field.is_list() { typed_list(fields, field, shown) } else { shown.typed(value) };
+            (name.clone(), value)
+        });
+        let typed = typed.collect();
+        (out, typed)
+    }
+}
+
+fn shown(field: &FieldRef, utc_offset_s: i32) -> Shown {
+    Shown { ty: field.ty(), format: field.format(), utc_offset_s }
+}
+
+/// The value of a field that is no list; what only conditions know has none.
+fn value<'a, F: Fields>(fields: &'a F, field: &FieldRef) -> Option<Value<'a>> {
+    let has_value = !field.field.info().is_filter_only() && !field.is_list();
+    if has_value { fields.get(field) } else { None }
+}
+
+fn print_list<F: Fields>(out: &mut String, fields: &F, field: &FieldRef, shown: Shown) {
+    let start = out.len();
+    let mut list = ListText::begin(out);
+    let is_there = fields.elements(field, |value| list.push(shown, value));
+    list.end();
+    if !is_there {
+        out.truncate(start);
+        out.push_str(MISSING);
+    }
+}
+
+fn typed_list<F: Fields>(fields: &F, field: &FieldRef, shown: Shown) -> AlertValue {
+    let mut all = Vec::new();
+    let is_there = fields.elements(field, |value| all.push(shown.typed(Some(value))));
+    if is_there { AlertValue::List(all) } else { AlertValue::Missing }
+}
+
+/// Whether the field says the same of every event: what it told is no longer measured.
+fn is_constant(field: Field) -> bool {
+    matches!(
+        field,
+        Field::EvtLatency
+            | Field::EvtLatencyS
+            | Field::EvtLatencyNs
+            | Field::EvtLatencyHuman
+            | Field::EvtWaitLatency
+            | Field::EvtDir
+    )
+}
+
+/// Length of a transformer's name if a call stands here.
+fn transformer_len(text: &str) -> Option<usize> {
+    let len = crate::lex::identifier_len(text);
+    (len > 0 && text[len..].starts_with('(')).then_some(len)
+}
+
+/// The longest beginning of `text` that is a field of the source, its argument included, and its length.
+fn longest_field(source: &str, text: &str, run: usize) -> Option<(FieldRef, usize)> {
+    // A name with a bad argument counts without it.
+    (1..=run).rev().find_map(|len| {
+        let name = &text[..len];
+        let bracket = text[len..].strip_prefix('[').and_then(|rest| {
+            let first = *rest.as_bytes().first()?;
+            let (arg, used) = if matches!(first, b'"' | b'\'') {
+                let end = 1 + memchr::memchr(first, &rest.as_bytes()[1..])?;
+                (&rest[1..end], end + 1)
+            } else {
+                let end = rest.find([']', '[', ' ', '"', '\''])?;
+                (&rest[..end], end)
+            };
+            let is_closed = rest[used..].starts_with(']') && used > 0;
+            let field = is_closed.then(|| resolve_field(source, name, Some(arg)).ok())??;
+            Some((field, len + used + 2))
+        });
+        bracket.or_else(|| resolve_field(source, name, None).ok().map(|f| (f, len)))
+    })
+}
