@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 }
 
 /// Where the configuration comes from.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ConfigSource {
     /// Configuration file; without it /etc/peregrine/peregrine.yaml where that exists, else the built-in configuration
     #[arg(short = 'c', long = "config", value_name = "FILE")]
@@ -61,7 +61,7 @@ pub(crate) struct ConfigSource {
 }
 
 /// Flags that are short for a key; they win over the file and over `-o`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Settings {
     /// Rule file, or directory of rule files; repeatable, read in order; replaces `rules_files`
     #[arg(short = 'r', value_name = "RULES")]

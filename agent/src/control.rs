@@ -1,5 +1,5 @@
-//! The control socket: a request is one line of JSON, the response another. One client at a time, each bounded by a deadline, so that a slow
-//! or broken one costs the next a moment and the pipeline nothing.
+//! The control socket. One client at a time, each bounded by a deadline, so that a slow or broken one costs the next a moment and the pipeline
+//! nothing. What takes longer than a moment is done by a thread of its own, one job of a kind at a time, and its client waits there.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -8,39 +8,75 @@ use std::os::unix::fs::{
 };
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use perf::Snapshot;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, Mode, flock};
-use serde::{Deserialize, Serialize};
 
-/// What a client may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ask")]
-pub(crate) enum Request {
-    /// What was seen, lost and delivered.
-    Stats,
-}
+use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response};
 
-/// What the agent answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Response {
-    /// To [`Request::Stats`].
-    Stats(Box<Snapshot>),
-    /// The request was not understood.
-    Error(String),
-}
-
-/// Time for one client, from accept to the last byte.
+/// Time for one client, from accept to the last byte; for one whose answer is a job, from its end to the last byte.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Longest request.
-const MAX_REQUEST_BYTES: usize = 4096;
+/// Longest request: paths of many rule files, their texts never.
+const MAX_REQUEST_BYTES: usize = 64 << 10;
+
+/// How answers are made.
+pub(crate) struct Answers {
+    /// At once.
+    pub(crate) stats: Box<dyn Fn() -> AgentStats + Send + Sync>,
+    /// May take long; gives up where the asker has gone.
+    pub(crate) job: Box<DoJob>,
+}
+
+type DoJob = dyn Fn(Job, &Asker<'_>) -> Response + Send + Sync;
+
+/// What is done by a thread of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Replaces the rules.
+    Reload(ReloadRequest),
+    /// Measures the rules.
+    Profile(ProfileRequest),
+}
+
+impl Job {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Reload(_) => "reload",
+            Self::Profile(_) => "profile",
+        }
+    }
+}
+
+/// Who waits for a job.
+pub(crate) struct Asker<'a> {
+    client: &'a UnixStream,
+    is_ending: &'a AtomicBool,
+}
+
+impl Asker<'_> {
+    /// Whether nobody waits for the answer any more, or the agent ends.
+    pub(crate) fn has_gone(&self) -> bool {
+        let mut fds = [PollFd::new(self.client, PollFlags::empty())];
+        let now = rustix::event::Timespec::default();
+        // Relaxed: nothing else is communicated by it.
+        self.is_ending.load(Ordering::Relaxed) || poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0)
+    }
+}
+
+/// Makes answers, at once or by jobs.
+struct Desk {
+    answers: Answers,
+    is_ending: AtomicBool,
+    /// Names of the kinds of jobs under way.
+    busy: Mutex<Vec<&'static str>>,
+    jobs: Mutex<Vec<JoinHandle<()>>>,
+}
 
 /// The socket, bound and locked, before anything answers on it.
 #[derive(Debug)]
@@ -89,23 +125,27 @@ impl ControlSocket {
         Ok(Self { listener, path: path.to_owned(), inode, _lock: lock })
     }
 
-    /// Starts the thread that answers; `stats` is called on it for each request.
+    /// Starts the thread that answers.
     ///
     /// # Errors
     /// The thread cannot be made.
-    pub(crate) fn serve(
-        self,
-        stats: Arc<dyn Fn() -> Snapshot + Send + Sync>,
-    ) -> Result<ControlServer> {
+    pub(crate) fn serve(self, answers: Answers) -> Result<ControlServer> {
         let (stop, stopped) = UnixStream::pair().context("cannot make a socket pair")?;
+        let desk = Arc::new(Desk {
+            answers,
+            is_ending: AtomicBool::new(false),
+            busy: Mutex::default(),
+            jobs: Mutex::default(),
+        });
+        let answering = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || self.run(&stopped, &*stats))
+            .spawn(move || self.run(&stopped, &answering))
             .context("cannot start the control thread")?;
-        Ok(ControlServer { stop, thread: Some(thread) })
+        Ok(ControlServer { stop, thread: Some(thread), desk })
     }
 
-    fn run(self, stopped: &UnixStream, stats: &(dyn Fn() -> Snapshot + Send + Sync)) {
+    fn run(self, stopped: &UnixStream, desk: &Arc<Desk>) {
         loop {
             let mut fds =
                 [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
@@ -121,7 +161,7 @@ impl ControlSocket {
             }
             match self.listener.accept() {
                 // What goes wrong with one client ends with that client.
-                Ok((client, _)) => drop(serve_one(&client, stats)),
+                Ok((client, _)) => drop(desk.serve(client)),
                 // Descriptors may be short for a while; the back-off keeps this from spinning until they are not.
                 Err(e) if e.kind() != ErrorKind::WouldBlock => {
                     std::thread::sleep(Duration::from_millis(50));
@@ -141,20 +181,95 @@ impl Drop for ControlSocket {
     }
 }
 
-/// The answering thread; dropping it ends the thread and removes the socket.
-#[derive(Debug)]
+/// The answering thread; dropping it ends the thread and its jobs, and removes the socket.
 pub(crate) struct ControlServer {
     stop: UnixStream,
     thread: Option<JoinHandle<()>>,
+    desk: Arc<Desk>,
 }
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
         drop((&self.stop).write_all(b"."));
+        self.desk.is_ending.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+        for job in lock_of(&self.desk.jobs).drain(..) {
+            drop(job.join());
+        }
     }
+}
+
+/// A list that is whole whatever its owners did.
+fn lock_of<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    fn serve(self: &Arc<Self>, client: UnixStream) -> Result<()> {
+        let deadline = Instant::now() + CLIENT_DEADLINE;
+        client.set_nonblocking(false)?;
+        let line = read_line(&client, deadline, MAX_REQUEST_BYTES)?;
+        let response = match serde_json::from_slice(&line) {
+            Ok(Request::Stats) => Response::Stats(Box::new((self.answers.stats)())),
+            Ok(Request::Reload(request)) => return self.start(client, Job::Reload(request)),
+            Ok(Request::Profile(request)) => return self.start(client, Job::Profile(request)),
+            Err(e) => Response::Error(format!("not a request: {e}")),
+        };
+        respond(&client, &response, deadline)
+    }
+
+    /// Does a job on a thread of its own, which answers the client.
+    fn start(self: &Arc<Self>, client: UnixStream, job: Job) -> Result<()> {
+        let name = job.name();
+        let Some(turn) = Turn::take(self, name) else {
+            let error = Response::Error(format!("another {name} is under way"));
+            return respond(&client, &error, Instant::now() + CLIENT_DEADLINE);
+        };
+        let work = move || {
+            let asker = Asker { client: &client, is_ending: &turn.desk.is_ending };
+            let response = (turn.desk.answers.job)(job, &asker);
+            // Free before the answer: who has it may ask again.
+            drop(turn);
+            // A client that has gone is nobody's loss.
+            drop(respond(&client, &response, Instant::now() + CLIENT_DEADLINE));
+        };
+        let thread = std::thread::Builder::new().name("control-job".to_owned()).spawn(work)?;
+        let mut jobs = lock_of(&self.jobs);
+        jobs.retain(|job| !job.is_finished());
+        jobs.push(thread);
+        Ok(())
+    }
+}
+
+/// The right to do a job of one kind.
+struct Turn {
+    desk: Arc<Desk>,
+    name: &'static str,
+}
+
+impl Turn {
+    fn take(desk: &Arc<Desk>, name: &'static str) -> Option<Self> {
+        let mut busy = lock_of(&desk.busy);
+        if busy.contains(&name) {
+            return None;
+        }
+        busy.push(name);
+        Some(Self { desk: Arc::clone(desk), name })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock_of(&self.desk.busy).retain(|name| *name != self.name);
+    }
+}
+
+fn respond(client: &UnixStream, response: &Response, deadline: Instant) -> Result<()> {
+    let mut text = serde_json::to_vec(response)?;
+    text.push(b'\n');
+    write_all(client, &text, deadline)
 }
 
 fn lock(path: &Path) -> std::io::Result<Option<File>> {
@@ -169,24 +284,11 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
     }
 }
 
-fn serve_one(client: &UnixStream, stats: &dyn Fn() -> Snapshot) -> Result<()> {
-    let deadline = Instant::now() + CLIENT_DEADLINE;
-    client.set_nonblocking(false)?;
-    let line = read_line(client, deadline, MAX_REQUEST_BYTES)?;
-    let response = match serde_json::from_slice(&line) {
-        Ok(Request::Stats) => Response::Stats(Box::new(stats())),
-        Err(e) => Response::Error(format!("not a request: {e}")),
-    };
-    let mut text = serde_json::to_vec(&response)?;
-    text.push(b'\n');
-    write_all(client, &text, deadline)
-}
-
-/// Asks the agent on `path`.
+/// Asks the agent on `path`; `work` is how long it may work on the answer.
 ///
 /// # Errors
 /// Nobody listens there, or the answer is not one.
-pub(crate) fn ask(path: &Path, request: Request) -> Result<Response> {
+pub(crate) fn ask(path: &Path, request: &Request, work: Duration) -> Result<Response> {
     let name = path.display();
     let stream = UnixStream::connect(path).map_err(|e| match e.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow::anyhow!(
@@ -194,8 +296,8 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<Response> {
         ),
         _ => anyhow::anyhow!("cannot reach the agent on {name}: {e}"),
     })?;
-    let deadline = Instant::now() + 2 * CLIENT_DEADLINE;
-    let mut text = serde_json::to_vec(&request)?;
+    let deadline = Instant::now() + 2 * CLIENT_DEADLINE + work;
+    let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
     let line = write_all(&stream, &text, deadline)
         .and_then(|()| read_line(&stream, deadline, usize::MAX))
@@ -258,21 +360,39 @@ fn write_all(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> Re
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use std::sync::mpsc::channel;
+
     use perf::{Moment, Registry};
 
     use super::*;
+    use crate::request::RulesInForce;
 
-    fn serve(path: &Path) -> ControlServer {
+    fn stats() -> AgentStats {
         let mut registry = Registry::new();
         registry.counter("frames").add(7);
-        let stats = move || registry.snapshot(Moment::Running);
-        ControlSocket::bind(path).unwrap().serve(Arc::new(stats)).unwrap()
+        AgentStats { snapshot: registry.snapshot(Moment::Running), rules: RulesInForce::default() }
+    }
+
+    fn serve(path: &Path) -> ControlServer {
+        serve_jobs(path, |_, _| panic!("no job was asked for"))
+    }
+
+    fn serve_jobs(
+        path: &Path,
+        job: impl Fn(Job, &Asker<'_>) -> Response + Send + Sync + 'static,
+    ) -> ControlServer {
+        let answers = Answers { stats: Box::new(stats), job: Box::new(job) };
+        ControlSocket::bind(path).unwrap().serve(answers).unwrap()
+    }
+
+    fn ask_stats(path: &Path) -> Result<Response> {
+        ask(path, &Request::Stats, Duration::ZERO)
     }
 
     fn n_frames(path: &Path) -> u64 {
-        match ask(path, Request::Stats).unwrap() {
-            Response::Stats(s) => s.get("frames").unwrap(),
-            Response::Error(e) => panic!("{e}"),
+        match ask_stats(path).unwrap() {
+            Response::Stats(s) => s.snapshot.get("frames").unwrap(),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -290,7 +410,7 @@ mod tests {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         drop(server);
         assert!(!path.exists());
-        let e = message(ask(&path, Request::Stats));
+        let e = message(ask_stats(&path));
         assert!(e.starts_with("no agent is listening on "), "{e}");
     }
 
@@ -336,5 +456,91 @@ mod tests {
         let start = Instant::now();
         assert_eq!(n_frames(&path), 7);
         assert!(start.elapsed() < 2 * CLIENT_DEADLINE);
+    }
+
+    fn reload(files: &[&str]) -> Request {
+        let files = files.iter().map(PathBuf::from).collect();
+        Request::Reload(ReloadRequest { files, options: Vec::new() })
+    }
+
+    fn error(response: Result<Response>) -> String {
+        match response.unwrap() {
+            Response::Error(e) => e,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_job_holds_up_nobody_but_another_of_its_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.sock");
+        let (begun, has_begun) = channel();
+        let (go, wait) = channel::<()>();
+        let wait = Mutex::new(wait);
+        let _server = serve_jobs(&path, move |job, _| {
+            if matches!(job, Job::Reload(_)) {
+                begun.send(()).unwrap();
+                wait.lock().unwrap().recv().unwrap();
+            }
+            Response::Error(format!("{} done", job.name()))
+        });
+        let at = path.clone();
+        let first = std::thread::spawn(move || error(ask(&at, &reload(&["/a"]), CLIENT_DEADLINE)));
+        has_begun.recv().unwrap();
+        let start = Instant::now();
+        assert_eq!(n_frames(&path), 7);
+        let second = error(ask(&path, &reload(&["/b"]), Duration::ZERO));
+        assert_eq!(second, "another reload is under way");
+        let profile = Request::Profile(ProfileRequest { millis: 1, every: 1 });
+        assert_eq!(error(ask(&path, &profile, Duration::ZERO)), "profile done");
+        assert!(start.elapsed() < CLIENT_DEADLINE);
+        go.send(()).unwrap();
+        assert_eq!(first.join().unwrap(), "reload done");
+        go.send(()).unwrap();
+        assert_eq!(error(ask(&path, &reload(&[]), Duration::ZERO)), "reload done");
+    }
+
+    #[test]
+    fn a_job_sees_that_its_client_has_gone_and_that_the_agent_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.sock");
+        let (told, tell) = channel();
+        let server = serve_jobs(&path, move |_, asker| {
+            let was_there = !asker.has_gone();
+            while !asker.has_gone() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            told.send(was_there).unwrap();
+            Response::Error("nobody hears it".to_owned())
+        });
+        let request = serde_json::to_vec(&reload(&["/a"])).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(&[&request[..], b"\n"].concat()).unwrap();
+        assert!(tell.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        drop(client);
+        assert!(tell.recv_timeout(CLIENT_DEADLINE).unwrap());
+        let mut waiting = UnixStream::connect(&path).unwrap();
+        waiting.write_all(&[&request[..], b"\n"].concat()).unwrap();
+        // Answered behind the request, so that the job has begun.
+        assert_eq!(n_frames(&path), 7);
+        drop(server);
+        assert!(tell.recv_timeout(CLIENT_DEADLINE).is_ok());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_request_may_name_many_files_and_no_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.sock");
+        let _server = serve_jobs(&path, |job, _| match job {
+            Job::Reload(request) => Response::Error(format!("{} files", request.files.len())),
+            Job::Profile(_) => panic!("not asked for"),
+        });
+        let long = format!("/{}", "a".repeat(4000));
+        let many = vec![&*long; 15];
+        assert_eq!(error(ask(&path, &reload(&many), Duration::ZERO)), "15 files");
+        let too_many = vec![&*long; 20];
+        assert!(ask(&path, &reload(&too_many), Duration::ZERO).is_err());
+        assert_eq!(n_frames(&path), 7);
     }
 }

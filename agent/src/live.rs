@@ -1,13 +1,17 @@
 //! The running kernel as a source: what is captured, the kernel's counters, and when programs run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use bus::KeyClock;
-use capture::{ForkSides, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Seeds};
+use capture::{
+    ForkSides, KernelBtf, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Seeds, Wanted,
+};
 use event::{EventSet, EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
 use rules::Ruleset;
+use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::config::Config;
 use crate::demand;
@@ -86,6 +90,43 @@ impl Kernel {
         self.lock().detach();
     }
 
+    /// Captures what is wanted besides what is captured. From the return on nothing of it is missed; gives what of it cannot be had.
+    pub(crate) fn widen(&self, wanted: &Wanted) -> Result<Vec<String>> {
+        let before = self.lock().wanted();
+        let wider = before.union(wanted);
+        let was_refused = self.report().not_covered;
+        if self.lock().lacks_programs(&wider) {
+            let btf = KernelBtf::read()?;
+            // Whoever asks for counters gets them in between.
+            while self.lock().load_one(&wider, &btf) {
+                std::thread::sleep(BETWEEN_PROGRAMS);
+            }
+        }
+        self.change(&wider, &before)?;
+        wait_for_programs();
+        let mut missing = self.lock().out_of_reach(wanted);
+        for what in &mut missing {
+            what.push_str(": fixed at the start of the agent, which takes a restart");
+        }
+        let refused = self.report().not_covered;
+        missing.extend(refused.into_iter().filter(|what| !was_refused.contains(what)));
+        Ok(missing)
+    }
+
+    /// Captures what is wanted and nothing else.
+    pub(crate) fn narrow(&self, wanted: &Wanted) -> Result<()> {
+        let before = self.lock().wanted();
+        self.change(wanted, &before)
+    }
+
+    fn change(&self, to: &Wanted, back: &Wanted) -> Result<()> {
+        let mut probe = self.lock();
+        Ok(probe.change(to).inspect_err(|_| {
+            // What made the first change fail may make this one fail too; then the kernel captures something between the two.
+            drop(probe.change(back));
+        })?)
+    }
+
     /// What is covered and what is not.
     pub(crate) fn report(&self) -> ProbeReport {
         self.lock().report()
@@ -124,6 +165,18 @@ impl Kernel {
         }
     }
 }
+
+/// Waits until no program runs that began before: each runs inside a read section of the kernel's RCU, and the barrier over all threads of the
+/// machine waits for a grace period (`MEMBARRIER_CMD_GLOBAL`, kernel/sched/membarrier.c).
+fn wait_for_programs() {
+    if membarrier(MembarrierCommand::Global).is_err() {
+        // Not offered where CPUs run without ticks. A program takes microseconds.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Pause between two programs that are loaded while others wait for the probe.
+const BETWEEN_PROGRAMS: Duration = Duration::from_micros(50);
 
 /// Times the kernel itself skipped a program because it was running on that CPU already: no program can see it.
 const RECURSION_MISSES: &str = "kernel.recursion_misses";

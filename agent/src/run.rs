@@ -10,19 +10,22 @@ use anyhow::{Context as _, Result, bail};
 use capture::savefile::Replay;
 use outputs::Sink;
 use perf::{Moment, Registry, Snapshot};
-use rules::{Options, RuleMatching, Ruleset};
+use rules::Ruleset;
 
 use crate::cli::{self, Cli, CliEnd, Command};
-use crate::config::{self, CaptureSource, Config, Matching, RuleInputs};
-use crate::control::ControlSocket;
+use crate::config::{self, CaptureSource, Config, RuleInputs};
+use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
+use crate::request::AgentStats;
 use crate::rule_commands::Invalid;
+use crate::rule_load::{self, LoadError};
+use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{events_command, fields_command, host, rule_commands, rule_files, stats};
+use crate::{events_command, fields_command, host, rule_commands, stats};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -78,7 +81,7 @@ fn run(cli: Cli) -> Result<()> {
             let config = config::load(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
         }
-        None => watch(&config::load(&source, &set)?),
+        None => watch(Origin { source, set }),
     }
 }
 
@@ -91,56 +94,23 @@ fn heard(ended: Result<()>) -> Result<()> {
     ended.or_else(|e| if is_gone(&e) { Ok(()) } else { Err(e) })
 }
 
-/// The configured matching, in the words of the rules.
-pub(crate) fn rule_matching(config: &Config) -> RuleMatching {
-    match config.matching {
-        Matching::First => RuleMatching::First,
-        Matching::All => RuleMatching::All,
-    }
-}
-
-/// How the configuration has rules loaded.
-pub(crate) fn rule_options(config: &Config) -> Options {
-    Options {
-        matching: rule_matching(config),
-        min_priority: config.min_priority,
-        selections: config.selections.clone(),
-        ..Options::default()
-    }
-}
-
 /// Loads the rules; errors and warnings are drawn on stderr.
 fn load_rules(config: &Config) -> Result<Ruleset> {
-    let sources = rule_files::read(&config.rules)?;
-    match Ruleset::load(sources, rule_options(config)) {
+    match rule_load::load(config) {
         Ok(ruleset) => {
-            for warning in ruleset.warnings() {
-                say(&format!("{}\n", warning.to_string().trim_end()));
-            }
-            for idle in ruleset.idle_selections() {
-                say(&format!("rules: {idle}\n"));
-            }
-            if let Some(line) = captures_asked_for(&ruleset) {
-                say(&format!("{line}\n"));
+            for remark in rule_load::remarks(&ruleset) {
+                say(&format!("{remark}\n"));
             }
             Ok(ruleset)
         }
-        Err(errors) => {
+        Err(LoadError::Rules(errors)) => {
             for error in &errors {
-                say(&format!("{}\n", error.to_string().trim_end()));
+                say(&format!("{error}\n"));
             }
             bail!("{} in the rules, nothing was started", count(errors.len(), "error"))
         }
+        Err(LoadError::Other(e)) => Err(e),
     }
-}
-
-/// Captures are not made yet; rules may ask for them all the same.
-fn captures_asked_for(ruleset: &Ruleset) -> Option<String> {
-    let n = ruleset.rules().filter(|r| r.capture).count();
-    (n > 0).then(|| {
-        let ask = if n == 1 { "asks" } else { "ask" };
-        format!("{} {ask} for a capture, which this version does not make", count(n, "rule"))
-    })
 }
 
 fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {
@@ -159,7 +129,7 @@ fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {
 }
 
 /// Says which rules wait for events that the running kernel's source never gives.
-fn blind_rules(ruleset: &Ruleset) -> Option<String> {
+pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
     let has_call = |name: &str| capture::generic_calls().any(|call| call == name);
     let capturable = capture::capturable();
     let blind = ruleset.blind_to(&capturable, has_call);
@@ -269,8 +239,9 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
-fn watch(config: &Config) -> Result<()> {
-    let ruleset = load_rules(config)?;
+fn watch(origin: Origin) -> Result<()> {
+    let config = &config::load(&origin.source, &origin.set)?;
+    let ruleset = Arc::new(load_rules(config)?);
     let sinks = sinks(config)?;
     let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
     let (ending, end) = signals::install(stdout)?;
@@ -295,11 +266,12 @@ fn watch(config: &Config) -> Result<()> {
         block.source.push_str(&path.display().to_string());
     }
     let single_thread = plan.single_thread;
+    let clock = source.clock();
     let parts = Parts {
         config,
         plan,
         source,
-        ruleset: Arc::new(ruleset),
+        ruleset: Arc::clone(&ruleset),
         users: Arc::new(users),
         hostname,
         sinks,
@@ -308,8 +280,10 @@ fn watch(config: &Config) -> Result<()> {
     };
     let topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
-    let asked = Arc::clone(&registry);
-    let control = control.serve(Arc::new(move || asked.snapshot(Moment::Running)))?;
+    let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource { kernel, clock });
+    let swap = topology.rule_swap();
+    let rules = RulesAtWork::new(origin, config.clone(), ruleset, swap, live);
+    let control = control.serve(answers(Arc::clone(&registry), Arc::new(rules)))?;
     let detach = || {
         if let Some(kernel) = &kernel {
             kernel.detach();
@@ -328,6 +302,20 @@ fn watch(config: &Config) -> Result<()> {
     drop(control);
     let snapshot = registry.snapshot(Moment::Final);
     finish(why, &snapshot, &troubles)
+}
+
+fn answers(registry: Arc<Registry>, rules: Arc<RulesAtWork>) -> Answers {
+    let asked = Arc::clone(&rules);
+    Answers {
+        stats: Box::new(move || AgentStats {
+            snapshot: registry.snapshot(Moment::Running),
+            rules: asked.stats(),
+        }),
+        job: Box::new(move |job, asker| match job {
+            Job::Reload(request) => rules.reload(&request, asker),
+            Job::Profile(request) => rules.profile(request, asker),
+        }),
+    }
 }
 
 fn finish(why: Ending, snapshot: &Snapshot, troubles: &[String]) -> Result<()> {

@@ -7,10 +7,10 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+use stages::{Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
 
 use crate::config::Config;
-use crate::run::rule_matching;
+use crate::rule_load;
 
 /// What all shards are made of; the vectors have one entry per shard.
 pub(crate) struct Parts<'a> {
@@ -31,8 +31,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) evt_num_base: u64,
 }
 
-/// Makes the shards, their process table, and registers their meters.
-pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
+/// Makes the shards, their process table, what replaces their rules, and registers their meters.
+pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> (Vec<Shard>, Arc<RuleSwap>) {
     let Parts {
         config,
         lanes,
@@ -57,10 +57,12 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
         // Frames of a file carry times since the epoch, and a replay waits instead of going late.
         AlertTimes::Replayed => (0, None),
     };
+    let wakers = sources.iter().chain(&peers).cloned().collect();
+    let swap = Arc::new(RuleSwap::new(lanes.len(), watermarks.clone(), wakers));
     let mut shards = Vec::new();
     for (index, ((lanes, waiter), alerts)) in lanes.into_iter().zip(waiters).zip(alerts).enumerate()
     {
-        shards.push(Shard::new(ShardConfig {
+        let shard = Shard::new(ShardConfig {
             index,
             lanes,
             watermarks: watermarks.clone(),
@@ -69,7 +71,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
             peers: peers.clone(),
             waiter,
             ruleset: Arc::clone(&ruleset),
-            matching: rule_matching(config),
+            matching: rule_load::matching(config),
             alerts,
             output: Some(outputs.clone()),
             meters: ShardMeters::register(registry),
@@ -79,11 +81,12 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Vec<Shard> {
             utc_offset_s,
             evt_num_base,
             late_after,
-        }));
+        });
+        shards.push(shard.following(Arc::clone(&swap)));
     }
     ShardMeters::register_hops(registry, shards.len());
     registry.level("lineage.processes", move || lineage.n_processes());
-    shards
+    (shards, swap)
 }
 
 /// One step of a shard; gives whether it moved anything.

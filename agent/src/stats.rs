@@ -2,12 +2,15 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use perf::Snapshot;
 
 use crate::cli::StatsArgs;
-use crate::control::{Request, Response, ask};
+use crate::control::ask;
+use crate::request::{AgentStats, Request, Response, RulesInForce};
+use crate::start::count;
 
 /// Asks once, or every interval until the reader or the agent is gone.
 ///
@@ -16,15 +19,17 @@ use crate::control::{Request, Response, ask};
 pub(crate) fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Result<()> {
     let mut previous: Option<Snapshot> = None;
     loop {
-        let snapshot = match ask(socket, Request::Stats) {
+        let AgentStats { snapshot, rules } = match ask(socket, &Request::Stats, Duration::ZERO) {
             Ok(Response::Stats(s)) => *s,
             Ok(Response::Error(e)) => bail!("the agent refused: {e}"),
+            Ok(_) => bail!("the agent answered something else"),
             Err(e) if previous.is_none() => return Err(e),
             // The agent has ended; what it had counted was printed.
             Err(_) => return Ok(()),
         };
         let shown = previous.as_ref().map(|p| snapshot.since(p));
-        if !print(out, shown.as_ref().unwrap_or(&snapshot), args.json)? {
+        let shown = AgentStats { snapshot: shown.unwrap_or_else(|| snapshot.clone()), rules };
+        if !print(out, &shown, args.json)? {
             return Ok(());
         }
         let Some(interval) = args.interval else { return Ok(()) };
@@ -34,11 +39,59 @@ pub(crate) fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Resul
 }
 
 /// Whether the reader is still there.
-fn print(out: &mut dyn Write, snapshot: &Snapshot, json: bool) -> Result<bool> {
-    let text = if json { serde_json::to_string(snapshot)? + "\n" } else { snapshot.table() };
+fn print(out: &mut dyn Write, stats: &AgentStats, json: bool) -> Result<bool> {
+    let text = if json {
+        serde_json::to_string(stats)? + "\n"
+    } else {
+        format!("{}\n\n{}", rules_line(&stats.rules), stats.snapshot.table())
+    };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(e.into()),
+    }
+}
+
+fn rules_line(rules: &RulesInForce) -> String {
+    let RulesInForce { n_rules, generation, since_epoch_s: _, in_force_s, n_refused } = rules;
+    let reloads = match generation.saturating_sub(1) {
+        0 => "never reloaded".to_owned(),
+        n => count(n as usize, "reload"),
+    };
+    let refused = match n_refused {
+        0 => String::new(),
+        n => format!(", {n} refused"),
+    };
+    let since = since(*in_force_s);
+    format!(
+        "{} in force for {since}, generation {generation}: {reloads}{refused}",
+        count(*n_rules, "rule")
+    )
+}
+
+fn since(seconds: u64) -> String {
+    match seconds {
+        s if s < 120 => format!("{s} s"),
+        s if s < 2 * 3600 => format!("{} min", s / 60),
+        s if s < 48 * 3600 => format!("{} h", s / 3600),
+        s => format!("{} days", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_line_tells_age_and_reloads() {
+        let first =
+            RulesInForce { n_rules: 41, generation: 1, in_force_s: 7, ..RulesInForce::default() };
+        assert_eq!(rules_line(&first), "41 rules in force for 7 s, generation 1: never reloaded");
+        let third =
+            RulesInForce { n_rules: 1, generation: 3, in_force_s: 7300, n_refused: 2, ..first };
+        assert_eq!(
+            rules_line(&third),
+            "1 rule in force for 2 h, generation 3: 2 reloads, 2 refused"
+        );
     }
 }

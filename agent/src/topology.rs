@@ -22,7 +22,7 @@ use capture::{
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
-use stages::{Shard, Users};
+use stages::{RuleSwap, Shard, Users};
 
 use crate::config::Config;
 use crate::plan::Plan;
@@ -48,6 +48,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// What makes keys of times, where times are keys.
+    pub(crate) fn clock(&self) -> Option<KeyClock> {
+        match self {
+            Self::Live { clock, .. } => Some(*clock),
+            Self::Replay(_) => None,
+        }
+    }
+
     fn times(&self) -> AlertTimes {
         match self {
             Self::Live { realtime_offset_ns, .. } => {
@@ -90,6 +98,7 @@ pub(crate) struct Topology {
     plan: Plan,
     capture: Capture,
     shards: Vec<Shard>,
+    swap: Arc<RuleSwap>,
     delivery: Delivery,
     recorder: Option<Recorder>,
     end: EndSender,
@@ -117,7 +126,7 @@ impl Topology {
         let formatter = Formatter::new(config.format, &hostname);
         let utc_offset_s = formatter.utc_offset_s();
         let output_waiter = Waiter::new(WaitLimits::default());
-        let shards = shards::build(
+        let (shards, swap) = shards::build(
             shards::Parts {
                 config,
                 lanes: from_capture,
@@ -141,12 +150,17 @@ impl Topology {
         register_equations(config, &plan, registry);
         let recorder = recorder
             .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));
-        Ok(Self { plan, capture, shards, delivery, recorder, end })
+        Ok(Self { plan, capture, shards, swap, delivery, recorder, end })
+    }
+
+    /// What replaces the rules of its shards.
+    pub(crate) fn rule_swap(&self) -> Arc<RuleSwap> {
+        Arc::clone(&self.swap)
     }
 
     /// Starts a thread for each part.
     pub(crate) fn start(self) -> Result<Running> {
-        let Self { plan, capture, shards, delivery, recorder, end } = self;
+        let Self { plan, capture, shards, swap: _, delivery, recorder, end } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
         let out = spawn("out", None, move || delivery.run())?;
@@ -188,7 +202,7 @@ impl Topology {
     /// Steps every part in turn until there is a reason to end; then calls `detach`, and steps on until everything that was captured is
     /// delivered.
     pub(crate) fn run_single(self, ending: &EndWaiter, detach: impl FnOnce()) -> (Ending, RunEnd) {
-        let Self { plan: _, mut capture, shards, delivery, recorder, end: _ } = self;
+        let Self { plan: _, mut capture, shards, swap: _, delivery, recorder, end: _ } = self;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
         let why = loop {

@@ -114,6 +114,14 @@ pub(crate) struct Config {
     pub(crate) pinning: Pinning,
 }
 
+impl Config {
+    /// The same with the rules that another one selects: all that can change while the agent runs.
+    pub(crate) fn with_rules_of(self, other: &Self) -> Self {
+        let Self { rules, min_priority, matching, selections, .. } = other.clone();
+        Self { rules, min_priority, selections, matching, ..self }
+    }
+}
+
 pub(super) struct Origin {
     pub(super) file: Option<PathBuf>,
     pub(super) warnings: Vec<String>,

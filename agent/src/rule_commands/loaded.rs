@@ -9,7 +9,8 @@ use rules::Catalog;
 use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, Config};
 use crate::rule_files;
-use crate::run::{rule_options, say};
+use crate::rule_load;
+use crate::run::say;
 use crate::start::count;
 
 /// Options that say which rules a command is about.
@@ -35,7 +36,7 @@ impl RulesFrom {
 /// The catalog of the configured rules; what is wrong with them is drawn on stderr.
 pub(crate) fn catalog(config: &Config) -> Result<Catalog> {
     let sources = rule_files::read(&config.rules)?;
-    Catalog::load(sources, &rule_options(config)).or_else(|errors| {
+    Catalog::load(sources, &rule_load::options(config)).or_else(|errors| {
         for error in &errors {
             say(&format!("{error}\n"));
         }

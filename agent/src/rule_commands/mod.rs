@@ -5,6 +5,8 @@ mod explain;
 mod falco;
 mod list;
 mod loaded;
+mod profile;
+mod reload;
 mod test;
 
 use std::io::{ErrorKind, Write};
@@ -28,6 +30,12 @@ pub(crate) enum RuleCommand {
     /// Tell what a rule comes to: resolved condition, events, fields, and what it shares with other rules
     Explain(explain::ExplainArgs),
 
+    /// Measure what each rule of the running agent costs, and how often it matches
+    Profile(profile::ProfileArgs),
+
+    /// Replace the rules of the running agent, or select others of them, without losing an event
+    Reload(reload::ReloadArgs),
+
     /// Run test files: events that are made up, and the alerts that they have to raise
     Test(test::TestArgs),
 }
@@ -41,6 +49,8 @@ pub(crate) fn run(command: &RuleCommand, out: &mut dyn Write) -> Result<()> {
         RuleCommand::Check(args) => check::run(args, out),
         RuleCommand::List(args) => list::run(args, out),
         RuleCommand::Explain(args) => explain::run(args, out),
+        RuleCommand::Profile(args) => profile::run(args, out),
+        RuleCommand::Reload(args) => reload::run(args, out),
         RuleCommand::Test(args) => test::run(args, out),
     };
     unless_reader_gone(ended)

@@ -1,0 +1,347 @@
+//! The rules of the running agent: replaced on request, and measured.
+//!
+//! A reload compiles beside the old rules, widens what the kernel captures to what both need, swaps, then narrows it to what the new rules need.
+//! What is wrong on the way leaves the old rules in force.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use bus::{Key, KeyClock};
+use event::{EventSet, EventType};
+use rules::{RuleInfo, Ruleset};
+use stages::{RuleProfile, RuleSwap};
+
+use crate::cli::{ConfigSource, Settings};
+use crate::config::{self, Config};
+use crate::control::Asker;
+use crate::demand;
+use crate::live::{self, Kernel};
+use crate::request::{
+    ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
+    RulesInForce,
+};
+use crate::rule_load::{self, LoadError};
+use crate::run::blind_rules;
+
+/// Keys that a reload may set: they select rules. All others take a restart.
+const RELOADABLE: [&str; 4] = ["priority", "rule_matching", "rules", "rules_files"];
+/// How long shards may take to lay the old rules down, or to hand in what they measured.
+const SHARDS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How often a profile looks whether anybody still waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Readings by which the cost of one is found.
+const N_CLOCK_READINGS: u32 = 1000;
+
+/// Where the agent's configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) source: ConfigSource,
+    pub(crate) set: Settings,
+}
+
+/// The kernel as a source, and what makes keys of its time.
+pub(crate) struct LiveSource {
+    pub(crate) kernel: Kernel,
+    pub(crate) clock: KeyClock,
+}
+
+/// The rules of the running agent.
+pub(crate) struct RulesAtWork {
+    origin: Origin,
+    config: Config,
+    swap: Arc<RuleSwap>,
+    /// None in a replay.
+    live: Option<LiveSource>,
+    in_force: Mutex<InForce>,
+}
+
+struct InForce {
+    ruleset: Arc<Ruleset>,
+    generation: u64,
+    since: SystemTime,
+    n_refused: u64,
+}
+
+impl RulesAtWork {
+    /// Takes over the rules with which the shards started.
+    pub(crate) fn new(
+        origin: Origin,
+        config: Config,
+        ruleset: Arc<Ruleset>,
+        swap: Arc<RuleSwap>,
+        live: Option<LiveSource>,
+    ) -> Self {
+        let in_force = InForce { ruleset, generation: 1, since: SystemTime::now(), n_refused: 0 };
+        Self { origin, config, swap, live, in_force: Mutex::new(in_force) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InForce> {
+        // Nothing that can panic happens between its changes.
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules in force.
+    pub(crate) fn stats(&self) -> RulesInForce {
+        let in_force = self.lock();
+        let InForce { ruleset, generation, since, n_refused } = &*in_force;
+        RulesInForce {
+            n_rules: ruleset.rules().len(),
+            generation: *generation,
+            since_epoch_s: since.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            in_force_s: since.elapsed().map_or(0, |d| d.as_secs()),
+            n_refused: *n_refused,
+        }
+    }
+
+    /// Replaces the rules; where that fails those in force stay, and the answer says why.
+    pub(crate) fn reload(&self, request: &ReloadRequest, asker: &Asker<'_>) -> Response {
+        match self.try_reload(request, asker) {
+            Ok(reloaded) => Response::Reloaded(Box::new(reloaded)),
+            Err(error) => {
+                let errors = match error {
+                    LoadError::Rules(drawn) => drawn,
+                    LoadError::Other(e) => vec![format!("{e:#}")],
+                };
+                let mut in_force = self.lock();
+                in_force.n_refused += 1;
+                Response::Refused(Refused { errors, n_rules: in_force.ruleset.rules().len() })
+            }
+        }
+    }
+
+    fn try_reload(
+        &self,
+        request: &ReloadRequest,
+        asker: &Asker<'_>,
+    ) -> Result<Reloaded, LoadError> {
+        let begin = Instant::now();
+        let config = self.configured(request)?;
+        let ruleset = Arc::new(rule_load::load(&config)?);
+        let compile_ms = ms_since(begin);
+        if asker.has_gone() {
+            let gone = anyhow::anyhow!("whoever asked has gone, nothing was changed");
+            return Err(LoadError::Other(gone));
+        }
+        let old = Arc::clone(&self.lock().ruleset);
+        let begin = Instant::now();
+        let mut not_covered = self.widen(&ruleset)?;
+        let capture_ms = ms_since(begin);
+        let begin = Instant::now();
+        // Live the change is a moment: what was done before it is held against the old rules, however late it is read.
+        let now = self.live.as_ref().map_or(Key::MIN, |l| l.clock.below(perf::boot_now_ns()));
+        if let Err(e) = self.swap.install(&ruleset, rule_load::matching(&config), now) {
+            drop(self.narrow(&old));
+            return Err(LoadError::Other(e.into()));
+        }
+        let generation = {
+            let mut in_force = self.lock();
+            in_force.ruleset = Arc::clone(&ruleset);
+            in_force.generation += 1;
+            in_force.since = SystemTime::now();
+            in_force.generation
+        };
+        let mut warnings = rule_load::remarks(&ruleset);
+        warnings.extend(self.restart_warning(&config));
+        if self.swap.settle(SHARDS_ANSWER_WITHIN) {
+            if let Err(e) = self.narrow(&ruleset) {
+                warnings.push(format!(
+                    "the kernel goes on capturing what the old rules asked for: {e:#}"
+                ));
+            }
+        } else {
+            warnings.push(
+                "not every shard has reached the change; the kernel goes on capturing for both rulesets"
+                    .to_owned(),
+            );
+        }
+        let swap_ms = ms_since(begin);
+        if self.live.is_some() {
+            not_covered.extend(blind_rules(&ruleset));
+            warnings.extend(stale_state(&old, &ruleset));
+        }
+        let asked = |r: &Ruleset| r.interest().union(&demand::state_calls(r));
+        Ok(Reloaded {
+            compile_ms,
+            capture_ms,
+            swap_ms,
+            n_rules: ruleset.rules().len(),
+            generation,
+            newly_asked: names(&without(&asked(&ruleset), &asked(&old))),
+            no_longer_asked: names(&without(&asked(&old), &asked(&ruleset))),
+            not_covered,
+            warnings,
+            ..difference(&old, &ruleset)
+        })
+    }
+
+    /// The configuration as it would be if the agent were started now, with what the request asks for on top.
+    fn configured(&self, request: &ReloadRequest) -> Result<Config> {
+        let Origin { mut source, mut set } = self.origin.clone();
+        for option in &request.options {
+            let key = option.split(['=', '.', '[']).next().unwrap_or_default().trim();
+            if !RELOADABLE.contains(&key) {
+                bail!(
+                    "-o {option}: {key} needs a restart; a reload takes {}",
+                    RELOADABLE.join(", ")
+                );
+            }
+        }
+        source.options.extend(request.options.iter().cloned());
+        if let Some(path) = request.files.iter().find(|path| !path.is_absolute()) {
+            bail!("{} is not an absolute path", path.display());
+        }
+        if !request.files.is_empty() {
+            set.rules.clone_from(&request.files);
+        }
+        config::load(&source, &set)
+    }
+
+    /// Says that the configuration has changed in more than its rules.
+    fn restart_warning(&self, fresh: &Config) -> Option<String> {
+        let only_rules = fresh.clone().with_rules_of(&self.config);
+        let is_same = Config { warnings: Vec::new(), ..only_rules }
+            == Config { warnings: Vec::new(), ..self.config.clone() };
+        (!is_same).then(|| {
+            "the configuration has changed in more than rules: that takes a restart".to_owned()
+        })
+    }
+
+    /// Captures what the new rules need besides what is captured. Gives what cannot be had.
+    fn widen(&self, ruleset: &Ruleset) -> Result<Vec<String>> {
+        let Some(LiveSource { kernel, .. }) = &self.live else { return Ok(Vec::new()) };
+        kernel.widen(&live::options(&self.config, ruleset).wanted())
+    }
+
+    /// Captures no more than the rules need.
+    fn narrow(&self, ruleset: &Ruleset) -> Result<()> {
+        let Some(LiveSource { kernel, .. }) = &self.live else { return Ok(()) };
+        kernel.narrow(&live::options(&self.config, ruleset).wanted())
+    }
+
+    /// Measures the rules for a while.
+    pub(crate) fn profile(&self, request: ProfileRequest, asker: &Asker<'_>) -> Response {
+        match self.try_profile(request, asker) {
+            Ok(report) => Response::Profile(Box::new(report)),
+            Err(e) => Response::Error(format!("{e:#}")),
+        }
+    }
+
+    fn try_profile(&self, request: ProfileRequest, asker: &Asker<'_>) -> Result<ProfileReport> {
+        let ProfileRequest { millis, every } = request;
+        let clock_ns = clock_cost_ns();
+        let generation = self.lock().generation;
+        let begin = Instant::now();
+        let measured = self.swap.begin_profile(every).context("cannot measure now")?;
+        let end = begin + Duration::from_millis(millis);
+        let is_current = || self.lock().generation == generation;
+        while Instant::now() < end && is_current() && !asker.has_gone() {
+            std::thread::sleep(LOOK_EVERY.min(end.saturating_duration_since(Instant::now())));
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        let found = self.swap.end_profile(SHARDS_ANSWER_WITHIN);
+        Ok(ProfileReport {
+            generation,
+            seconds,
+            sampled_1_in: every.max(1),
+            is_cut_short: !is_current(),
+            ..report(&measured, &found, clock_ns)
+        })
+    }
+}
+
+fn ms_since(begin: Instant) -> u64 {
+    begin.elapsed().as_millis() as u64
+}
+
+fn without(set: &EventSet, other: &EventSet) -> EventSet {
+    set.intersection(&other.complement())
+}
+
+/// Names of event types, each once.
+fn names(set: &EventSet) -> Vec<String> {
+    let mut names: Vec<String> = set.iter().map(|ty: EventType| ty.name().to_owned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Which rules came, went, or are others under the same name.
+fn difference(old: &Ruleset, new: &Ruleset) -> Reloaded {
+    let by_name = |r: &Ruleset| -> BTreeMap<Arc<str>, Arc<RuleInfo>> {
+        r.rules().map(|info| (Arc::clone(&info.name), Arc::clone(info))).collect()
+    };
+    let (old, new) = (by_name(old), by_name(new));
+    let missing = |from: &BTreeMap<Arc<str>, _>, of: &BTreeMap<Arc<str>, _>| {
+        of.keys().filter(|name| !from.contains_key(*name)).map(ToString::to_string).collect()
+    };
+    let is_changed = |(name, info): &(&Arc<str>, &Arc<RuleInfo>)| {
+        old.get(*name).is_some_and(|before| before != *info)
+    };
+    Reloaded {
+        added: missing(&old, &new),
+        removed: missing(&new, &old),
+        changed: new.iter().filter(is_changed).map(|(name, _)| name.to_string()).collect(),
+        ..Reloaded::default()
+    }
+}
+
+/// What of running processes was not followed until now.
+fn stale_state(old: &Ruleset, new: &Ruleset) -> Option<String> {
+    let followed = |r: &Ruleset| demand::state_calls(r).union(&r.interest());
+    let calls = names(&without(&demand::state_calls(new), &followed(old)));
+    (!calls.is_empty()).then(|| {
+        format!(
+            "nobody asked for {} before: what they change is known of processes that run already as it was at their last exec or fork",
+            calls.join(", ")
+        )
+    })
+}
+
+/// Time that one reading of the clock takes.
+fn clock_cost_ns() -> f64 {
+    let begin = perf::boot_now_ns();
+    let mut end = begin;
+    for _ in 0..N_CLOCK_READINGS {
+        end = perf::boot_now_ns();
+    }
+    end.saturating_sub(begin) as f64 / f64::from(N_CLOCK_READINGS)
+}
+
+/// Makes figures of what was measured: the clock's own time is taken out, the sample scaled up.
+fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64) -> ProfileReport {
+    let RuleProfile { n_evaluations, costs, matches, n_missing } = found;
+    let net = |ns: u64, n_readings: u64| (ns as f64 - n_readings as f64 * clock_ns).max(0.0);
+    let n_timed = costs.n_events;
+    let scale = if n_timed == 0 { 0.0 } else { *n_evaluations as f64 / n_timed as f64 };
+    let shared_ns = net(costs.shared_ns, n_timed);
+    let own_ns: Vec<f64> = costs.rules.iter().map(|cost| net(cost.ns, cost.n_runs)).collect();
+    let all_ns: f64 = own_ns.iter().sum();
+    let part = |of: f64, whole: f64| if whole > 0.0 { of / whole } else { 0.0 };
+    let mut rules: Vec<RuleCostLine> = Vec::new();
+    for (n, info) in ruleset.rules().enumerate() {
+        let n_timed = costs.rules.get(n).map_or(0, |cost| cost.n_runs);
+        let ns = own_ns.get(n).copied().unwrap_or(0.0);
+        rules.push(RuleCostLine {
+            rule: info.name.to_string(),
+            share: part(ns, all_ns),
+            ns_per_run: part(ns, n_timed as f64),
+            n_runs: (n_timed as f64 * scale).round() as u64,
+            n_timed,
+            n_matches: matches.get(n).copied().unwrap_or(0),
+        });
+    }
+    // Rules of equal cost stay in their order.
+    rules.sort_by(|a, b| b.share.total_cmp(&a.share).then(b.n_matches.cmp(&a.n_matches)));
+    ProfileReport {
+        n_evaluations: *n_evaluations,
+        n_timed,
+        clock_ns,
+        ns_per_evaluation: part(shared_ns + all_ns, n_timed as f64),
+        shared_ns_per_evaluation: part(shared_ns, n_timed as f64),
+        n_missing_shards: *n_missing,
+        rules,
+        ..ProfileReport::default()
+    }
+}
