@@ -1,6 +1,9 @@
 //! From the configuration to a ruleset.
 
-use rules::{Options, RuleMatching, Ruleset};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rules::{Catalog, Options, RuleInfo, RuleMatching, Ruleset, Source};
 
 use crate::config::{Config, Matching};
 use crate::rule_files;
@@ -29,16 +32,43 @@ pub(crate) fn matching(config: &Config) -> RuleMatching {
     }
 }
 
-fn options(config: &Config) -> Options {
-    Options { matching: matching(config), min_priority: config.min_priority, ..Options::default() }
+/// How the configuration has rules loaded.
+pub(crate) fn options(config: &Config) -> Options {
+    Options {
+        matching: matching(config),
+        min_priority: config.min_priority,
+        selections: config.selections.clone(),
+        ..Options::default()
+    }
+}
+
+/// Rules, and what they were made of.
+#[derive(Debug)]
+pub(crate) struct LoadedRules {
+    pub(crate) ruleset: Arc<Ruleset>,
+    sources: Vec<Source>,
+    options: Options,
+}
+
+impl LoadedRules {
+    /// What each rule comes to, with lists and macros put in. Compiles once more.
+    pub(crate) fn resolved(&self) -> BTreeMap<Arc<str>, (Arc<RuleInfo>, Option<String>)> {
+        let Self { ruleset, sources, options } = self;
+        let catalog = Catalog::load(sources.clone(), options).ok();
+        let condition = |name: &str| catalog.as_ref()?.rule(name)?.condition.resolved.clone();
+        let rules = ruleset.rules();
+        rules.map(|r| (Arc::clone(&r.name), (Arc::clone(r), condition(&r.name)))).collect()
+    }
 }
 
 /// Reads and compiles the configured rules.
-pub(crate) fn load(config: &Config) -> Result<Ruleset, LoadError> {
+pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
     let sources = rule_files::read(&config.rules)?;
+    let options = options(config);
     let drawn = |e: &rules::RuleError| e.to_string().trim_end().to_owned();
-    Ruleset::load(sources, options(config))
-        .map_err(|errors| LoadError::Rules(errors.iter().map(drawn).collect()))
+    let ruleset = Ruleset::load(sources.clone(), options.clone())
+        .map_err(|errors| LoadError::Rules(errors.iter().map(drawn).collect()))?;
+    Ok(LoadedRules { ruleset: Arc::new(ruleset), sources, options })
 }
 
 /// What there is to say of rules that were loaded, a drawing or a line each.

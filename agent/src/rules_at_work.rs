@@ -3,14 +3,13 @@
 //! A reload compiles beside the old rules, widens what the kernel captures to what both need, swaps, then narrows it to what the new rules need.
 //! What is wrong on the way leaves the old rules in force.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use bus::{Key, KeyClock};
 use event::{EventSet, EventType};
-use rules::{RuleInfo, Ruleset};
+use rules::Ruleset;
 use stages::{RuleProfile, RuleSwap};
 
 use crate::cli::{ConfigSource, Settings};
@@ -22,7 +21,7 @@ use crate::request::{
     ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
     RulesInForce,
 };
-use crate::rule_load::{self, LoadError};
+use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::run::blind_rules;
 
 /// Keys that a reload may set: they select rules. All others take a restart.
@@ -58,7 +57,7 @@ pub(crate) struct RulesAtWork {
 }
 
 struct InForce {
-    ruleset: Arc<Ruleset>,
+    rules: Arc<LoadedRules>,
     generation: u64,
     since: SystemTime,
     n_refused: u64,
@@ -69,11 +68,12 @@ impl RulesAtWork {
     pub(crate) fn new(
         origin: Origin,
         config: Config,
-        ruleset: Arc<Ruleset>,
+        rules: LoadedRules,
         swap: Arc<RuleSwap>,
         live: Option<LiveSource>,
     ) -> Self {
-        let in_force = InForce { ruleset, generation: 1, since: SystemTime::now(), n_refused: 0 };
+        let rules = Arc::new(rules);
+        let in_force = InForce { rules, generation: 1, since: SystemTime::now(), n_refused: 0 };
         Self { origin, config, swap, live, in_force: Mutex::new(in_force) }
     }
 
@@ -85,9 +85,9 @@ impl RulesAtWork {
     /// The rules in force.
     pub(crate) fn stats(&self) -> RulesInForce {
         let in_force = self.lock();
-        let InForce { ruleset, generation, since, n_refused } = &*in_force;
+        let InForce { rules, generation, since, n_refused } = &*in_force;
         RulesInForce {
-            n_rules: ruleset.rules().len(),
+            n_rules: rules.ruleset.rules().len(),
             generation: *generation,
             since_epoch_s: since.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
             in_force_s: since.elapsed().map_or(0, |d| d.as_secs()),
@@ -106,7 +106,7 @@ impl RulesAtWork {
                 };
                 let mut in_force = self.lock();
                 in_force.n_refused += 1;
-                Response::Refused(Refused { errors, n_rules: in_force.ruleset.rules().len() })
+                Response::Refused(Refused { errors, n_rules: in_force.rules.ruleset.rules().len() })
             }
         }
     }
@@ -118,13 +118,15 @@ impl RulesAtWork {
     ) -> Result<Reloaded, LoadError> {
         let begin = Instant::now();
         let config = self.configured(request)?;
-        let ruleset = Arc::new(rule_load::load(&config)?);
+        let new = Arc::new(rule_load::load(&config)?);
+        let ruleset = Arc::clone(&new.ruleset);
         let compile_ms = ms_since(begin);
         if asker.has_gone() {
             let gone = anyhow::anyhow!("whoever asked has gone, nothing was changed");
             return Err(LoadError::Other(gone));
         }
-        let old = Arc::clone(&self.lock().ruleset);
+        let old_rules = Arc::clone(&self.lock().rules);
+        let old = &old_rules.ruleset;
         let begin = Instant::now();
         let mut not_covered = self.widen(&ruleset)?;
         let capture_ms = ms_since(begin);
@@ -132,12 +134,12 @@ impl RulesAtWork {
         // Live the change is a moment: what was done before it is held against the old rules, however late it is read.
         let now = self.live.as_ref().map_or(Key::MIN, |l| l.clock.below(perf::boot_now_ns()));
         if let Err(e) = self.swap.install(&ruleset, rule_load::matching(&config), now) {
-            drop(self.narrow(&old));
+            drop(self.narrow(old));
             return Err(LoadError::Other(e.into()));
         }
         let generation = {
             let mut in_force = self.lock();
-            in_force.ruleset = Arc::clone(&ruleset);
+            in_force.rules = Arc::clone(&new);
             in_force.generation += 1;
             in_force.since = SystemTime::now();
             in_force.generation
@@ -159,7 +161,7 @@ impl RulesAtWork {
         let swap_ms = ms_since(begin);
         if self.live.is_some() {
             not_covered.extend(blind_rules(&ruleset));
-            warnings.extend(stale_state(&old, &ruleset));
+            warnings.extend(stale_state(old, &ruleset));
         }
         let asked = |r: &Ruleset| r.interest().union(&demand::state_calls(r));
         Ok(Reloaded {
@@ -168,11 +170,11 @@ impl RulesAtWork {
             swap_ms,
             n_rules: ruleset.rules().len(),
             generation,
-            newly_asked: names(&without(&asked(&ruleset), &asked(&old))),
-            no_longer_asked: names(&without(&asked(&old), &asked(&ruleset))),
+            newly_asked: names(&without(&asked(&ruleset), &asked(old))),
+            no_longer_asked: names(&without(&asked(old), &asked(&ruleset))),
             not_covered,
             warnings,
-            ..difference(&old, &ruleset)
+            ..difference(&old_rules, &new)
         })
     }
 
@@ -267,22 +269,18 @@ fn names(set: &EventSet) -> Vec<String> {
     names
 }
 
-/// Which rules came, went, or are others under the same name.
-fn difference(old: &Ruleset, new: &Ruleset) -> Reloaded {
-    let by_name = |r: &Ruleset| -> BTreeMap<Arc<str>, Arc<RuleInfo>> {
-        r.rules().map(|info| (Arc::clone(&info.name), Arc::clone(info))).collect()
-    };
-    let (old, new) = (by_name(old), by_name(new));
-    let missing = |from: &BTreeMap<Arc<str>, _>, of: &BTreeMap<Arc<str>, _>| {
-        of.keys().filter(|name| !from.contains_key(*name)).map(ToString::to_string).collect()
-    };
-    let is_changed = |(name, info): &(&Arc<str>, &Arc<RuleInfo>)| {
-        old.get(*name).is_some_and(|before| before != *info)
-    };
+/// Which rules came, went, or come to something else under the same name.
+fn difference(old: &LoadedRules, new: &LoadedRules) -> Reloaded {
+    let (old, new) = (old.resolved(), new.resolved());
+    let name = |name: &Arc<str>| name.to_string();
     Reloaded {
-        added: missing(&old, &new),
-        removed: missing(&new, &old),
-        changed: new.iter().filter(is_changed).map(|(name, _)| name.to_string()).collect(),
+        added: new.keys().filter(|n| !old.contains_key(*n)).map(name).collect(),
+        removed: old.keys().filter(|n| !new.contains_key(*n)).map(name).collect(),
+        changed: new
+            .iter()
+            .filter(|(name, rule)| old.get(*name).is_some_and(|before| before != *rule))
+            .map(|(n, _)| name(n))
+            .collect(),
         ..Reloaded::default()
     }
 }

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::recorder::RecorderParts;
 use crate::request::AgentStats;
 use crate::rule_commands::Invalid;
-use crate::rule_load::{self, LoadError};
+use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
@@ -95,13 +95,13 @@ fn heard(ended: Result<()>) -> Result<()> {
 }
 
 /// Loads the rules; errors and warnings are drawn on stderr.
-fn load_rules(config: &Config) -> Result<Ruleset> {
+fn load_rules(config: &Config) -> Result<LoadedRules> {
     match rule_load::load(config) {
-        Ok(ruleset) => {
-            for remark in rule_load::remarks(&ruleset) {
+        Ok(rules) => {
+            for remark in rule_load::remarks(&rules.ruleset) {
                 say(&format!("{remark}\n"));
             }
-            Ok(ruleset)
+            Ok(rules)
         }
         Err(LoadError::Rules(errors)) => {
             for error in &errors {
@@ -241,7 +241,8 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
 
 fn watch(origin: Origin) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
-    let ruleset = Arc::new(load_rules(config)?);
+    let rules = load_rules(config)?;
+    let ruleset = Arc::clone(&rules.ruleset);
     let sinks = sinks(config)?;
     let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
     let (ending, end) = signals::install(stdout)?;
@@ -271,7 +272,7 @@ fn watch(origin: Origin) -> Result<()> {
         config,
         plan,
         source,
-        ruleset: Arc::clone(&ruleset),
+        ruleset,
         users: Arc::new(users),
         hostname,
         sinks,
@@ -282,7 +283,7 @@ fn watch(origin: Origin) -> Result<()> {
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource { kernel, clock });
     let swap = topology.rule_swap();
-    let rules = RulesAtWork::new(origin, config.clone(), ruleset, swap, live);
+    let rules = RulesAtWork::new(origin, config.clone(), rules, swap, live);
     let control = control.serve(answers(Arc::clone(&registry), Arc::new(rules)))?;
     let detach = || {
         if let Some(kernel) = &kernel {

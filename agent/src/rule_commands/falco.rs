@@ -13,7 +13,8 @@ use super::explain::find;
 use super::loaded::catalog;
 use crate::config::{Config, RuleInputs};
 use crate::rule_files;
-use crate::run::{rule_options, say};
+use crate::rule_load;
+use crate::run::say;
 
 /// Flags that end the run when rules have been judged or described.
 #[derive(Debug, Default, Args)]
@@ -70,11 +71,11 @@ pub(crate) fn run(flags: &FalcoFlags, config: &Config, out: &mut dyn Write) -> R
     if let Some(directory) = flags.validate.iter().find(|p| p.is_dir()) {
         bail!("-V takes files, {} is a directory", directory.display());
     }
-    let results = validate(rule_files::read_each(&flags.validate)?, &rule_options(config));
+    let results = validate(rule_files::read_each(&flags.validate)?, &rule_load::options(config));
     let all_good = results.iter().all(|r| r.successful);
     let described = if all_good && flags.describes() {
         let inputs = RuleInputs::Given(flags.validate.clone());
-        let of_these = Catalog::load(rule_files::read(&inputs)?, &rule_options(config));
+        let of_these = Catalog::load(rule_files::read(&inputs)?, &rule_load::options(config));
         // They have just been loaded without an error.
         of_these.ok().map(|c| describe(flags, &c)).transpose()?
     } else {
