@@ -143,7 +143,9 @@ impl Scene {
                 Object::File(if is_dir { FileId::directory(&path) } else { FileId::named(&path) })
             }),
             (None, None) => {
-                let known = fd.and_then(|fd| self.objects.get(&(proc, fd)).cloned());
+                // Only who names a descriptor means one that was there before.
+                let named = fd.filter(|_| fd_param.is_some_and(|n| given.bytes.contains_key(&n)));
+                let known = named.and_then(|fd| self.objects.get(&(proc, fd)).cloned());
                 told_by_call(given, known)?
             }
         };
