@@ -118,6 +118,9 @@ fn run_file(path: &Path, args: &TestArgs) -> Result<Vec<Outcome>> {
     let file: TestFile =
         serde_yaml::from_str(&text).map_err(|e| anyhow!("{}", readable(&name, &e)))?;
     let placed = |wrong: Wrong| {
+        if wrong.path.is_empty() {
+            return anyhow!("{name}: {:#}", wrong.error);
+        }
         let line = locate::line(&text, &wrong.path);
         anyhow!("{name}:{line}: {:#}", wrong.error)
     };
@@ -152,14 +155,16 @@ fn setting(file: &TestFile, path: &Path, args: &TestArgs) -> Result<Setting, Wro
         None => Priority::Debug,
     };
     let options = Options { matching, min_priority, ..Options::default() };
-    let sources = rule_files::read(&inputs).at(&[Step::Key("rules")])?;
+    // Rules that the command line names are no mistake of the file.
+    let named = if args.rules.is_empty() { &[Step::Key("rules")][..] } else { &[] };
+    let sources = rule_files::read(&inputs).at(named)?;
     let ruleset = Ruleset::load(sources, options).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(|e| e.to_string().trim_end().to_owned()).collect();
         anyhow!("the rules are wrong:\n{}", all.join("\n"))
     });
     let hostname = file.hostname.as_ref().map_or("localhost", |h| &h.0);
     Ok(Setting {
-        ruleset: Arc::new(ruleset.at(&[Step::Key("rules")])?),
+        ruleset: Arc::new(ruleset.at(named)?),
         matching,
         hostname: hostname.into(),
         users: Arc::new(users(file)),
