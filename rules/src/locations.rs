@@ -190,7 +190,7 @@ impl Chain<'_> {
             "priority" => self.push("rule priority", "", start),
             "override" => self.overrides(key_node, value, at),
             "exceptions" => self.exceptions(value, at),
-            _ if code == Code::UnknownKey => self.push("value for", key, start),
+            _ if code == Code::UnknownKey => self.push("value for", key, at),
             _ if matches!(problem, Problem::NotOverridden(_)) => self.push("overrides", key, start),
             _ => self.value(item, at),
         }

@@ -138,7 +138,11 @@ impl<'a> Explained<'a> {
         lines.add("kernel", "rejects nothing yet: every captured event goes to user space");
         lines.add("reads", &few(&field_names(&condition.fields)));
         lines.add("prints", &few(&field_names(output_fields)));
-        lines.add("not given", &few(&self.missing_fields()));
+        let missing = self.missing_fields();
+        if !missing.is_empty() {
+            let why = "this version cannot give them, so no comparison with them holds";
+            lines.add("not given", &format!("{}: {why}", few(&missing)));
+        }
         lines.add("macros", &few(&owned(&self.macros)));
         lines.add("lists", &few(&owned(&self.lists)));
         for exception in &self.rule.exceptions {

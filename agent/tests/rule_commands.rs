@@ -1,0 +1,77 @@
+//! Commands about rules, word for word: each case's output is `golden/rules/NAME.txt`. `REWRITE_GOLDEN=1` writes the texts anew, and the diff is
+//! the review.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Name of the case, arguments separated by blanks (`~` stands for a blank inside one).
+const CASES: &[(&str, &str)] = &[
+    ("check_good", "rules check web.yaml"),
+    ("check_together", "rules check web.yaml local.yaml"),
+    ("check_sources", "rules check --source k8s_audit web.yaml local.yaml"),
+    ("check_broken", "rules check web.yaml broken.yaml after.yaml missing.yaml"),
+    ("check_json", "rules check --json web.yaml broken.yaml"),
+    ("list", "rules list -c none.yaml -r web.yaml -r local.yaml"),
+    ("list_selected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=web --json"),
+    ("explain", "rules explain Shell~of~web~server -c none.yaml -r web.yaml"),
+    ("explain_second", "rules explain Web~server~writes -c none.yaml -r web.yaml -r local.yaml"),
+    ("explain_json", "rules explain Web~server~writes --json -c none.yaml -r web.yaml"),
+    ("explain_misspelt", "rules explain Shell~of~wen~server -c none.yaml -r web.yaml"),
+    ("explain_left_out", "rules explain Pod~changed -c none.yaml -r web.yaml -r local.yaml"),
+    ("explain_broken", "rules explain Fine -c none.yaml -r after.yaml -r broken.yaml"),
+    ("falco_validate", "-c none.yaml -V web.yaml local.yaml"),
+    ("falco_validate_broken", "-c none.yaml -V web.yaml -V broken.yaml -V after.yaml"),
+    ("falco_validate_json", "-c none.yaml -V after.yaml -o json_output=true -L"),
+    ("falco_validate_directory", "-c none.yaml -V ."),
+    ("falco_describe_all", "-c none.yaml -r web.yaml -L"),
+    ("falco_describe_all_json", "-c none.yaml -r web.yaml -L -o json_output=true"),
+    (
+        "falco_describe_one_json",
+        "-c none.yaml -r web.yaml -l Web~server~writes -o json_output=true",
+    ),
+    ("falco_describe_unknown", "-c none.yaml -r web.yaml -l Nothing"),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rules")
+}
+
+/// Both outputs and the exit code.
+fn outcome(arguments: &str) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+        .current_dir(folder())
+        .args(arguments.split(' ').map(|a| a.replace('~', " ")))
+        .output()
+        .expect("the program starts");
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let code = out.status.code().expect("it ends by itself");
+    format!("$ peregrine {arguments}\n{stdout}[stderr]\n{stderr}[exit {code}]\n")
+}
+
+#[test]
+fn commands_print_what_is_written() {
+    let rewrite = std::env::var_os("REWRITE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for (name, arguments) in CASES {
+        let expected = folder().join(format!("{name}.txt"));
+        let actual = outcome(arguments);
+        if rewrite {
+            std::fs::write(&expected, actual).expect("the folder can be written");
+        } else if std::fs::read_to_string(&expected).unwrap_or_default() != actual {
+            wrong.push(format!("{name}:\n{actual}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_text_has_its_case() {
+    for entry in std::fs::read_dir(folder()).expect("the folder is there") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if path.extension().is_some_and(|e| e == "txt") {
+            assert!(CASES.iter().any(|(case, _)| *case == name), "{name}");
+        }
+    }
+}
