@@ -1,6 +1,9 @@
 //! Lists put into conditions. The language does this on the text, before anything is parsed, wherever a list's name
 //! stands alone; the text keeps its origins, so that errors still point into the file.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use memchr::memmem::Finder;
 
 use crate::collect::{ListDef, Named};
@@ -10,19 +13,28 @@ use crate::source::{Span, Traced};
 /// A condition with its lists put in; far above any real one, it stops lists that double each other.
 const MAX_BYTES: usize = 4 << 20;
 
+/// What lists may add to all conditions of a load together, and hold when joined; it bounds time and memory of a load.
+const MAX_TOTAL_BYTES: usize = 32 << 20;
+
 /// A list ready to be put in.
 pub(crate) struct Substitute {
     name: Finder<'static>,
     text: String,
-    is_empty: bool,
+    /// Whether items are missing because the total was reached.
+    is_cut: bool,
     file: u32,
+    /// Bytes left for all conditions.
+    left: Rc<Cell<usize>>,
 }
 
 /// Joins each list's items, those of lists defined before it merged in one level deep.
 pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Substitute> {
     let mut out = Vec::with_capacity(lists.all.len());
+    let left = Rc::new(Cell::new(MAX_TOTAL_BYTES));
+    let mut room = MAX_TOTAL_BYTES;
     for list in &lists.all {
         let mut text = String::new();
+        let mut is_cut = false;
         for item in &list.items {
             let other = lists.index(item).filter(|&i| lists.all[i].first < list.visibility);
             let merged = match other {
@@ -34,8 +46,8 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
             };
             // An empty item vanishes.
             for item in merged.iter().filter(|item| !item.is_empty()) {
-                // Merging lists into lists stays far below this; the check where they are put in says the rest.
-                if text.len() > MAX_BYTES {
+                if text.len() > MAX_BYTES || text.len() + item.len() > room {
+                    is_cut = true;
                     break;
                 }
                 if !text.is_empty() {
@@ -50,12 +62,9 @@ pub(crate) fn substitutes(lists: &Named<ListDef>, used: &mut [bool]) -> Vec<Subs
                 }
             }
         }
-        out.push(Substitute {
-            name: Finder::new(list.name.as_bytes()).into_owned(),
-            is_empty: text.is_empty(),
-            text,
-            file: list.file,
-        });
+        room = room.saturating_sub(text.len());
+        let name = Finder::new(list.name.as_bytes()).into_owned();
+        out.push(Substitute { name, text, is_cut, file: list.file, left: left.clone() });
     }
     out
 }
@@ -74,16 +83,21 @@ pub(crate) fn substitute(
         }
         if let Some(replaced) = replace(&text, list) {
             *used = true;
+            let at = condition.pos(0);
+            let error = |problem| {
+                Err(Diag::new(Code::CompileCondition, problem, Span { start: at, end: at }))
+            };
+            let growth = replaced.len().saturating_sub(text.len());
             text = replaced;
             if text.len() > MAX_BYTES {
-                let at = condition.pos(0);
-                let problem = Problem::ConditionTooLarge { limit: MAX_BYTES };
-                return Err(Diag::new(
-                    Code::CompileCondition,
-                    problem,
-                    Span { start: at, end: at },
-                ));
+                return error(Problem::ConditionTooLarge { limit: MAX_BYTES });
             }
+            let left = list.left.get().checked_sub(growth).filter(|_| !list.is_cut);
+            let Some(left) = left else {
+                let what = "bytes of lists in conditions";
+                return error(Problem::TooMany { what, limit: MAX_TOTAL_BYTES });
+            };
+            list.left.set(left);
         }
     }
     Ok(text)
@@ -116,7 +130,7 @@ fn replace(text: &Traced, list: &Substitute) -> Option<Traced> {
             end += 1;
         }
         let out = out.get_or_insert_with(|| Traced::empty(text.pos(0)));
-        if list.is_empty {
+        if list.text.is_empty() {
             if start > done && bytes[start - 1] == b',' {
                 start -= 1;
             } else if end < bytes.len() && bytes[end] == b',' {
@@ -146,18 +160,38 @@ mod tests {
     use super::*;
     use crate::source::Pos;
 
-    fn check(condition: &str, name: &str, items: &[&str], expected: &str) {
-        let list = Substitute {
+    fn list(name: &str, items: &[&str]) -> Substitute {
+        Substitute {
             name: Finder::new(name).into_owned(),
             text: items.join(", "),
-            is_empty: items.is_empty(),
+            is_cut: false,
             file: 0,
-        };
-        let mut text = Traced::empty(Pos { file: 0, offset: 0 });
-        text.push_with(condition, |i| Pos { file: 0, offset: i as u32 });
-        let out = replace(&text, &list).unwrap_or(text);
+            left: Rc::new(Cell::new(MAX_TOTAL_BYTES)),
+        }
+    }
+
+    fn traced(text: &str) -> Traced {
+        let mut out = Traced::empty(Pos { file: 0, offset: 0 });
+        out.push_with(text, |i| Pos { file: 0, offset: i as u32 });
+        out
+    }
+
+    fn check(condition: &str, name: &str, items: &[&str], expected: &str) {
+        let text = traced(condition);
+        let out = replace(&text, &list(name, items)).unwrap_or(text);
         let squeezed = out.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed, expected, "{condition}");
+    }
+
+    #[test]
+    fn what_lists_add_to_all_conditions_is_limited() {
+        let list = list("foo", &["0123456789"]);
+        list.left.set(25);
+        let text = traced("f in (foo)");
+        let add = || substitute(&text, std::slice::from_ref(&list), 0, &mut [false]);
+        assert!(add().is_ok() && add().is_ok());
+        let problem = *add().unwrap_err().problem;
+        assert!(matches!(problem, Problem::TooMany { .. }), "{problem}");
     }
 
     #[test]

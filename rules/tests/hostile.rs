@@ -287,3 +287,26 @@ fn a_thousand_rules_load_within_a_second() {
     // The budget is for a release build; this one is not.
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_long_list_in_many_lists_is_refused() {
+    let items = vec!["x".repeat(60); 60_000].join(", ");
+    let text = format!("- list: l\n  items: [{items}]\n")
+        + &lines(0..2000, |i| format!("- list: l{i}\n  items: [l]\n"))
+        + &rule("evt.type = open and proc.name in (l1999)", "o");
+    assert!(matches!(problems(&text)[..], [Problem::TooMany { .. }]));
+}
+
+#[test]
+fn many_values_of_exceptions_are_refused() {
+    let exception = |n: usize| {
+        let values = vec!["v"; n].join(", ");
+        rule("evt.type = open", "o")
+            + &format!("  exceptions: [{{name: e, fields: proc.name, values: [{values}]}}]\n")
+    };
+    assert!(load(&exception(1000)).is_ok());
+    assert!(matches!(problems(&exception(100_001))[..], [Problem::TooMany { .. }]));
+    let many = lines(0..1001, |i| format!("{{name: e{i}, fields: proc.name}}, "));
+    let text = rule("evt.type = open", "o") + &format!("  exceptions: [{many}]\n");
+    assert!(matches!(problems(&text)[..], [Problem::TooMany { .. }]));
+}

@@ -2,8 +2,8 @@
 
 use event::EventType;
 use rules::{
-    Field, FieldRef, Fields, Options, Priority, Problem, RuleError, RuleMatching, Ruleset, Source,
-    Value,
+    Field, FieldRef, Fields, Options, Priority, Problem, RuleError, RuleMatching, Ruleset,
+    SelectBy, Selection, Source, Value,
 };
 
 struct Named(&'static str);
@@ -153,4 +153,82 @@ fn what_a_rule_reads_counts_for_its_events_only() {
     let asked = set.events_reading(|f| f.field == Field::FdName);
     assert!(asked.contains(EventType::OPEN_X) && !asked.contains(EventType::CLOSE_X));
     assert!(set.events_reading(|f| f.field == Field::FdNum).is_empty());
+}
+
+fn select(enable: bool, by: SelectBy) -> Selection {
+    Selection { enable, by }
+}
+
+fn rules_named(pattern: &str) -> SelectBy {
+    SelectBy::Rule(pattern.into())
+}
+
+fn tagged(tag: &str) -> SelectBy {
+    SelectBy::Tag(tag.into())
+}
+
+#[test]
+fn the_last_selection_that_fits_decides() {
+    let text = rule("shell one", "evt.type = open", "  tags: [shell, host]\n")
+        + &rule("shell two", "evt.type = open", "  tags: [shell]\n  enabled: false\n")
+        + &rule("other", "evt.type = open", "  tags: [host]\n");
+    let tried = |selections: Vec<Selection>| {
+        let options = Options { selections, ..Options::default() };
+        let set = load_with(&[&text], options).unwrap();
+        assert!(set.idle_selections().is_empty());
+        set.rules().map(|r| r.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(tried(vec![]), ["shell one", "other"]);
+    assert_eq!(
+        tried(vec![select(true, rules_named("shell*"))]),
+        ["shell one", "shell two", "other"]
+    );
+    assert_eq!(tried(vec![select(false, tagged("shell"))]), ["other"]);
+    let all_but = |last| vec![select(false, rules_named("*")), select(true, last)];
+    assert_eq!(tried(all_but(tagged("shell"))), ["shell one", "shell two"]);
+    assert_eq!(tried(all_but(rules_named("shell two"))), ["shell two"]);
+    assert_eq!(tried(all_but(rules_named("*o*"))), ["shell one", "shell two", "other"]);
+    let reversed: Vec<_> = all_but(tagged("host")).into_iter().rev().collect();
+    assert_eq!(tried(reversed), [""; 0]);
+}
+
+#[test]
+fn a_less_severe_rule_is_not_enabled_by_name() {
+    let selections = vec![select(true, rules_named("a"))];
+    let options = Options { selections, min_priority: Priority::Error, ..Options::default() };
+    let set = load_with(&[&rule("a", "evt.type = open", "")], options).unwrap();
+    assert_eq!(set.rules().len(), 0);
+}
+
+#[test]
+fn a_selection_without_rules_names_the_nearest() {
+    let text = rule("Terminal shell", "evt.type = open", "  tags: [network]\n");
+    let selections = vec![
+        select(false, rules_named("Terminal shel")),
+        select(true, tagged("netwrok")),
+        select(true, rules_named("x*")),
+        select(true, tagged("network")),
+    ];
+    let set = load_with(&[&text], Options { selections, ..Options::default() }).unwrap();
+    let idle: Vec<String> = set.idle_selections().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        idle,
+        [
+            "disable rule \"Terminal shel\": no rule has this name; did you mean \"Terminal shell\"?",
+            "enable tag \"netwrok\": no rule has this tag; did you mean \"network\"?",
+            "enable rule \"x*\": no rule has this name",
+        ]
+    );
+}
+
+#[test]
+fn an_exception_keeps_a_rule_from_matching() {
+    let exception = "  exceptions:\n    - name: e\n      fields: [proc.name]\n      comps: [in]\n      values: [[[cat, dog]]]\n";
+    let first = rule("a", "evt.type = close or evt.type = open", exception);
+    let set = load(&[&first]).unwrap();
+    assert_eq!((matched(&set, "cat"), matched(&set, "bird")), (vec![], vec!["a".into()]));
+    let more = "- rule: a\n  exceptions:\n    - name: e\n      values: [[bird]]\n  override: {exceptions: append}\n";
+    let set = load(&[&first, more]).unwrap();
+    assert!(matched(&set, "bird").is_empty());
+    assert_eq!(set.rules().next().unwrap().exceptions, ["e".into()]);
 }
