@@ -94,6 +94,9 @@ impl Kernel {
     pub(crate) fn widen(&self, wanted: &Wanted) -> Result<Vec<String>> {
         let before = self.lock().wanted();
         let wider = before.union(wanted);
+        if wider == before {
+            return Ok(self.out_of_reach(wanted));
+        }
         let was_refused = self.report().not_covered;
         if self.lock().lacks_programs(&wider) {
             let btf = KernelBtf::read()?;
@@ -104,13 +107,17 @@ impl Kernel {
         }
         self.change(&wider, &before)?;
         wait_for_programs();
-        let mut missing = self.lock().out_of_reach(wanted);
-        for what in &mut missing {
-            what.push_str(": fixed at the start of the agent, which takes a restart");
-        }
+        let mut missing = self.out_of_reach(wanted);
         let refused = self.report().not_covered;
         missing.extend(refused.into_iter().filter(|what| !was_refused.contains(what)));
         Ok(missing)
+    }
+
+    fn out_of_reach(&self, wanted: &Wanted) -> Vec<String> {
+        let what = self.lock().out_of_reach(wanted);
+        what.iter()
+            .map(|what| format!("{what}: fixed at the start, which takes a restart"))
+            .collect()
     }
 
     /// Captures what is wanted and nothing else.

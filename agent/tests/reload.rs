@@ -1,0 +1,308 @@
+//! Rules of the running agent: replaced without losing an event, selected anew, and measured; the kernel's side follows them.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Agent, Ended, PEREGRINE, Shell, alone, can_run_live, without_time};
+
+/// A rule about opens of files whose name has `mark-`, by its name.
+fn opens(name: &str) -> String {
+    format!(
+        "- rule: {name} opens\n  desc: d\n  condition: evt.type in (open, openat) and evt.arg.name contains mark-\n  \
+         output: \"{name} %evt.arg.name\"\n  priority: NOTICE\n"
+    )
+}
+
+/// Rules about what `opens` does not ask for.
+const OTHERS: &str = r#"
+- macro: marked
+  condition: (fs.path.name contains mark-)
+- rule: Removed
+  desc: d
+  condition: evt.type in (unlink, unlinkat) and marked
+  output: "removed %fs.path.name by %proc.name"
+  priority: ERROR
+- rule: Connected
+  desc: d
+  condition: evt.type = connect and fd.sip = 127.0.0.1 and fd.sport = 9
+  output: "connected by %proc.name"
+  priority: NOTICE
+"#;
+
+fn written(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+struct Answer {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn rules_command(agent: &Agent, args: &[&str]) -> Answer {
+    let out = Command::new(PEREGRINE)
+        .arg("rules")
+        .args(args)
+        .arg("--socket")
+        .arg(agent.socket())
+        .output()
+        .expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Answer { code: out.status.code(), stdout: text(&out.stdout), stderr: text(&out.stderr) }
+}
+
+/// A reload that the agent must accept.
+fn reload(agent: &Agent, args: &[&str]) -> String {
+    let answer = rules_command(agent, &[&["reload"], args].concat());
+    assert_eq!(answer.code, Some(0), "{}{}", answer.stdout, answer.stderr);
+    answer.stdout
+}
+
+fn refused(agent: &Agent, args: &[&str]) -> Answer {
+    let answer = rules_command(agent, &[&["reload"], args].concat());
+    assert_eq!(answer.code, Some(1), "{}{}", answer.stdout, answer.stderr);
+    answer
+}
+
+/// Opens, removes, connects; says which turn it is by the file's name.
+fn act(shell: &mut Shell, dir: &Path, turn: u32) {
+    let dir = dir.display();
+    shell.run(&format!(
+        "true > {dir}/mark-{turn}; rm {dir}/mark-{turn}; bash -c 'true > /dev/tcp/127.0.0.1/9'"
+    ));
+}
+
+fn told(ended: &Ended) -> Vec<String> {
+    let line = |l: &str| without_time(l).split_once(' ').expect("a priority").1.to_owned();
+    ended.stdout.lines().map(line).collect()
+}
+
+/// The words of the alerts' outputs that do not depend on where the files are.
+fn brief(alerts: &[String]) -> Vec<String> {
+    let word = |w: &str| w.rsplit('/').next().unwrap_or(w).to_owned();
+    alerts.iter().map(|a| a.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn what_is_captured_and_raised_follows_a_reload() {
+    if !can_run_live("what_is_captured_and_raised_follows_a_reload") {
+        return;
+    }
+    let _alone = alone();
+    for args in [&["--shards", "1"][..], &["--shards", "3"], &["--single-thread"]] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let first = written(dir.path(), "first.yaml", &opens("first"));
+        let others = written(dir.path(), "others.yaml", OTHERS);
+        let broken = written(
+            dir.path(),
+            "broken.yaml",
+            "- rule: x\n  desc: d\n  condition: proc.nam = y\n  output: x\n  priority: INFO\n",
+        );
+        let path = |p: &Path| p.to_str().expect("UTF-8").to_owned();
+        let mut shell = Shell::start();
+        let pid = shell.pid();
+        let first = path(&first);
+        let agent = Agent::start(&[&["--scope-pid", &pid, "-r", &first], args].concat());
+        act(&mut shell, dir.path(), 1);
+
+        let text = reload(&agent, &[&path(&others)]);
+        for part in [
+            "2 rules in force, generation 2, after ",
+            "\n  added         2: Connected, Removed\n  removed       1: first opens\n",
+            "\n  asked anew    3: connect unlink unlinkat\n  asked no more 2: open openat\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        act(&mut shell, dir.path(), 2);
+        // What nobody asks for any more stays in the kernel.
+        let before = agent.stats();
+        shell.run("i=0; while [ $i -lt 300 ]; do true < /dev/null; i=$((i+1)); done");
+        let since = agent.stats().since(&before);
+        assert!(since.get("kernel.filtered") >= Some(300), "{}", since.table());
+        assert!(since.get("kernel.written") < Some(100), "{}", since.table());
+
+        let answer = refused(&agent, &[&path(&broken)]);
+        assert!(answer.stdout.contains("proc.nam"), "{}", answer.stdout);
+        assert!(answer.stderr.contains("the agent keeps its 2 rules"), "{}", answer.stderr);
+        let gone = refused(&agent, &["/nowhere/at-all.yaml"]);
+        assert!(gone.stderr.contains("/nowhere/at-all.yaml"), "{}", gone.stderr);
+        act(&mut shell, dir.path(), 3);
+
+        // The agent's own files again.
+        let text = reload(&agent, &[]);
+        assert!(text.contains("asked no more 3: connect unlink unlinkat"), "{text}");
+        act(&mut shell, dir.path(), 4);
+        let stats = Command::new(PEREGRINE)
+            .args(["stats", "--socket"])
+            .arg(agent.socket())
+            .output()
+            .expect("the program starts");
+        let text = String::from_utf8_lossy(&stats.stdout);
+        assert!(text.starts_with("1 rule in force for "), "{text}");
+        assert!(text.contains(", generation 3: 2 reloads, 2 refused\n"), "{text}");
+        let ended = agent.interrupt();
+        ended.assert_balanced();
+        assert_eq!(
+            brief(&told(&ended)),
+            [
+                "first mark-1",
+                "removed mark-2 by rm",
+                "connected by bash",
+                "removed mark-3 by rm",
+                "connected by bash",
+                "first mark-4"
+            ],
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn rules_are_selected_anew_without_a_restart() {
+    if !can_run_live("rules_are_selected_anew_without_a_restart") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let all = written(dir.path(), "all.yaml", &format!("{}{OTHERS}", opens("x")));
+    let mut shell = Shell::start();
+    let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", all.to_str().expect("UTF-8")]);
+    act(&mut shell, dir.path(), 1);
+    let text = reload(&agent, &["-o", "rules[].disable.rule=x opens"]);
+    assert!(text.contains("removed       1: x opens"), "{text}");
+    act(&mut shell, dir.path(), 2);
+    let text = reload(&agent, &["-o", "priority=error"]);
+    assert!(text.contains("removed       1: Connected"), "{text}");
+    act(&mut shell, dir.path(), 3);
+    let changed = OTHERS.replace("contains mark-", "contains mark-4");
+    fs::write(&all, format!("{}{changed}", opens("x"))).expect("a file");
+    let text = reload(&agent, &[]);
+    assert!(text.contains("added         2: Connected, x opens\n"), "{text}");
+    assert!(text.contains("changed       1: Removed\n"), "only its macro is another: {text}");
+    act(&mut shell, dir.path(), 4);
+    let answer = refused(&agent, &["-o", "peregrine.shards=3"]);
+    assert!(answer.stderr.contains("peregrine needs a restart"), "{}", answer.stderr);
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+    assert_eq!(
+        brief(&told(&ended)),
+        [
+            "x mark-1",
+            "removed mark-1 by rm",
+            "connected by bash",
+            "removed mark-2 by rm",
+            "connected by bash",
+            "removed mark-3 by rm",
+            "x mark-4",
+            "removed mark-4 by rm",
+            "connected by bash"
+        ]
+    );
+}
+
+#[test]
+fn a_reload_in_a_storm_loses_nothing() {
+    const MAX_OPENS: usize = 200_000;
+    if !can_run_live("a_reload_in_a_storm_loses_nothing") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let names = ["g0", "g1", "g2", "g3", "g4", "g5"];
+    let files: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            // Every other one asks for more calls.
+            let text = if n % 2 == 1 { opens(name) + OTHERS } else { opens(name) };
+            written(dir.path(), &format!("{name}.yaml"), &text).to_str().expect("UTF-8").to_owned()
+        })
+        .collect();
+    for args in [&["--shards", "2"][..], &["--single-thread"]] {
+        let mut shell = Shell::start();
+        let pid = shell.pid();
+        let fixed =
+            ["--scope-pid", &pid, "-r", &files[0], "-o", "peregrine.alert_lane_capacity=65536"];
+        let agent = Agent::start(&[&fixed[..], args].concat());
+        let stop = dir.path().join("stop");
+        let storm = format!(
+            "i=0; while [ $i -lt {MAX_OPENS} -a ! -e {} ]; do true < /mark-$i; i=$((i+1)); done",
+            stop.display()
+        );
+        let storming = std::thread::spawn(move || shell.run(&storm));
+        for file in &files[1..] {
+            reload(&agent, &[file]);
+        }
+        let lasted = !storming.is_finished();
+        fs::write(&stop, "").expect("a file");
+        storming.join().expect("the storm's thread");
+        fs::remove_file(&stop).expect("it is there");
+        let stats = agent.stats();
+        assert!(stats.balances(), "{}", stats.table());
+        assert!(stats.losses.is_empty(), "{:?}", stats.losses);
+        let ended = agent.interrupt();
+        ended.assert_balanced();
+        let alerts: Vec<(String, usize)> = told(&ended)
+            .iter()
+            .map(|a| {
+                let (name, mark) = a.split_once(" /mark-").expect("an alert of the storm");
+                (name.to_owned(), mark.parse().expect("a number"))
+            })
+            .collect();
+        let numbers: Vec<usize> = alerts.iter().map(|(_, n)| *n).collect();
+        assert!(numbers.iter().copied().eq(0..numbers.len()), "{args:?}: each once, in order");
+        assert!(alerts.is_sorted_by_key(|(name, _)| name), "{args:?}: never back to older rules");
+        let first_of_last = alerts.partition_point(|(name, _)| name != "g5");
+        assert!(!lasted || first_of_last < alerts.len(), "{args:?}: the last rules saw nothing");
+        eprintln!("{args:?}: {} opens, the last rules from {first_of_last} on", alerts.len());
+    }
+}
+
+#[test]
+fn a_profile_tells_costs_and_matches() {
+    if !can_run_live("a_profile_tells_costs_and_matches") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let rules = written(dir.path(), "rules.yaml", &(opens("x") + OTHERS));
+    for args in [&["--shards", "2"][..], &["--single-thread"]] {
+        let mut shell = Shell::start();
+        let pid = shell.pid();
+        let fixed = ["--scope-pid", &pid, "-r", rules.to_str().expect("UTF-8")];
+        let agent = Agent::start(&[&fixed[..], args].concat());
+        let stop = dir.path().join("stop");
+        let storm = format!(
+            "i=0; while [ ! -e {} ]; do true < /mark-$i; true < /dev/null; i=$((i+1)); done",
+            stop.display()
+        );
+        let storming = std::thread::spawn(move || shell.run(&storm));
+        let json = rules_command(&agent, &["profile", "--seconds", "1", "--every", "4", "--json"]);
+        let table = rules_command(&agent, &["profile", "--seconds", "1"]);
+        fs::write(&stop, "").expect("a file");
+        storming.join().expect("the storm's thread");
+        fs::remove_file(&stop).expect("it is there");
+        agent.interrupt().assert_balanced();
+
+        assert_eq!(json.code, Some(0), "{}", json.stderr);
+        let report: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        let first = &report["rules"][0];
+        assert_eq!(first["rule"], "x opens", "{report}");
+        let number = |v: &serde_json::Value| v.as_f64().expect("a number");
+        assert!(number(&first["share"]) > 0.9, "nothing else was run: {report}");
+        assert!(number(&first["ns_per_run"]) > 0.0, "{report}");
+        let (evaluated, timed) = (number(&report["n_evaluations"]), number(&report["n_timed"]));
+        assert!(timed > 10.0 && (timed * 4.0 / evaluated - 1.0).abs() < 0.1, "{report}");
+        // Every other open is marked.
+        let matched = number(&first["n_matches"]) / evaluated;
+        assert!((0.3..0.7).contains(&matched), "{report}");
+        assert_eq!(table.code, Some(0), "{}", table.stderr);
+        assert!(table.stdout.contains("  x opens\n"), "{}", table.stdout);
+        assert!(table.stdout.contains("\n2 rules were never run"), "{}", table.stdout);
+    }
+}
