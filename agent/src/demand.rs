@@ -22,8 +22,13 @@ const STATE_CALLS: &[(&[Field], &[EventType])] = &[
         &[
             Field::ProcPgid,
             Field::ProcPgidName,
+            Field::ProcPgidExe,
+            Field::ProcPgidExepath,
             Field::ProcVpgid,
             Field::ProcVpgidName,
+            Field::ProcVpgidExe,
+            Field::ProcVpgidExepath,
+            Field::ProcIsPgidLeader,
             Field::ProcIsVpgidLeader,
         ],
         &[EventType::SETSID_X, EventType::SETPGID_X],
@@ -87,6 +92,11 @@ fn reads_descriptor(field: &FieldRef) -> bool {
         Field::EvtArgs
         | Field::EvtInfo
         | Field::EvtIsSyslog
+        | Field::EvtCategory
+        | Field::EvtCountErrorFile
+        | Field::EvtCountErrorNet
+        | Field::EvtCountErrorMemory
+        | Field::EvtCountErrorOther
         | Field::EvtBuflen
         | Field::EvtBuflenIn
         | Field::EvtBuflenOut
@@ -175,6 +185,7 @@ mod tests {
         assert_eq!(names(&calls("%proc.cwd")), ["chdir", "fchdir"]);
         assert_eq!(names(&calls("%proc.sname")), ["setsid"]);
         assert_eq!(names(&calls("%proc.pgid")), ["setsid", "setpgid"]);
+        assert_eq!(names(&calls("%proc.vpgid.exe")), ["setsid", "setpgid"]);
         assert_eq!(names(&calls("%thread.cap_effective")), ["capset"]);
         let asked = asked(&load("evt.type = execve", "%proc.cwd"), 80, false);
         assert_eq!(names(&asked.descriptors), ["chdir", "fchdir"], "where they lead to");

@@ -42,7 +42,9 @@ impl Fields for Event {
     fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, mut each: P) -> bool {
         match field.to_string().as_str() {
             "fd.types" => {
-                [&b"file"[..], b"a,b", b"\xff"].iter().for_each(|t| each(Value::Bytes(t)))
+                each(Value::Bytes(b"file"));
+                each(Value::Bytes(b"a,b"));
+                each(Value::Bytes(b"\xff"));
             }
             "fd.types[1]" => {}
             "fd.types[2]" => (0..600).for_each(|_| each(Value::Bytes(b"x"))),

@@ -115,7 +115,7 @@ impl EventFields<'_> {
                 Arg::None | Arg::Index(_) => None,
             },
             Field::EvtDir => text("<"),
-            Field::EvtCategory => text(category_name(self.info()?.category)),
+            Field::EvtCategory => text(self.category(self.info()?.category)),
             Field::EvtCpu => Some(Value::I64(i64::from(self.event.header().cpu))),
             Field::EvtArg => {
                 let n = match arg {
@@ -186,6 +186,21 @@ impl EventFields<'_> {
                 count(ty == PROCINFO_E && header.tid == header.tgid)
             }
             Field::EvtCountThreadinfo => count(ty == PROCINFO_E),
+        }
+    }
+
+    /// Group of the event: of what reads and writes, that of the descriptor.
+    fn category(&self, category: u16) -> &'static str {
+        if !(EC_IO_READ..=EC_IO_OTHER).contains(&(category & EC_CLASS)) {
+            return category_name(category);
+        }
+        match self.fd(FdField::FdType) {
+            Some(Value::Bytes(b"file" | b"directory")) => "file",
+            Some(Value::Bytes(b"ipv4" | b"ipv6")) => "net",
+            Some(Value::Bytes(
+                b"pipe" | b"unix" | b"event" | b"signalfd" | b"inotify" | b"userfaultfd",
+            )) => "ipc",
+            _ => "unknown",
         }
     }
 

@@ -38,7 +38,7 @@ family Evt EvtField {
         + EvtType "evt.type" Text None One Plain [] "Name of the call or event: open, connect, execve.";
         + EvtTypeIs "evt.type.is" U32 EventType One Plain [] "1 if the event is of the named type, else 0: evt.type.is.open.";
         + SyscallType "syscall.type" Text None One Plain [] "Name of the system call; events that are none have no value.";
-        + EvtCategory "evt.category" Text None One Plain [] "Group of the call: file, net, memory, process, IO-read, IO-write and so on.";
+        + EvtCategory "evt.category" Text None One Plain [] "Group of the call: file, net, ipc, memory, process, user, time and so on; of reading and writing that of the descriptor.";
         + EvtCpu "evt.cpu" I16 None One Plain [] "Number of the CPU on which it happened.";
         + EvtArgs "evt.args" Text None One Plain [] "All parameters as name=value, with what a value stands for in parentheses.";
         + EvtArg "evt.arg" Text EventParam One Plain [] "One parameter as text, by name or by place: evt.arg.flags, evt.arg[0]. Flags, errors and descriptors are spelt out.";

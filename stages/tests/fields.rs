@@ -1,0 +1,196 @@
+//! Fields from frames to the text of an alert: which are extracted, and what those say that no other test asks for.
+
+mod support;
+
+use bus::Key;
+use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
+use rules::{Class, Field, RuleMatching};
+use stages::Progress;
+use support::*;
+
+const INIT: Proc = Proc { tgid: 1, start: 10 };
+const SHELL: Proc = Proc { tgid: 40, start: 20 };
+const CAT: Proc = Proc { tgid: 51, start: 30 };
+/// An event that was raised on its own.
+const ASYNCEVENT: EventType = EventType(402);
+
+/// What an output gives for calls of `cat`, which a shell of the first process started.
+fn outputs(condition: &str, output: &str, calls: &[Vec<u8>]) -> Vec<String> {
+    let text = format!(
+        "- rule: r\n  desc: d\n  condition: {condition}\n  output: \"{output}\"\n  priority: WARNING\n  warn_evttypes: false\n"
+    );
+    let rules = ruleset(&text, RuleMatching::All);
+    let mut p = pipeline(&Setup::new(1, 1, &rules));
+    let mut frames = vec![
+        seed(INIT, proc(0, 0), "init"),
+        exec(SHELL, INIT, "bash", "-l"),
+        exec(CAT, SHELL, "cat", "a b"),
+    ];
+    frames.extend_from_slice(calls);
+    let frames: Vec<_> = (1..).map(Key).zip(frames.iter().map(|f| &f[..])).collect();
+    let watermark = p.watermarks[0].clone();
+    let mut feeder = Feeder { frames, at: 0, lanes: p.lanes.remove(0), watermark };
+    loop {
+        feeder.step(100);
+        match p.shards[0].poll_once() {
+            Progress::Ended => break,
+            Progress::Waiting(w) => panic!("one shard waits for nobody: {w:?}"),
+            Progress::Worked | Progress::Idle => {}
+        }
+    }
+    let all = texts(&mut p.alerts);
+    all.iter().map(|a| a.rsplit_once("} ").map_or(&**a, |(_, text)| text).to_owned()).collect()
+}
+
+fn read(res: i64, kind: Option<FileKind>) -> Vec<u8> {
+    call(EventType::READ_X, CAT, |w: &mut FrameWriter<'_>| {
+        w.i64(res).bytes(b"x").i64(3).u32(1);
+        if let Some(kind) = kind {
+            object(w, SectionKind::File, kind, "/x");
+        }
+    })
+}
+
+fn check(output: &str, expected: &str) {
+    let calls = [read(1, Some(FileKind::Regular))];
+    assert_eq!(outputs("evt.type = read", output, &calls), [expected], "{output}");
+}
+
+/// Fields of system calls that can stand in an output without an argument.
+fn printable() -> impl Iterator<Item = Field> {
+    Field::all().filter(|f| {
+        let info = f.info();
+        info.class.is_of("syscall") && info.class != Class::Static && !info.arg.is_required()
+    })
+}
+
+#[test]
+fn what_is_not_extracted_has_no_value() {
+    for field in printable().filter(|f| !f.is_extracted()) {
+        check(&format!("%{}", field.name()), "<NA>");
+    }
+}
+
+#[test]
+fn what_is_extracted_has_a_value_in_some_event() {
+    let [source, dest] = ["10.0.0.1:1", "10.0.0.2:2"].map(|a| a.parse().unwrap());
+    let calls = [
+        read(1, Some(FileKind::Regular)),
+        call(EventType::WRITE_X, CAT, |w| {
+            w.i64(1).bytes(b"x").i64(3).u32(1);
+            object(w, SectionKind::File, FileKind::Regular, "/x");
+        }),
+        call(EventType::RECVFROM_X, CAT, |w| {
+            w.i64(4).bytes(b"data").sock_tuple(&SockTuple::Inet { source, dest }).i64(3).u32(4);
+        }),
+        connect(CAT, "10.0.0.1:40000", "10.0.0.2:443"),
+        call(EventType::SENDTO_X, CAT, |w| {
+            w.i64(4).bytes(b"data").i64(3).u32(4).sock_tuple(&SockTuple::Inet { source, dest });
+        }),
+        call(EventType::RENAMEAT2_X, CAT, |w| {
+            w.i64(0).i64(-100).str(b"a").i64(-100).str(b"b").u32(0);
+        }),
+        open(CAT, "/etc/passwd", None, None),
+        call(EventType::MPROTECT_X, CAT, |w| {
+            w.i64(-12).u64(0).u64(1).u32(0);
+        }),
+        call(ASYNCEVENT, CAT, |w| {
+            w.u32(0).str(b"container").bytes(b"{}");
+        }),
+    ];
+    let condition = "not evt.type in (execve, procexit)";
+    let missing: Vec<&str> = printable()
+        .filter(|f| f.is_extracted() && !f.info().is_filter_only())
+        .filter(|f| {
+            let all = outputs(condition, &format!("%{}", f.name()), &calls);
+            assert_eq!(all.len(), calls.len(), "{all:?}");
+            all.iter().all(|text| text == "<NA>")
+        })
+        .map(Field::name)
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn relatives_and_leaders_of_a_process() {
+    for (output, expected) in [
+        ("%proc.aargs|%proc.aargs[0]|%proc.aargs[1]|%proc.aargs[2]", "-l |a b|-l|"),
+        ("%proc.aenv[HOME]|%proc.aenv[NONE]|%proc.aenv[1]", "/home/u||HOME=/home/u"),
+        ("%proc.pvpid %proc.vpid %proc.ppid", "40 51 40"),
+        ("%proc.vpgid.exe %proc.vpgid.exepath", "/bin/cat /bin/cat"),
+        ("%proc.pgid.exe %proc.pgid.exepath", "/bin/cat /bin/cat"),
+        ("%proc.is_pgid_leader %proc.is_vpgid_leader", "true true"),
+        ("%thread.nametid", "cat51"),
+        ("%proc.duration %proc.ppid.duration", "1 11"),
+        ("%proc.pid.ts %proc.ppid.ts", "30 20"),
+        ("%proc.exe_ino.ctime_duration_proc_start", "22"),
+    ] {
+        check(output, expected);
+    }
+}
+
+#[test]
+fn times_counts_and_constants() {
+    for (output, expected) in [
+        ("%evt.rawtime %evt.rawtime.s %evt.rawtime.ns", "31 0 000000031"),
+        ("%evt.datetime.s", "1970-01-01 00:00:00"),
+        ("%evt.is_async %evt.dir %evt.latency %evt.latency.ns", "false < 0 000000000"),
+        ("%evt.latency.human %evt.latency.quantized %evt.wait_latency", "0ns 0 0"),
+        ("%evt.count %evt.count.exit %evt.count.procinfo %evt.count.threadinfo", "1 1 0 0"),
+        ("%evt.type.is.read %evt.type.is.write %evt.type.is.7 %evt.type.is.6", "1 0 1 0"),
+    ] {
+        check(output, expected);
+    }
+}
+
+#[test]
+fn errors_are_counted_by_what_the_call_is_about() {
+    const ALL: &str = "%evt.count.error|%evt.count.error.file|%evt.count.error.net|%evt.count.error.memory|%evt.count.error.other %evt.category";
+    let failed = |ty, build: &dyn Fn(&mut FrameWriter<'_>)| call(ty, CAT, build);
+    let calls = [
+        read(5, Some(FileKind::Regular)),
+        read(-4, Some(FileKind::Regular)),
+        read(-4, Some(FileKind::Fifo)),
+        read(-9, None),
+        failed(EventType::MPROTECT_X, &|w| {
+            w.i64(-12).u64(0).u64(1).u32(0);
+        }),
+        failed(EventType::OPENAT_2_X, &|w| {
+            w.i64(-2).i64(-100).str(b"x").u32(1).u32(0).u32(0).u64(0);
+        }),
+    ];
+    assert_eq!(
+        outputs("evt.type in (read, mprotect, openat)", ALL, &calls),
+        [
+            "0|0|<NA>|<NA>|<NA> file",
+            "1|1|<NA>|<NA>|<NA> file",
+            "1|<NA>|<NA>|<NA>|1 ipc",
+            "1|<NA>|<NA>|<NA>|1 unknown",
+            "1|<NA>|<NA>|1|<NA> memory",
+            "1|1|<NA>|<NA>|<NA> file",
+        ]
+    );
+}
+
+#[test]
+fn an_event_raised_on_its_own_has_its_own_name() {
+    let event = call(ASYNCEVENT, CAT, |w| {
+        w.u32(0).str(b"container").bytes(b"{}");
+    });
+    assert_eq!(
+        outputs("evt.is_async = true", "%evt.type %evt.asynctype %evt.category", &[event]),
+        ["container container other"]
+    );
+}
+
+#[test]
+fn environments_of_ancestors_are_looked_at_whatever_the_argument() {
+    let calls = [read(1, None)];
+    let holds = |condition: &str| {
+        !outputs(&format!("evt.type = read and {condition}"), "x", &calls).is_empty()
+    };
+    assert!(holds("proc.aenv contains /home/u"));
+    assert!(holds("proc.aenv[NONE] contains /home/u"));
+    assert!(holds("proc.aenv[7] exists"));
+    assert!(!holds("proc.aenv contains nothing"));
+}
