@@ -215,6 +215,8 @@ pub enum Problem {
     ArgumentType { name: &'static str, takes: &'static str, is: String },
     #[error("a list cannot hold another list")]
     ListInList,
+    #[error("a list of a transformer takes text and whole numbers, this is {0}")]
+    ListElement(&'static str),
     #[error("`{0}` takes no selector in brackets, only `getopt` does")]
     NoSelector(&'static str),
     #[error("`{0}` cannot be given to a transformer")]

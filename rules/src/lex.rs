@@ -144,7 +144,12 @@ impl<'a> Cursor<'a> {
             }
             Literal { bytes: rest.as_bytes()[..len].to_vec(), quoted: false, range: start..self.at }
         };
-        if self.symbol("]") { Ok(Some(arg)) } else { Err(self.expected("`]`")) }
+        if self.symbol("]") {
+            return Ok(Some(arg));
+        }
+        let diag = self.expected("`]`");
+        let is_cut = self.rest().starts_with(is_blank);
+        Err(if is_cut { diag.hint("an argument with a blank in it needs quotes") } else { diag })
     }
 
     /// Takes a value: quoted text, or everything up to a blank or one of `()"'=,`.

@@ -58,8 +58,7 @@ fn element(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag>
     if ty.is_text() || is_number {
         return Ok(of);
     }
-    let problem = Problem::ArgumentType { name: "a list", takes: "text", is: type_name(&of) };
-    Err(error(text, operand, problem))
+    Err(error(text, operand, Problem::ListElement(ty.name())))
 }
 
 /// An argument: any expression whose field lets itself be transformed.

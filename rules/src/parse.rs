@@ -86,11 +86,17 @@ impl Parser<'_> {
                     self.fold_ands(&mut frame)?;
                     break;
                 }
-                return Err(self.cursor.expected(if outer.is_empty() {
+                let diag = self.cursor.expected(if outer.is_empty() {
                     "`and`, `or` or the end of the condition"
                 } else {
                     "`and`, `or` or `)`"
-                }));
+                });
+                return Err(match self.nodes.last() {
+                    Some(AstNode::Macro { name, .. }) if name.eq_ignore_ascii_case("not") => {
+                        diag.hint("`and`, `or` and `not` are written in lower case")
+                    }
+                    _ => diag,
+                });
             }
         }
     }
@@ -157,13 +163,14 @@ impl Parser<'_> {
             }
             Some(name) => {
                 let range = start..self.cursor.at;
-                let blanks = self.cursor.rest().len() - self.cursor.rest().trim_start().len();
-                if !self.cursor.rest().trim_start().starts_with('(') {
+                self.cursor.blanks();
+                if !self.cursor.rest().starts_with('(') {
                     return Ok(AstNode::Macro { name: name.to_owned(), range });
                 }
+                let is_apart = self.cursor.at > range.end;
                 let diag = self.cursor.expected("`and`, `or` or the end of the condition");
                 let known = TRANSFORMERS.iter().map(|(t, _)| *t);
-                Err(if blanks > 0 && known.clone().any(|t| t == name) {
+                Err(if is_apart && known.clone().any(|t| t == name) {
                     diag.hint(format!("no blank between `{name}` and its parenthesis"))
                 } else {
                     diag.did_you_mean(closest(name, known))
