@@ -8,7 +8,7 @@ use event::{EventType, N_EVENT_TYPES};
 
 use crate::ast::{Check, Modifier, Op, Operand, Right};
 use crate::error::{Code, Diag, Problem, closest};
-use crate::expr::{Expr, Function};
+use crate::expr::Expr;
 use crate::lex::Literal;
 use crate::literal::{self, Expected};
 use crate::misuse::doubts;
@@ -283,7 +283,7 @@ impl Checker<'_> {
         let sides = [(&self.left, self.check.left.range()), (&right, range.clone())];
         for (side, range) in sides {
             let refuses = |f: Field| f.info().no_rhs() || f.info().ty == FieldType::Net;
-            if let Some(field) = side.fields().find(|f| refuses(f.field)) {
+            if let Some(field) = side.innermost().as_field().filter(|f| refuses(f.field)) {
                 return Err(self.error(Problem::NoFieldComparison(field.to_string()), &range));
             }
         }
@@ -305,15 +305,9 @@ impl Checker<'_> {
 
     /// Whatever the operator, `evt.type` is compared with names that exist, also through transformers.
     fn known_event(&self, value: &Literal) -> Result<(), Diag> {
-        let mut innermost = &self.left;
-        while let Expr::Call { function, args, .. } = innermost
-            && !matches!(function, Function::Join | Function::Concat | Function::GetOpt)
-            && let Some(of) = args.first()
-        {
-            innermost = of;
-        }
         let name = value.text();
-        let is_event_type = innermost.as_field().is_some_and(|f| f.field == Field::EvtType);
+        let field = self.left.innermost().as_field();
+        let is_event_type = field.is_some_and(|f| f.field == Field::EvtType);
         if !is_event_type || is_event(&name) || event::syscall_id(&name).is_some() {
             return Ok(());
         }

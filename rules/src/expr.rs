@@ -43,6 +43,18 @@ impl Expr {
         }
     }
 
+    /// What transformers of one argument are applied to. The others make a value of their own, with no limits of the fields in it.
+    pub(crate) fn innermost(&self) -> &Self {
+        let mut of = self;
+        while let Self::Call { function, args, .. } = of
+            && !matches!(function, Function::Join | Function::Concat | Function::GetOpt)
+            && let Some(arg) = args.first()
+        {
+            of = arg;
+        }
+        of
+    }
+
     /// Every field that is read, in the order written.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &FieldRef> {
         let mut left = vec![self];
