@@ -84,8 +84,9 @@ fn compile_rule(
         diags.push(Diag { code: Code::UnknownFilter, ..diag });
         return None;
     }
-    diags.errors.append(&mut own.errors);
-    diags.warnings.append(&mut own.warnings);
+    for diag in own.errors.into_iter().chain(own.warnings) {
+        diags.push(diag);
+    }
     let (root, template) = (root?, template?);
     let types = resolver.ir.types[root as usize].when_true;
     if def.source == SYSCALL && def.switches.warn_evttypes && types.len() > MANY_TYPES {

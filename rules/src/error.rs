@@ -290,12 +290,21 @@ impl Diag {
             file: place.file.clone(),
             line: place.line,
             column: place.column,
-            line_text: place.text.into(),
+            // Lines may be as long as a file.
+            line_text: place
+                .text
+                .chars()
+                .skip(skipped_columns(place.column))
+                .take(2 * SHOWN_COLUMNS)
+                .collect(),
             width: place.width,
             hint: self.hint,
         }
     }
 }
+
+/// Errors, and warnings, of one load that are kept; one more says that there are others.
+const MAX_DIAGS: usize = 1000;
 
 /// What the stages found so far.
 #[derive(Debug, Default)]
@@ -306,10 +315,18 @@ pub(crate) struct Diags {
 
 impl Diags {
     pub(crate) fn push(&mut self, diag: Diag) {
-        if diag.code.is_warning() {
-            self.warnings.push(diag);
+        let (found, what) = if diag.code.is_warning() {
+            (&mut self.warnings, "warnings")
         } else {
-            self.errors.push(diag);
+            (&mut self.errors, "errors")
+        };
+        match found.len() {
+            0..MAX_DIAGS => found.push(diag),
+            MAX_DIAGS => {
+                let problem = Problem::TooMany { what, limit: MAX_DIAGS };
+                found.push(Diag { problem: Box::new(problem), hint: None, ..diag });
+            }
+            _ => {}
         }
     }
 
@@ -334,7 +351,7 @@ pub struct RuleError {
     pub line: u32,
     /// Column, from 1, in characters.
     pub column: u32,
-    /// Text of the line.
+    /// Text of the line around the error: what is shown of it.
     pub line_text: String,
     /// Characters that the error covers on its line.
     pub width: u32,
@@ -377,6 +394,11 @@ impl RuleError {
 /// Columns of a line that are shown to either side of the error.
 const SHOWN_COLUMNS: usize = 100;
 
+/// Columns of a line before those that are shown.
+fn skipped_columns(column: u32) -> usize {
+    (column as usize).saturating_sub(1 + SHOWN_COLUMNS)
+}
+
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = if self.code.is_warning() { "warning" } else { "error" };
@@ -388,17 +410,10 @@ impl fmt::Display for RuleError {
         if self.line > 0 {
             let number = self.line.to_string();
             let pad = " ".repeat(number.len());
-            let at = self.column as usize - 1;
-            let skipped = at.saturating_sub(SHOWN_COLUMNS);
             // A tab would move the caret away from its text.
-            let shown: String = self
-                .line_text
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .skip(skipped)
-                .take(2 * SHOWN_COLUMNS)
-                .collect();
-            let before = " ".repeat(at - skipped);
+            let shown: String =
+                self.line_text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let before = " ".repeat(self.column as usize - 1 - skipped_columns(self.column));
             let carets = "^".repeat((self.width as usize).clamp(1, SHOWN_COLUMNS));
             write!(f, "\n{pad} |\n{number} | {shown}\n{pad} | {before}{carets}")?;
             if let Some(hint) = &self.hint {

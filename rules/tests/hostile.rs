@@ -310,3 +310,17 @@ fn many_values_of_exceptions_are_refused() {
     let text = rule("evt.type = open", "o") + &format!("  exceptions: [{many}]\n");
     assert!(matches!(problems(&text)[..], [Problem::TooMany { .. }]));
 }
+
+#[test]
+fn many_mistakes_on_one_long_line_cost_little() {
+    let keys = lines(0..100_000, |i| format!("k{i}: 0, "));
+    let text = format!("[{{macro: m, condition: proc.pid = 1, {keys}}}]");
+    let start = Instant::now();
+    let set = load(&text).unwrap();
+    let n = set.warnings().len();
+    assert_eq!(set.warnings()[n - 1].problem, Problem::TooMany { what: "warnings", limit: 1000 });
+    assert!(set.warnings().iter().all(|w| w.line_text.len() <= 200));
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let entries = "{}, ".repeat(5000).replace("{}", "x");
+    assert_eq!(problems(&format!("[{entries}]")).len(), 1001);
+}
