@@ -26,6 +26,15 @@ pub(crate) fn parse(text: &Traced) -> Result<Ast, Diag> {
     Parser { cursor: Cursor::new(text), nodes: Vec::new(), depths: Vec::new() }.condition()
 }
 
+/// The transformer that stands at a place of a text, as in an output, and where it ends.
+pub(crate) fn transformer_at(text: &Traced, at: usize) -> Result<Option<(Operand, usize)>, Diag> {
+    let mut cursor = Cursor::new(text);
+    cursor.at = at;
+    let mut parser = Parser { cursor, nodes: Vec::new(), depths: Vec::new() };
+    let operand = parser.field_or_call(1)?;
+    Ok(operand.map(|operand| (operand, parser.cursor.at)))
+}
+
 struct Parser<'a> {
     cursor: Cursor<'a>,
     nodes: Vec<AstNode>,

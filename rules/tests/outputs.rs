@@ -25,6 +25,8 @@ impl Fields for Event {
             "evt.time" | "evt.time.s" | "evt.datetime" | "evt.time.iso8601" | "evt.rawtime" => {
                 Value::U64(NOW)
             }
+            "evt.arg.name" => Value::Bytes(b"/etc/shadow"),
+            "evt.buffer" => Value::Bytes(b"aGkB"),
             "evt.datetime.s" => Value::U64(NOW),
             "evt.rawtime.ns" => Value::U64(5),
             "evt.rawarg.flags" => Value::U64(0xab),
@@ -118,6 +120,61 @@ fn tokens_print_their_values() {
         ("%evt.arg.flagsfoo", "O_RDONLYfoo"),
     ] {
         check(output, expected);
+    }
+}
+
+#[test]
+fn transformers_compute_what_is_printed() {
+    for (output, expected) in [
+        ("%toupper(proc.name)", "CAT"),
+        ("%toupper(proc.name)s", "CATs"),
+        ("%6toupper( proc.name )|", "CAT   |"),
+        ("%concat(proc.name, '-', \"x\", 7)", "cat-x7"),
+        ("%join(', ', (proc.name, proc.pid))", "cat, -7"),
+        ("%join('+', fd.types)", "file+a,b+\u{fffd}"),
+        ("%len(proc.name) %len(fd.types)", "3 3"),
+        ("%toupper(fd.types)", "(FILE,A,B,\u{fffd})"),
+        ("%basename(toupper(evt.arg.name))", "SHADOW"),
+        ("%b64(evt.buffer)", "hi."),
+        ("%toupper(proc.pname)", "<NA>"),
+        ("%len(proc.pname)", "<NA>"),
+        ("%getopt(fd.types, 'a:')", "()"),
+        ("%getopt(fd.types, 'a:')[a]", "<NA>"),
+    ] {
+        check(output, expected);
+    }
+}
+
+#[test]
+fn fields_inside_transformers_are_told_as_they_are() {
+    let alert = fill("%toupper(proc.name) %concat(proc.name, evt.arg.flags) %proc.pid");
+    assert_eq!(alert.output, "CAT catO_RDONLY -7");
+    let text = |t: &str| AlertValue::Text(t.into());
+    let expected = [
+        ("proc.name".into(), text("cat")),
+        ("evt.arg.flags".into(), text("O_RDONLY")),
+        ("proc.pid".into(), AlertValue::I64(-7)),
+    ];
+    assert_eq!(alert.fields, expected);
+}
+
+#[test]
+fn transformers_are_judged_as_in_conditions() {
+    for (output, problem) in [
+        ("%val(proc.name)", "`val()` is for conditions"),
+        ("%uppercase(proc.name)", "unknown field `uppercase`"),
+        ("%tuper(proc.name)", "unknown field `tuper`"),
+        ("%toupper(proc.pid)", "toupper"),
+        ("%toupper(proc.aname)", "proc.aname"),
+        ("%toupper(proc.name", "found the end of the output"),
+        ("%toupper()", "expected"),
+        ("%toupper(proc.nam)", "unknown field `proc.nam`"),
+        ("%concat(proc.name)", "two arguments or more"),
+        ("%toupper(proc.name)[c]", "toupper"),
+        ("%toupper(proc.name, proc.pname)", "one argument"),
+    ] {
+        let error = refused(output);
+        assert!(error.contains("LOAD_ERR_COMPILE_OUTPUT") && error.contains(problem), "{error}");
     }
 }
 

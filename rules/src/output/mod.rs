@@ -5,9 +5,15 @@ mod print;
 use std::sync::Arc;
 
 use crate::alert::AlertValue;
-use crate::error::{Code, Diag, Problem};
-use crate::schema::{Field, FieldRef, field_hint, resolve_field};
+use crate::ast::TRANSFORMERS;
+use crate::buffers::Computed;
+use crate::error::{Code, Diag, Problem, closest};
+use crate::expr::Expr;
+use crate::operand::expr;
+use crate::parse::transformer_at;
+use crate::schema::{Field, FieldRef, Format, field_hint, resolve_field};
 use crate::source::Traced;
+use crate::transform::Evaluator;
 use crate::value::{Fields, Value};
 
 pub(crate) use print::MISSING;
@@ -28,6 +34,11 @@ enum Part {
     /// Index into the fields, and the width to pad or cut to; 0 is none.
     Field {
         index: usize,
+        width: usize,
+    },
+    /// A transformer.
+    Call {
+        expr: Expr,
         width: usize,
     },
 }
@@ -87,9 +98,24 @@ impl Template {
             warnings.push(diag(Code::DeprecatedItem, problem, CONTAINER_INFO.len()));
             return Ok(name_at + CONTAINER_INFO.len());
         }
-        if let Some(len) = transformer_len(name) {
-            let problem = Problem::Unsupported(format!("the transformer `{}`", &name[..len]));
-            return Err(error(problem, len));
+        if let Some(len) = call_name_len(name) {
+            let Some((operand, end)) = transformer_at(text, name_at).map_err(of_output)? else {
+                let function = &name[..len];
+                return Err(if function == "val" {
+                    error(Problem::Output("`val()` is for conditions"), len)
+                        .hint("in an output the field stands alone")
+                } else {
+                    let known = TRANSFORMERS.iter().map(|(name, _)| *name);
+                    error(Problem::UnknownField(function.to_owned()), len)
+                        .did_you_mean(closest(function, known))
+                });
+            };
+            let expr = expr(text, source, &operand).map_err(of_output)?;
+            for field in expr.fields() {
+                self.field(field.clone());
+            }
+            self.parts.push(Part::Call { expr, width });
+            return Ok(end);
         }
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
         let run = name.bytes().take_while(is_name).count();
@@ -146,22 +172,32 @@ impl Template {
         let values: Vec<Option<Value<'_>>> =
             self.fields.iter().map(|(f, _)| value(fields, f)).collect();
         let mut out = String::new();
+        let mut computed = Computed::default();
         for part in &self.parts {
-            match *part {
-                Part::Text(ref t) => out.push_str(t),
+            let start = out.len();
+            let width = match part {
+                Part::Text(text) => {
+                    out.push_str(text);
+                    0
+                }
                 Part::Field { index, width } => {
-                    let start = out.len();
-                    let field = &self.fields[index].0;
+                    let field = &self.fields[*index].0;
                     let shown = shown(field, utc_offset_s);
                     if field.is_list() {
                         print_list(&mut out, fields, field, shown);
                     } else {
-                        shown.print(&mut out, values[index]);
+                        shown.print(&mut out, values[*index]);
                     }
-                    if width > 0 {
-                        fit_width(&mut out, start, width);
-                    }
+                    *width
                 }
+                Part::Call { expr, width } => {
+                    computed.clear();
+                    print_call(&mut out, fields, expr, &mut computed);
+                    *width
+                }
+            };
+            if width > 0 {
+                fit_width(&mut out, start, width);
             }
         }
         let typed = self.fields.iter().zip(values).map(|((field, name), value)| {
@@ -196,6 +232,22 @@ fn print_list<F: Fields>(out: &mut String, fields: &F, field: &FieldRef, shown: 
     }
 }
 
+/// What a transformer computes; its texts need no format.
+fn print_call<F: Fields>(out: &mut String, fields: &F, expr: &Expr, computed: &mut Computed) {
+    let shown = Shown { ty: expr.ty(), format: Format::Plain, utc_offset_s: 0 };
+    let mut evaluator = Evaluator { fields, computed };
+    if !expr.is_list() {
+        let value = evaluator.scalar(expr);
+        return shown.print(out, value.map(|scalar| computed.value(scalar)));
+    }
+    let Some(items) = evaluator.list(expr) else {
+        return shown.print(out, None);
+    };
+    let mut list = ListText::begin(out);
+    computed.values(items).for_each(|value| list.push(shown, value));
+    list.end();
+}
+
 fn typed_list<F: Fields>(fields: &F, field: &FieldRef, shown: Shown) -> AlertValue {
     let mut all = Vec::new();
     let is_there = fields.elements(field, |value| all.push(shown.typed(Some(value))));
@@ -215,8 +267,18 @@ fn is_constant(field: Field) -> bool {
     )
 }
 
-/// Length of a transformer's name if a call stands here.
-fn transformer_len(text: &str) -> Option<usize> {
+/// What is said of a part of an output that conditions have as well.
+fn of_output(mut diag: Diag) -> Diag {
+    if let Problem::Syntax { found, .. } = &mut *diag.problem
+        && found == "the end of the condition"
+    {
+        "the end of the output".clone_into(found);
+    }
+    Diag { code: Code::CompileOutput, ..diag }
+}
+
+/// Length of the name if a call of something stands here.
+fn call_name_len(text: &str) -> Option<usize> {
     let len = crate::lex::identifier_len(text);
     (len > 0 && text[len..].starts_with('(')).then_some(len)
 }
