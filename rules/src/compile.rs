@@ -10,12 +10,10 @@ use crate::output::Template;
 use crate::predicate::{PredicateKey, TestKey};
 use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
-use crate::schema::FieldRef;
+use crate::schema::{FieldRef, SYSCALL};
 use crate::selection::is_enabled;
 use crate::types;
 
-/// The source of the events that are captured here.
-pub(crate) const SYSCALL: &str = "syscall";
 /// A rule that can match more types than this gets a warning.
 const MANY_TYPES: usize = 100;
 
@@ -69,24 +67,33 @@ fn compile_rule(
     resolver: &mut Resolver<'_>,
     diags: &mut Diags,
 ) -> Option<(Rule, IrId)> {
-    let mut own = Diags::default();
-    let root = resolver.rule(def, &mut own);
-    let mut doubts = Vec::new();
-    let template = Template::compile(&def.output, &def.source, &mut doubts);
-    let template = own.keep(template.map_err(|d| d.of(ItemKind::Rule, &def.name)));
-    own.warnings.extend(doubts.into_iter().map(|d| d.of(ItemKind::Rule, &def.name)));
-    let is_unknown =
-        |d: &Diag| matches!(*d.problem, Problem::UnknownField(_) | Problem::UnknownEventType(_));
-    if def.switches.skip_if_unknown
-        && let Some(i) = own.errors.iter().position(is_unknown)
-    {
-        let diag = own.errors.swap_remove(i);
-        diags.push(Diag { code: Code::UnknownFilter, ..diag });
+    let name = &def.name;
+    let mut warnings = Vec::new();
+    let template = Template::compile(&def.output, &def.source, &mut warnings);
+    let condition = resolver.rule(def, &mut warnings);
+    for warning in resolver.warnings.drain(..) {
+        diags.push(warning);
+    }
+    // As Falco judges them: the output first, then the condition; the first error decides.
+    let first = match (&template, &condition) {
+        (Err(error), _) => Some(error),
+        (Ok(_), Err(failure)) => failure.first.as_deref(),
+        (Ok(_), Ok(_)) => None,
+    };
+    if let Some(first) = first.filter(|d| def.switches.skip_if_unknown && names_unknown(d)) {
+        let item = Some((ItemKind::Rule, name.clone()));
+        let skipped = Diag { code: Code::UnknownFilter, item, ..first.clone() };
+        diags.push(match skipped.hint {
+            None => skipped.hint("the rule asks to be skipped in this case, and is"),
+            Some(_) => skipped,
+        });
         return None;
     }
-    for diag in own.errors.into_iter().chain(own.warnings) {
-        diags.push(diag);
+    for warning in warnings {
+        diags.push(warning.of(ItemKind::Rule, name));
     }
+    let root = condition.map_err(|failure| resolver.tell(failure, diags)).ok();
+    let template = diags.keep(template.map_err(|d| d.of(ItemKind::Rule, name)));
     let (root, template) = (root?, template?);
     let types = resolver.ir.types[root as usize].when_true;
     if def.source == SYSCALL && def.switches.warn_evttypes && types.len() > MANY_TYPES {
@@ -111,6 +118,14 @@ fn compile_rule(
     let fields = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
+}
+
+/// Whether the error is one for which a rule may ask to be skipped.
+fn names_unknown(error: &Diag) -> bool {
+    matches!(
+        *error.problem,
+        Problem::UnknownField(_) | Problem::BadArgument { .. } | Problem::UnknownEventType(_)
+    )
 }
 
 /// The fields on both sides of a comparison.

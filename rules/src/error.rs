@@ -243,6 +243,8 @@ pub enum Problem {
     Irregular { field: String, op: &'static str, does: &'static str },
     #[error("matches {0} event types, so every event has to be looked at")]
     NoEventType(usize),
+    #[error("`{0}` is compared with the text `<NA>`, which a missing value never equals")]
+    UnsafeNa(String),
     #[error("`{0}` is not used by any rule")]
     Unused(String),
     #[error("invalid output: {0}")]

@@ -1,11 +1,11 @@
 //! Doubts about values that compile: a pattern that needs no pattern, a value that reads like a field or a transformer.
 //! All are Falco's LOAD_COMPILE_CONDITION, by its own tests.
 
-use crate::ast::{Op, TRANSFORMERS};
+use crate::ast::{Check, Op, Operand, Right, TRANSFORMERS};
 use crate::error::{Code, Diag, Problem};
 use crate::lex::Literal;
 use crate::regex::is_simple;
-use crate::schema::resolve_field;
+use crate::schema::{Class, Field, FieldInfo, resolve_field};
 use crate::source::Traced;
 
 /// Notes what is doubtful about a constant on the right side.
@@ -29,6 +29,51 @@ pub(crate) fn doubts(
         warn(Problem::FieldAsValue(written));
     } else if is_transformer(&packed) {
         warn(Problem::TransformerAsValue(written));
+    }
+}
+
+/// Notes fields of a comparison that Falco has given up.
+pub(crate) fn deprecated_fields(text: &Traced, check: &Check, warnings: &mut Vec<Diag>) {
+    let mut left = vec![&check.left];
+    if let Right::Operand(right) = &check.right {
+        left.push(right);
+    }
+    while let Some(operand) = left.pop() {
+        match operand {
+            Operand::Field(field) | Operand::Val { field, .. } => {
+                let known = Field::by_name(&field.name).map(Field::info);
+                let is_given_up = |i: &&FieldInfo| i.is_deprecated() && i.class == Class::Syscall;
+                if let Some(info) = known.filter(is_given_up) {
+                    let problem = Problem::Deprecated(info.name);
+                    let span = text.span(field.range.clone());
+                    warnings.push(Diag::new(Code::DeprecatedItem, problem, span));
+                }
+            }
+            Operand::List { of, .. } => left.extend(of),
+            Operand::Call(call) => left.extend(&call.args),
+            Operand::Constant(_) => {}
+        }
+    }
+}
+
+/// Notes a comparison with the text that stands for "no value": whether a field of an audit log or of JSON has one is not told by that.
+pub(crate) fn unsafe_na(text: &Traced, check: &Check, warnings: &mut Vec<Diag>) {
+    let Operand::Field(field) = &check.left else { return };
+    let is_unsafe = field.name.starts_with("ka.") || field.name.starts_with("jevt.");
+    if !is_unsafe || !matches!(check.op, Op::Eq | Op::Ne | Op::In | Op::Intersects | Op::PMatch) {
+        return;
+    }
+    let values = match &check.right {
+        Right::Value(value) => std::slice::from_ref(value),
+        Right::List { values, .. } => &values.of,
+        Right::None | Right::Operand(_) => &[],
+    };
+    if let Some(value) = values.iter().find(|v| v.bytes == b"<NA>") {
+        let problem = Problem::UnsafeNa(field.name.clone());
+        warnings.push(
+            Diag::new(Code::UnsafeNaCheck, problem, text.span(value.range.clone()))
+                .hint(format!("`{} exists` asks whether there is a value", field.name)),
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Conditions of macros and rules to the graph: lists are put in, the text is parsed, macros are looked up.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::ast::{Ast, AstNode};
@@ -8,8 +9,8 @@ use crate::collect::{Collected, MacroDef, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem, closest};
 use crate::ir::{Ir, IrId, TooManyParts};
 use crate::lists::{Substitute, substitute, substitutes};
+use crate::misuse::{deprecated_fields, unsafe_na};
 use crate::parse::parse;
-use crate::schema::SYSCALL;
 use crate::source::{Span, Traced};
 
 /// Turns conditions into nodes of [`Resolver::ir`].
@@ -18,13 +19,19 @@ pub(crate) struct Resolver<'a> {
     lists: Vec<Substitute>,
     list_used: Vec<bool>,
     macros: Vec<Macro>,
+    /// The sources of the rules so far: a macro means to each what its fields mean there.
+    sources: Vec<String>,
+    failures: Vec<MacroFailure>,
+    /// Doubts about macros, which are told whatever becomes of the rules that use them.
+    pub(crate) warnings: Vec<Diag>,
     pub(crate) ir: Ir,
 }
 
 struct Macro {
     /// `None` after a syntax error.
-    parsed: Option<(Traced, Ast)>,
-    state: State,
+    parsed: Option<Rc<(Traced, Ast)>>,
+    /// For each source.
+    states: Vec<State>,
     used: bool,
 }
 
@@ -33,8 +40,31 @@ enum State {
     New,
     InProgress,
     Done(IrId),
-    /// Reported already.
-    Failed,
+    /// Index of the failure; none where it was told already.
+    Failed(Option<usize>),
+}
+
+/// Why a macro has no meaning. Told when a rule needs it that does not ask to be skipped.
+struct MacroFailure {
+    first: Box<Diag>,
+    errors: Vec<Diag>,
+    /// Failures of macros that it uses.
+    causes: Vec<usize>,
+}
+
+/// Why a condition has no meaning.
+#[derive(Default)]
+pub(crate) struct Failure {
+    /// What comes first in the condition, with its macros put in; none where it was told already. Boxed to keep results small.
+    pub(crate) first: Option<Box<Diag>>,
+    errors: Vec<Diag>,
+    causes: Vec<usize>,
+}
+
+impl Failure {
+    fn of(error: Diag) -> Self {
+        Self { first: Some(Box::new(error.clone())), errors: vec![error], causes: Vec::new() }
+    }
 }
 
 /// Who refers to macros, which decides which ones it sees.
@@ -46,6 +76,18 @@ enum User {
     Rule(u32),
 }
 
+/// The text of a condition and whose it is.
+#[derive(Clone, Copy)]
+struct Written<'t> {
+    text: &'t Traced,
+    ast: &'t Ast,
+    user: User,
+    /// Index of the rule's source.
+    source: usize,
+    kind: ItemKind,
+    name: &'t Arc<str>,
+}
+
 impl<'a> Resolver<'a> {
     /// Parses all macros, used or not: a syntax error counts everywhere.
     pub(crate) fn new(items: &'a Collected, diags: &mut Diags) -> Self {
@@ -55,25 +97,62 @@ impl<'a> Resolver<'a> {
         for def in &items.macros.all {
             let parsed = read(&def.condition, &lists, def.newest_file, &mut list_used)
                 .map_err(|d| d.of(ItemKind::Macro, &def.name));
-            let parsed = diags.keep(parsed);
-            let state = if parsed.is_some() { State::New } else { State::Failed };
-            macros.push(Macro { parsed, state, used: false });
+            let parsed = diags.keep(parsed).map(Rc::new);
+            macros.push(Macro { parsed, states: Vec::new(), used: false });
         }
-        Self { items, lists, list_used, macros, ir: Ir::default() }
+        Self {
+            items,
+            lists,
+            list_used,
+            macros,
+            sources: Vec::new(),
+            failures: Vec::new(),
+            warnings: Vec::new(),
+            ir: Ir::default(),
+        }
     }
 
-    /// The node of a rule's condition, or nothing after an error. Errors go to the caller because a rule may ask to
-    /// be skipped instead.
-    pub(crate) fn rule(&mut self, rule: &RuleDef, diags: &mut Diags) -> Option<IrId> {
-        let parsed = rule
+    /// The node of a rule's condition. Errors go to the caller because a rule may ask to be skipped instead.
+    pub(crate) fn rule(
+        &mut self,
+        rule: &RuleDef,
+        warnings: &mut Vec<Diag>,
+    ) -> Result<IrId, Failure> {
+        let (text, ast) = rule
             .full_condition()
             .and_then(|text| read(&text, &self.lists, rule.file, &mut self.list_used))
-            .map_err(|d| d.of(ItemKind::Rule, &rule.name));
-        let (text, ast) = diags.keep(parsed)?;
-        let user = User::Rule(rule.file);
+            .map_err(|d| Failure::of(d.of(ItemKind::Rule, &rule.name)))?;
+        let (user, source) = (User::Rule(rule.file), self.source(&rule.source));
         let needs = self.references(&ast, user);
-        self.resolve_macros(needs, diags);
-        self.lower(&text, &ast, user, ItemKind::Rule, &rule.name, diags)
+        self.resolve_macros(needs, source);
+        let (kind, name) = (ItemKind::Rule, &rule.name);
+        self.lower(Written { text: &text, ast: &ast, user, source, kind, name }, warnings)
+    }
+
+    /// Notes why a condition failed, what was told before left out.
+    pub(crate) fn tell(&mut self, failure: Failure, diags: &mut Diags) {
+        let mut errors = failure.errors;
+        let mut causes = failure.causes;
+        while let Some(cause) = causes.pop() {
+            let of = &mut self.failures[cause];
+            errors.append(&mut of.errors);
+            causes.append(&mut of.causes);
+        }
+        for error in errors {
+            diags.push(error);
+        }
+    }
+
+    fn source(&mut self, name: &str) -> usize {
+        self.sources.iter().position(|s| s == name).unwrap_or_else(|| {
+            self.sources.push(name.to_owned());
+            for of in &mut self.macros {
+                // A macro that cannot be parsed was told.
+                let is_told = of.parsed.is_none();
+                of.states.push(if is_told { State::Failed(None) } else { State::New });
+            }
+            self.sources.len() - 1
+        })
     }
 
     /// What was defined and never used.
@@ -114,88 +193,118 @@ impl<'a> Resolver<'a> {
     }
 
     /// Resolves macros, those they use first. An explicit stack: chains of macros may be long.
-    fn resolve_macros(&mut self, needed: Vec<usize>, diags: &mut Diags) {
+    fn resolve_macros(&mut self, needed: Vec<usize>, source: usize) {
         let mut stack = needed;
         for &i in &stack {
             self.macros[i].used = true;
         }
         while let Some(&top) = stack.last() {
-            if !matches!(self.macros[top].state, State::New | State::InProgress) {
-                stack.pop();
-                continue;
-            }
-            // Taken for the time of the borrow; nobody else looks at the tree of a macro in progress.
-            let Some((text, ast)) = self.macros[top].parsed.take() else {
-                self.macros[top].state = State::Failed;
-                continue;
+            let state = self.macros[top].states[source];
+            let parsed = match (state, &self.macros[top].parsed) {
+                (State::New | State::InProgress, Some(parsed)) => Rc::clone(parsed),
+                (State::Done(_) | State::Failed(_), _) | (_, None) => {
+                    stack.pop();
+                    continue;
+                }
             };
+            let (text, ast) = &*parsed;
             let user = User::Macro(top);
-            let needs = self.references(&ast, user);
             let name = &self.items.macros.all[top].name;
             let mut waits = false;
-            let first_look = self.macros[top].state == State::New;
-            for i in needs {
+            for i in self.references(ast, user) {
                 self.macros[i].used = true;
-                match self.macros[i].state {
-                    State::New if first_look => {
+                match self.macros[i].states[source] {
+                    State::New if state == State::New => {
                         stack.push(i);
                         waits = true;
                     }
                     State::New | State::InProgress => {
                         let problem = Problem::MacroLoop(name.to_string());
                         let span = text.span(0..text.len());
-                        diags.push(
-                            Diag::new(Code::Validate, problem, span).of(ItemKind::Macro, name),
-                        );
-                        self.macros[i].state = State::Failed;
+                        let diag =
+                            Diag::new(Code::Validate, problem, span).of(ItemKind::Macro, name);
+                        self.macros[i].states[source] = self.failed(Failure::of(diag));
                     }
-                    State::Done(_) | State::Failed => {}
+                    State::Done(_) | State::Failed(_) => {}
                 }
             }
             if waits {
-                self.macros[top].parsed = Some((text, ast));
-                self.macros[top].state = State::InProgress;
+                self.macros[top].states[source] = State::InProgress;
                 continue;
             }
-            let name = name.clone();
-            let done = self.lower(&text, &ast, user, ItemKind::Macro, &name, diags);
-            self.macros[top].state = done.map_or(State::Failed, State::Done);
+            let mut warnings = Vec::new();
+            let kind = ItemKind::Macro;
+            let done = self.lower(Written { text, ast, user, source, kind, name }, &mut warnings);
+            // Of macros that rules of several sources use the doubts are told once.
+            if source == 0 {
+                self.warnings.append(&mut warnings);
+            }
+            self.macros[top].states[source] = match done {
+                Ok(id) => State::Done(id),
+                Err(failure) => self.failed(failure),
+            };
             stack.pop();
         }
     }
 
+    fn failed(&mut self, failure: Failure) -> State {
+        let Failure { first, errors, causes } = failure;
+        State::Failed(first.map(|first| {
+            self.failures.push(MacroFailure { first, errors, causes });
+            self.failures.len() - 1
+        }))
+    }
+
     /// Lowers a tree whose macros are resolved. All its errors are reported, not only the first.
-    fn lower(
-        &mut self,
-        text: &Traced,
-        ast: &Ast,
-        user: User,
-        kind: ItemKind,
-        name: &Arc<str>,
-        diags: &mut Diags,
-    ) -> Option<IrId> {
+    fn lower(&mut self, of: Written<'_>, warnings: &mut Vec<Diag>) -> Result<IrId, Failure> {
+        let Written { text, ast, user, source, kind, name } = of;
+        let mut failure = None::<Failure>;
+        let mut fail = |error: Option<Diag>, reason: Option<Box<Diag>>, cause: Option<usize>| {
+            // Macros are looked up before anything is compared with the schema.
+            let comes_first = reason.as_ref().is_some_and(|d| d.code == Code::Validate);
+            let failure = failure
+                .get_or_insert_with(|| Failure { first: reason.clone(), ..Failure::default() });
+            if comes_first {
+                failure.first = reason;
+            }
+            failure.errors.extend(error);
+            failure.causes.extend(cause);
+        };
         let mut ids: Vec<Option<IrId>> = Vec::with_capacity(ast.nodes.len());
         for node in &ast.nodes {
             let id = match node {
-                AstNode::Check(c) => {
-                    let mut warnings = Vec::new();
-                    let checked = check(text, SYSCALL, c, &mut warnings);
-                    for w in warnings {
-                        diags.push(w.of(kind, name));
+                AstNode::Check(written) => {
+                    let mut doubts = Vec::new();
+                    let checked = check(text, &self.sources[source], written, &mut doubts);
+                    deprecated_fields(text, written, &mut doubts);
+                    unsafe_na(text, written, &mut doubts);
+                    warnings.extend(doubts.into_iter().map(|w| w.of(kind, name)));
+                    match checked {
+                        Ok(checked) => Some(self.checked(checked)),
+                        Err(diag) => {
+                            let diag = diag.of(kind, name);
+                            fail(Some(diag.clone()), Some(Box::new(diag)), None);
+                            None
+                        }
                     }
-                    diags
-                        .keep(checked.map_err(|d| d.of(kind, name)))
-                        .map(|checked| self.checked(checked))
                 }
                 AstNode::Macro { name: used, range } => {
                     if let Some(i) = self.visible(used, user) {
-                        match self.macros[i].state {
+                        match self.macros[i].states[source] {
                             State::Done(id) => Some(Ok(id)),
-                            State::New | State::InProgress | State::Failed => None,
+                            State::Failed(Some(cause)) => {
+                                fail(None, Some(self.failures[cause].first.clone()), Some(cause));
+                                None
+                            }
+                            State::New | State::InProgress | State::Failed(None) => {
+                                fail(None, None, None);
+                                None
+                            }
                         }
                     } else {
                         let span = text.span(range.clone());
-                        diags.push(self.unknown_macro(used, span, user).of(kind, name));
+                        let diag = self.unknown_macro(used, span, user).of(kind, name);
+                        fail(Some(diag.clone()), Some(Box::new(diag)), None);
                         None
                     }
                 }
@@ -205,17 +314,17 @@ impl<'a> Resolver<'a> {
             };
             let id = id.transpose().map_err(|TooManyParts { limit }| {
                 let problem = Problem::TooManyParts { limit };
-                Diag::new(Code::Validate, problem, text.span(0..text.len())).of(kind, name)
+                let diag = Diag::new(Code::Validate, problem, text.span(0..text.len()));
+                Failure::of(diag.of(kind, name))
             });
-            match id {
-                Ok(id) => ids.push(id),
-                Err(diag) => {
-                    diags.push(diag);
-                    return None;
-                }
-            }
+            ids.push(id?);
         }
-        ids.last().copied().flatten()
+        match (failure, ids.last().copied().flatten()) {
+            (None, Some(id)) => Ok(id),
+            (Some(failure), _) => Err(failure),
+            // A tree has a node, and a node without an id has failed.
+            (None, None) => Err(Failure::default()),
+        }
     }
 
     fn checked(&mut self, checked: Checked) -> Result<IrId, TooManyParts> {

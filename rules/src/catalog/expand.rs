@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::{Condition, Leaf, Node};
-use crate::ast::{Ast, AstNode};
+use crate::ast::{Ast, AstNode, Check};
 use crate::check::{Checked, check};
 use crate::collect::Collected;
+use crate::error::Diag;
 use crate::lists::{Substitute, substitute, substitutes};
 use crate::parse::parse;
 use crate::predicate::PredicateKey;
@@ -18,6 +19,8 @@ use crate::types::Types;
 pub(crate) struct Expander<'a> {
     items: &'a Collected,
     lists: Vec<Substitute>,
+    /// Sources beside `syscall`.
+    sources: &'a [String],
     pub(crate) graph: Condition,
     /// Expanded macros.
     macros: BTreeMap<usize, Expanded>,
@@ -34,10 +37,10 @@ pub(crate) struct Expanded {
 }
 
 impl<'a> Expander<'a> {
-    pub(crate) fn new(items: &'a Collected) -> Self {
+    pub(crate) fn new(items: &'a Collected, sources: &'a [String]) -> Self {
         let mut used = vec![false; items.lists.all.len()];
         let lists = substitutes(&items.lists, &mut used);
-        Self { items, lists, graph: Condition::default(), macros: BTreeMap::new() }
+        Self { items, lists, sources, graph: Condition::default(), macros: BTreeMap::new() }
     }
 
     /// A rule's condition. `file` is the one whose lists it sees.
@@ -105,6 +108,13 @@ impl<'a> Expander<'a> {
         named.map(|(def, _)| def.name.clone()).collect()
     }
 
+    /// The comparison in the first source that has its fields.
+    fn checked(&self, text: &Traced, written: &Check) -> Result<Checked, Diag> {
+        let in_source = |source: &str| check(text, source, written, &mut Vec::new());
+        let others = || self.sources.iter().find_map(|source| in_source(source).ok());
+        in_source(SYSCALL).or_else(|error| others().ok_or(error))
+    }
+
     fn lower(&mut self, text: &Traced, ast: &Ast, lists: Vec<Arc<str>>) -> Option<Expanded> {
         let mut ids: Vec<u32> = Vec::with_capacity(ast.nodes.len());
         let mut macros = Vec::new();
@@ -124,7 +134,7 @@ impl<'a> Expander<'a> {
                         let types = keys.iter().map(Types::of).reduce(|a, b| join(a, &b));
                         (keys, types.unwrap_or_else(Types::any))
                     };
-                    let (keys, types) = match check(text, SYSCALL, written, &mut Vec::new()) {
+                    let (keys, types) = match self.checked(text, written) {
                         Ok(Checked::One(key)) => of(vec![key], Types::and),
                         Ok(Checked::Any(keys)) => of(keys, Types::or),
                         Ok(Checked::All(keys)) => of(keys, Types::and),

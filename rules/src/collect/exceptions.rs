@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::too_many;
 use crate::ast::FieldText;
-use crate::compile::SYSCALL;
 use crate::error::{Code, Diag, Problem};
 use crate::items::{Map, unknown_keys};
 use crate::lex::{Cursor, identifier_len};
 use crate::operand::field_ref;
+use crate::schema::SYSCALL;
 use crate::source::{Span, Traced};
 use crate::yaml::{Kind, Node};
 
