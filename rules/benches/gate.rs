@@ -1,11 +1,17 @@
-//! Gate targets: the default rules over events that match none of them, fields given as constants.
+//! Gate targets: the default rules over events that match none of them, fields given as constants; and many rules over events of every sort.
+
+mod common;
 
 use std::hint::black_box;
 
 use bench_harness::{Pass, TargetFn, run_targets};
 use event::EventType;
 use perf::CountingAlloc;
-use rules::{DEFAULT_RULES, Field, FieldRef, Fields, Options, Ruleset, Source, Value};
+use rules::{
+    DEFAULT_RULES, Field, FieldRef, Fields, Options, RuleMatching, Ruleset, Source, Value,
+};
+
+use common::{events, official_like};
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::system();
@@ -77,11 +83,33 @@ fn connect() -> Pass {
     detect(EventType::CONNECT_X, Plain { evt_type: "connect", fd_name })
 }
 
+/// Many rules in the manner of the official ones, all matches.
+fn many<const N_RULES: usize>() -> Pass {
+    let source = Source { name: "many.yaml".into(), text: official_like::rules(N_RULES) };
+    let options = Options { matching: RuleMatching::All, ..Options::default() };
+    let rules = Ruleset::load(vec![source], options).expect("the rules load");
+    let mut events = events::made_up();
+    events.retain(|e| rules.interest().contains(e.ty));
+    let mut scratch = rules.scratch();
+    let mut pass = move || {
+        let mut n_matches = 0;
+        for event in &events {
+            n_matches += rules.evaluate(black_box(event.ty), black_box(event), &mut scratch).len();
+        }
+        (events.len() as u64, n_matches)
+    };
+    let (n, expected) = pass();
+    Pass::new(n, move || assert_eq!(pass().1, expected, "the same events, the same matches"))
+}
+
 fn main() {
-    let targets: [TargetFn; 3] = [
+    let targets: [TargetFn; 6] = [
         ("detect_open", "rules::Ruleset::evaluate (openat)", open),
         ("detect_exec", "rules::Ruleset::evaluate (execve)", exec),
         ("detect_connect", "rules::Ruleset::evaluate (connect)", connect),
+        ("detect_25_rules", "rules::Ruleset::evaluate (25 rules)", many::<25>),
+        ("detect_100_rules", "rules::Ruleset::evaluate (100 rules)", many::<100>),
+        ("detect_1000_rules", "rules::Ruleset::evaluate (1,000 rules)", many::<1_000>),
     ];
     run_targets(&targets, std::env::args().skip(1));
 }

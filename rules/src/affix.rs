@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// No row, or no node.
 const NONE: u32 = u32::MAX;
 
-/// A trie over bytes. Each end of a text gives a row.
+/// A trie over bytes, without the nodes at which nothing ends or parts. Each end of a text gives a row.
 #[derive(Clone, Debug)]
 pub(crate) struct Trie {
     /// Node behind each first byte: most values part here.
@@ -13,6 +13,7 @@ pub(crate) struct Trie {
     nodes: Vec<Node>,
     bytes: Vec<u8>,
     targets: Vec<u32>,
+    labels: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,9 @@ struct Node {
     /// Its edges in `bytes` and `targets`.
     start: u32,
     len: u16,
+    /// What follows the edge to it before it is reached, in `labels`.
+    label: u32,
+    label_len: u16,
 }
 
 /// A trie being made.
@@ -58,24 +62,63 @@ impl TrieBuilder {
     pub(crate) fn build(self) -> Trie {
         let mut out = Trie {
             first: Box::new([NONE; 256]),
-            nodes: Vec::with_capacity(self.nodes.len()),
-            bytes: Vec::with_capacity(self.nodes.len()),
-            targets: Vec::with_capacity(self.nodes.len()),
+            nodes: Vec::new(),
+            bytes: Vec::new(),
+            targets: Vec::new(),
+            labels: Vec::new(),
         };
-        for (&byte, &target) in &self.nodes[0].1 {
-            out.first[usize::from(byte)] = target;
+        for (&byte, &child) in &self.nodes[0].1 {
+            out.first[usize::from(byte)] = out.reach(&self, child).0;
         }
-        for (row, edges) in &self.nodes {
-            let start = out.bytes.len() as u32;
-            out.nodes.push(Node { row: *row, start, len: edges.len() as u16 });
-            out.bytes.extend(edges.keys());
-            out.targets.extend(edges.values());
+        // Nodes of the trie, and what they are made from, in the same order.
+        let mut sources: Vec<u32> = Vec::new();
+        for (_, &child) in &self.nodes[0].1 {
+            sources.push(self.end_of_chain(child));
+        }
+        let mut at = 0;
+        while let Some(&source) = sources.get(at) {
+            out.nodes[at].start = out.bytes.len() as u32;
+            out.nodes[at].len = self.nodes[source as usize].1.len() as u16;
+            for (&byte, &child) in &self.nodes[source as usize].1 {
+                let (node, end) = out.reach(&self, child);
+                out.bytes.push(byte);
+                out.targets.push(node);
+                sources.push(end);
+            }
+            at += 1;
         }
         out
+    }
+
+    /// The node behind `at` at which a text ends or texts part.
+    fn end_of_chain(&self, mut at: u32) -> u32 {
+        loop {
+            match &self.nodes[at as usize] {
+                (NONE, edges) if edges.len() == 1 => {
+                    at = edges.values().copied().next().unwrap_or(at);
+                }
+                _ => return at,
+            }
+        }
     }
 }
 
 impl Trie {
+    /// Adds the node that the chain from `at` ends at, without its edges; gives it and what it is made from.
+    fn reach(&mut self, builder: &TrieBuilder, mut at: u32) -> (u32, u32) {
+        let (label, end) = (self.labels.len(), builder.end_of_chain(at));
+        while at != end {
+            for (&byte, &next) in &builder.nodes[at as usize].1 {
+                self.labels.push(byte);
+                at = next;
+            }
+        }
+        let label_len = (self.labels.len() - label) as u16;
+        let row = builder.nodes[end as usize].0;
+        self.nodes.push(Node { row, start: 0, len: 0, label: label as u32, label_len });
+        (self.nodes.len() as u32 - 1, end)
+    }
+
     /// Gives the rows of all texts that `value` begins with.
     #[inline]
     pub(crate) fn find(&self, mut value: impl Iterator<Item = u8>, mut hit: impl FnMut(u32)) {
@@ -83,6 +126,11 @@ impl Trie {
         let mut at = self.first[usize::from(byte)];
         while at != NONE {
             let node = self.nodes[at as usize];
+            let label = node.label as usize;
+            let label = &self.labels[label..label + usize::from(node.label_len)];
+            if !label.iter().all(|&byte| value.next() == Some(byte)) {
+                return;
+            }
             if node.row != NONE {
                 hit(node.row);
             }
@@ -128,6 +176,8 @@ mod tests {
         check(b"/etc", &[10, 11]);
         check(b"/etc/ssh/x", &[10, 11, 12, 13]);
         check(b"b", &[]);
+        check(b"/ettc", &[10]);
+        check(b"/etc/ss", &[10, 11, 12]);
         check(&[b'w', 17], &[67]);
         check(&[b'w', 20], &[]);
     }

@@ -23,6 +23,8 @@ const MIN_RULES: usize = 4;
 const MIN_CONCERNED: usize = 2;
 /// Steps of one type; the best are taken.
 const MAX_STEPS: usize = 48;
+/// Words that masks of more than one word are multiples of.
+const LANES: usize = 4;
 /// Numbers that the lookups of all types may take, 4 bytes each. Types that come behind do without.
 const MAX_NUMBERS: usize = 1 << 24;
 
@@ -225,7 +227,11 @@ impl<'a> Planner<'a> {
         mut code_of: impl FnMut(Literal) -> u32,
     ) -> Candidates {
         let Plan { steps, n_rules } = plan;
-        let n_words = if steps.is_empty() { 0 } else { n_rules.div_ceil(64) };
+        let n_words = match n_rules.div_ceil(64) {
+            _ if steps.is_empty() => 0,
+            1 => 1,
+            n => n.next_multiple_of(LANES),
+        };
         let mask = |rules: &mut dyn Iterator<Item = u32>| {
             let mut words = vec![0u64; n_words].into_boxed_slice();
             for rule in rules {
@@ -273,8 +279,26 @@ impl Plan {
     }
 }
 
-fn meet(a: &[u64], b: &[u64]) -> bool {
-    a.iter().zip(b).fold(0, |met, (a, b)| met | a & b) != 0
+/// Masks have a multiple of `N` words.
+fn meet<const N: usize>(a: &[u64], b: &[u64]) -> bool {
+    let mut met = [0; N];
+    for (a, b) in a.as_chunks::<N>().0.iter().zip(b.as_chunks::<N>().0) {
+        for n in 0..N {
+            met[n] |= a[n] & b[n];
+        }
+    }
+    met != [0; N]
+}
+
+/// Takes those of `concerned` that are not in `kept` out of `mask`.
+fn strike<const N: usize>(mask: &mut [u64], concerned: &[u64], kept: &[u64]) {
+    let masks = mask.as_chunks_mut::<N>().0;
+    let concerned = concerned.as_chunks::<N>().0;
+    for ((mask, concerned), kept) in masks.iter_mut().zip(concerned).zip(kept.as_chunks::<N>().0) {
+        for n in 0..N {
+            mask[n] &= !concerned[n] | kept[n];
+        }
+    }
 }
 
 impl Candidates {
@@ -288,16 +312,16 @@ impl Candidates {
         (mask, kept): (&mut [u64], &mut [u64]),
     ) {
         // With the length known the loops over words are gone.
-        if let ([_], [_]) = (&*mask, &*kept) {
-            self.take_steps(program, at, fields, memory, (&mut mask[..1], &mut kept[..1]));
+        if mask.len() == 1 {
+            self.take_steps::<F, 1>(program, at, fields, memory, (&mut mask[..1], &mut kept[..1]));
         } else {
-            self.take_steps(program, at, fields, memory, (mask, kept));
+            self.take_steps::<F, LANES>(program, at, fields, memory, (mask, kept));
         }
     }
 
     #[expect(clippy::inline_always, reason = "two callers, one of which knows the length")]
     #[inline(always)]
-    fn take_steps<F: Fields>(
+    fn take_steps<F: Fields, const N: usize>(
         &self,
         program: &Program,
         (code, ty): (&Code, EventType),
@@ -308,12 +332,14 @@ impl Candidates {
         let n = mask.len();
         for step in &self.steps {
             let all_concerned = &step.concerned[..n];
-            if !meet(mask, all_concerned) {
+            if !meet::<N>(mask, all_concerned) {
                 continue;
             }
             if let [Part { ask: Ask::Code(start), .. }] = step.parts[..] {
                 if !program.holds(code, start, ty, fields, memory) {
-                    mask.iter_mut().zip(all_concerned).for_each(|(m, c)| *m &= !c);
+                    for (m, c) in mask.iter_mut().zip(all_concerned) {
+                        *m &= !c;
+                    }
                 }
                 continue;
             }
@@ -322,7 +348,7 @@ impl Candidates {
             }
             for Part { concerned, ask } in &step.parts {
                 let concerned = &concerned[..n];
-                if step.parts.len() > 1 && !meet(mask, concerned) {
+                if step.parts.len() > 1 && !meet::<N>(mask, concerned) {
                     continue;
                 }
                 let all = match ask {
@@ -340,9 +366,7 @@ impl Candidates {
                     kept.iter_mut().zip(concerned).for_each(|(kept, c)| *kept |= c);
                 }
             }
-            for ((m, concerned), kept) in mask.iter_mut().zip(all_concerned).zip(&*kept) {
-                *m &= !concerned | kept;
-            }
+            strike::<N>(mask, all_concerned, kept);
         }
     }
 }

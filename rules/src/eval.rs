@@ -129,9 +129,11 @@ impl Program {
             return;
         }
         let mask = &mut mask[..n_words];
-        mask.fill(u64::MAX);
-        if let (Some(last), odd @ 1..) = (mask.last_mut(), code.rules.len() % 64) {
-            *last >>= 64 - odd;
+        let n_rules = code.rules.len();
+        mask.fill(0);
+        mask[..n_rules / 64].fill(u64::MAX);
+        if let odd @ 1.. = n_rules % 64 {
+            mask[n_rules / 64] = u64::MAX >> (64 - odd);
         }
         let masks = (&mut *mask, &mut kept[..n_words]);
         code.candidates.sort_out(self, (code, ty), fields, memory, masks);
@@ -199,7 +201,9 @@ impl Program {
         let bit = (what & 0xffff) as usize;
         self.look_up(group, fields, s);
         let start = self.group_words[group] as usize;
-        s.answers[start + bit / 64] >> (bit % 64) & 1 == 1
+        let hits = &mut s.hits[group];
+        let group = &self.groups[group];
+        group.answer(bit, &mut s.answers[start..start + group.n_words()], hits)
     }
 
     /// Asks a group, unless the event was asked before.

@@ -176,11 +176,13 @@ pub(crate) struct Hits {
     rows: [u32; MAX_HITS],
     /// More than there is room for where they were too many.
     n: usize,
+    /// Whether the answers say the same.
+    is_spread: bool,
 }
 
 impl Default for Hits {
     fn default() -> Self {
-        Self { rows: [0; MAX_HITS], n: 0 }
+        Self { rows: [0; MAX_HITS], n: 0, is_spread: false }
     }
 }
 
@@ -191,15 +193,16 @@ impl Hits {
         self.rows.get(..self.n)
     }
 
+    /// Whether there was room.
     #[inline]
-    fn add(&mut self, row: u32) {
-        let known = self.rows().unwrap_or_default();
-        if self.n <= MAX_HITS && !known.contains(&row) {
-            if let Some(free) = self.rows.get_mut(self.n) {
-                *free = row;
-            }
-            self.n += 1;
+    fn add(&mut self, row: u32) -> bool {
+        let Some(known) = self.rows() else { return false };
+        if known.contains(&row) {
+            return true;
         }
+        let free = self.rows.get_mut(self.n);
+        self.n += 1;
+        free.map(|free| *free = row).is_some()
     }
 }
 
@@ -351,11 +354,8 @@ impl Group {
 
     /// Asks all tests of the event. `answers` has [`Group::n_words`] words.
     pub(crate) fn ask<F: Fields>(&self, fields: &F, answers: &mut [u64], hits: &mut Hits) {
-        match &mut *answers {
-            [one] => *one = 0,
-            more => more.fill(0),
-        }
         hits.n = 0;
+        hits.is_spread = false;
         match self.arity {
             Arity::Ancestors => {
                 fields.any(&self.field, |value| {
@@ -371,10 +371,37 @@ impl Group {
         }
     }
 
+    /// The answer of a test, once the group was asked.
+    #[inline]
+    pub(crate) fn answer(&self, bit: usize, answers: &mut [u64], hits: &mut Hits) -> bool {
+        // Most values hit nothing.
+        if hits.n == 0 {
+            return false;
+        }
+        if !hits.is_spread {
+            self.spread(answers, hits);
+        }
+        answers[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    /// Puts the tests of the rows that were hit into the answers.
+    fn spread(&self, answers: &mut [u64], hits: &mut Hits) {
+        answers.fill(0);
+        for &row in &hits.rows[..hits.n.min(MAX_HITS)] {
+            self.rows.add_to(row, answers);
+        }
+        hits.is_spread = true;
+    }
+
     fn look_up(&self, value: Value<'_>, answers: &mut [u64], hits: &mut Hits) {
         let mut hit = |row| {
-            self.rows.add_to(row, answers);
-            hits.add(row);
+            if !hits.add(row) {
+                // From here on only the answers know.
+                if !hits.is_spread {
+                    self.spread(answers, hits);
+                }
+                self.rows.add_to(row, answers);
+            }
         };
         match (&self.lookup, value) {
             (Lookup::Name { texts, nodes }, Value::Bytes(text)) => {
@@ -452,9 +479,9 @@ mod tests {
             let fields = One(*value);
             group.ask(&fields, &mut answers, &mut hits);
             for (bit, key) in keys.iter().enumerate() {
+                let together = group.answer(bit, &mut answers, &mut hits);
                 let mut buffers = Buffers::default();
                 let alone = Predicate::new(key).holds(EventType::OPENAT_2_X, &fields, &mut buffers);
-                let together = answers[bit / 64] >> (bit % 64) & 1 == 1;
                 assert_eq!(together, alone, "{value:?} {:?}", key.test);
             }
         }
@@ -559,10 +586,11 @@ mod tests {
     fn too_many_hits_are_told() {
         let mut hits = Hits::default();
         for row in (0..MAX_HITS as u32).chain([3, 5]) {
-            hits.add(row);
+            assert!(hits.add(row));
         }
         assert_eq!(hits.rows().map(<[u32]>::len), Some(MAX_HITS));
-        hits.add(90);
+        assert!(!hits.add(90));
+        assert!(!hits.add(3));
         assert_eq!(hits.rows(), None);
     }
 }
