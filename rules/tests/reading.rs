@@ -46,7 +46,7 @@ fn lists_are_put_in_as_text() {
             "proc.cmdline contains \"a x, y b\"",
         ),
         ("- {list: foo, items: [x, y]}", "proc.name in (foo)", "proc.name in (x, y)"),
-        ("- {list: foo, items: [x]}", "proc.name in foo", "proc.name in (x)"),
+        ("- {list: foo, items: [x]}", "proc.name in foo", "proc.name in x"),
         (
             "- {list: foo, items: [x]}",
             "proc.name in (foobar, a-foo)",
