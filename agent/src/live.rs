@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    ForkSides, KernelBtf, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Seeds, Wanted,
+    ForkSides, KernelBtf, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Room, Seeds,
+    Wanted,
 };
 use event::{EventSet, EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
@@ -56,6 +57,8 @@ pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
         interest: if recording { EventSet::all() } else { interest.union(&state) },
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
         asked: demand::asked(ruleset, config.snaplen, recording),
+        // Rules may be replaced while programs run.
+        room: Room::ForAll,
         scope_pid: config.scope_pid,
         self_tgid: Some(std::process::id()),
         ring_bytes: config.ring_bytes,

@@ -118,6 +118,7 @@ fn what_is_captured_and_raised_follows_a_reload() {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+        assert!(!text.contains("not covered"), "{text}");
         act(&mut shell, dir.path(), 2);
         // What nobody asks for any more stays in the kernel.
         let before = agent.stats();

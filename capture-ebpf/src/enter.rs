@@ -23,14 +23,15 @@ use crate::{
     task::Task,
 };
 
-/// Which numbers of which table are asked about, set by the loader before the map is frozen: a call that nobody asks about is known before
-/// anything else is done.
+/// Which numbers of which table are asked about: a call that nobody asks about is known before anything else is done. The loader writes it, and
+/// may do so while programs run; the section's map is this array and nothing else.
 #[unsafe(no_mangle)]
-pub static NOTED_CALLS: [u8; note::N_CALLS] = [0; note::N_CALLS];
+#[unsafe(link_section = ".data")]
+pub static mut NOTED_CALLS: [u8; note::N_CALLS] = [0; note::N_CALLS];
 
 #[inline(always)]
 fn tables_of(nr: u64) -> u8 {
-    // SAFETY: callers pass a number below the length; volatile because the loader replaces the value.
+    // SAFETY: callers pass a number below the length; volatile because the loader writes the value.
     unsafe { core::ptr::read_volatile((&raw const NOTED_CALLS).cast::<u8>().add(nr as usize)) }
 }
 

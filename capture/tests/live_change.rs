@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use capture::{Asked, ForkSides, KernelBtf, ProbeOptions, Wanted};
+use capture::{Asked, ForkSides, KernelBtf, ProbeOptions, Room, Wanted};
 use event::{EventSet, EventType, Frame, Outcome};
 use live::{Live, text};
 
@@ -113,6 +113,32 @@ fn sections_and_the_look_at_the_start_come_and_go() {
             );
         }
     }
+    live.finish();
+}
+
+#[test]
+fn the_look_at_the_start_comes_to_calls_that_nobody_asked_about() {
+    const CLOSE: EventType = EventType::CLOSE_X;
+    const OPEN: EventType = EventType::OPENAT_2_X;
+    let none = Asked { descriptors: EventSet::EMPTY, ..Asked::default() };
+    let options = ProbeOptions {
+        interest: set(&[OPEN]),
+        asked: none.clone(),
+        room: Room::ForAll,
+        ..ProbeOptions::default()
+    };
+    let Some(mut live) = Live::with(options) else { return };
+    assert!(!live.probe.report().attached.iter().any(|name| name == "sys_enter"));
+    let asked = Asked { descriptors: set(&[CLOSE]), entry: set(&[CLOSE]), ..none };
+    let to = wanted(&[CLOSE], asked);
+    assert_eq!(live.probe.out_of_reach(&to), [""; 0]);
+    change(&mut live, &to);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("closed");
+    drop(File::create(&path).unwrap());
+    let path = path.to_str().unwrap().as_bytes();
+    live.wait("close", |f| f.trailer().file().is_some_and(|file| file.path == path));
+    assert_eq!(live.probe.n_noted().unwrap(), 0);
     live.finish();
 }
 

@@ -5,14 +5,14 @@
 //! may be missing is the section behind them.
 
 use aya::Btf;
-use event::{EventSet, EventType};
+use event::EventType;
 
 use super::{
-    load::{BTF_PATH, ENTER, EVENT_HOOKS, Probe, chain, is_any},
+    load::{BTF_PATH, ENTER, EVENT_HOOKS, Loading, Probe, chain, is_any},
     machine,
-    options::{Asked, Wanted},
+    options::Wanted,
     report::ProbeError,
-    syscalls::{self, ForkSides},
+    syscalls,
 };
 
 /// The running kernel's types, which loading programs takes. Reading them takes a while.
@@ -52,6 +52,7 @@ impl Probe {
         let Wanted { interest, fork_sides, asked } = wanted;
         let mut slots = syscalls::slots(interest, *fork_sides, asked).into_iter();
         slots.any(|(slot, _)| self.slots.iter().all(|(known, _)| *known != slot))
+            || self.lacks_enter(wanted)
             || EVENT_HOOKS.iter().any(|(hook, ty)| {
                 interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
             })
@@ -73,7 +74,7 @@ impl Probe {
         let Wanted { interest, fork_sides, asked } = wanted;
         self.options.interest = *interest;
         self.options.fork_sides = *fork_sides;
-        self.options.asked = Asked { entry: self.reachable_entries(asked), ..asked.clone() };
+        self.options.asked = asked.clone();
         let options = &self.options;
         let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
         self.write(tables)?;
@@ -98,13 +99,12 @@ impl Probe {
     pub fn out_of_reach(&self, wanted: &Wanted) -> Vec<String> {
         let Wanted { interest, asked, .. } = wanted;
         let mut out = Vec::new();
-        let missing = asked.entry.intersection(interest);
-        let missing = missing.intersection(&self.reachable_entries(asked).complement());
-        let calls: Vec<&str> = missing.iter().map(EventType::name).collect();
-        if !calls.is_empty() {
+        if !self.room.notes && notes_any(wanted) {
+            let calls = asked.entry.intersection(interest);
+            let calls: Vec<&str> = calls.iter().map(EventType::name).collect();
             out.push(format!("what descriptors were when calls started, of {}", calls.join(", ")));
         }
-        if !self.has_history && syscalls::wants_history(interest, asked) {
+        if !self.room.history && syscalls::wants_history(interest, asked) {
             out.push(
                 "which end of a socket a process is, and the last peer of a socket".to_owned(),
             );
@@ -122,21 +122,19 @@ impl Probe {
         wanted.map(|(hook, _)| hook).filter(|hook| is_loaded(hook)).collect()
     }
 
-    /// Whether calls are to be looked at when they start.
+    /// Whether calls are to be looked at when they start, and can be.
     pub(super) fn wants_enter(&self) -> bool {
-        let options = &self.options;
-        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
-        self.notes && is_any(&tables.noted_calls)
+        self.enter == Loading::Loaded && notes_any(&self.options.wanted())
     }
 
-    /// Those of the calls to be looked at when they start that the loaded program can look at.
-    fn reachable_entries(&self, asked: &Asked) -> EventSet {
-        let is_reachable = |ty: &EventType| {
-            let alone = [*ty].into_iter().collect();
-            let numbers = syscalls::tables(&alone, ForkSides::Child, asked).noted_calls;
-            let mut both = numbers.iter().zip(&self.noted_calls);
-            self.notes && both.all(|(wanted, noted)| wanted & !noted == 0)
-        };
-        asked.entry.iter().filter(is_reachable).collect()
+    /// Whether the program that looks at calls when they start is wanted, has room for its notes, and was not tried.
+    pub(super) fn lacks_enter(&self, wanted: &Wanted) -> bool {
+        self.enter == Loading::Unasked && self.room.notes && notes_any(wanted)
     }
+}
+
+/// Whether any call is to be looked at when it starts.
+pub(super) fn notes_any(wanted: &Wanted) -> bool {
+    let Wanted { interest, fork_sides, asked } = wanted;
+    is_any(&syscalls::tables(interest, *fork_sides, asked).noted_calls)
 }

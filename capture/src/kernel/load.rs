@@ -18,9 +18,10 @@ use event::{
 
 use super::{
     btf::KernelTypes,
+    change::notes_any,
     counters::KernelCounters,
     machine,
-    options::{MAX_SNAPLEN, ProbeOptions, Wanted},
+    options::{MAX_SNAPLEN, ProbeOptions, Room, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
     sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
@@ -48,6 +49,8 @@ const MAX_RING: usize = 1 << 30;
 const DISPATCHER: &str = "sys_exit";
 /// Notes what descriptors are when calls start; loaded and attached only where somebody asks.
 pub(super) const ENTER: &str = "sys_enter";
+/// The section that holds which calls it notes.
+const NOTED: &str = ".data";
 /// Sockets whose past is kept, about 100 bytes each; the one unused for longest goes first.
 const MAX_SOCKETS: u32 = 32_768;
 
@@ -96,12 +99,37 @@ pub struct Probe {
     cpus: Arc<Mapping>,
     n_cpus: u32,
     rings: Vec<KernelRing>,
-    /// The program at `sys_enter` is loaded.
+    /// The program at `sys_enter`.
+    pub(super) enter: Loading,
+    pub(super) room: Rooms,
+}
+
+/// What became of a program.
+#[derive(PartialEq, Eq)]
+pub(super) enum Loading {
+    /// Nobody has asked for it.
+    Unasked,
+    Loaded,
+    Refused(String),
+}
+
+/// What there is room for.
+#[derive(Clone, Copy)]
+pub(super) struct Rooms {
+    /// Notes of descriptors at the start of calls.
     pub(super) notes: bool,
-    /// Calls that it may note, fixed when it was loaded.
-    pub(super) noted_calls: Vec<u8>,
-    /// Whether the past of sockets is kept, fixed at the load.
-    pub(super) has_history: bool,
+    /// The past of sockets.
+    pub(super) history: bool,
+}
+
+impl Rooms {
+    fn new(options: &ProbeOptions, noted_calls: &[u8]) -> Self {
+        let for_all = options.room == Room::ForAll;
+        Self {
+            notes: for_all || is_any(noted_calls),
+            history: for_all || syscalls::wants_history(&options.interest, &options.asked),
+        }
+    }
 }
 
 impl std::fmt::Debug for Probe {
@@ -203,7 +231,7 @@ pub(super) fn is_any(noted_calls: &[u8]) -> bool {
 fn constants(
     options: &ProbeOptions,
     types: &KernelTypes,
-    notes: bool,
+    room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
     let values: Vec<u32> = KernelField::ALL.iter().map(|&f| types.value(f)).collect();
@@ -228,9 +256,8 @@ fn constants(
     words[feature::STACK_SIZE] = KERNEL_STACK;
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
-    words[feature::ENTRY] = u32::from(notes);
-    words[feature::SOCKET_HISTORY] =
-        u32::from(syscalls::wants_history(&options.interest, &options.asked));
+    words[feature::ENTRY] = u32::from(room.notes);
+    words[feature::SOCKET_HISTORY] = u32::from(room.history);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
@@ -240,11 +267,10 @@ fn load_object(
     options: &ProbeOptions,
     types: &KernelTypes,
     n_cpus: u32,
-    noted_calls: &[u8],
+    room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<Ebpf, ProbeError> {
-    let notes = is_any(noted_calls);
-    let (values, features) = constants(options, types, notes, report)?;
+    let (values, features) = constants(options, types, room, report)?;
     let from_file;
     let object = match &options.object {
         None => OBJECT,
@@ -256,15 +282,13 @@ fn load_object(
             &from_file
         }
     };
-    let n_sockets = if features[feature::SOCKET_HISTORY] == 0 { 1 } else { MAX_SOCKETS };
     EbpfLoader::new()
         .override_global("KERNEL", values.as_slice(), true)
         .override_global("FEATURES", features.as_slice(), true)
-        .override_global("NOTED_CALLS", noted_calls, true)
-        .map_max_entries("NOTES", if notes { note::N } else { 1 })
+        .map_max_entries("NOTES", if room.notes { note::N } else { 1 })
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
-        .map_max_entries("SOCKETS", n_sockets)
+        .map_max_entries("SOCKETS", if room.history { MAX_SOCKETS } else { 1 })
         .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS)
         .load(object)
         .map_err(|e| ProbeError::Object(chain(&e)))
@@ -327,7 +351,8 @@ impl Probe {
         let options = ProbeOptions { ring_bytes, ..options };
         let n_cpus = machine::n_possible_cpus()?;
         let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
-        let mut ebpf = load_object(&options, &types, n_cpus, &tables.noted_calls, &mut report)?;
+        let room = Rooms::new(&options, &tables.noted_calls);
+        let mut ebpf = load_object(&options, &types, n_cpus, room, &mut report)?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
         let rings = make_rings(&mut ebpf, &options, &cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;
@@ -344,9 +369,8 @@ impl Probe {
             cpus,
             n_cpus,
             rings,
-            notes: is_any(&tables.noted_calls),
-            noted_calls: tables.noted_calls.clone(),
-            has_history: syscalls::wants_history(&options.interest, &options.asked),
+            enter: Loading::Unasked,
+            room,
             options,
         };
         if let Some(pid) = this.options.scope_pid {
@@ -378,15 +402,6 @@ impl Probe {
             self.load_hook(hook, btf)?;
         }
         self.load_hook(DISPATCHER, btf)?;
-        if self.notes
-            && let Err(e) = program(&mut self.ebpf, ENTER).and_then(|p| Ok(p.load(ENTER, btf)?))
-        {
-            self.notes = false;
-            self.report.refused.push((ENTER.to_owned(), e.text()));
-            self.report
-                .not_covered
-                .push("what descriptors were when calls started: program refused".to_owned());
-        }
         let wanted = self.options.wanted();
         while self.load_next(&wanted, btf) {}
         Ok(())
@@ -401,6 +416,14 @@ impl Probe {
         if let Some((hook, _)) = hook {
             let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
             self.event_hooks.push((hook, loaded.err().map(|e| e.text())));
+            return true;
+        }
+        if self.lacks_enter(wanted) {
+            let loaded = program(&mut self.ebpf, ENTER).and_then(|p| Ok(p.load(ENTER, btf)?));
+            self.enter = match loaded {
+                Ok(()) => Loading::Loaded,
+                Err(e) => Loading::Refused(e.text()),
+            };
             return true;
         }
         let slots = syscalls::slots(interest, *fork_sides, asked).into_iter().map(|(slot, _)| slot);
@@ -433,6 +456,10 @@ impl Probe {
             map.set(n, flags, 0).map_err(map_error("FLAG_MAPS"))?;
         }
         self.write_words("CALL_IDS", &tables.call_ids)?;
+        let noted = <[u8; note::N_CALLS]>::try_from(tables.noted_calls);
+        let noted = noted.expect("the table has an entry for each number");
+        let mut map: Array<&mut MapData, [u8; note::N_CALLS]> = borrow(&mut self.ebpf, NOTED)?;
+        map.set(0, noted, 0).map_err(map_error(NOTED))?;
         self.write_words("SYSCALLS", &tables.syscalls)?;
         self.write_words("SOCKETCALLS", &tables.socketcalls)?;
         self.write_control()
@@ -570,6 +597,13 @@ impl Probe {
                 report.refused.push((hook.to_owned(), reason.clone()));
                 report.not_covered.push(format!("{}: program refused", ty.name()));
             }
+        }
+        if let Loading::Refused(reason) = &self.enter
+            && notes_any(&self.options.wanted())
+        {
+            report.refused.push((ENTER.to_owned(), reason.clone()));
+            let what = "what descriptors were when calls started: program refused";
+            report.not_covered.push(what.to_owned());
         }
         for (slot, calls) in syscalls::slots(interest, *fork_sides, asked) {
             let known = self.slots.iter().find(|(known, _)| *known == slot);

@@ -18,7 +18,7 @@ mod syscalls;
 pub use change::KernelBtf;
 pub use counters::KernelCounters;
 pub use load::Probe;
-pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Wanted};
+pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, Wanted};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
 pub use syscalls::{ForkSides, capturable, generic_calls};

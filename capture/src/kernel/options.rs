@@ -65,6 +65,16 @@ impl Wanted {
     }
 }
 
+/// What the kernel side's tables have room for, which is decided when it is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// What is wanted at the load.
+    #[default]
+    AsWanted,
+    /// Whatever may be wanted later; about 10 MB more.
+    ForAll,
+}
+
 /// What to capture, and how.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
@@ -74,6 +84,8 @@ pub struct ProbeOptions {
     pub fork_sides: ForkSides,
     /// What is attached to the events.
     pub asked: Asked,
+    /// What tables have room for.
+    pub room: Room,
     /// Only this process and its descendants.
     pub scope_pid: Option<u32>,
     /// Process whose own events are left out: the agent.
@@ -100,6 +112,7 @@ impl Default for ProbeOptions {
             interest: EventSet::all(),
             fork_sides: ForkSides::Child,
             asked: Asked::default(),
+            room: Room::default(),
             scope_pid: None,
             self_tgid: Some(std::process::id()),
             ring_bytes: 4 << 20,
