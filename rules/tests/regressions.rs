@@ -1,0 +1,43 @@
+//! Inputs that fuzzing found, and the seeds it starts from: each must be dealt with, and soon. A folder for each target of `fuzz/`.
+
+mod fuzzing;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What one input may take, in a build that is hardly optimised.
+const BOUND: Duration = Duration::from_secs(2);
+
+fn check(target: &str, try_it: fn(&[u8])) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = here.join("tests/regressions").join(target);
+    let seeds = here.join("../fuzz/seeds").join(target);
+    let mut n_tried = 0;
+    for folder in [found, seeds] {
+        for entry in fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("an entry").path();
+            let input = fs::read(&path).expect("a file");
+            let start = Instant::now();
+            try_it(&input);
+            assert!(start.elapsed() < BOUND, "{}: {:?}", path.display(), start.elapsed());
+            n_tried += 1;
+        }
+    }
+    assert!(n_tried >= 5, "{target}: {n_tried} inputs");
+}
+
+#[test]
+fn rule_files_that_were_found_are_dealt_with() {
+    check("rule_file", fuzzing::rule_file);
+}
+
+#[test]
+fn conditions_that_were_found_are_dealt_with() {
+    check("condition", fuzzing::condition);
+}
+
+#[test]
+fn outputs_that_were_found_are_dealt_with() {
+    check("output", fuzzing::output);
+}
