@@ -1,12 +1,15 @@
 //! A condition with every macro and list put in, as canonical text and laid out for reading.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use crate::predicate::PredicateKey;
 use crate::types::Types;
 
 /// Longest text that is made of a condition; macros that double each other would fill any memory.
-const MAX_TEXT_BYTES: usize = 4 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
+/// Text that is made of all conditions of a load together: many that are each below the other limit would fill it too.
+const MAX_ALL_TEXT_BYTES: usize = 32 << 20;
 /// Nesting to which text is made, which bounds the recursion.
 const MAX_HEIGHT: u32 = 2000;
 /// What is not longer stays on one line.
@@ -18,6 +21,8 @@ pub(crate) struct Condition {
     nodes: Vec<Node>,
     sizes: Vec<Size>,
     types: Vec<Types>,
+    /// Text that was made so far.
+    spent: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -125,7 +130,15 @@ impl Condition {
 
     fn can_print(&self, root: u32) -> bool {
         let Size { bytes, height } = self.sizes[root as usize];
-        bytes <= MAX_TEXT_BYTES && height <= MAX_HEIGHT
+        if bytes > MAX_TEXT_BYTES || height > MAX_HEIGHT {
+            return false;
+        }
+        let spent = self.spent.get().saturating_add(bytes);
+        let is_left = spent <= MAX_ALL_TEXT_BYTES;
+        if is_left {
+            self.spent.set(spent);
+        }
+        is_left
     }
 
     /// Members of a conjunction or disjunction, those of nested ones of the same kind among them, and the word between them.
@@ -183,10 +196,15 @@ impl Condition {
             text.push_str("not ");
             inner = *of;
         }
+        let group = self.group(inner);
         let mut rest = String::new();
-        self.write(inner, &mut rest);
-        match self.group(inner) {
-            Some((of, word)) if text.len() + rest.chars().count() > LINE_CHARS => {
+        // What is far too long for a line is not written out once more for every level.
+        let is_long = group.is_some() && self.sizes[inner as usize].bytes > 32 * LINE_CHARS;
+        if !is_long {
+            self.write(inner, &mut rest);
+        }
+        match group {
+            Some((of, word)) if is_long || text.len() + rest.chars().count() > LINE_CHARS => {
                 out.push(text + "(");
                 self.members(&of, word, indent + 2, out);
                 out.push(format!("{:indent$})", ""));
