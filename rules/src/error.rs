@@ -177,8 +177,6 @@ pub enum Problem {
     Deprecated(&'static str),
     #[error("`{0}` is not a valid name")]
     InvalidName(String),
-    #[error("{0} is not supported by this version")]
-    Unsupported(String),
     #[error("the condition grows beyond {limit} bytes")]
     ConditionTooLarge { limit: usize },
     #[error("the conditions together have more than {limit} distinct parts")]

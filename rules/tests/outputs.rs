@@ -204,7 +204,7 @@ fn a_percent_sign_needs_a_field() {
         ("%proc.nam", "unknown field `proc.nam`"),
         ("%evt.arg.nosuch", "unknown event argument `nosuch`"),
         ("%container.label", "`container.label` takes a key in brackets"),
-        ("%ka.verb", "rules of the source syscall lack it"),
+        ("%ka.verb", "it is a field of other sources (k8s_audit); this rule is of syscall"),
         ("%static.region", "static_fields"),
     ] {
         let error = refused(output);

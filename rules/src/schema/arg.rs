@@ -230,7 +230,7 @@ pub(crate) fn field_hint(diag: Diag, source: &str, name: &str) -> Diag {
             if let Some(class) = there.filter(|class| !class.is_of(source)) {
                 let of = class.sources();
                 return diag.hint(format!(
-                    "rules of the source {source} lack it (sources that have it: {of})"
+                    "it is a field of other sources ({of}); this rule is of {source}"
                 ));
             }
             if name.starts_with("static.") {
