@@ -276,6 +276,19 @@ fn exceptions_take_lists_by_name() {
         with("proc.name", "startswith anyof", "[l, z]"),
         "(evt.type = open and not proc.name startswith anyof (x, y, z))"
     );
+    // Transformers stand on both sides; what is quoted is text.
+    assert_eq!(
+        with(
+            "[toupper(proc.name), proc.name]",
+            "[=, =]",
+            r#"[[toupper(proc.pname), val(proc.pname)]]"#
+        ),
+        "(evt.type = open and not (toupper(proc.name) = toupper(proc.pname) and proc.name = val(proc.pname)))"
+    );
+    assert_eq!(
+        with("[proc.name]", "[=]", r#"[["'val(proc.pname)'"]]"#),
+        "(evt.type = open and not proc.name = \"val(proc.pname)\")"
+    );
 }
 
 #[test]

@@ -242,6 +242,15 @@ mod tests {
                 "t:6:35: LOAD_ERR_VALIDATE: unknown field `proc.nam`; did you mean `proc.name`?",
             ),
             (
+                "[{name: e, fields: [toupper(proc.nam)]}]",
+                "t:6:43: LOAD_ERR_VALIDATE: unknown field `proc.nam`; did you mean `proc.name`?",
+            ),
+            (
+                "[{name: e, fields: [toupper(proc.pid)]}]",
+                "t:6:43: LOAD_ERR_VALIDATE: `toupper` takes text, this is INT64",
+            ),
+            ("[{name: e, fields: ['toupper(proc.name']}]", "?"),
+            (
                 "[{name: e, fields: proc.name x}]",
                 "t:6:34: LOAD_ERR_VALIDATE: unknown field `proc.name x`",
             ),

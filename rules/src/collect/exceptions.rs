@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::too_many;
-use crate::ast::FieldText;
 use crate::error::{Code, Diag, Problem};
 use crate::items::{Map, unknown_keys};
-use crate::lex::{Cursor, identifier_len};
+use crate::operand::expr;
 use crate::operand::field_ref;
+use crate::parse::transformer_at;
 use crate::schema::SYSCALL;
 use crate::source::{Span, Traced};
 use crate::yaml::{Kind, Node};
@@ -319,25 +319,19 @@ fn takes_list(operator: &str) -> bool {
     LIST_OPERATORS.contains(&operator) || operator.contains(' ')
 }
 
-/// Checks a field's name and argument. A transformer is checked with the condition.
+/// Checks that the text is the left side of a comparison: a field, or a transformer of one.
 fn known_field(text: &Traced) -> Result<(), Diag> {
-    let rest = text.as_str();
-    if rest[identifier_len(rest)..].starts_with('(') {
-        return Ok(());
-    }
-    let mut cursor = Cursor::new(text);
-    let written = match cursor.field_name() {
-        Some(name) => {
-            let arg = cursor.field_arg()?;
-            Some(FieldText { name: name.to_owned(), arg, range: 0..text.len() })
-        }
-        None => None,
-    };
-    let known = if let Some(written) = written.filter(|_| cursor.rest().is_empty()) {
-        field_ref(text, SYSCALL, &written).map(drop)
+    let operand =
+        transformer_at(text, 0).map_err(as_validate)?.filter(|&(_, end)| end == text.len());
+    let known = if let Some((operand, _)) = operand {
+        expr(text, SYSCALL, &operand).map(drop)
     } else {
-        let problem = Problem::UnknownField(rest.to_owned());
+        let problem = Problem::UnknownField(text.as_str().to_owned());
         Err(Diag::new(Code::Validate, problem, text.span(0..text.len())))
     };
-    known.map_err(|d| Diag { code: Code::Validate, ..d })
+    known.map_err(as_validate)
+}
+
+fn as_validate(diag: Diag) -> Diag {
+    Diag { code: Code::Validate, ..diag }
 }
