@@ -249,7 +249,10 @@ mod tests {
                 "[{name: e, fields: [toupper(proc.pid)]}]",
                 "t:6:43: LOAD_ERR_VALIDATE: `toupper` takes text, this is INT64",
             ),
-            ("[{name: e, fields: ['toupper(proc.name']}]", "?"),
+            (
+                "[{name: e, fields: ['toupper(proc.name']}]",
+                "t:6:53: LOAD_ERR_VALIDATE: expected `,` or `)`, found the end of the condition",
+            ),
             (
                 "[{name: e, fields: proc.name x}]",
                 "t:6:34: LOAD_ERR_VALIDATE: unknown field `proc.name x`",

@@ -6,7 +6,6 @@ use super::too_many;
 use crate::error::{Code, Diag, Problem};
 use crate::items::{Map, unknown_keys};
 use crate::operand::expr;
-use crate::operand::field_ref;
 use crate::parse::transformer_at;
 use crate::schema::SYSCALL;
 use crate::source::{Span, Traced};
