@@ -304,3 +304,59 @@ impl Lines {
         self.text.push('\n');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rules::{Options, Source};
+
+    use super::*;
+
+    fn explain_all(sources: Vec<Source>) -> usize {
+        let catalog = Catalog::load(sources, &Options::default()).expect("they load");
+        for rule in &catalog.rules {
+            let explained = Explained::of(&catalog, rule);
+            let text = explained.text();
+            let name = &rule.info.name;
+            for subject in ["rule", "condition", "events", "captured", "kernel", "reads"] {
+                let said = |l: &str| l.starts_with(subject) && l.len() > SUBJECT_WIDTH;
+                assert!(text.lines().any(said), "{name}: {subject}\n{text}");
+            }
+            let object = explained.object();
+            assert!(object["condition_resolved"].is_string(), "{name}");
+            assert_eq!(object["name"], **name);
+        }
+        catalog.rules.len()
+    }
+
+    #[test]
+    fn every_shipped_rule_is_explained() {
+        let text = rules::DEFAULT_RULES.to_owned();
+        let n = explain_all(vec![Source { name: "default".to_owned(), text }]);
+        assert!(n >= 41, "{n} rules");
+    }
+
+    #[test]
+    fn every_official_rule_is_explained() {
+        let Some(corpus) = std::env::var_os("PEREGRINE_CORPUS") else {
+            eprintln!("skipped: every_official_rule_is_explained: PEREGRINE_CORPUS is not set");
+            return;
+        };
+        let rules = std::path::Path::new(&corpus).join("rules");
+        let source = |name: &str| Source {
+            name: name.to_owned(),
+            text: std::fs::read_to_string(rules.join(name)).expect("it can be read"),
+        };
+        let official = ["falco_rules.yaml", "falco-incubating_rules.yaml"];
+        let n = explain_all(official.iter().map(|n| source(n)).collect());
+        assert!(n >= 50, "{n} rules");
+    }
+
+    #[test]
+    fn generic_calls_stand_for_their_type() {
+        let types = EventSet::EMPTY.complement();
+        let calls: [Box<str>; 1] = ["fsync".into()];
+        assert!(names(&types, &[]).contains(&"generic".to_owned()));
+        assert_eq!(names(&types, &calls).last().map(String::as_str), Some("fsync"));
+        assert!(!names(&types, &calls).contains(&"generic".to_owned()));
+    }
+}
