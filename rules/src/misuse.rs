@@ -23,6 +23,9 @@ pub(crate) fn doubts(
     if op == Op::Regex && is_simple(&value.bytes) {
         warn(Problem::NeedlessRegex(value.text()));
     }
+    if !may_read_as_more(&value.bytes) {
+        return;
+    }
     let written = value.text();
     let packed: String = written.chars().filter(|c| !is_space(*c)).collect();
     if is_field(source, &packed) {
@@ -75,6 +78,12 @@ pub(crate) fn unsafe_na(text: &Traced, check: &Check, warnings: &mut Vec<Diag>) 
                 .hint(format!("`{} exists` asks whether there is a value", field.name)),
         );
     }
+}
+
+/// Whether to look closer: lists of paths and names are long.
+fn may_read_as_more(value: &[u8]) -> bool {
+    let first = value.iter().find(|&&b| !is_space(char::from(b)));
+    first.is_some_and(u8::is_ascii_alphabetic) && value.iter().any(|b| b".(".contains(b))
 }
 
 fn is_field(source: &str, text: &str) -> bool {
