@@ -155,10 +155,18 @@ impl Cond {
         let is_type = matches!(left, Side::Field(f) if f.field == Field::EvtType);
         let Right::Constants(names) = right else { return true };
         let is_own = |name: &str| EventType::all_named(name).next().is_some();
-        let is_named = names.iter().any(|name| match is_own(name) {
-            true => EventType::all_named(name).any(|named| named == ty),
-            false => ty == EventType::GENERIC_X,
+        let is_named = names.iter().any(|name| {
+            let mut types = EventType::all_named(name);
+            if is_own(name) { types.any(|named| named == ty) } else { ty == EventType::GENERIC_X }
         });
+        if matches!(left, Side::Field(f) if f.field == Field::EvtNum) && names.len() == 1 {
+            // Events are counted from 1.
+            match (op, names[0].as_str()) {
+                (">=", "0" | "1") | (">" | "!=", "0") => return wanted,
+                ("=" | "<=", "0") | ("<", "0" | "1") => return !wanted,
+                _ => {}
+            }
+        }
         match op {
             "exists" if is_type => wanted,
             "=" | "in" if is_type => is_named == wanted,
