@@ -1,5 +1,6 @@
 //! What travels over the control socket: a request is one line of JSON, the response another.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use perf::Snapshot;
@@ -70,6 +71,10 @@ pub(crate) struct RulesInForce {
     pub(crate) in_force_s: u64,
     /// Reloads that were refused; the rules that were in force stayed.
     pub(crate) n_refused: u64,
+    /// How often each of them has matched, those that never did left out.
+    pub(crate) matches: BTreeMap<String, u64>,
+    /// What they ask for since a reload, and do not get.
+    pub(crate) not_covered: Vec<String>,
 }
 
 /// What a reload changed.

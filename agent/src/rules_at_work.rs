@@ -61,6 +61,7 @@ struct InForce {
     generation: u64,
     since: SystemTime,
     n_refused: u64,
+    not_covered: Vec<String>,
 }
 
 impl RulesAtWork {
@@ -73,7 +74,13 @@ impl RulesAtWork {
         live: Option<LiveSource>,
     ) -> Self {
         let rules = Arc::new(rules);
-        let in_force = InForce { rules, generation: 1, since: SystemTime::now(), n_refused: 0 };
+        let in_force = InForce {
+            rules,
+            generation: 1,
+            since: SystemTime::now(),
+            n_refused: 0,
+            not_covered: Vec::new(),
+        };
         Self { origin, config, swap, live, in_force: Mutex::new(in_force) }
     }
 
@@ -85,8 +92,11 @@ impl RulesAtWork {
     /// The rules in force.
     pub(crate) fn stats(&self) -> RulesInForce {
         let in_force = self.lock();
-        let InForce { rules, generation, since, n_refused } = &*in_force;
+        let InForce { rules, generation, since, n_refused, not_covered } = &*in_force;
+        let matches = rules.ruleset.rules().zip(self.swap.matches()).filter(|(_, n)| *n > 0);
         RulesInForce {
+            matches: matches.map(|(rule, n)| (rule.name.to_string(), n)).collect(),
+            not_covered: not_covered.clone(),
             n_rules: rules.ruleset.rules().len(),
             generation: *generation,
             since_epoch_s: since.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
@@ -163,6 +173,7 @@ impl RulesAtWork {
             not_covered.extend(blind_rules(&ruleset));
             warnings.extend(stale_state(old, &ruleset));
         }
+        self.lock().not_covered.clone_from(&not_covered);
         let asked = |r: &Ruleset| r.interest().union(&demand::state_calls(r));
         Ok(Reloaded {
             compile_ms,
@@ -341,5 +352,65 @@ fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64) -> ProfileRepor
         n_missing_shards: *n_missing,
         rules,
         ..ProfileReport::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::{Options, RuleCost, RuleCosts, Source};
+
+    use super::*;
+
+    fn ruleset(rules: &[(&str, &str)]) -> Ruleset {
+        let rule = |(name, output): &(&str, &str)| {
+            format!(
+                "- rule: {name}\n  desc: d\n  condition: evt.type = openat\n  output: \"{output}\"\n  priority: INFO\n"
+            )
+        };
+        let text = rules.iter().map(rule).collect();
+        Ruleset::load(vec![Source { name: "t.yaml".into(), text }], Options::default()).unwrap()
+    }
+
+    #[test]
+    fn a_report_takes_the_clock_out_and_scales_the_sample_up() {
+        let rules = ruleset(&[("idle", "x"), ("cheap", "x"), ("dear", "x")]);
+        let cost = |n_runs, ns| RuleCost { n_runs, ns };
+        let found = RuleProfile {
+            n_evaluations: 1000,
+            costs: RuleCosts {
+                n_events: 100,
+                shared_ns: 6_000,
+                rules: vec![cost(0, 0), cost(100, 3_000), cost(50, 9_000)],
+            },
+            matches: vec![0, 7, 1],
+            n_missing: 0,
+        };
+        let report = report(&rules, &found, 20.0);
+        let lines: Vec<_> = report
+            .rules
+            .iter()
+            .map(|l| (&*l.rule, l.share, l.ns_per_run, l.n_runs, l.n_timed, l.n_matches))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ("dear", 8_000.0 / 9_000.0, 160.0, 500, 50, 1),
+                ("cheap", 1_000.0 / 9_000.0, 10.0, 1000, 100, 7),
+                ("idle", 0.0, 0.0, 0, 0, 0)
+            ]
+        );
+        assert_eq!((report.ns_per_evaluation, report.shared_ns_per_evaluation), (130.0, 40.0));
+        // Nothing was timed: no figure, and no division by nothing.
+        let none = super::report(&rules, &RuleProfile::default(), 20.0);
+        assert!(none.rules.iter().all(|l| (l.share + l.ns_per_run).abs() < f64::EPSILON));
+        assert!(none.ns_per_evaluation.abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn state_that_nobody_followed_is_told() {
+        let (plain, cwd) = (ruleset(&[("a", "x")]), ruleset(&[("a", "%proc.cwd")]));
+        let told = stale_state(&plain, &cwd).unwrap();
+        assert!(told.starts_with("nobody asked for chdir, fchdir before: "), "{told}");
+        assert_eq!((stale_state(&cwd, &plain), stale_state(&cwd, &cwd)), (None, None));
     }
 }

@@ -1,5 +1,7 @@
 //! `peregrine stats`: asks the running agent and prints what it answers.
 
+use std::cmp::Reverse;
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +45,7 @@ fn print(out: &mut dyn Write, stats: &AgentStats, json: bool) -> Result<bool> {
     let text = if json {
         serde_json::to_string(stats)? + "\n"
     } else {
-        format!("{}\n\n{}", rules_line(&stats.rules), stats.snapshot.table())
+        format!("{}\n{}", rules_lines(&stats.rules), stats.snapshot.table())
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
@@ -52,8 +54,20 @@ fn print(out: &mut dyn Write, stats: &AgentStats, json: bool) -> Result<bool> {
     }
 }
 
-fn rules_line(rules: &RulesInForce) -> String {
-    let RulesInForce { n_rules, generation, since_epoch_s: _, in_force_s, n_refused } = rules;
+/// Rules that are named at most.
+const MAX_NAMES: usize = 5;
+
+/// Which rules are in force, which of them match most, and what they do not get; a line each.
+fn rules_lines(rules: &RulesInForce) -> String {
+    let RulesInForce {
+        n_rules,
+        generation,
+        since_epoch_s: _,
+        in_force_s,
+        n_refused,
+        matches,
+        not_covered,
+    } = rules;
     let reloads = match generation.saturating_sub(1) {
         0 => "never reloaded".to_owned(),
         n => count(n as usize, "reload"),
@@ -63,10 +77,21 @@ fn rules_line(rules: &RulesInForce) -> String {
         n => format!(", {n} refused"),
     };
     let since = since(*in_force_s);
-    format!(
-        "{} in force for {since}, generation {generation}: {reloads}{refused}",
-        count(*n_rules, "rule")
-    )
+    let n_rules = count(*n_rules, "rule");
+    let mut text =
+        format!("{n_rules} in force for {since}, generation {generation}: {reloads}{refused}\n");
+    let mut most: Vec<_> = matches.iter().collect();
+    most.sort_by_key(|&(name, n)| (Reverse(n), name));
+    let most: Vec<String> =
+        most.iter().take(MAX_NAMES).map(|(name, n)| format!("{name} {n}")).collect();
+    if !most.is_empty() {
+        let more = if matches.len() > MAX_NAMES { ", ..." } else { "" };
+        let _infallible = writeln!(text, "matched: {}{more}", most.join(", "));
+    }
+    for what in not_covered {
+        let _infallible = writeln!(text, "not covered: {what}");
+    }
+    text
 }
 
 fn since(seconds: u64) -> String {
@@ -83,15 +108,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rules_line_tells_age_and_reloads() {
+    fn rules_are_told_with_age_reloads_and_matches() {
         let first =
             RulesInForce { n_rules: 41, generation: 1, in_force_s: 7, ..RulesInForce::default() };
-        assert_eq!(rules_line(&first), "41 rules in force for 7 s, generation 1: never reloaded");
-        let third =
-            RulesInForce { n_rules: 1, generation: 3, in_force_s: 7300, n_refused: 2, ..first };
         assert_eq!(
-            rules_line(&third),
-            "1 rule in force for 2 h, generation 3: 2 reloads, 2 refused"
+            rules_lines(&first),
+            "41 rules in force for 7 s, generation 1: never reloaded\n"
+        );
+        let third = RulesInForce {
+            n_rules: 1,
+            generation: 3,
+            in_force_s: 7300,
+            n_refused: 2,
+            matches: (1..=6).map(|n| (format!("r{n}"), n / 2)).collect(),
+            not_covered: vec!["close: program refused".to_owned()],
+            ..first
+        };
+        assert_eq!(
+            rules_lines(&third),
+            "1 rule in force for 2 h, generation 3: 2 reloads, 2 refused\n\
+             matched: r6 3, r4 2, r5 2, r2 1, r3 1, ...\n\
+             not covered: close: program refused\n"
         );
     }
 }

@@ -307,3 +307,40 @@ fn a_profile_tells_costs_and_matches() {
         assert!(table.stdout.contains("\n2 rules were never run"), "{}", table.stdout);
     }
 }
+
+#[test]
+fn a_recording_keeps_everything_whatever_the_rules_are() {
+    if !can_run_live("a_recording_keeps_everything_whatever_the_rules_are") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |p: PathBuf| p.to_str().expect("UTF-8").to_owned();
+    let first = path(written(dir.path(), "first.yaml", &opens("first")));
+    let all = path(written(dir.path(), "all.yaml", &(opens("first") + OTHERS)));
+    let scap = path(dir.path().join("run.scap"));
+    let mut shell = Shell::start();
+    let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", &first, "-w", &scap]);
+    act(&mut shell, dir.path(), 1);
+    let text = reload(&agent, &[&all]);
+    assert!(text.contains("added         2: Connected, Removed"), "{text}");
+    act(&mut shell, dir.path(), 2);
+    reload(&agent, &[]);
+    act(&mut shell, dir.path(), 3);
+    let live = agent.interrupt();
+    live.assert_balanced();
+    let turn = |n: u32| {
+        [
+            format!("first mark-{n}"),
+            format!("removed mark-{n} by rm"),
+            "connected by bash".to_owned(),
+        ]
+    };
+    let expected = [&turn(1)[..1], &turn(2), &turn(3)[..1]].concat();
+    assert_eq!(brief(&told(&live)), expected);
+
+    let key = format!("engine.replay.capture_file={scap}");
+    let replayed = common::run(&["-o", "engine.kind=replay", "-o", &key, "-r", &all]);
+    replayed.assert_balanced();
+    assert_eq!(brief(&told(&replayed)), [turn(1), turn(2), turn(3)].concat());
+}

@@ -8,7 +8,7 @@ use bus::Key;
 use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
 use perf::CountingAlloc;
 use rules::{DEFAULT_RULES, RuleMatching};
-use stages::Progress;
+use stages::{Progress, RuleSwap};
 use support::*;
 
 #[global_allocator]
@@ -176,4 +176,36 @@ fn forks_execs_and_exits_allocate_nothing() {
         assert_eq!(snapshot.get("shard.rejected"), Some(0));
         assert_eq!(counted, 0, "over the last third of {} cycles", 6000);
     }
+}
+
+#[test]
+fn a_swap_and_a_profile_allocate_nothing_on_the_shard() {
+    let (old, new) = (ruleset(NOSY, RuleMatching::All), ruleset(NOSY, RuleMatching::All));
+    let mut p = pipeline(&Setup::new(1, 1, &old));
+    let swap = Arc::new(RuleSwap::new(1, p.watermarks.clone(), Vec::new()));
+    p.shards = p.shards.into_iter().map(|shard| shard.following(Arc::clone(&swap))).collect();
+    drop(old);
+    let mut frames = family();
+    frames.extend(std::iter::repeat_n(open(SHELL, "/usr/lib/x.so", None, None), 3000));
+    let frames: Vec<_> = (1..).map(Key).zip(frames.iter().map(|f| &f[..])).collect();
+    let watermark = Arc::clone(&p.watermarks[0]);
+    let mut feeder = Feeder { frames, at: 0, lanes: p.lanes.remove(0), watermark };
+    let mut counted = 0;
+    while feeder.step(5) {
+        match feeder.at {
+            2000 => drop(swap.begin_profile(3).unwrap()),
+            2500 => assert_eq!(swap.install(&new, RuleMatching::All, Key(2600)), Ok(Key(2600))),
+            _ => {}
+        }
+        let before = perf::thread_allocs();
+        while p.shards[0].poll_once() == Progress::Worked {}
+        if feeder.at > 1500 {
+            counted += perf::thread_allocs() - before;
+        }
+    }
+    assert!(swap.settle(std::time::Duration::ZERO));
+    let found = swap.end_profile(std::time::Duration::ZERO);
+    assert_eq!(found.n_missing, 0);
+    assert!((190..=210).contains(&found.costs.n_events), "a third of 600: {found:?}");
+    assert_eq!(counted, 0);
 }
