@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rules::{Catalog, Options, RuleInfo, RuleMatching, Ruleset, Source};
 
 use crate::config::{Config, Matching};
+use crate::rule_commands::missing;
 use crate::rule_files;
 use crate::start::count;
 
@@ -75,7 +76,8 @@ pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
 pub(crate) fn remarks(ruleset: &Ruleset) -> Vec<String> {
     let drawn = ruleset.warnings().iter().map(|w| w.to_string().trim_end().to_owned());
     let idle = ruleset.idle_selections().iter().map(|idle| format!("rules: {idle}"));
-    drawn.chain(idle).chain(captures_asked_for(ruleset)).collect()
+    let not_given = missing::note(ruleset.fields_by_rule());
+    drawn.chain(idle).chain(captures_asked_for(ruleset)).chain(not_given).collect()
 }
 
 /// Captures are not made yet; rules may ask for them all the same.

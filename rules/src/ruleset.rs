@@ -145,6 +145,11 @@ impl Ruleset {
         self.fields.iter()
     }
 
+    /// The rules with the fields that condition and output of each read.
+    pub fn fields_by_rule(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &FieldRef>)> {
+        self.rules.iter().map(|r| (&*r.info.name, r.fields.iter()))
+    }
+
     /// Whether some condition or output reads the field, with any argument.
     #[must_use]
     pub fn uses(&self, field: Field) -> bool {

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rules::{FileResult, Finding, Options, validate};
+use rules::{Catalog, FieldRef, FileResult, Finding, Options, Source, validate};
 use serde_json::json;
 
+use super::missing;
 use crate::rule_files;
 use crate::start::count;
 
@@ -34,18 +35,33 @@ pub(crate) struct CheckArgs {
 /// A directory cannot be read, a file is invalid, or stdout is gone.
 pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
     let files = rule_files::read_each(&args.files)?;
+    let sources: Vec<Source> = files.iter().filter_map(|f| f.as_ref().ok()).cloned().collect();
     let options = Options { sources: args.sources.clone(), ..Options::default() };
     let results = validate(files, &options);
     if args.json {
         writeln!(out, "{}", json!({ "falco_load_results": results }))?;
     } else {
         draw(&results, out)?;
+        // What is wrong says enough.
+        if let Ok(catalog) = Catalog::load(sources, &options)
+            && let Some(note) = missing::note(named_fields(&catalog))
+        {
+            writeln!(out, "note: {note}")?;
+        }
     }
     let n_invalid = results.iter().filter(|r| !r.successful).count();
     if n_invalid > 0 {
         bail!("{n_invalid} of {} invalid", count(results.len(), "rule file"));
     }
     Ok(())
+}
+
+fn named_fields(
+    catalog: &Catalog,
+) -> impl Iterator<Item = (&str, impl Iterator<Item = &FieldRef>)> {
+    // Nothing here makes events of other sources, whichever fields they have.
+    let rules = catalog.rules.iter().filter(|r| &*r.info.source == "syscall");
+    rules.map(|r| (&*r.info.name, r.fields()))
 }
 
 /// Draws each finding once, under the first file that answers for it, and a line for each file.

@@ -110,10 +110,10 @@ fn describe(flags: &FalcoFlags, catalog: &Catalog) -> Result<Description> {
 
 /// A line for each file, with everything about files that are invalid.
 fn summary(results: &[FileResult]) -> String {
-    let lines = results.iter().map(|result| match result.successful {
-        true => result.summary(),
-        false => findings(result).trim_end().to_owned(),
-    });
+    let line = |result: &FileResult| {
+        if result.successful { result.summary() } else { findings(result).trim_end().to_owned() }
+    };
+    let lines = results.iter().map(line);
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -5,6 +5,7 @@ mod explain;
 mod falco;
 mod list;
 mod loaded;
+pub(crate) mod missing;
 mod profile;
 mod reload;
 mod test;
