@@ -75,3 +75,37 @@ fn every_text_has_its_case() {
         }
     }
 }
+
+/// Words of a line, those in double quotes one.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (i, part) in line.split('"').enumerate() {
+        if i % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+#[test]
+fn the_handbook_shows_what_the_commands_print() {
+    let handbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules-language.md");
+    let text = std::fs::read_to_string(handbook).expect("the page is there");
+    let file = std::fs::read_to_string(folder().join("web.yaml")).expect("the file is there");
+    assert!(text.contains(&file), "the page shows another web.yaml");
+    let blocks: Vec<&str> = text.split("```console\n$ peregrine ").skip(1).collect();
+    assert!(blocks.len() >= 4, "{} blocks", blocks.len());
+    for block in blocks {
+        let (line, rest) = block.split_once('\n').expect("output below the command");
+        let shown = rest.split("```").next().unwrap_or_default();
+        let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+            .current_dir(folder())
+            .args(words(line))
+            .output()
+            .expect("the program starts");
+        let printed = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+        assert_eq!(shown, printed, "{line}");
+    }
+}
