@@ -1,6 +1,8 @@
 //! Canonical text of resolved conditions.
 
-use rules::{Catalog, Options, Source};
+use event::EventType;
+use proptest::prelude::*;
+use rules::{Catalog, Field, FieldRef, Fields, Options, Ruleset, Source, Value};
 
 fn resolved(macros: &[(&str, &str)], condition: &str) -> String {
     let json = |text: &str| serde_json::to_string(text).unwrap();
@@ -62,5 +64,50 @@ fn macros_are_put_in_and_made_flat() {
         ),
     ] {
         assert_eq!(resolved(&macros, text), expected, "{text}");
+    }
+}
+
+/// A process with this name.
+struct Named<'a>(&'a [u8]);
+
+impl Fields for Named<'_> {
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        (field.field == Field::ProcName).then_some(Value::Bytes(self.0))
+    }
+}
+
+fn matches(condition: &str, name: &[u8]) -> bool {
+    let condition = serde_json::to_string(condition).unwrap();
+    let text =
+        format!("- rule: r\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n");
+    let set = Ruleset::load(vec![Source { name: "t".into(), text }], Options::default())
+        .unwrap_or_else(|errors| panic!("{}", errors[0]));
+    !set.evaluate(EventType::OPEN_X, &Named(name), &mut set.scratch()).is_empty()
+}
+
+/// Quoted by hand: everything that is not a letter as its code.
+fn quoted(bytes: &[u8]) -> String {
+    let codes = bytes.iter().map(|b| match b {
+        b'a'..=b'z' => char::from(*b).to_string(),
+        b => format!("\\x{b:02x}"),
+    });
+    format!("'{}'", codes.collect::<Vec<_>>().concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn values_survive(values in prop::collection::vec(prop::collection::vec(
+        prop::sample::select(b"ab \t\n\x0b\x0c\x08\"'\\=(),[]%-.\x01\xc3\xa9\xff".to_vec()), 0..6), 1..4)) {
+        let value = &values[0];
+        let equal = resolved(&[], &format!("proc.name = {}", quoted(value)));
+        prop_assert!(matches(&equal, value), "{}", equal);
+        let list: Vec<String> = values.iter().map(|v| quoted(v)).collect();
+        let listed = resolved(&[], &format!("proc.name in ({})", list.join(", ")));
+        prop_assert!(values.iter().all(|v| matches(&listed, v)), "{}", listed);
+        let joined = resolved(&[], &format!("concat(proc.name, {}) = {}", list[0], list[0]));
+        prop_assert!(matches(&joined, b""), "{}", joined);
+        prop_assert_eq!(resolved(&[], &joined), joined);
     }
 }
