@@ -14,7 +14,7 @@ use crate::literal::{self, Expected};
 use crate::misuse::doubts;
 use crate::operand::{expr, transforms_event_type, type_name};
 use crate::predicate::{AgainstOp, BytesTest, Cmp, PredicateKey, TestKey};
-use crate::regex::Regex;
+use crate::regex;
 use crate::schema::{Arity, Field, FieldType};
 use crate::source::Traced;
 
@@ -179,8 +179,8 @@ impl Checker<'_> {
 
     /// A regular expression that compiles.
     fn pattern(&self, value: &Literal) -> Result<Vec<u8>, Diag> {
-        match Regex::new(&value.bytes) {
-            Ok(_) => Ok(value.bytes.clone()),
+        match regex::check(&value.bytes) {
+            Ok(()) => Ok(value.bytes.clone()),
             Err(why) => {
                 let problem = Problem::BadPattern { pattern: value.text(), why };
                 Err(self.error(problem, &value.range))

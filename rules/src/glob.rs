@@ -320,4 +320,20 @@ mod tests {
         let pattern = "*a".repeat(100);
         assert!(!Glob::new(pattern.as_bytes(), false).matches(&[b'b'; 4096]));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+        /// Whatever is written, reading it ends, and a pattern means the same compiled or not.
+        #[test]
+        fn a_pattern_means_the_same_from_a_rule_and_from_an_event(
+            pattern in r"([abB*?!^\\.=:-]|\[|\]|\[:(digit|upper|nosuch):\]){0,12}",
+            text in "[aAbB\\]\\[*1-]{0,6}",
+            fold_case: bool,
+        ) {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            let compiled = Glob::new(pattern, fold_case).matches(text);
+            proptest::prop_assert_eq!(compiled, matches(pattern, text, fold_case));
+        }
+    }
 }

@@ -41,16 +41,23 @@ pub(crate) struct StateSets {
     position: u64,
 }
 
+/// Whether a pattern is one of RE2's POSIX mode and small enough. The error is for people.
+pub(crate) fn check(pattern: &[u8]) -> Result<(), String> {
+    states(pattern).map(|_| ())
+}
+
+fn states(pattern: &[u8]) -> Result<NFA, String> {
+    let hir = posix::parse(pattern)?;
+    let config =
+        NFA::config().nfa_size_limit(Some(MAX_NFA_BYTES)).which_captures(WhichCaptures::None);
+    let nfa = NFA::compiler().configure(config).build_from_hir(&hir);
+    nfa.map_err(|_| "the pattern is too large".to_owned())
+}
+
 impl Regex {
-    /// Compiles a pattern of RE2's POSIX mode. The error is for people.
+    /// Compiles a pattern that [`check`] accepts.
     pub(crate) fn new(pattern: &[u8]) -> Result<Self, String> {
-        let hir = posix::parse(pattern)?;
-        let config =
-            NFA::config().nfa_size_limit(Some(MAX_NFA_BYTES)).which_captures(WhichCaptures::None);
-        let nfa = NFA::compiler()
-            .configure(config)
-            .build_from_hir(&hir)
-            .map_err(|_| "the pattern is too large".to_owned())?;
+        let nfa = states(pattern)?;
         let config = dense::Config::new()
             .accelerate(false)
             .match_kind(MatchKind::All)
@@ -237,12 +244,12 @@ pub(crate) fn is_simple(pattern: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// What both engines say.
     fn matches(pattern: &str, text: &[u8]) -> bool {
         let regex = Regex::new(pattern.as_bytes()).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         let mut sets = StateSets::default();
         sets.fit(regex.n_states());
         let answer = regex.matches(text, &mut sets);
-        // The other engine says the same.
         let nfa =
             NFA::compiler().build_from_hir(&posix::parse(pattern.as_bytes()).unwrap()).unwrap();
         let by_states = Regex(Engine::States(nfa));
@@ -340,10 +347,10 @@ mod tests {
             ("[a-c-e]", "a `-` in the middle of a class"),
             ("[[:nosuch:]]", "unknown class `[:nosuch:]`"),
         ] {
-            assert_eq!(Regex::new(pattern.as_bytes()).unwrap_err(), error, "{pattern}");
+            assert_eq!(check(pattern.as_bytes()).unwrap_err(), error, "{pattern}");
         }
-        assert_eq!(Regex::new(b"a\xff").unwrap_err(), "no valid UTF-8");
-        assert_eq!(Regex::new(&[b'a'; 256]).unwrap_err(), "256 bytes long, 255 at most");
+        assert_eq!(check(b"a\xff").unwrap_err(), "no valid UTF-8");
+        assert_eq!(check(&[b'a'; 256]).unwrap_err(), "256 bytes long, 255 at most");
     }
 
     #[test]
@@ -361,7 +368,7 @@ mod tests {
         assert!(regex.matches(&[b'a'; 100], &mut sets));
         assert!(!regex.matches(&[b'b'; 100], &mut sets));
         let huge = format!("({}){{1000}}", ".".repeat(200));
-        assert_eq!(Regex::new(huge.as_bytes()).unwrap_err(), "the pattern is too large");
+        assert_eq!(check(huge.as_bytes()).unwrap_err(), "the pattern is too large");
     }
 
     #[test]
@@ -379,6 +386,23 @@ mod tests {
             (".", false),
         ] {
             assert_eq!(is_simple(pattern.as_bytes()), expected, "{pattern}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+        /// Whatever is written, reading it ends, and the two engines agree on what it matches.
+        #[test]
+        fn the_engines_agree_on_any_pattern(
+            pattern in r"([ab.*+?|()^$\-]|\[|\]|[{}0-9,]|\\[nx41a]|\[:(alpha|space):\]|é|\n){0,12}",
+            texts in proptest::collection::vec("[abé\n\\-1]{0,6}", 1..4),
+        ) {
+            if check(pattern.as_bytes()).is_ok() {
+                for text in texts {
+                    matches(&pattern, text.as_bytes());
+                }
+            }
         }
     }
 }
