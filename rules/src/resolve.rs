@@ -8,7 +8,7 @@ use crate::check::{Checked, check};
 use crate::collect::{Collected, MacroDef, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem, closest};
 use crate::ir::{Ir, IrId, TooManyParts};
-use crate::lists::{Substitute, substitute, substitutes};
+use crate::lists::Lists;
 use crate::misuse::{deprecated_fields, unsafe_na};
 use crate::parse::parse;
 use crate::source::{Span, Traced};
@@ -16,7 +16,7 @@ use crate::source::{Span, Traced};
 /// Turns conditions into nodes of [`Resolver::ir`].
 pub(crate) struct Resolver<'a> {
     items: &'a Collected,
-    lists: Vec<Substitute>,
+    lists: Lists,
     list_used: Vec<bool>,
     macros: Vec<Macro>,
     /// The sources of the rules so far: a macro means to each what its fields mean there.
@@ -92,7 +92,7 @@ impl<'a> Resolver<'a> {
     /// Parses all macros, used or not: a syntax error counts everywhere.
     pub(crate) fn new(items: &'a Collected, diags: &mut Diags) -> Self {
         let mut list_used = vec![false; items.lists.all.len()];
-        let lists = substitutes(&items.lists, &mut list_used);
+        let lists = Lists::new(&items.lists, &mut list_used);
         let mut macros = Vec::with_capacity(items.macros.all.len());
         for def in &items.macros.all {
             let parsed = read(&def.condition, &lists, def.newest_file, &mut list_used)
@@ -362,11 +362,11 @@ fn children(of: &[u32], ids: &[Option<IrId>]) -> Option<Vec<IrId>> {
 
 fn read(
     condition: &Traced,
-    lists: &[Substitute],
+    lists: &Lists,
     file: u32,
     used: &mut [bool],
 ) -> Result<(Traced, Ast), Diag> {
-    let text = substitute(condition, lists, file, used)?;
+    let text = lists.put_in(condition, file, used)?;
     let ast = parse(&text)?;
     Ok((text, ast))
 }

@@ -324,3 +324,13 @@ fn many_mistakes_on_one_long_line_cost_little() {
     let entries = "{}, ".repeat(5000).replace("{}", "x");
     assert_eq!(problems(&format!("[{entries}]")).len(), 1001);
 }
+
+#[test]
+fn conditions_are_not_searched_for_every_list() {
+    let text = lines(0..10_000, |i| format!("- list: l{i}\n  items: [a{i}]\n"))
+        + &lines(0..10_000, |i| macro_(i, &format!("proc.name in (l{i})")))
+        + &rule("evt.type = open", "o");
+    let start = Instant::now();
+    assert!(load(&text).is_ok());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}

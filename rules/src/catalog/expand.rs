@@ -8,7 +8,7 @@ use crate::ast::{Ast, AstNode, Check};
 use crate::check::{Checked, check};
 use crate::collect::Collected;
 use crate::error::Diag;
-use crate::lists::{Substitute, substitute, substitutes};
+use crate::lists::Lists;
 use crate::parse::parse;
 use crate::predicate::PredicateKey;
 use crate::schema::SYSCALL;
@@ -18,7 +18,7 @@ use crate::types::Types;
 /// Puts lists and macros in. Everything has been loaded before, so that what cannot be looked up is left out.
 pub(crate) struct Expander<'a> {
     items: &'a Collected,
-    lists: Vec<Substitute>,
+    lists: Lists,
     /// Sources beside `syscall`.
     sources: &'a [String],
     pub(crate) graph: Condition,
@@ -39,7 +39,7 @@ pub(crate) struct Expanded {
 impl<'a> Expander<'a> {
     pub(crate) fn new(items: &'a Collected, sources: &'a [String]) -> Self {
         let mut used = vec![false; items.lists.all.len()];
-        let lists = substitutes(&items.lists, &mut used);
+        let lists = Lists::new(&items.lists, &mut used);
         Self { items, lists, sources, graph: Condition::default(), macros: BTreeMap::new() }
     }
 
@@ -60,8 +60,8 @@ impl<'a> Expander<'a> {
     }
 
     fn parsed(&self, condition: &Traced, file: u32) -> Option<(Texts, Ast)> {
-        let mut used = vec![false; self.lists.len()];
-        let full = substitute(condition, &self.lists, file, &mut used).ok()?;
+        let mut used = vec![false; self.items.lists.all.len()];
+        let full = self.lists.put_in(condition, file, &mut used).ok()?;
         let ast = parse(&full).ok()?;
         Some((Texts { original: condition.clone(), full }, ast))
     }
@@ -98,14 +98,8 @@ impl<'a> Expander<'a> {
 
     /// The lists whose names stand in a text.
     fn lists_in(&self, text: &Traced, file: u32) -> Vec<Arc<str>> {
-        let defs = self.items.lists.all.iter().zip(&self.lists);
-        let named = defs.filter(|(_, list)| {
-            let mut used = [false];
-            let one = std::slice::from_ref(*list);
-            // Too long a text counts as one that names it.
-            substitute(text, one, file, &mut used).is_err() || used[0]
-        });
-        named.map(|(def, _)| def.name.clone()).collect()
+        let named = self.lists.named_in(text, file).into_iter();
+        named.map(|i| self.items.lists.all[i].name.clone()).collect()
     }
 
     /// The comparison in the first source that has its fields.
