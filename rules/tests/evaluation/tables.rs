@@ -311,6 +311,47 @@ fn a_condition_over_ancestors_asks_for_any() {
 }
 
 #[test]
+fn any_ancestor_has_the_variable_whatever_the_argument_says() {
+    for name in ["proc.aenv", "proc.aenv[3]", "proc.aenv[A]"] {
+        let variables = ["A=b", "C=d"].map(Owned::text);
+        let event = variables.into_iter().fold(Event::default(), |e, v| e.with(field(name), v));
+        for (test, expected) in
+            [("= 'C=d'", true), ("!= 'C=d'", true), ("exists", true), ("= d", false)]
+        {
+            let condition = format!("{name} {test}");
+            assert_eq!(compiled(&condition, &event), expected, "{condition}");
+        }
+    }
+}
+
+#[test]
+fn quotes_do_not_make_text_of_a_number() {
+    check("proc.pid", "=", &["030"], &Owned::I64(30), true);
+    let event = Event::default().with(Field::ProcPid, Owned::I64(30));
+    for condition in ["proc.pid = '30'", "proc.pid = \"+30\"", "proc.pid in ('30', 7)"] {
+        assert!(compiled(condition, &event), "{condition}");
+    }
+}
+
+#[test]
+fn a_call_whose_event_has_another_name_never_matches() {
+    let pread = EventType::all_named("pread").last().unwrap();
+    let event = Event::default().with(Field::EvtType, Owned::text("pread"));
+    for (condition, expected) in [
+        ("evt.type = pread", true),
+        ("evt.type = pread64", false),
+        ("evt.type in (pread64, pwrite64)", false),
+        ("evt.type in (pread64, pread)", true),
+        ("evt.type != pread64", true),
+        ("evt.type startswith pread", true),
+    ] {
+        let set = load(&rule("r", condition));
+        let n_matches = set.evaluate(pread, &event, &mut set.scratch()).len();
+        assert_eq!(n_matches == 1, expected, "{condition}");
+    }
+}
+
+#[test]
 fn missing_values_are_false_and_not_inverts() {
     let none = Event::default();
     for (condition, expected) in [
