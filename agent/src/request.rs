@@ -123,6 +123,8 @@ pub(crate) struct ProfileReport {
     /// Per evaluation, on average: all of it, and the part that rules have in common.
     pub(crate) ns_per_evaluation: f64,
     pub(crate) shared_ns_per_evaluation: f64,
+    /// Cores that evaluating kept busy, 1 for one of them.
+    pub(crate) cores: f64,
     /// Shards whose figures are missing, since they did not answer in time.
     pub(crate) n_missing_shards: usize,
     /// Whether the rules were replaced meanwhile: figures are those up to then.
@@ -137,6 +139,8 @@ pub(crate) struct RuleCostLine {
     pub(crate) rule: String,
     /// Part of the time of all rules, the part that they have in common left out; 0 to 1.
     pub(crate) share: f64,
+    /// Cores that it kept busy: its time, scaled up from the sample, by the time that was measured.
+    pub(crate) cores: f64,
     /// Time for one run of its condition.
     pub(crate) ns_per_run: f64,
     /// Runs of its condition, scaled up from the sample.

@@ -256,10 +256,9 @@ impl RulesAtWork {
         let found = self.swap.end_profile(SHARDS_ANSWER_WITHIN);
         Ok(ProfileReport {
             generation,
-            seconds,
             sampled_1_in: every.max(1),
             is_cut_short: !is_current(),
-            ..report(&measured, &found, clock_ns)
+            ..report(&measured, &found, clock_ns, seconds)
         })
     }
 }
@@ -319,7 +318,7 @@ fn clock_cost_ns() -> f64 {
 }
 
 /// Makes figures of what was measured: the clock's own time is taken out, the sample scaled up.
-fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64) -> ProfileReport {
+fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64, seconds: f64) -> ProfileReport {
     let RuleProfile { n_evaluations, costs, matches, n_missing } = found;
     let net = |ns: u64, n_readings: u64| (ns as f64 - n_readings as f64 * clock_ns).max(0.0);
     let n_timed = costs.n_events;
@@ -335,6 +334,7 @@ fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64) -> ProfileRepor
         rules.push(RuleCostLine {
             rule: info.name.to_string(),
             share: part(ns, all_ns),
+            cores: part(ns * scale, seconds * 1e9),
             ns_per_run: part(ns, n_timed as f64),
             n_runs: (n_timed as f64 * scale).round() as u64,
             n_timed,
@@ -344,9 +344,11 @@ fn report(ruleset: &Ruleset, found: &RuleProfile, clock_ns: f64) -> ProfileRepor
     // Rules of equal cost stay in their order.
     rules.sort_by(|a, b| b.share.total_cmp(&a.share).then(b.n_matches.cmp(&a.n_matches)));
     ProfileReport {
+        seconds,
         n_evaluations: *n_evaluations,
         n_timed,
         clock_ns,
+        cores: part((shared_ns + all_ns) * scale, seconds * 1e9),
         ns_per_evaluation: part(shared_ns + all_ns, n_timed as f64),
         shared_ns_per_evaluation: part(shared_ns, n_timed as f64),
         n_missing_shards: *n_missing,
@@ -385,7 +387,7 @@ mod tests {
             matches: vec![0, 7, 1],
             n_missing: 0,
         };
-        let report = report(&rules, &found, 20.0);
+        let report = report(&rules, &found, 20.0, 0.001);
         let lines: Vec<_> = report
             .rules
             .iter()
@@ -400,8 +402,10 @@ mod tests {
             ]
         );
         assert_eq!((report.ns_per_evaluation, report.shared_ns_per_evaluation), (130.0, 40.0));
+        // 130 us in a millisecond; the dear one 80 of them.
+        assert!((report.cores - 0.13).abs() < 1e-9 && (report.rules[0].cores - 0.08).abs() < 1e-9);
         // Nothing was timed: no figure, and no division by nothing.
-        let none = super::report(&rules, &RuleProfile::default(), 20.0);
+        let none = super::report(&rules, &RuleProfile::default(), 20.0, 1.0);
         assert!(none.rules.iter().all(|l| (l.share + l.ns_per_run).abs() < f64::EPSILON));
         assert!(none.ns_per_evaluation.abs() < f64::EPSILON);
     }

@@ -74,14 +74,16 @@ fn table(report: &ProfileReport) -> String {
         clock_ns,
         ns_per_evaluation,
         shared_ns_per_evaluation,
+        cores,
         n_missing_shards,
         is_cut_short,
         rules,
     } = report;
     let mut text = format!(
         "{n_evaluations} evaluations in {seconds:.1} s, 1 in {sampled_1_in} timed ({n_timed}), rules of generation {generation}\n\
-         {ns_per_evaluation:.0} ns for one evaluation, {shared_ns_per_evaluation:.0} ns of it for what rules ask in common; \
-         {clock_ns:.0} ns for each reading of the clock are taken out\n"
+         {:.2} % of a core for all of them; {ns_per_evaluation:.0} ns for one, {shared_ns_per_evaluation:.0} ns of it for what rules ask in common; \
+         {clock_ns:.0} ns for each reading of the clock are taken out\n",
+        cores * 100.0
     );
     if *is_cut_short {
         text.push_str("The rules were replaced meanwhile: this is what they cost until then.\n");
@@ -93,14 +95,14 @@ fn table(report: &ProfileReport) -> String {
     let is_idle = |line: &&RuleCostLine| line.n_timed == 0 && line.n_matches == 0;
     let n_idle = rules.iter().filter(is_idle).count();
     if n_idle < rules.len() {
-        text.push_str("\n share    ns/run        runs     matches  rule\n");
+        text.push_str("\n share  % of a core    ns/run        runs     matches  rule\n");
     }
     for line in rules.iter().filter(|line| !is_idle(line)) {
-        let RuleCostLine { rule, share, ns_per_run, n_runs, n_timed: _, n_matches } = line;
-        let percent = share * 100.0;
+        let RuleCostLine { rule, share, cores, ns_per_run, n_runs, n_timed: _, n_matches } = line;
+        let (percent, cores) = (share * 100.0, cores * 100.0);
         let _infallible = writeln!(
             text,
-            "{percent:>5.1}% {ns_per_run:>9.0} {n_runs:>11} {n_matches:>11}  {rule}"
+            "{percent:>5.1}% {cores:>12.3} {ns_per_run:>9.0} {n_runs:>11} {n_matches:>11}  {rule}"
         );
     }
     if n_idle > 0 {
@@ -123,6 +125,7 @@ mod tests {
         let line = |rule: &str, share, ns_per_run, n_runs, n_matches| RuleCostLine {
             rule: rule.to_owned(),
             share,
+            cores: share / 30.0,
             ns_per_run,
             n_runs,
             n_timed: n_runs / 16,
@@ -137,6 +140,7 @@ mod tests {
             clock_ns: 24.6,
             ns_per_evaluation: 181.4,
             shared_ns_per_evaluation: 60.2,
+            cores: 0.0501,
             is_cut_short: true,
             n_missing_shards: 0,
             rules: vec![
@@ -148,12 +152,12 @@ mod tests {
         assert_eq!(
             table(&report),
             "1600000 evaluations in 10.0 s, 1 in 16 timed (100000), rules of generation 2\n\
-             181 ns for one evaluation, 60 ns of it for what rules ask in common; 25 ns for each reading of the clock are taken out\n\
+             5.01 % of a core for all of them; 181 ns for one, 60 ns of it for what rules ask in common; 25 ns for each reading of the clock are taken out\n\
              The rules were replaced meanwhile: this is what they cost until then.\n\
              \n\
-             \x20share    ns/run        runs     matches  rule\n\
-             \x2090.0%       412      800000           3  Costly rule\n\
-             \x2010.0%        12     1600000           0  Cheap rule\n\
+             \x20share  % of a core    ns/run        runs     matches  rule\n\
+             \x2090.0%        3.000       412      800000           3  Costly rule\n\
+             \x2010.0%        0.333        12     1600000           0  Cheap rule\n\
              \n\
              1 rule was never run and never matched.\n\
              \n\
