@@ -32,6 +32,30 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 20] = [
+        Self::FileRead,
+        Self::YamlParse,
+        Self::YamlValidate,
+        Self::CompileCondition,
+        Self::CompileOutput,
+        Self::Validate,
+        Self::UnknownSource,
+        Self::UnsafeNaCheck,
+        Self::NoEvtType,
+        Self::UnknownFilter,
+        Self::UnusedMacro,
+        Self::UnusedList,
+        Self::UnknownItem,
+        Self::DeprecatedItem,
+        Self::AppendNoValues,
+        Self::ExceptionNameNotUnique,
+        Self::InvalidMacroName,
+        Self::InvalidListName,
+        Self::UnknownKey,
+        Self::MisusedCondition,
+    ];
+
     /// The code as Falco prints it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

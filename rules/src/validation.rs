@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::collect::collect;
 use crate::compile::compile;
-use crate::error::{Diag, Diags, RuleError};
+use crate::error::{Code, Diag, Diags, RuleError};
 use crate::locations::{Context, Position, context};
 use crate::rule_schema::verdict;
 use crate::ruleset::Options;
@@ -154,6 +154,9 @@ impl Loading<'_> {
         }
         if found.errors.is_empty() {
             compile(&items, self.options, &mut found);
+            // So they have for the sources of their rules.
+            let is_of_this = |d: &Diag| d.code != Code::UnknownSource || d.span.start.file == file;
+            found.warnings.retain(is_of_this);
         }
         let findings = (self.findings(found.errors), self.findings(found.warnings));
         FileResult::new(name, &self.docs[file as usize], findings)

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rules::{Options, RuleError, Ruleset, Source};
+use rules::{Code, Options, RuleError, Ruleset, Source};
 
 fn golden(extension: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -60,5 +60,16 @@ fn messages_are_as_written() {
 fn every_text_has_its_case() {
     for text in golden("txt") {
         assert!(text.with_extension("yaml").exists(), "{}", text.display());
+    }
+}
+
+#[test]
+fn every_code_has_its_text() {
+    let texts: Vec<String> =
+        golden("txt").iter().map(|p| std::fs::read_to_string(p).unwrap()).collect();
+    // Whoever reads the files tells that one cannot be read.
+    for code in Code::ALL.into_iter().filter(|&c| c != Code::FileRead) {
+        let drawn = format!("[{}]: ", code.as_str());
+        assert!(texts.iter().any(|t| t.contains(&drawn)), "{drawn}");
     }
 }
