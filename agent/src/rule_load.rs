@@ -39,6 +39,7 @@ pub(crate) fn options(config: &Config) -> Options {
         matching: matching(config),
         min_priority: config.min_priority,
         selections: config.selections.clone(),
+        static_fields: Arc::clone(&config.static_fields),
         ..Options::default()
     }
 }

@@ -15,7 +15,7 @@ use crate::misuse::doubts;
 use crate::operand::{expr, transforms_event_type, type_name};
 use crate::predicate::{AgainstOp, BytesTest, Cmp, PredicateKey, TestKey};
 use crate::regex;
-use crate::schema::{Arity, Field, FieldType};
+use crate::schema::{Arity, Field, FieldType, Scope};
 use crate::source::Traced;
 
 /// A comparison understood.
@@ -30,12 +30,12 @@ pub(crate) enum Checked {
 /// Judges a comparison; doubts that do not stop it go to `warnings`.
 pub(crate) fn check(
     text: &Traced,
-    source: &str,
+    scope: &Scope,
     check: &Check,
     warnings: &mut Vec<Diag>,
 ) -> Result<Checked, Diag> {
-    let left = expr(text, source, &check.left)?;
-    let at = Checker { text, source, left, check };
+    let left = expr(text, scope, &check.left)?;
+    let at = Checker { text, scope, left, check };
     at.operator()?;
     at.irregular(warnings);
     let constants = match &check.right {
@@ -45,7 +45,7 @@ pub(crate) fn check(
     };
     for value in constants {
         at.known_event(value)?;
-        doubts(text, source, check.op, value, warnings);
+        doubts(text, scope, check.op, value, warnings);
     }
     match &check.right {
         Right::None => Ok(Checked::One(at.key(TestKey::Exists))),
@@ -58,7 +58,7 @@ pub(crate) fn check(
 
 struct Checker<'a> {
     text: &'a Traced,
-    source: &'a str,
+    scope: &'a Scope,
     left: Expr,
     check: &'a Check,
 }
@@ -269,7 +269,7 @@ impl Checker<'_> {
 
     /// The test against other fields of the event.
     fn against(&self, written: &Operand) -> Result<TestKey, Diag> {
-        let right = expr(self.text, self.source, written)?;
+        let right = expr(self.text, self.scope, written)?;
         let range = written.range();
         if matches!(self.op(), Op::Regex | Op::PMatch) {
             return Err(self.error(Problem::NoFieldOnTheRight(self.check.op_text), &range));

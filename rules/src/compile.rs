@@ -41,7 +41,7 @@ pub(crate) fn compile<'a>(
     options: &Options,
     diags: &mut Diags,
 ) -> Compiled<'a> {
-    let mut resolver = Resolver::new(items, diags);
+    let mut resolver = Resolver::new(items, Arc::clone(&options.static_fields), diags);
     let mut rules = Vec::new();
     for (i, def) in items.rules.all.iter().enumerate() {
         if def.source != SYSCALL && !options.sources.contains(&def.source) {
@@ -69,7 +69,8 @@ fn compile_rule(
 ) -> Option<(Rule, IrId)> {
     let name = &def.name;
     let mut warnings = Vec::new();
-    let template = Template::compile(&def.output, &def.source, &mut warnings);
+    let scope = resolver.scope(&def.source);
+    let template = Template::compile(&def.output, scope, &mut warnings);
     let condition = resolver.rule(def, &mut warnings);
     for warning in resolver.warnings.drain(..) {
         diags.push(warning);

@@ -5,13 +5,13 @@ use crate::ast::{Check, Op, Operand, Right, TRANSFORMERS};
 use crate::error::{Code, Diag, Problem};
 use crate::lex::Literal;
 use crate::regex::is_simple;
-use crate::schema::{Class, Field, FieldInfo, resolve_field};
+use crate::schema::{Class, Field, FieldInfo, Scope};
 use crate::source::Traced;
 
 /// Notes what is doubtful about a constant on the right side.
 pub(crate) fn doubts(
     text: &Traced,
-    source: &str,
+    scope: &Scope,
     op: Op,
     value: &Literal,
     warnings: &mut Vec<Diag>,
@@ -28,7 +28,7 @@ pub(crate) fn doubts(
     }
     let written = value.text();
     let packed: String = written.chars().filter(|c| !is_space(*c)).collect();
-    if is_field(source, &packed) {
+    if is_field(scope, &packed) {
         warn(Problem::FieldAsValue(written));
     } else if is_transformer(&packed) {
         warn(Problem::TransformerAsValue(written));
@@ -86,12 +86,12 @@ fn may_read_as_more(value: &[u8]) -> bool {
     first.is_some_and(u8::is_ascii_alphabetic) && value.iter().any(|b| b".(".contains(b))
 }
 
-fn is_field(source: &str, text: &str) -> bool {
+fn is_field(scope: &Scope, text: &str) -> bool {
     match text.split_once('[') {
-        None => resolve_field(source, text, None).is_ok(),
+        None => scope.field(text, None).is_ok(),
         Some((name, rest)) => rest
             .strip_suffix(']')
-            .is_some_and(|arg| !arg.is_empty() && resolve_field(source, name, Some(arg)).is_ok()),
+            .is_some_and(|arg| !arg.is_empty() && scope.field(name, Some(arg)).is_ok()),
     }
 }
 
@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn fields_are_recognised_with_their_arguments() {
         for field in ["proc.name", "proc.aname[2]", "evt.arg.flags", "proc.env[HOME]"] {
-            assert!(is_field("syscall", field), "{field}");
+            assert!(is_field(&Scope::syscall(), field), "{field}");
         }
         for other in ["proc.nam", "proc.name[2]", "proc", "www.example.org", "proc.aname[]", "a[b]"]
         {
-            assert!(!is_field("syscall", other), "{other}");
+            assert!(!is_field(&Scope::syscall(), other), "{other}");
         }
     }
 

@@ -4,34 +4,36 @@ use crate::ast::{Call, FieldText, Operand, transformer_name};
 use crate::error::{Code, Diag, Problem};
 use crate::expr::{Expr, Function};
 use crate::lex::Literal;
-use crate::schema::{Field, FieldRef, FieldType, field_hint, resolve_field};
+use crate::schema::{Field, FieldRef, FieldType, Scope};
 use crate::source::Traced;
 
 /// What a side of a comparison computes. Recursion is bounded by the parser.
-pub(crate) fn expr(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag> {
+pub(crate) fn expr(text: &Traced, scope: &Scope, operand: &Operand) -> Result<Expr, Diag> {
     match operand {
         Operand::Field(field) | Operand::Val { field, .. } => {
-            Ok(Expr::Field(field_ref(text, source, field)?))
+            let field = field_ref(text, scope, field)?;
+            let constant = scope.constant(&field).map(|c| Expr::Text(c.as_bytes().into()));
+            Ok(constant.unwrap_or(Expr::Field(field)))
         }
         Operand::Constant(literal) => Ok(Expr::Text(literal.bytes.as_slice().into())),
         Operand::List { of, .. } => {
-            let of = of.iter().map(|o| element(text, source, o)).collect::<Result<_, _>>()?;
+            let of = of.iter().map(|o| element(text, scope, o)).collect::<Result<_, _>>()?;
             Ok(Expr::List(of))
         }
-        Operand::Call(call) => transformer(text, source, call),
+        Operand::Call(call) => transformer(text, scope, call),
     }
 }
 
 /// Looks a field up with its argument.
 pub(crate) fn field_ref(
     text: &Traced,
-    source: &str,
+    scope: &Scope,
     written: &FieldText,
 ) -> Result<FieldRef, Diag> {
     let arg = written.arg.as_ref().map(Literal::text);
-    resolve_field(source, &written.name, arg.as_deref()).map_err(|problem| {
+    scope.field(&written.name, arg.as_deref()).map_err(|problem| {
         let span = text.span(written.range.clone());
-        field_hint(Diag::new(Code::CompileCondition, problem, span), source, &written.name)
+        scope.hint(Diag::new(Code::CompileCondition, problem, span), &written.name)
     })
 }
 
@@ -48,8 +50,8 @@ fn error(text: &Traced, operand: &Operand, problem: Problem) -> Diag {
 }
 
 /// A member of a list: a scalar that is text, or a number that becomes text.
-fn element(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag> {
-    let of = argument(text, source, operand)?;
+fn element(text: &Traced, scope: &Scope, operand: &Operand) -> Result<Expr, Diag> {
+    let of = argument(text, scope, operand)?;
     let ty = of.ty();
     if of.is_list() {
         return Err(error(text, operand, Problem::ListInList));
@@ -62,8 +64,8 @@ fn element(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag>
 }
 
 /// An argument: any expression whose field lets itself be transformed.
-fn argument(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag> {
-    let of = expr(text, source, operand)?;
+fn argument(text: &Traced, scope: &Scope, operand: &Operand) -> Result<Expr, Diag> {
+    let of = expr(text, scope, operand)?;
     if let Some(field) = of.as_field()
         && field.field.info().no_transformer()
     {
@@ -72,14 +74,14 @@ fn argument(text: &Traced, source: &str, operand: &Operand) -> Result<Expr, Diag
     Ok(of)
 }
 
-fn transformer(text: &Traced, source: &str, call: &Call) -> Result<Expr, Diag> {
+fn transformer(text: &Traced, scope: &Scope, call: &Call) -> Result<Expr, Diag> {
     let name = transformer_name(call.function);
     let at_call = |problem| {
         let range = call.range.start..call.range.start + name.len();
         Diag::new(Code::CompileCondition, problem, text.span(range))
     };
     let args =
-        call.args.iter().map(|a| argument(text, source, a)).collect::<Result<Box<[Expr]>, _>>()?;
+        call.args.iter().map(|a| argument(text, scope, a)).collect::<Result<Box<[Expr]>, _>>()?;
     let takes = match (call.function, args.len()) {
         (Function::Join | Function::GetOpt, 2) | (Function::Concat, 2..) => None,
         (Function::Join, _) => Some("two arguments, a separator and a list"),

@@ -1,5 +1,6 @@
 //! Conditions of macros and rules to the graph: lists are put in, the text is parsed, macros are looked up.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::ir::{Ir, IrId, TooManyParts};
 use crate::lists::Lists;
 use crate::misuse::{deprecated_fields, unsafe_na};
 use crate::parse::parse;
+use crate::schema::Scope;
 use crate::source::{Span, Traced};
 
 /// Turns conditions into nodes of [`Resolver::ir`].
@@ -19,8 +21,9 @@ pub(crate) struct Resolver<'a> {
     lists: Lists,
     list_used: Vec<bool>,
     macros: Vec<Macro>,
-    /// The sources of the rules so far: a macro means to each what its fields mean there.
-    sources: Vec<String>,
+    /// One for each source of the rules so far: a macro means to each what its fields mean there.
+    scopes: Vec<Scope>,
+    constants: Arc<BTreeMap<String, String>>,
     failures: Vec<MacroFailure>,
     /// Doubts about macros, which are told whatever becomes of the rules that use them.
     pub(crate) warnings: Vec<Diag>,
@@ -90,7 +93,11 @@ struct Written<'t> {
 
 impl<'a> Resolver<'a> {
     /// Parses all macros, used or not: a syntax error counts everywhere.
-    pub(crate) fn new(items: &'a Collected, diags: &mut Diags) -> Self {
+    pub(crate) fn new(
+        items: &'a Collected,
+        constants: Arc<BTreeMap<String, String>>,
+        diags: &mut Diags,
+    ) -> Self {
         let mut list_used = vec![false; items.lists.all.len()];
         let lists = Lists::new(&items.lists, &mut list_used);
         let mut macros = Vec::with_capacity(items.macros.all.len());
@@ -105,7 +112,8 @@ impl<'a> Resolver<'a> {
             lists,
             list_used,
             macros,
-            sources: Vec::new(),
+            scopes: Vec::new(),
+            constants,
             failures: Vec::new(),
             warnings: Vec::new(),
             ir: Ir::default(),
@@ -143,15 +151,21 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// What rules of a source may name.
+    pub(crate) fn scope(&mut self, source: &str) -> &Scope {
+        let source = self.source(source);
+        &self.scopes[source]
+    }
+
     fn source(&mut self, name: &str) -> usize {
-        self.sources.iter().position(|s| s == name).unwrap_or_else(|| {
-            self.sources.push(name.to_owned());
+        self.scopes.iter().position(|s| s.source == name).unwrap_or_else(|| {
+            self.scopes.push(Scope::new(name, &self.constants));
             for of in &mut self.macros {
                 // A macro that cannot be parsed was told.
                 let is_told = of.parsed.is_none();
                 of.states.push(if is_told { State::Failed(None) } else { State::New });
             }
-            self.sources.len() - 1
+            self.scopes.len() - 1
         })
     }
 
@@ -275,7 +289,7 @@ impl<'a> Resolver<'a> {
             let id = match node {
                 AstNode::Check(written) => {
                     let mut doubts = Vec::new();
-                    let checked = check(text, &self.sources[source], written, &mut doubts);
+                    let checked = check(text, &self.scopes[source], written, &mut doubts);
                     deprecated_fields(text, written, &mut doubts);
                     unsafe_na(text, written, &mut doubts);
                     warnings.extend(doubts.into_iter().map(|w| w.of(kind, name)));

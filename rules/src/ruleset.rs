@@ -1,6 +1,6 @@
 //! The ruleset: what loading makes, immutable, shared by all evaluating threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use event::{EventSet, EventType};
@@ -45,6 +45,8 @@ pub struct Options {
     pub sources: Vec<String>,
     /// Which rules are tried, on top of their `enabled` key; the last that fits a rule decides.
     pub selections: Vec<Selection>,
+    /// Values of the fields `static.KEY` by key.
+    pub static_fields: Arc<BTreeMap<String, String>>,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             min_priority: Priority::Debug,
             sources: Vec::new(),
             selections: Vec::new(),
+            static_fields: Arc::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What templates make of values, and which event types conditions stand for.
 
+use std::sync::Arc;
+
 use event::EventType;
 use rules::{
     Alert, AlertFacts, AlertValue, Field, FieldRef, Fields, Options, Ruleset, Source, Value,
@@ -276,6 +278,44 @@ fn lines_are_escaped_as_json_text() {
     let mut out = String::new();
     escape_line(&mut out, "a \"b\" \\ \n\r\t\u{8}\u{c}\u{1}\u{7f} é");
     assert_eq!(out, "a \\\"b\\\" \\\\ \\n\\r\\t\\b\\f\\u0001\u{7f} é");
+}
+
+#[test]
+fn constants_of_the_configuration_are_values() {
+    let constants = [("region", "eu-1"), ("rack", "7")];
+    let constants = constants.map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let options =
+        Options { static_fields: Arc::new(constants.into_iter().collect()), ..Options::default() };
+    let load = |condition: &str, output: &str| {
+        Ruleset::load(source(&format!("evt.type = open and {condition}"), output), options.clone())
+    };
+    let alerts = |condition: &str| {
+        let set =
+            load(condition, "%static.region|%6static.region|%static.rack %static.rack").unwrap();
+        let mut scratch = set.scratch();
+        let matched = set.evaluate(EventType::OPEN_X, &Event, &mut scratch).to_vec();
+        matched.iter().map(|&id| set.alert(id, &Event, AlertFacts::default())).collect::<Vec<_>>()
+    };
+    for (condition, holds) in [
+        ("static.region = eu-1", true),
+        ("static.region in (us-1, eu-2)", false),
+        ("not static.region startswith us", true),
+        ("static.rack exists", true),
+        ("toupper(static.region) = EU-1", true),
+        ("proc.name != val(static.rack)", true),
+        ("static.rack = val(proc.name)", false),
+    ] {
+        assert_eq!(alerts(condition).len(), usize::from(holds), "{condition}");
+    }
+    let alert = &alerts("static.rack = 7")[0];
+    assert_eq!(alert.output, "eu-1|eu-1  |7 7");
+    let text = |t: &str| AlertValue::Text(t.into());
+    let expected = [("static.region".into(), text("eu-1")), ("static.rack".into(), text("7"))];
+    assert_eq!(alert.fields, expected);
+    for (condition, output) in [("static.regio = x", "x"), ("proc.name = x", "%static.regio")] {
+        let error = load(condition, output).unwrap_err()[0].to_string();
+        assert!(error.contains("did you mean `static.region`?"), "{error}");
+    }
 }
 
 /// Names of the types that a condition stands for.

@@ -34,6 +34,7 @@ const ACTED_ON: &[&str] = &[
     "rules",
     "rules_file",
     "rules_files",
+    "static_fields",
     "stdout_output.enabled",
     "time_format_iso_8601",
 ];
@@ -68,7 +69,6 @@ const FALCO_SECTIONS: &[&str] = &[
     "plugins",
     "plugins_hostinfo",
     "program_output",
-    "static_fields",
     "syscall_event_drops",
     "syscall_event_timeouts",
     "syslog_output",

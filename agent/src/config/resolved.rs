@@ -1,6 +1,8 @@
 //! The configuration resolved: defaults filled in, flags applied, every value checked. Nothing behind it asks where a value came from.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) min_priority: Priority,
     /// Rules enabled and disabled on top of their own `enabled`.
     pub(crate) selections: Vec<Selection>,
+    /// Values of the fields `static.KEY`, by key.
+    pub(crate) static_fields: Arc<BTreeMap<String, String>>,
     /// Which matches raise alerts.
     pub(crate) matching: Matching,
     /// How an alert is printed.
@@ -117,8 +121,8 @@ pub(crate) struct Config {
 impl Config {
     /// The same with the rules that another one selects: all that can change while the agent runs.
     pub(crate) fn with_rules_of(self, other: &Self) -> Self {
-        let Self { rules, min_priority, matching, selections, .. } = other.clone();
-        Self { rules, min_priority, selections, matching, ..self }
+        let Self { rules, min_priority, matching, selections, static_fields, .. } = other.clone();
+        Self { rules, min_priority, selections, static_fields, matching, ..self }
     }
 }
 
@@ -149,6 +153,7 @@ pub(super) fn resolve(
         rules,
         rules_file,
         rules_files,
+        static_fields,
         stdout_output,
         time_format_iso_8601,
     } = written;
@@ -232,6 +237,7 @@ pub(super) fn resolve(
         rules,
         min_priority,
         selections,
+        static_fields: Arc::new(static_fields),
         matching,
         format,
         stdout: stdout_output.enabled.unwrap_or(true),

@@ -66,6 +66,18 @@ fn a_named_file_hides_the_default_one() {
 }
 
 #[test]
+fn static_fields_are_texts_by_key() {
+    let yaml = "static_fields:\n  region: eu-1\n  rack: 7\n  spare: true\n";
+    let options = ["static_fields.rack=8"];
+    let c = load_text(Some(yaml), &options, &Settings::default()).unwrap();
+    let fields: Vec<(&str, &str)> =
+        c.static_fields.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(fields, [("rack", "8"), ("region", "eu-1"), ("spare", "true")]);
+    let e = load_text(Some("static_fields: {a: [b]}"), &[], &Settings::default()).unwrap_err();
+    assert!(format!("{e:#}").contains("static_fields"), "{e:#}");
+}
+
+#[test]
 fn rules_are_selected_in_order() {
     let yaml = "rules:\n- disable: {rule: '*'}\n- enable: {tag: network}\n";
     let options = ["rules[].disable.rule=Shell*", "rules[].enable.rule=7"];

@@ -1,5 +1,6 @@
 //! The configuration as written: every key optional, nothing checked but the shape.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
@@ -23,6 +24,8 @@ pub(super) struct Written {
     pub(super) rules: Option<Vec<Selection>>,
     pub(super) rules_file: Option<OneOrMore>,
     pub(super) rules_files: Option<OneOrMore>,
+    #[serde(deserialize_with = "texts")]
+    pub(super) static_fields: BTreeMap<String, String>,
     pub(super) stdout_output: StdoutOutput,
     pub(super) time_format_iso_8601: Option<bool>,
 }
@@ -117,19 +120,31 @@ pub(super) struct Peregrine {
 }
 
 /// Text that YAML may have read as a number or a boolean (`-o file_output.filename=1`).
-fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Scalar {
-        Text(String),
-        Bool(bool),
-        Int(i64),
-        Float(f64),
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+}
+
+impl Scalar {
+    fn text(self) -> String {
+        match self {
+            Self::Text(s) => s,
+            Self::Bool(b) => b.to_string(),
+            Self::Int(n) => n.to_string(),
+            Self::Float(n) => n.to_string(),
+        }
     }
-    Ok(Option::<Scalar>::deserialize(d)?.map(|s| match s {
-        Scalar::Text(s) => s,
-        Scalar::Bool(b) => b.to_string(),
-        Scalar::Int(n) => n.to_string(),
-        Scalar::Float(n) => n.to_string(),
-    }))
+}
+
+fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Scalar>::deserialize(d)?.map(Scalar::text))
+}
+
+fn texts<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Scalar>>::deserialize(d)?.unwrap_or_default();
+    Ok(map.into_iter().map(|(key, value)| (key, value.text())).collect())
 }

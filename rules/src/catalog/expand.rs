@@ -11,7 +11,8 @@ use crate::error::Diag;
 use crate::lists::Lists;
 use crate::parse::parse;
 use crate::predicate::PredicateKey;
-use crate::schema::SYSCALL;
+use crate::ruleset::Options;
+use crate::schema::{SYSCALL, Scope};
 use crate::source::Traced;
 use crate::types::Types;
 
@@ -19,8 +20,8 @@ use crate::types::Types;
 pub(crate) struct Expander<'a> {
     items: &'a Collected,
     lists: Lists,
-    /// Sources beside `syscall`.
-    sources: &'a [String],
+    /// What rules of each source may name, `syscall` first.
+    scopes: Vec<Scope>,
     pub(crate) graph: Condition,
     /// Expanded macros.
     macros: BTreeMap<usize, Expanded>,
@@ -37,10 +38,12 @@ pub(crate) struct Expanded {
 }
 
 impl<'a> Expander<'a> {
-    pub(crate) fn new(items: &'a Collected, sources: &'a [String]) -> Self {
+    pub(crate) fn new(items: &'a Collected, options: &Options) -> Self {
         let mut used = vec![false; items.lists.all.len()];
         let lists = Lists::new(&items.lists, &mut used);
-        Self { items, lists, sources, graph: Condition::default(), macros: BTreeMap::new() }
+        let sources = std::iter::once(SYSCALL).chain(options.sources.iter().map(String::as_str));
+        let scopes = sources.map(|s| Scope::new(s, &options.static_fields)).collect();
+        Self { items, lists, scopes, graph: Condition::default(), macros: BTreeMap::new() }
     }
 
     /// A rule's condition. `file` is the one whose lists it sees.
@@ -104,9 +107,9 @@ impl<'a> Expander<'a> {
 
     /// The comparison in the first source that has its fields.
     fn checked(&self, text: &Traced, written: &Check) -> Result<Checked, Diag> {
-        let in_source = |source: &str| check(text, source, written, &mut Vec::new());
-        let others = || self.sources.iter().find_map(|source| in_source(source).ok());
-        in_source(SYSCALL).or_else(|error| others().ok_or(error))
+        let in_scope = |scope: &Scope| check(text, scope, written, &mut Vec::new());
+        let others = || self.scopes[1..].iter().find_map(|scope| in_scope(scope).ok());
+        in_scope(&self.scopes[0]).or_else(|error| others().ok_or(error))
     }
 
     fn lower(&mut self, text: &Traced, ast: &Ast, lists: Vec<Arc<str>>) -> Option<Expanded> {

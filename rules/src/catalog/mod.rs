@@ -156,7 +156,7 @@ impl Catalog {
             let is_it = |d: &Diag| d.code == code && d.item.as_ref().is_some_and(|i| i.1 == *name);
             !diags.warnings.iter().any(is_it)
         };
-        let mut expander = Expander::new(&items, &options.sources);
+        let mut expander = Expander::new(&items, options);
         let rules = rules(&compiled, &items, &mut expander);
         let mut macros = Vec::new();
         for (i, def) in items.macros.all.iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::error::{Code, Diag, Problem};
 use crate::items::{Map, unknown_keys};
 use crate::operand::expr;
 use crate::parse::transformer_at;
-use crate::schema::SYSCALL;
+use crate::schema::{SYSCALL, Scope};
 use crate::source::{Span, Traced};
 use crate::yaml::{Kind, Node};
 
@@ -323,7 +323,7 @@ fn known_field(text: &Traced) -> Result<(), Diag> {
     let operand =
         transformer_at(text, 0).map_err(as_validate)?.filter(|&(_, end)| end == text.len());
     let known = if let Some((operand, _)) = operand {
-        expr(text, SYSCALL, &operand).map(drop)
+        expr(text, &Scope::syscall(), &operand).map(drop)
     } else {
         let problem = Problem::UnknownField(text.as_str().to_owned());
         Err(Diag::new(Code::Validate, problem, text.span(0..text.len())))

@@ -11,7 +11,7 @@ use crate::error::{Code, Diag, Problem, closest};
 use crate::expr::Expr;
 use crate::operand::expr;
 use crate::parse::transformer_at;
-use crate::schema::{Field, FieldRef, Format, field_hint, resolve_field};
+use crate::schema::{Field, FieldRef, Format, Scope};
 use crate::source::Traced;
 use crate::transform::Evaluator;
 use crate::value::{Fields, Value};
@@ -26,6 +26,8 @@ pub(crate) struct Template {
     parts: Vec<Part>,
     /// Fields in order of first mention, those inside transformers among them, with their texts.
     fields: Vec<(FieldRef, Arc<str>)>,
+    /// Fields that the configuration defines, with their values.
+    constants: Vec<(Arc<str>, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,10 +52,10 @@ const MAX_WIDTH: usize = 1024;
 const CONTAINER_INFO: &str = "container.info";
 
 impl Template {
-    /// Compiles the output of a rule of this source; doubts that do not stop it go to `warnings`.
+    /// Compiles the output of a rule of this scope; doubts that do not stop it go to `warnings`.
     pub(crate) fn compile(
         text: &Traced,
-        source: &str,
+        scope: &Scope,
         warnings: &mut Vec<Diag>,
     ) -> Result<Self, Diag> {
         let mut out = Self::default();
@@ -67,7 +69,7 @@ impl Template {
                 return Ok(out);
             };
             out.text(&rest[..percent]);
-            at = out.token(text, source, at + percent, warnings)?;
+            at = out.token(text, scope, at + percent, warnings)?;
         }
     }
 
@@ -75,7 +77,7 @@ impl Template {
     fn token(
         &mut self,
         text: &Traced,
-        source: &str,
+        scope: &Scope,
         start: usize,
         warnings: &mut Vec<Diag>,
     ) -> Result<usize, Diag> {
@@ -110,7 +112,7 @@ impl Template {
                         .did_you_mean(closest(function, known))
                 });
             };
-            let expr = expr(text, source, &operand).map_err(of_output)?;
+            let expr = expr(text, scope, &operand).map_err(of_output)?;
             for field in expr.fields() {
                 self.field(field.clone());
             }
@@ -119,25 +121,42 @@ impl Template {
         }
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
         let run = name.bytes().take_while(is_name).count();
-        let Some((field, len)) = longest_field(source, name, run) else {
+        let Some((field, len)) = longest_field(scope, name, run) else {
             return Err(if run == 0 {
                 error(Problem::Output("`%` is followed by no field"), 0)
                     .hint("a percent sign cannot be written in an output")
             } else {
                 let known = name[..run].trim_end_matches('.');
-                let problem = resolve_field(source, known, None)
+                let problem = scope
+                    .field(known, None)
                     .err()
                     .unwrap_or_else(|| Problem::UnknownField(known.to_owned()));
-                field_hint(error(problem, known.len()), source, known)
+                scope.hint(error(problem, known.len()), known)
             });
         };
         if is_constant(field.field) {
             let problem = Problem::Deprecated(field.field.name());
             warnings.push(diag(Code::DeprecatedItem, problem, len));
         }
+        if let Some(value) = scope.constant(&field) {
+            self.constant(&field, value, width);
+            return Ok(name_at + len);
+        }
         let index = self.field(field);
         self.parts.push(Part::Field { index, width });
         Ok(name_at + len)
+    }
+
+    fn constant(&mut self, field: &FieldRef, value: &str, width: usize) {
+        let mut shown = value.to_owned();
+        if width > 0 {
+            fit_width(&mut shown, 0, width);
+        }
+        self.text(&shown);
+        let name: Arc<str> = field.to_string().into();
+        if self.constants.iter().all(|(known, _)| *known != name) {
+            self.constants.push((name, value.to_owned()));
+        }
     }
 
     /// Index of a field, which is added where it is new.
@@ -206,7 +225,9 @@ impl Template {
                 if field.is_list() { typed_list(fields, field, shown) } else { shown.typed(value) };
             (name.clone(), value)
         });
-        let typed = typed.collect();
+        let constants = self.constants.iter();
+        let constants = constants.map(|(name, v)| (name.clone(), AlertValue::Text(v.clone())));
+        let typed = typed.chain(constants).collect();
         (out, typed)
     }
 }
@@ -284,7 +305,7 @@ fn call_name_len(text: &str) -> Option<usize> {
 }
 
 /// The longest beginning of `text` that is a field of the source, its argument included, and its length.
-fn longest_field(source: &str, text: &str, run: usize) -> Option<(FieldRef, usize)> {
+fn longest_field(scope: &Scope, text: &str, run: usize) -> Option<(FieldRef, usize)> {
     // A name with a bad argument counts without it.
     (1..=run).rev().find_map(|len| {
         let name = &text[..len];
@@ -298,9 +319,9 @@ fn longest_field(source: &str, text: &str, run: usize) -> Option<(FieldRef, usiz
                 (&rest[..end], end)
             };
             let is_closed = rest[used..].starts_with(']') && used > 0;
-            let field = is_closed.then(|| resolve_field(source, name, Some(arg)).ok())??;
+            let field = is_closed.then(|| scope.field(name, Some(arg)).ok())??;
             Some((field, len + used + 2))
         });
-        bracket.or_else(|| resolve_field(source, name, None).ok().map(|f| (f, len)))
+        bracket.or_else(|| scope.field(name, None).ok().map(|f| (f, len)))
     })
 }

@@ -123,7 +123,7 @@ const DOTTED: [Field; 6] = [
 ];
 
 /// A field that rules of a source may name, from its name and the text in its brackets.
-pub(crate) fn resolve_field(
+pub(super) fn resolve_field(
     source: &str,
     name: &str,
     arg: Option<&str>,
@@ -170,8 +170,8 @@ fn dotted_arg(field: Field, key: &str, brackets: Option<&str>) -> Result<Arg, Pr
         ArgKind::Subsystem => {
             !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
         }
-        // No configuration defines one yet.
-        ArgKind::StaticKey => return Err(Problem::UnknownField(format!("{}.{key}", field.name()))),
+        // Whether the configuration defines it is the scope's to say.
+        ArgKind::StaticKey => !key.is_empty(),
         ArgKind::None
         | ArgKind::OptionalIndex
         | ArgKind::OptionalKey
@@ -223,7 +223,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 /// Adds to an error of [`resolve_field`] what may be meant instead.
-pub(crate) fn field_hint(diag: Diag, source: &str, name: &str) -> Diag {
+pub(super) fn field_hint(diag: Diag, source: &str, name: &str) -> Diag {
     let near = match &*diag.problem {
         Problem::UnknownField(_) => {
             let there = Field::by_name(name).map(|f| f.info().class);
@@ -232,9 +232,6 @@ pub(crate) fn field_hint(diag: Diag, source: &str, name: &str) -> Diag {
                 return diag.hint(format!(
                     "it is a field of other sources ({of}); this rule is of {source}"
                 ));
-            }
-            if name.starts_with("static.") {
-                return diag.hint("constants are defined by `static_fields` of the configuration");
             }
             Field::closest_name(name, source).map(str::to_owned)
         }

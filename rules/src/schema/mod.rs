@@ -4,12 +4,13 @@ mod arg;
 mod field_ref;
 #[macro_use]
 mod rows;
+mod scope;
 mod table;
 mod ty;
 
 pub use arg::{Arg, ArgKind};
-pub(crate) use arg::{field_hint, resolve_field};
 pub use field_ref::FieldRef;
+pub(crate) use scope::Scope;
 pub use table::{
     ContainerField, EvtField, Extracted, FdField, Field, FsPathField, ProcField, UserField,
 };

@@ -141,16 +141,16 @@ impl Field {
         self.info().name
     }
 
-    /// How this build gets at the field's values; `None` where it never has one. O(1).
+    /// How this build gets at the field's values in an event; `None` where it never has one. O(1).
     #[must_use]
     pub fn extracted(self) -> Option<Extracted> {
         ROWS[self as usize].extracted
     }
 
-    /// Whether this build ever has a value for the field.
+    /// Whether this build ever has a value for the field: from events, or from the configuration.
     #[must_use]
     pub fn is_extracted(self) -> bool {
-        self.extracted().is_some()
+        self.extracted().is_some() || self == Self::Static
     }
 
     /// The field with this dotted name. O(log fields).
