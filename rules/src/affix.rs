@@ -72,7 +72,7 @@ impl TrieBuilder {
         }
         // Nodes of the trie, and what they are made from, in the same order.
         let mut sources: Vec<u32> = Vec::new();
-        for (_, &child) in &self.nodes[0].1 {
+        for &child in self.nodes[0].1.values() {
             sources.push(self.end_of_chain(child));
         }
         let mut at = 0;

@@ -48,12 +48,6 @@ impl Buffers {
         }
         self.sets.fit(needs.n_states);
     }
-
-    /// Whether there is room.
-    pub(crate) fn fits(&self, needs: Needs) -> bool {
-        (!needs.computes || self.computed.items.capacity() >= MAX_ELEMENTS)
-            && self.sets.fits(needs.n_states)
-    }
 }
 
 /// The values that the comparison at hand has computed.

@@ -19,12 +19,18 @@ use crate::value::Fields;
 
 /// Rules of a type from which on it is worth while.
 const MIN_RULES: usize = 4;
-/// Rules that a step must concern.
+/// Rules that a step of its own must concern.
 const MIN_CONCERNED: usize = 2;
+/// Rules that a step is expected to strike out.
+const MIN_GAIN: f32 = 0.8;
+/// A rule that survives less often than this, by the guesses, takes no part in further lookups.
+const MIN_LEFT: f32 = 0.02;
+/// Guesses are not trusted below this.
+const MIN_SHARE: f32 = 0.1;
 /// Steps of one type; the best are taken.
 const MAX_STEPS: usize = 48;
-/// Words that masks of more than one word are multiples of.
-const LANES: usize = 4;
+/// Words of a mask that are taken at once.
+const MAX_LANES: usize = 16;
 /// Numbers that the lookups of all types may take, 4 bytes each. Types that come behind do without.
 const MAX_NUMBERS: usize = 1 << 24;
 
@@ -36,11 +42,18 @@ pub(crate) struct Candidates {
     pub(crate) n_words: usize,
 }
 
-/// Strikes out those of `concerned` for which no part held.
+/// Strikes out those of `concerned` that did not get what they need.
 #[derive(Debug)]
 struct Step {
     concerned: Box<[u64]>,
-    parts: Box<[Part]>,
+    needs: Needs,
+}
+
+#[derive(Debug)]
+enum Needs {
+    One(Ask),
+    /// Any part.
+    Any(Box<[Part]>),
 }
 
 #[derive(Debug)]
@@ -68,7 +81,6 @@ pub(crate) struct Plan {
 struct PlannedStep {
     lookups: BTreeMap<u32, BTreeSet<(u32, u32)>>,
     singles: BTreeMap<Literal, BTreeSet<u32>>,
-    gain: f32,
     cost: u32,
 }
 
@@ -151,29 +163,50 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let alone =
-            of_group.values().map(|of| (true, of)).chain(of_single.values().map(|of| (false, of)));
-        let mut steps = Vec::new();
-        for (is_lookup, of) in alone {
-            if of.len() >= MIN_CONCERNED {
-                steps.push(self.step(of));
-            } else if is_lookup {
-                for (&rule, clause) in of {
-                    keep_rarest(&mut others, rule, clause.clone());
-                }
+        for of in of_group.values().filter(|of| of.len() < MIN_CONCERNED) {
+            for (&rule, clause) in of {
+                keep_rarest(&mut others, rule, clause.clone());
             }
         }
-        if others.len() >= MIN_CONCERNED {
-            steps.push(self.step(&others));
-        }
-        let worth = |s: &PlannedStep| s.gain / s.cost as f32;
-        steps.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
-        steps.truncate(MAX_STEPS);
+        let singles = of_single.into_values().map(|of| (true, of));
+        let lookups = of_group.into_values().chain([others]).map(|of| (false, of));
+        let steps = self.best_steps(singles.chain(lookups).collect(), n_rules);
+        let mut steps: Vec<PlannedStep> = steps.iter().map(|of| self.step(of)).collect();
         self.n_numbers += steps.iter().map(|s| self.n_numbers(s)).sum::<usize>();
         if self.n_numbers > MAX_NUMBERS {
             steps.clear();
         }
         Plan { steps, n_rules }
+    }
+
+    /// Orders steps by what they strike out for their cost, each given those before it. A rule that is struck out often enough by then takes no
+    /// part in further lookups, so that none is made for its sake; the code of a single literal always concerns all who need it, who do
+    /// not ask it again.
+    fn best_steps(&self, mut open: Vec<(bool, ByRule)>, n_rules: usize) -> Vec<ByRule> {
+        let mut left = vec![1.0f32; n_rules];
+        let mut steps = Vec::new();
+        let mut costs: Vec<u32> = open.iter().map(|(_, of)| self.step(of).cost).collect();
+        while steps.len() < MAX_STEPS {
+            let gain = |of: &ByRule| -> f32 {
+                of.iter().map(|(&rule, c)| left[rule as usize] * (1.0 - c.share)).sum()
+            };
+            let worth = open.iter().enumerate().map(|(n, (_, of))| (n, gain(of)));
+            let worth = worth.filter(|&(_, gain)| gain >= MIN_GAIN);
+            let best = worth
+                .map(|(n, gain)| (n, gain / costs[n] as f32))
+                .max_by(|(_, a), (_, b)| a.total_cmp(b));
+            let Some((best, _)) = best else { break };
+            costs.swap_remove(best);
+            let (is_single, mut of) = open.swap_remove(best);
+            if !is_single {
+                of.retain(|&rule, _| left[rule as usize] >= MIN_LEFT);
+            }
+            for (&rule, clause) in &of {
+                left[rule as usize] *= clause.share.max(MIN_SHARE);
+            }
+            steps.push(of);
+        }
+        steps
     }
 
     /// A part as a clause by itself, where it is not one that rules out little.
@@ -184,8 +217,7 @@ impl<'a> Planner<'a> {
 
     fn step(&self, of: &ByRule) -> PlannedStep {
         let mut step = PlannedStep::default();
-        for (&rule, Clause { literals, share }) in of {
-            step.gain += 1.0 - share;
+        for (&rule, Clause { literals, .. }) in of {
             for &literal in literals {
                 match self.grouped(literal) {
                     Some((group, bit)) => {
@@ -230,7 +262,9 @@ impl<'a> Planner<'a> {
         let n_words = match n_rules.div_ceil(64) {
             _ if steps.is_empty() => 0,
             1 => 1,
-            n => n.next_multiple_of(LANES),
+            2..=4 => 4,
+            5..=8 => 8,
+            n => n.next_multiple_of(MAX_LANES),
         };
         let mask = |rules: &mut dyn Iterator<Item = u32>| {
             let mut words = vec![0u64; n_words].into_boxed_slice();
@@ -261,7 +295,11 @@ impl<'a> Planner<'a> {
             for part in &parts {
                 concerned.iter_mut().zip(&part.concerned).for_each(|(all, word)| *all |= word);
             }
-            Step { concerned, parts: parts.into() }
+            let needs = match parts.pop() {
+                Some(one) if parts.is_empty() => Needs::One(one.ask),
+                last => Needs::Any(parts.into_iter().chain(last).collect()),
+            };
+            Step { concerned, needs }
         });
         Candidates { steps: steps.collect(), n_words }
     }
@@ -301,6 +339,15 @@ fn strike<const N: usize>(mask: &mut [u64], concerned: &[u64], kept: &[u64]) {
     }
 }
 
+fn strike_all<const N: usize>(mask: &mut [u64], concerned: &[u64]) {
+    let masks = mask.as_chunks_mut::<N>().0;
+    for (mask, concerned) in masks.iter_mut().zip(concerned.as_chunks::<N>().0) {
+        for n in 0..N {
+            mask[n] &= !concerned[n];
+        }
+    }
+}
+
 impl Candidates {
     /// Leaves in `mask` the rules that can match. `mask` and `kept` have [`Candidates::n_words`] words, which are not 0.
     pub(crate) fn sort_out<F: Fields>(
@@ -312,14 +359,33 @@ impl Candidates {
         (mask, kept): (&mut [u64], &mut [u64]),
     ) {
         // With the length known the loops over words are gone.
-        if mask.len() == 1 {
-            self.take_steps::<F, 1>(program, at, fields, memory, (&mut mask[..1], &mut kept[..1]));
-        } else {
-            self.take_steps::<F, LANES>(program, at, fields, memory, (mask, kept));
+        match mask.len() {
+            1 => self.take_steps::<F, 1>(
+                program,
+                at,
+                fields,
+                memory,
+                (&mut mask[..1], &mut kept[..1]),
+            ),
+            4 => self.take_steps::<F, 4>(
+                program,
+                at,
+                fields,
+                memory,
+                (&mut mask[..4], &mut kept[..4]),
+            ),
+            8 => self.take_steps::<F, 8>(
+                program,
+                at,
+                fields,
+                memory,
+                (&mut mask[..8], &mut kept[..8]),
+            ),
+            _ => self.take_steps::<F, MAX_LANES>(program, at, fields, memory, (mask, kept)),
         }
     }
 
-    #[expect(clippy::inline_always, reason = "two callers, one of which knows the length")]
+    #[expect(clippy::inline_always, reason = "its callers know the length")]
     #[inline(always)]
     fn take_steps<F: Fields, const N: usize>(
         &self,
@@ -335,35 +401,52 @@ impl Candidates {
             if !meet::<N>(mask, all_concerned) {
                 continue;
             }
-            if let [Part { ask: Ask::Code(start), .. }] = step.parts[..] {
-                if !program.holds(code, start, ty, fields, memory) {
-                    for (m, c) in mask.iter_mut().zip(all_concerned) {
-                        *m &= !c;
+            match &step.needs {
+                Needs::One(Ask::Code(start)) => {
+                    if !program.holds(code, *start, ty, fields, memory) {
+                        strike_all::<N>(mask, all_concerned);
                     }
-                }
-                continue;
-            }
-            for word in &mut *kept {
-                *word = 0;
-            }
-            for Part { concerned, ask } in &step.parts {
-                let concerned = &concerned[..n];
-                if step.parts.len() > 1 && !meet::<N>(mask, concerned) {
                     continue;
                 }
-                let all = match ask {
-                    Ask::Code(start) => program.holds(code, *start, ty, fields, memory),
-                    Ask::Lookup { group, satisfied } => {
-                        program.look_up(*group as usize, fields, memory);
-                        let rows = memory.hits[*group as usize].rows();
-                        for &row in rows.unwrap_or_default() {
-                            satisfied.add_to(row, kept);
+                Needs::One(Ask::Lookup { group, satisfied }) => {
+                    program.look_up(*group as usize, fields, memory);
+                    match memory.hits[*group as usize].rows() {
+                        None => continue,
+                        // Most values hit nothing.
+                        Some([]) => {
+                            strike_all::<N>(mask, all_concerned);
+                            continue;
                         }
-                        rows.is_none()
+                        Some(rows) => {
+                            kept.fill(0);
+                            for &row in rows {
+                                satisfied.add_to(row, kept);
+                            }
+                        }
                     }
-                };
-                if all {
-                    kept.iter_mut().zip(concerned).for_each(|(kept, c)| *kept |= c);
+                }
+                Needs::Any(parts) => {
+                    kept.fill(0);
+                    for Part { concerned, ask } in parts {
+                        let concerned = &concerned[..n];
+                        if !meet::<N>(mask, concerned) {
+                            continue;
+                        }
+                        let all = match ask {
+                            Ask::Code(start) => program.holds(code, *start, ty, fields, memory),
+                            Ask::Lookup { group, satisfied } => {
+                                program.look_up(*group as usize, fields, memory);
+                                let rows = memory.hits[*group as usize].rows();
+                                for &row in rows.unwrap_or_default() {
+                                    satisfied.add_to(row, kept);
+                                }
+                                rows.is_none()
+                            }
+                        };
+                        if all {
+                            kept.iter_mut().zip(concerned).for_each(|(kept, c)| *kept |= c);
+                        }
+                    }
                 }
             }
             strike::<N>(mask, all_concerned, kept);

@@ -35,6 +35,14 @@ impl Cells {
         out
     }
 
+    /// Whether a bit is a member of a set.
+    #[inline]
+    pub(crate) fn contains(&self, set: u32, bit: usize) -> bool {
+        let (from, to) = (self.starts[set as usize], self.starts[set as usize + 1]);
+        let mut cells = self.cells[from as usize..to as usize].iter();
+        cells.any(|c| c.word as usize == bit / 64 && c.bits >> (bit % 64) & 1 == 1)
+    }
+
     /// Adds the members of a set.
     #[inline]
     pub(crate) fn add_to(&self, set: u32, words: &mut [u64]) {
@@ -58,6 +66,8 @@ mod tests {
             words
         };
         assert_eq!(members(0), [3, 3, 0, 1 << 8]);
+        let contained: Vec<usize> = (0..256).filter(|&bit| cells.contains(0, bit)).collect();
+        assert_eq!(contained, [0, 1, 64, 65, 200]);
         assert_eq!(members(1), [0; 4]);
         assert_eq!(members(2), [1 << 63, 0, 0, 0]);
         assert_eq!(cells.cells.len(), 4);

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use crate::ir::{Ir, IrId, IrNode};
 use crate::pmatch::components;
-use crate::predicate::{BytesTest, Cmp, TestKey};
+use crate::predicate::{BytesTest, Cmp, PredicateKey, TestKey};
+use crate::schema::Field;
 
 /// Comparisons of one clause that no lookup answers.
 const MAX_SINGLES: u32 = 8;
@@ -62,7 +63,7 @@ impl<'a> Clauses<'a> {
             } else {
                 match node {
                     IrNode::Test(p) => {
-                        let share = share(&ir.predicates[*p as usize].test);
+                        let share = share(&ir.predicates[*p as usize]);
                         let single = |share| Guess { share, n_singles: 1 };
                         let n_singles = u32::from(!is_grouped(*p));
                         [Some(Guess { share, n_singles }), Some(single(1.0 - share))]
@@ -233,7 +234,11 @@ impl Asked {
 }
 
 /// A guess at the share of events that satisfy a test: only the order of such guesses matters.
-fn share(test: &TestKey) -> f32 {
+fn share(key: &PredicateKey) -> f32 {
+    if key.left.as_field().is_some_and(|f| is_coarse(f.field)) {
+        return 0.5;
+    }
+    let test = &key.test;
     let n = |len: usize| len as f32;
     match test {
         TestKey::Exists => 0.95,
@@ -260,6 +265,28 @@ fn share(test: &TestKey) -> f32 {
     }
 }
 
+/// Whether the field has few values, so that a test of it says little.
+fn is_coarse(field: Field) -> bool {
+    matches!(
+        field,
+        Field::FdTypechar
+            | Field::FdType
+            | Field::FdL4proto
+            | Field::FdSockfamily
+            | Field::FdNum
+            | Field::EvtRes
+            | Field::EvtRawres
+            | Field::EvtDir
+            | Field::EvtCategory
+            | Field::SyscallType
+            | Field::EvtType
+            | Field::ContainerId
+            | Field::UserName
+            | Field::UserUid
+            | Field::ProcTty
+    )
+}
+
 /// Share of names below a directory of so many components.
 fn below(n_components: usize) -> f32 {
     match n_components {
@@ -274,8 +301,7 @@ fn below(n_components: usize) -> f32 {
 mod tests {
     use super::*;
     use crate::expr::Expr;
-    use crate::predicate::PredicateKey;
-    use crate::schema::{Arg, Field, FieldRef};
+    use crate::schema::{Arg, FieldRef};
 
     fn test(ir: &mut Ir, field: Field, text: &str) -> IrId {
         let left = Expr::Field(FieldRef { field, arg: Arg::None });

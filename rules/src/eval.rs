@@ -1,11 +1,14 @@
 //! Evaluation: which rules match an event. Cannot fail, does not recurse, allocates nothing once its scratch fits.
 
+use std::sync::Arc;
+
 use event::EventType;
 
 use crate::buffers::Buffers;
 use crate::costs::Meter;
 use crate::group::Hits;
 use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
+use crate::recent::Recent;
 use crate::value::Fields;
 
 /// Index of a rule in its ruleset, in order of first definition.
@@ -16,6 +19,8 @@ pub struct RuleId(pub u32);
 /// ruleset it adapts, which may allocate once.
 #[derive(Clone, Debug, Default)]
 pub struct MatchScratch {
+    /// The program that it fits and whose lookups it remembers.
+    program: Option<Arc<()>>,
     memory: Memory,
     /// Rules of the event's type that can still match, and those that one step keeps.
     mask: Vec<u64>,
@@ -34,6 +39,8 @@ pub(crate) struct Memory {
     asked: Vec<u32>,
     answers: Vec<u64>,
     pub(crate) hits: Vec<Hits>,
+    /// Per group.
+    recent: Vec<Recent>,
     /// Open calls: the op that called.
     calls: Vec<u32>,
     buffers: Buffers,
@@ -43,11 +50,16 @@ const MAX_GENERATION: u32 = u32::MAX >> 1;
 
 impl MatchScratch {
     pub(crate) fn fit(&mut self, program: &Program) {
-        let Self { memory, mask, kept, matched } = self;
+        let Self { program: program_of, memory, mask, kept, matched } = self;
         grow(&mut memory.memo, program.n_slots());
         grow(&mut memory.asked, program.groups.len());
         grow(&mut memory.answers, program.n_group_words);
         grow(&mut memory.hits, program.groups.len());
+        grow(&mut memory.recent, program.groups.len());
+        for (recent, group) in memory.recent.iter_mut().zip(&program.groups) {
+            recent.reset(group.keeps_recent());
+        }
+        *program_of = Some(Arc::clone(&program.identity));
         memory.buffers.fit(program.needs);
         memory.calls.clear();
         memory.calls.reserve(program.max_depth);
@@ -58,13 +70,7 @@ impl MatchScratch {
     }
 
     fn fits(&self, program: &Program) -> bool {
-        self.memory.memo.len() >= program.n_slots()
-            && self.memory.asked.len() >= program.groups.len()
-            && self.memory.answers.len() >= program.n_group_words
-            && self.memory.calls.capacity() >= program.max_depth
-            && self.mask.len() >= program.n_words
-            && self.matched.capacity() >= program.n_rules
-            && self.memory.buffers.fits(program.needs)
+        self.program.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, &program.identity))
     }
 }
 
@@ -108,7 +114,7 @@ impl Program {
         if !scratch.fits(self) {
             scratch.fit(self);
         }
-        let MatchScratch { memory, mask, kept, matched } = scratch;
+        let MatchScratch { program: _, memory, mask, kept, matched } = scratch;
         memory.next_event();
         matched.clear();
         meter.event();
@@ -212,9 +218,10 @@ impl Program {
         if s.asked[group] != s.generation {
             s.asked[group] = s.generation;
             let start = self.group_words[group] as usize;
-            let hits = &mut s.hits[group];
+            let (hits, recent) = (&mut s.hits[group], &mut s.recent[group]);
             let group = &self.groups[group];
-            group.ask(fields, &mut s.answers[start..start + group.n_words()], hits);
+            let answers = &mut s.answers[start..start + group.n_words()];
+            group.ask(fields, answers, hits, recent);
         }
     }
 

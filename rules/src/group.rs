@@ -12,8 +12,10 @@ use foldhash::fast::FixedState;
 use crate::affix::{Trie, TrieBuilder};
 use crate::cells::Cells;
 use crate::contains::{Parts, PartsBuilder};
+use crate::glob::Glob;
 use crate::pmatch::{components, has_wildcard};
 use crate::predicate::{BytesTest, Cmp, PredicateKey, TestKey};
+use crate::recent::Recent;
 use crate::schema::{Arity, FieldRef};
 use crate::value::{Fields, Value};
 
@@ -49,6 +51,11 @@ impl Kind {
             TestKey::BytesIn(_) => Self::Name,
             TestKey::PathPrefix(prefixes) if !prefixes.iter().any(|p| has_wildcard(p)) => {
                 Self::Name
+            }
+            TestKey::Bytes(BytesTest::Glob, text)
+                if simplest(BytesTest::Glob, text).is_none() && anchor(text).is_some() =>
+            {
+                Self::Affix
             }
             TestKey::Bytes(test, text) => match simplest(*test, text)? {
                 (BytesTest::Cmp(_), _) => Self::Name,
@@ -113,6 +120,18 @@ pub(crate) fn simplest(test: BytesTest, text: &[u8]) -> Option<(BytesTest, &[u8]
     }
 }
 
+/// What every text that matches a pattern begins or ends with.
+fn anchor(pattern: &[u8]) -> Option<(BytesTest, &[u8])> {
+    let is_special = |b: &u8| b"?*[]\\".contains(b);
+    let start = pattern.iter().position(is_special)?;
+    let end = pattern.iter().rposition(is_special)? + 1;
+    match (&pattern[..start], &pattern[end..]) {
+        ([], []) => None,
+        ([], end) => Some((BytesTest::EndsWith, end)),
+        (start, _) => Some((BytesTest::StartsWith, start)),
+    }
+}
+
 /// The tests of one field that are looked up alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -128,7 +147,7 @@ pub(crate) struct Group {
 #[derive(Clone, Debug)]
 enum Lookup {
     Name { texts: Texts, nodes: Vec<Node> },
-    Affix { starts: Trie, ends: Trie },
+    Affix { starts: Trie, ends: Trie, globs: Vec<Vec<(Glob, u32)>> },
     Part(Box<Parts>),
     Number(HashMap<u64, u32, FixedState>),
     Address(HashMap<IpAddr, u32, FixedState>),
@@ -193,6 +212,16 @@ impl Hits {
         self.rows.get(..self.n)
     }
 
+    /// Takes over what others hit, who were not too many.
+    #[inline]
+    pub(crate) fn copy(&mut self, from: &Self) {
+        self.n = from.n;
+        self.is_spread = false;
+        for (to, from) in self.rows.iter_mut().zip(from.rows().unwrap_or_default()) {
+            *to = *from;
+        }
+    }
+
     /// Whether there was room.
     #[inline]
     fn add(&mut self, row: u32) -> bool {
@@ -213,6 +242,8 @@ struct Builder {
     nodes: Vec<Node>,
     starts: TrieBuilder,
     ends: TrieBuilder,
+    /// By row of the anchor.
+    globs: Vec<Vec<(Glob, u32)>>,
     parts: PartsBuilder,
     numbers: HashMap<u64, u32, FixedState>,
     addresses: HashMap<IpAddr, u32, FixedState>,
@@ -231,6 +262,7 @@ impl Builder {
             nodes: Vec::new(),
             starts: TrieBuilder::new(),
             ends: TrieBuilder::new(),
+            globs: Vec::new(),
             parts: PartsBuilder::default(),
             numbers: HashMap::default(),
             addresses: HashMap::default(),
@@ -242,7 +274,7 @@ impl Builder {
         let rows: Vec<Option<u32>> = match test {
             TestKey::Bytes(test, text) => match simplest(*test, text) {
                 Some((test, text)) => vec![self.bytes(test, text)],
-                None => return false,
+                None => vec![self.glob(text)],
             },
             TestKey::BytesIn(texts) => texts.iter().map(|t| Some(self.text(t))).collect(),
             TestKey::PathPrefix(prefixes) => {
@@ -273,6 +305,18 @@ impl Builder {
             BytesTest::IContains => self.parts.row(text, false, new_row),
             _ => Some(self.text(text)),
         }
+    }
+
+    /// A row of its own, to be held against values that hit the row of its anchor.
+    fn glob(&mut self, pattern: &[u8]) -> Option<u32> {
+        let (test, text) = anchor(pattern)?;
+        let at = self.bytes(test, text)? as usize;
+        let row = new_row(&mut self.rows);
+        if self.globs.len() <= at {
+            self.globs.resize(at + 1, Vec::new());
+        }
+        self.globs[at].push((Glob::new(pattern, false), row));
+        Some(row)
     }
 
     fn text(&mut self, text: &[u8]) -> u32 {
@@ -310,7 +354,10 @@ impl Builder {
     fn build(self, kind: Kind) -> Option<(Lookup, Vec<Vec<u32>>)> {
         let lookup = match kind {
             Kind::Name => Lookup::Name { texts: self.texts, nodes: self.nodes },
-            Kind::Affix => Lookup::Affix { starts: self.starts.build(), ends: self.ends.build() },
+            Kind::Affix => {
+                let (starts, ends) = (self.starts.build(), self.ends.build());
+                Lookup::Affix { starts, ends, globs: self.globs }
+            }
             Kind::Part => Lookup::Part(Box::new(self.parts.build()?)),
             Kind::Number => Lookup::Number(self.numbers),
             Kind::Address => Lookup::Address(self.addresses),
@@ -347,13 +394,24 @@ impl Group {
         Some((group, taken, rows))
     }
 
+    /// Whether it is worth while to keep what values hit.
+    pub(crate) fn keeps_recent(&self) -> bool {
+        self.kind == Kind::Part && self.arity == Arity::One
+    }
+
     /// Words that the answers take.
     pub(crate) fn n_words(&self) -> usize {
         self.n_tests.div_ceil(64)
     }
 
     /// Asks all tests of the event. `answers` has [`Group::n_words`] words.
-    pub(crate) fn ask<F: Fields>(&self, fields: &F, answers: &mut [u64], hits: &mut Hits) {
+    pub(crate) fn ask<F: Fields>(
+        &self,
+        fields: &F,
+        answers: &mut [u64],
+        hits: &mut Hits,
+        recent: &mut Recent,
+    ) {
         hits.n = 0;
         hits.is_spread = false;
         match self.arity {
@@ -364,8 +422,19 @@ impl Group {
                 });
             }
             Arity::One | Arity::Ends => {
-                if let Some(value) = fields.get(&self.field) {
-                    self.look_up(value, answers, hits);
+                let Some(value) = fields.get(&self.field) else { return };
+                match (&self.lookup, value) {
+                    (Lookup::Part(_), Value::Bytes(text)) => {
+                        if let Some(known) = recent.get(text) {
+                            hits.copy(known);
+                            return;
+                        }
+                        self.look_up(value, answers, hits);
+                        if hits.rows().is_some() {
+                            recent.put(text, hits);
+                        }
+                    }
+                    _ => self.look_up(value, answers, hits),
                 }
             }
         }
@@ -379,6 +448,9 @@ impl Group {
             return false;
         }
         if !hits.is_spread {
+            if let Some(&[row]) = hits.rows() {
+                return self.rows.contains(row, bit);
+            }
             self.spread(answers, hits);
         }
         answers[bit / 64] >> (bit % 64) & 1 == 1
@@ -414,7 +486,15 @@ impl Group {
                     node.row.into_iter().for_each(&mut hit);
                 }
             }
-            (Lookup::Affix { starts, ends }, Value::Bytes(text)) => {
+            (Lookup::Affix { starts, ends, globs }, Value::Bytes(text)) => {
+                let mut hit = |row: u32| {
+                    hit(row);
+                    for (glob, own) in globs.get(row as usize).into_iter().flatten() {
+                        if glob.matches(text) {
+                            hit(*own);
+                        }
+                    }
+                };
                 starts.find(text.iter().copied(), &mut hit);
                 ends.find(text.iter().rev().copied(), &mut hit);
             }
@@ -475,9 +555,11 @@ mod tests {
         assert_eq!(taken, (0..n).collect::<Vec<_>>());
         let mut answers = vec![u64::MAX; group.n_words()];
         let mut hits = Hits::default();
-        for value in values {
+        let mut recent = Recent::default();
+        recent.reset(true);
+        for value in values.iter().chain(values) {
             let fields = One(*value);
-            group.ask(&fields, &mut answers, &mut hits);
+            group.ask(&fields, &mut answers, &mut hits, &mut recent);
             for (bit, key) in keys.iter().enumerate() {
                 let together = group.answer(bit, &mut answers, &mut hits);
                 let mut buffers = Buffers::default();
@@ -528,6 +610,9 @@ mod tests {
             of(BytesTest::EndsWith, "conf"),
             of(BytesTest::EndsWith, "/etc/shadow"),
             of(BytesTest::Glob, "*e"),
+            of(BytesTest::Glob, "/etc/*/?"),
+            of(BytesTest::Glob, "/u*/[a-m]*"),
+            of(BytesTest::Glob, "*[a-z].c?nf"),
         ];
         check(Field::FdName, affixes, &paths());
         let parts = vec![

@@ -76,6 +76,7 @@ mod pmatch;
 mod posix;
 mod predicate;
 mod program;
+mod recent;
 mod regex;
 mod resolve;
 mod rule_schema;

@@ -2,6 +2,7 @@
 //! rule and per part that several places share.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use event::{EventSet, EventType, N_EVENT_TYPES};
 
@@ -39,6 +40,8 @@ pub(crate) struct Op {
 /// All rules.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
+    /// By its address a scratch knows whether it was made for this program.
+    pub(crate) identity: Arc<()>,
     pub(crate) predicates: Vec<Predicate>,
     pub(crate) groups: Vec<Group>,
     /// First word of each group's answers.

@@ -248,10 +248,9 @@ impl Kind {
     /// What a rule of the kind is about.
     fn part(self, r: &mut Random) -> String {
         match self {
-            Self::Exec => about_process(r),
             Self::Open if r.percent(80) => about_file(r),
             Self::Network if r.percent(40) => about_connection(r),
-            Self::Open | Self::Network | Self::Other => about_process(r),
+            Self::Exec | Self::Open | Self::Network | Self::Other => about_process(r),
         }
     }
 }
