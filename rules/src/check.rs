@@ -116,17 +116,25 @@ impl Checker<'_> {
 
     /// Fields that do not behave as their operator suggests.
     fn irregular(&self, warnings: &mut Vec<Diag>) {
-        let does = match (self.field(), self.op()) {
-            (Some(Field::FdIp), Op::In | Op::Intersects) => {
-                "never matches; use fd.sip, fd.cip, fd.lip or fd.rip"
+        let op = self.check.op_text;
+        let (op, does) = match (self.field(), self.op(), &self.check.right) {
+            (Some(Field::FdIp), Op::In | Op::Intersects, _) => {
+                (op, "never matches; use fd.sip, fd.cip, fd.lip or fd.rip")
             }
-            (Some(Field::FdPort), Op::Intersects) => "never matches; use `in`",
-            (Some(Field::FdNet), Op::In | Op::Intersects) => {
-                "looks at the first network only; use fd.snet, fd.cnet, fd.lnet or fd.rnet"
+            (Some(Field::FdNet), Op::In | Op::Intersects, _) => {
+                (op, "looks at the first network only; use fd.snet, fd.cnet, fd.lnet or fd.rnet")
+            }
+            (Some(Field::FdPort), Op::Intersects, _) => (op, "never matches; use `in`"),
+            (_, Op::In | Op::Intersects, _) if self.never_member() => {
+                (op, "never matches; compare with single values")
+            }
+            (_, _, Right::List { modifier: Some(modifier), values })
+                if values.of.len() > 1 && self.sees_first_operand_only() =>
+            {
+                (modifier.as_str(), "looks at the first operand only")
             }
             _ => return,
         };
-        let op = self.check.op_text;
         let problem = Problem::Irregular { field: self.check.left.to_string(), op, does };
         let span = self.text.span(self.check.op_range.clone());
         warnings.push(Diag::new(Code::MisusedCondition, problem, span));
