@@ -206,6 +206,26 @@ fn rules_are_selected_anew_without_a_restart() {
     );
 }
 
+const LESS: &str = r#"
+- rule: Numbers
+  desc: d
+  condition: evt.type in (close, dup2) and fd.num = 12345
+  output: never
+  priority: NOTICE
+"#;
+const MORE: &str = r#"
+- rule: Names
+  desc: d
+  condition: evt.type in (close, dup2) and fd.name = /never
+  output: never
+  priority: NOTICE
+- rule: Forks
+  desc: d
+  condition: evt.type in (clone, fork, vfork) and proc.name = never
+  output: never
+  priority: NOTICE
+"#;
+
 #[test]
 fn a_reload_in_a_storm_loses_nothing() {
     const MAX_OPENS: usize = 200_000;
@@ -219,8 +239,8 @@ fn a_reload_in_a_storm_loses_nothing() {
         .iter()
         .enumerate()
         .map(|(n, name)| {
-            // Every other one asks for more calls.
-            let text = if n % 2 == 1 { opens(name) + OTHERS } else { opens(name) };
+            // Every other one asks for more calls, for both sides of forks, and for the descriptors of calls that all ask for.
+            let text = if n % 2 == 1 { opens(name) + OTHERS + MORE } else { opens(name) + LESS };
             written(dir.path(), &format!("{name}.yaml"), &text).to_str().expect("UTF-8").to_owned()
         })
         .collect();
@@ -232,7 +252,7 @@ fn a_reload_in_a_storm_loses_nothing() {
         let agent = Agent::start(&[&fixed[..], args].concat());
         let stop = dir.path().join("stop");
         let storm = format!(
-            "i=0; while [ $i -lt {MAX_OPENS} -a ! -e {} ]; do true < /mark-$i; i=$((i+1)); done",
+            "i=0; while [ $i -lt {MAX_OPENS} -a ! -e {} ]; do true < /mark-$i; true < /dev/null; i=$((i+1)); [ $((i%100)) -ne 0 ] || /bin/true; done",
             stop.display()
         );
         let storming = std::thread::spawn(move || shell.run(&storm));
@@ -246,6 +266,10 @@ fn a_reload_in_a_storm_loses_nothing() {
         let stats = agent.stats();
         assert!(stats.balances(), "{}", stats.table());
         assert!(stats.losses.is_empty(), "{:?}", stats.losses);
+        for hop in &stats.hops {
+            assert!(hop.dropped.iter().all(|reason| reason.n == 0), "{hop:?}");
+        }
+        assert_eq!(stats.get("shard.lineage_unknown"), Some(0), "{}", stats.table());
         let ended = agent.interrupt();
         ended.assert_balanced();
         let alerts: Vec<(String, usize)> = told(&ended)
