@@ -131,10 +131,7 @@ impl RulesAtWork {
         let new = Arc::new(rule_load::load(&config)?);
         let ruleset = Arc::clone(&new.ruleset);
         let compile_ms = ms_since(begin);
-        if asker.has_gone() {
-            let gone = anyhow::anyhow!("whoever asked has gone, nothing was changed");
-            return Err(LoadError::Other(gone));
-        }
+        still_asked(asker)?;
         let old_rules = Arc::clone(&self.lock().rules);
         let old = &old_rules.ruleset;
         let begin = Instant::now();
@@ -143,9 +140,12 @@ impl RulesAtWork {
         let begin = Instant::now();
         // Live the change is a moment: what was done before it is held against the old rules, however late it is read.
         let now = self.live.as_ref().map_or(Key::MIN, |l| l.clock.below(perf::boot_now_ns()));
-        if let Err(e) = self.swap.install(&ruleset, rule_load::matching(&config), now) {
+        let matching = rule_load::matching(&config);
+        let installed =
+            still_asked(asker).and_then(|()| Ok(self.swap.install(&ruleset, matching, now)?));
+        if let Err(e) = installed {
             drop(self.narrow(old));
-            return Err(LoadError::Other(e.into()));
+            return Err(LoadError::Other(e));
         }
         let generation = {
             let mut in_force = self.lock();
@@ -261,6 +261,14 @@ impl RulesAtWork {
             ..report(&measured, &found, clock_ns, seconds)
         })
     }
+}
+
+/// An error where nobody waits for the answer: then nothing is changed.
+fn still_asked(asker: &Asker<'_>) -> Result<()> {
+    if asker.has_gone() {
+        bail!("whoever asked has gone, nothing was changed");
+    }
+    Ok(())
 }
 
 fn ms_since(begin: Instant) -> u64 {

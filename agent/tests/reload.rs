@@ -5,8 +5,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use common::{Agent, Ended, PEREGRINE, Shell, alone, can_run_live, without_time};
+use common::{Agent, DEADLINE, Ended, PEREGRINE, Shell, alone, can_run_live, without_time};
 
 /// A rule about opens of files whose name has `mark-`, by its name.
 fn opens(name: &str) -> String {
@@ -367,4 +368,54 @@ fn a_recording_keeps_everything_whatever_the_rules_are() {
     let replayed = common::run(&["-o", "engine.kind=replay", "-o", &key, "-r", &all]);
     replayed.assert_balanced();
     assert_eq!(brief(&told(&replayed)), [turn(1), turn(2), turn(3)].concat());
+}
+
+/// Rules that take a while to compile.
+fn many(n: usize) -> String {
+    let rule = |n: usize| {
+        format!(
+            "- rule: r{n}\n  desc: d\n  condition: evt.type = openat and fd.name startswith /never/{n}/ and proc.name in (a{n}, b{n}) and \
+             not proc.pname = c{n}\n  output: \"%fd.name %proc.cmdline\"\n  priority: INFO\n"
+        )
+    };
+    (0..n).map(rule).collect()
+}
+
+#[test]
+fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
+    let test = "a_long_reload_holds_up_nobody_and_ends_with_its_client";
+    if !can_run_live(test) {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let few = written(dir.path(), "few.yaml", &opens("x"));
+    let large = written(dir.path(), "large.yaml", &many(10_000));
+    let shell = Shell::start();
+    let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", few.to_str().expect("UTF-8")]);
+    let mut client = Command::new(PEREGRINE)
+        .args(["rules", "reload"])
+        .arg(&large)
+        .arg("--socket")
+        .arg(agent.socket())
+        .spawn()
+        .expect("the program starts");
+    // Until the first one is under way, the second is the first.
+    let deadline = Instant::now() + DEADLINE;
+    let nowhere = "/nowhere/at-all.yaml";
+    while !refused(&agent, &[nowhere]).stderr.contains("another reload is under way") {
+        assert!(Instant::now() < deadline, "the reload never began");
+    }
+    let begin = Instant::now();
+    agent.stats();
+    assert!(begin.elapsed() < Duration::from_secs(2), "stats waited {:?}", begin.elapsed());
+    client.kill().expect("it waits for its answer");
+    client.wait().expect("it ends");
+    while refused(&agent, &[nowhere]).stderr.contains("another reload is under way") {
+        assert!(Instant::now() < deadline, "the reload never ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let text = reload(&agent, &[]);
+    assert!(text.starts_with("1 rule in force, generation 2, "), "{text}");
+    agent.interrupt().assert_balanced();
 }
