@@ -54,7 +54,13 @@ const YAML: &[&str] = &[
     "enabled",
     "exceptions",
     "values",
+    "name",
+    "fields",
+    "comps",
     "required_engine_version",
+    "required_plugin_versions",
+    "alternatives",
+    "version",
     ": ",
     ":",
     "\n",
@@ -173,6 +179,22 @@ const OUTPUT: &[&str] = &[
     "%é",
 ];
 
+const COMPS: &[&str] =
+    &["=", "in", "startswith", "pmatch", "glob", " ", "anyof", "exists", ">", "is"];
+
+/// A quoted text, a list of them, or a list of such lists, as flow-style YAML.
+fn nested(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let quoted = pieces(words, 4).prop_map(|text| format!("'{}'", text.replace('\'', "''")));
+    let list = |of: BoxedStrategy<String>| {
+        let items = prop::collection::vec(of, 0..3);
+        items.prop_map(|items| format!("[{}]", items.join(", "))).boxed()
+    };
+    let quoted = quoted.boxed();
+    let lists = list(quoted.clone());
+    let deeper = list(prop_oneof![quoted.clone(), lists.clone()].boxed());
+    prop_oneof![2 => quoted, 2 => lists, 1 => deeper]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
@@ -195,6 +217,24 @@ proptest! {
     #[test]
     fn no_output_panics(text in pieces(OUTPUT, 12)) {
         let _: Result<_, _> = load(&rule("evt.type = open", &text));
+    }
+
+    /// Whatever an exception says, it ends in an answer; what it adds is condition text.
+    #[test]
+    fn no_exception_panics(
+        fields in nested(CONDITION),
+        comps in proptest::option::of(nested(COMPS)),
+        values in prop::collection::vec(nested(CONDITION), 0..4),
+        more in prop::collection::vec(nested(CONDITION), 0..3),
+    ) {
+        let comps = comps.map(|c| format!("comps: {c}, ")).unwrap_or_default();
+        let exception = format!("{{name: e, fields: {fields}, {comps}values: [{}]}}", values.join(", "));
+        let text = rule("evt.type = open", "o") + &format!("  exceptions: [{exception}]\n");
+        let appended = format!(
+            "- {{rule: r, exceptions: [{{name: e, values: [{}]}}], append: true}}\n",
+            more.join(", ")
+        );
+        let _: Result<_, _> = load(&(text + &appended));
     }
 
     /// Items of lists go into conditions as text.
