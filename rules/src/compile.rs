@@ -41,6 +41,10 @@ pub(crate) fn compile<'a>(
     options: &Options,
     diags: &mut Diags,
 ) -> Compiled<'a> {
+    // Whoever has rules of other sources checked stands for the plugins that bring them.
+    if options.sources.is_empty() {
+        items.check_plugins(diags);
+    }
     let mut resolver = Resolver::new(items, Arc::clone(&options.static_fields), diags);
     let mut rules = Vec::new();
     for (i, def) in items.rules.all.iter().enumerate() {

@@ -41,7 +41,7 @@ pub struct Options {
     /// Rules less severe than this are left out.
     pub min_priority: Priority,
     /// Event sources beside `syscall` that rules may have. Their rules are checked, but never evaluated: nothing here makes their events. Rules of
-    /// other sources are skipped with a warning.
+    /// other sources are skipped with a warning. Where there are any, plugins that files require are taken to be there.
     pub sources: Vec<String>,
     /// Which rules are tried, on top of their `enabled` key; the last that fits a rule decides.
     pub selections: Vec<Selection>,

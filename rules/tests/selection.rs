@@ -232,3 +232,15 @@ fn an_exception_keeps_a_rule_from_matching() {
     assert!(matched(&set, "bird").is_empty());
     assert_eq!(set.rules().next().unwrap().exceptions, ["e".into()]);
 }
+
+#[test]
+fn required_plugins_are_taken_for_granted_with_their_sources() {
+    let text = "- required_plugin_versions:\n    - {name: k8saudit, version: 0.7.0, alternatives: [{name: k8saudit-eks, version: 0.4.0}]}\n    - {name: json, version: 0.7.0, alternatives: [{name: container, version: 9.0.0}]}\n".to_owned()
+        + &rule("a", "evt.type = open", "");
+    let Err(errors) = load(&[&text]) else { panic!("no such plugin is built in") };
+    let lines: Vec<String> = errors.iter().map(RuleError::one_line).collect();
+    let needed = "plugin requirement not satisfied, must load one of: k8saudit (>= 0.7.0), k8saudit-eks (>= 0.4.0)";
+    assert_eq!(lines, [format!("first.yaml:2:7: LOAD_ERR_VALIDATE: {needed}")]);
+    let options = Options { sources: vec!["k8s_audit".into()], ..Options::default() };
+    assert!(load_with(&[&text], options).is_ok());
+}

@@ -91,11 +91,15 @@ pub(crate) fn collect(files: &Files, n_files: u32, diags: &mut Diags) -> Collect
             }
         }
     }
-    versions::check_plugins(&out.plugins, diags);
     out
 }
 
 impl Collected {
+    /// Notes the required plugins that are not built in.
+    pub(crate) fn check_plugins(&self, diags: &mut Diags) {
+        versions::check_plugins(&self.plugins, diags);
+    }
+
     fn add(&mut self, item: &Item<'_>, file: u32, diags: &mut Diags) -> Result<(), Diag> {
         match item {
             Item::EngineVersion(map) => versions::engine(map),
