@@ -276,6 +276,42 @@ fn any_condition() -> impl Strategy<Value = Cond> {
     })
 }
 
+/// A rule as most are: a type of event, something about a name, and exceptions.
+fn usual_condition() -> impl Strategy<Value = Cond> {
+    let types = (select(&["=", "in"]), select(TYPES), select(TYPES)).prop_map(|(op, a, b)| {
+        let names = if op == "in" { &[a, b][..] } else { &[a][..] };
+        Cond::check(Field::EvtType, op, names)
+    });
+    let name = || a_field(&["proc.name", "fd.name", "proc.aname", "proc.pname"]);
+    let one = || {
+        (
+            name(),
+            select(&["=", "startswith", "endswith", "contains", "icontains"]),
+            select(&WORDS[1..]),
+        )
+            .prop_map(|(side, op, word)| Cond::of(side, op, &[word]))
+    };
+    let list = || {
+        (name(), select(&["in", "pmatch"]), some(WORDS))
+            .prop_map(|(side, op, of)| Cond::of(side, op, &of))
+    };
+    let number = || {
+        let ports =
+            (a_field(&["fd.sport", "user.uid"]), select(&["=", "in"]), select(&NUMBERS[1..5]));
+        let ip = (a_field(&["fd.sip", "fd.cip"]), select(ADDRESSES));
+        prop_oneof![
+            ports.prop_map(|(side, op, n)| Cond::of(side, op, &[n])),
+            ip.prop_map(|(side, ip)| Cond::of(side, "=", &[ip])),
+        ]
+    };
+    let about = move || prop_oneof![2 => one(), 2 => list(), 1 => number()];
+    let needed = prop_oneof![about(), prop::collection::vec(about(), 2..4).prop_map(Cond::Or)];
+    let exceptions = prop::collection::vec(about().prop_map(|c| Cond::Not(Box::new(c))), 0..3);
+    (types, needed, exceptions).prop_map(|(types, needed, exceptions)| {
+        Cond::And([types, needed].into_iter().chain(exceptions).collect())
+    })
+}
+
 fn any_event() -> impl Strategy<Value = (EventType, Event)> {
     let word = || {
         let texts =
@@ -370,6 +406,27 @@ proptest! {
             // The same scratch, which adapts.
             let only = matched(&first, *ty, event, &mut scratch);
             prop_assert_eq!(&only, &expected[..expected.len().min(1)], "first of {:?}", event);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// As many rules as it takes for tables over all of them.
+    #[test]
+    fn many_rules_match_as_the_slow_evaluator_says(
+        rules in prop::collection::vec(usual_condition(), 20..120),
+        events in prop::collection::vec(any_event(), 8..16),
+    ) {
+        let text: String =
+            rules.iter().enumerate().map(|(i, c)| rule(&format!("r{i}"), &c.to_string())).collect();
+        let all = load_with(&text, RuleMatching::All);
+        let mut scratch = all.scratch();
+        for (ty, event) in &events {
+            let of_all = (0u32..).zip(&rules).filter(|(_, c)| c.matches(*ty, event));
+            let expected: Vec<u32> = of_all.map(|(i, _)| i).collect();
+            prop_assert_eq!(&matched(&all, *ty, event, &mut scratch), &expected, "{:?}", event);
         }
     }
 }
