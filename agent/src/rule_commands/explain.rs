@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use event::{EventSet, EventType, N_EVENT_TYPES};
-use rules::{Catalog, Field, FieldRef, RuleFacts};
+use rules::{Catalog, Field, FieldRef, RuleFacts, SharedCheck};
 use serde_json::{Value, json};
 
 use super::loaded::RulesFrom;
@@ -72,6 +72,9 @@ struct Explained<'a> {
     rule: &'a RuleFacts,
     macros: BTreeSet<&'a str>,
     lists: BTreeSet<&'a str>,
+    /// The resolved condition, laid out.
+    lines: Option<Vec<String>>,
+    shared: Vec<SharedCheck>,
     /// Names of the event types, once each; none where they are all.
     events: Option<Vec<String>>,
     /// Those whose events the running kernel's source gives.
@@ -99,6 +102,8 @@ impl<'a> Explained<'a> {
             rule,
             macros,
             lists,
+            lines: catalog.lines(&rule.condition),
+            shared: catalog.shared(rule),
             events: (*types != EventSet::all()).then_some(all),
             captured,
             not_captured,
@@ -121,7 +126,7 @@ impl<'a> Explained<'a> {
         lines.add("priority", &format!("{}, source {}, {state}", info.priority, info.source));
         lines.add("tags", &info.tags.join(" "));
         lines.add("output", &info.output);
-        match &condition.lines {
+        match &self.lines {
             Some(of) => lines.block("condition", of),
             None => lines.add("condition", "too large to be shown once its macros are put in"),
         }
@@ -155,7 +160,7 @@ impl<'a> Explained<'a> {
             let name = &exception.name;
             lines.add("exceptions", &format!("{name}: {}; {values}", compared.join(", ")));
         }
-        for shared in &self.rule.shared {
+        for shared in &self.shared {
             let named: Vec<&str> = shared.rules.iter().take(NAMED_OTHERS).map(|r| &**r).collect();
             let more = shared.rules.len() - named.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -174,7 +179,7 @@ impl<'a> Explained<'a> {
 
     fn object(&self) -> Value {
         let RuleFacts { info, enabled, active, condition, output_fields, .. } = self.rule;
-        let shared = self.rule.shared.iter().map(|s| {
+        let shared = self.shared.iter().map(|s| {
             json!({ "check": s.text, "rules": s.rules.iter().map(|r| &**r).collect::<Vec<_>>() })
         });
         let exceptions = self.rule.exceptions.iter().map(|e| {

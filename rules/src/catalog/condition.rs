@@ -1,6 +1,7 @@
 //! A condition with every macro and list put in, as canonical text and laid out for reading.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::predicate::PredicateKey;
@@ -91,11 +92,11 @@ impl Condition {
 
     /// The comparisons below a node, each once.
     pub(crate) fn leaves(&self, root: u32) -> Vec<&Leaf> {
-        let mut seen = vec![false; self.nodes.len()];
+        let mut seen = HashSet::new();
         let mut leaves = Vec::new();
         let mut left = vec![root];
         while let Some(id) = left.pop() {
-            if std::mem::replace(&mut seen[id as usize], true) {
+            if !seen.insert(id) {
                 continue;
             }
             match &self.nodes[id as usize] {

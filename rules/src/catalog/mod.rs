@@ -5,7 +5,7 @@ mod describe;
 mod expand;
 mod requirements;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use event::EventSet;
@@ -15,9 +15,11 @@ use crate::collect::{Collected, ExceptionDef, collect};
 use crate::compile::{Compiled, compile, fields_read};
 use crate::error::{Code, Diag, Diags, RuleError, closest};
 use crate::ir::IrId;
+use crate::predicate::PredicateKey;
 use crate::ruleset::Options;
 use crate::schema::FieldRef;
 use crate::source::{Files, Source};
+use condition::Condition;
 pub use describe::{Description, RequiredPlugin};
 use expand::{Expanded, Expander};
 use requirements::requirements;
@@ -37,6 +39,10 @@ pub struct Catalog {
     pub required_plugins: Vec<RequiredPlugin>,
     /// What loading warned of.
     pub warnings: Vec<RuleError>,
+    /// Conditions of rules and macros.
+    graph: Condition,
+    /// The rules that make a comparison, as indices of `rules`.
+    makers: HashMap<PredicateKey, Vec<usize>>,
 }
 
 /// A condition with everything that it stands for.
@@ -46,8 +52,8 @@ pub struct ConditionFacts {
     pub written: String,
     /// With lists and macros put in, in canonical form; none where it would be too large to print.
     pub resolved: Option<String>,
-    /// The same over several lines.
-    pub lines: Option<Vec<String>>,
+    /// Its node in the graph.
+    root: u32,
     /// Operators of the resolved condition as written, each once.
     pub operators: Vec<String>,
     /// Macros that the text itself names.
@@ -77,8 +83,6 @@ pub struct RuleFacts {
     pub output_fields: Vec<FieldRef>,
     /// Its exceptions, in order of definition.
     pub exceptions: Vec<ExceptionFacts>,
-    /// The comparisons of the resolved condition, each with the other rules that make it too.
-    pub shared: Vec<SharedCheck>,
 }
 
 impl RuleFacts {
@@ -157,7 +161,7 @@ impl Catalog {
             !diags.warnings.iter().any(is_it)
         };
         let mut expander = Expander::new(&items, options);
-        let rules = rules(&compiled, &items, &mut expander);
+        let (rules, makers) = rules(&compiled, &items, &mut expander);
         let mut macros = Vec::new();
         for (i, def) in items.macros.all.iter().enumerate() {
             let used = is_used(&def.name, Code::UnusedMacro);
@@ -180,7 +184,41 @@ impl Catalog {
         let lists = lists.collect();
         let (required_engine_version, required_plugins) = requirements(&files, n_files);
         let warnings = draw(diags.warnings);
-        Ok(Self { rules, macros, lists, required_engine_version, required_plugins, warnings })
+        let graph = expander.graph;
+        Ok(Self {
+            rules,
+            macros,
+            lists,
+            required_engine_version,
+            required_plugins,
+            warnings,
+            graph,
+            makers,
+        })
+    }
+
+    /// A resolved condition over several lines, for reading; none where it would be too large. `condition` is of this catalog.
+    #[must_use]
+    pub fn lines(&self, condition: &ConditionFacts) -> Option<Vec<String>> {
+        self.graph.lines(condition.root)
+    }
+
+    /// The comparisons of a rule that others make too. `rule` is of this catalog.
+    #[must_use]
+    pub fn shared(&self, rule: &RuleFacts) -> Vec<SharedCheck> {
+        let mut shared = Vec::new();
+        let mut told = HashSet::new();
+        for leaf in self.graph.leaves(rule.condition.root) {
+            let keys = leaf.keys.iter().filter(|&key| told.insert(key));
+            let makers: BTreeSet<usize> =
+                keys.filter_map(|key| self.makers.get(key)).flatten().copied().collect();
+            let names = makers.into_iter().map(|r| self.rules[r].info.name.clone());
+            let rules: Vec<Arc<str>> = names.filter(|name| *name != rule.info.name).collect();
+            if !rules.is_empty() {
+                shared.push(SharedCheck { text: leaf.text.clone(), rules });
+            }
+        }
+        shared
     }
 
     /// The macros and lists behind a condition, by way of others too.
@@ -226,27 +264,14 @@ fn rules(
     compiled: &Compiled<'_>,
     items: &Collected,
     expander: &mut Expander<'_>,
-) -> Vec<RuleFacts> {
-    let roots: Vec<IrId> = compiled.rules.iter().map(|r| r.root).collect();
-    let makers = compiled.resolver.ir.shared(&roots);
-    let mut all = Vec::new();
-    for (i, rule) in compiled.rules.iter().enumerate() {
+) -> (Vec<RuleFacts>, HashMap<PredicateKey, Vec<usize>>) {
+    let (mut all, mut roots): (Vec<RuleFacts>, Vec<IrId>) = (Vec::new(), Vec::new());
+    for rule in &compiled.rules {
         let def = &items.rules.all[rule.def];
         let Ok(written) = def.full_condition() else { continue };
         let Some(expanded) = expander.condition(&written, def.file) else { continue };
-        let mut shared = Vec::new();
-        let mut told = HashSet::new();
-        for leaf in expander.graph.leaves(expanded.root) {
-            let keys = leaf.keys.iter().filter(|&key| told.insert(key.clone()));
-            let others = keys.filter_map(|key| makers.get(key)).flatten().filter(|&&r| r != i);
-            let others: BTreeSet<usize> = others.copied().collect();
-            let rules: Vec<Arc<str>> =
-                others.into_iter().map(|r| compiled.rules[r].rule.info.name.clone()).collect();
-            if !rules.is_empty() {
-                shared.push(SharedCheck { text: leaf.text.clone(), rules });
-            }
-        }
         let output_fields = rule.rule.template.fields().cloned().collect::<BTreeSet<_>>();
+        roots.push(rule.root);
         all.push(RuleFacts {
             info: rule.rule.info.clone(),
             enabled: rule.is_enabled,
@@ -255,10 +280,11 @@ fn rules(
             calls: rule.rule.calls.iter().cloned().collect(),
             output_fields: output_fields.into_iter().collect(),
             exceptions: def.exceptions.iter().map(exception).collect(),
-            shared,
         });
     }
-    all
+    let makers = compiled.resolver.ir.shared(&roots).into_iter();
+    let makers = makers.filter(|(_, of)| of.len() > 1).map(|(key, of)| (key.clone(), of));
+    (all, makers.collect())
 }
 
 fn exception(def: &ExceptionDef) -> ExceptionFacts {
@@ -276,7 +302,7 @@ fn facts(expander: &Expander<'_>, written: &str, expanded: Expanded) -> Conditio
     ConditionFacts {
         written: written.to_owned(),
         resolved: graph.text(root),
-        lines: graph.lines(root),
+        root,
         operators: operators.into_iter().map(ToOwned::to_owned).collect(),
         macros,
         lists,
