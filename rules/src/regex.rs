@@ -14,7 +14,7 @@ use regex_automata::{Anchored, MatchKind};
 use crate::posix;
 
 /// Memory of the states that a pattern may have, in bytes.
-const MAX_NFA_BYTES: usize = 2 << 20;
+const MAX_NFA_BYTES: usize = 1 << 20;
 /// Memory of a table, and of what is kept while it is made; bounds the time that this takes too.
 const MAX_TABLE_BYTES: usize = 256 << 10;
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
