@@ -460,10 +460,12 @@ pub fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         return None;
     }
     let limit = (name.len() / 4).clamp(1, 3);
+    let letters = letters_of(name);
     candidates
         .filter(|c| c.len().abs_diff(name.len()) <= limit)
-        .map(|c| (distance(name.as_bytes(), c.as_bytes()), c))
-        .filter(|&(d, _)| d <= limit)
+        // An edit adds and takes away at most one letter each: most candidates are out without a closer look.
+        .filter(|c| (letters_of(c) ^ letters).count_ones() as usize <= 2 * limit)
+        .filter_map(|c| Some((distance(name.as_bytes(), c.as_bytes(), limit)?, c)))
         // Of two at one distance the one that begins alike: `fd.nam` is `fd.name` rather than `fd.num`.
         .min_by_key(|&(d, c)| {
             let alike = c.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
@@ -472,8 +474,13 @@ pub fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, c)| c)
 }
 
-/// Edit distance where swapping two neighbours is one edit. O(len a * len b).
-fn distance(a: &[u8], b: &[u8]) -> usize {
+/// The letters that a name has, each a bit.
+fn letters_of(name: &str) -> u64 {
+    name.bytes().fold(0, |all, b| all | 1 << (b % 64))
+}
+
+/// Edit distance where swapping two neighbours is one edit, `None` where it is above `limit`. O(len a * len b).
+fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
     let mut row = last.clone();
@@ -486,10 +493,14 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
                 row[j] = row[j].min(before[j - 2] + 1);
             }
         }
+        // A swap reaches back two rows.
+        if row.iter().chain(&last).all(|&n| n > limit) {
+            return None;
+        }
         std::mem::swap(&mut before, &mut last);
         std::mem::swap(&mut last, &mut row);
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|&n| n <= limit)
 }
 
 #[cfg(test)]
@@ -505,8 +516,9 @@ mod tests {
             ("ab", "ba", 1),
             ("kitten", "sitting", 3),
         ] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), n, "{a} {b}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes(), 3), Some(n), "{a} {b}");
         }
+        assert_eq!(distance(b"kitten", b"sitting", 2), None);
         assert_eq!(closest("fd.nam", ["fd.num", "fd.name"].into_iter()), Some("fd.name"));
         assert_eq!(closest("xyz", ["abc"].into_iter()), None);
     }

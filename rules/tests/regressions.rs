@@ -20,6 +20,7 @@ fn check(target: &str, try_it: fn(&[u8])) {
             let path = entry.expect("an entry").path();
             let input = fs::read(&path).expect("a file");
             let ((), took) = cpu_time::of(|| try_it(&input));
+            eprintln!("{}: {took:?}", path.display());
             assert!(took < BOUND, "{}: {took:?}", path.display());
             n_tried += 1;
         }

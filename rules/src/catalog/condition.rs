@@ -8,7 +8,7 @@ use crate::predicate::PredicateKey;
 use crate::types::Types;
 
 /// Longest text that is made of a condition; macros that double each other would fill any memory.
-const MAX_TEXT_BYTES: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 256 << 10;
 /// Text that is made of all conditions of a load together: many that are each below the other limit would fill it too.
 const MAX_ALL_TEXT_BYTES: usize = 32 << 20;
 /// Nesting to which text is made, which bounds the recursion.

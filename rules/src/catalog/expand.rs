@@ -1,6 +1,6 @@
 //! Conditions of rules and macros to one graph with the macros put in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::condition::{Condition, Leaf, Node};
@@ -25,6 +25,8 @@ pub(crate) struct Expander<'a> {
     pub(crate) graph: Condition,
     /// Expanded macros.
     macros: BTreeMap<usize, Expanded>,
+    /// Macros whose expansion was begun.
+    started: BTreeSet<usize>,
 }
 
 /// A condition in the graph.
@@ -43,7 +45,14 @@ impl<'a> Expander<'a> {
         let lists = Lists::new(&items.lists, &mut used);
         let sources = std::iter::once(SYSCALL).chain(options.sources.iter().map(String::as_str));
         let scopes = sources.map(|s| Scope::new(s, &options.static_fields)).collect();
-        Self { items, lists, scopes, graph: Condition::default(), macros: BTreeMap::new() }
+        Self {
+            items,
+            lists,
+            scopes,
+            graph: Condition::default(),
+            macros: BTreeMap::new(),
+            started: BTreeSet::new(),
+        }
     }
 
     /// A rule's condition. `file` is the one whose lists it sees.
@@ -77,11 +86,12 @@ impl<'a> Expander<'a> {
         names.collect()
     }
 
-    /// Expands a macro and first those it uses. An explicit stack: chains of macros may be long; loops were refused.
+    /// Expands a macro and first those it uses. An explicit stack: chains of macros may be long.
     fn expand_macro(&mut self, index: usize) {
         let mut stack = vec![(index, false)];
         while let Some((top, is_ready)) = stack.pop() {
-            if self.macros.contains_key(&top) {
+            // Once each: a macro that cannot be expanded, as one of a circle that no rule uses, is not tried for every use of it.
+            if !is_ready && !self.started.insert(top) {
                 continue;
             }
             let def = &self.items.macros.all[top];
