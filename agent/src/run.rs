@@ -19,7 +19,7 @@ use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
 use crate::request::AgentStats;
-use crate::rule_commands::Invalid;
+use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
 use crate::signals::{self, Ending, Stdout};
@@ -72,10 +72,10 @@ fn run(cli: Cli) -> Result<()> {
             rule_commands::run(&command, &mut std::io::stdout().lock())
         }
         Some(Command::Fields(args)) => {
-            heard(fields_command::run(&args, &mut std::io::stdout().lock()))
+            unless_reader_gone(fields_command::run(&args, &mut std::io::stdout().lock()))
         }
         Some(Command::Events(args)) => {
-            heard(events_command::run(&args, &mut std::io::stdout().lock()))
+            unless_reader_gone(events_command::run(&args, &mut std::io::stdout().lock()))
         }
         None if falco.is_any() => {
             let config = config::load(&source, &set)?;
@@ -83,15 +83,6 @@ fn run(cli: Cli) -> Result<()> {
         }
         None => watch(Origin { source, set }),
     }
-}
-
-/// A reader that has seen enough is no mistake.
-fn heard(ended: Result<()>) -> Result<()> {
-    let is_gone = |e: &anyhow::Error| {
-        e.downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    ended.or_else(|e| if is_gone(&e) { Ok(()) } else { Err(e) })
 }
 
 /// Loads the rules; errors and warnings are drawn on stderr.

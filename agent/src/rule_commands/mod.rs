@@ -66,7 +66,7 @@ pub(crate) fn run_falco(flags: &FalcoFlags, config: &Config, out: &mut dyn Write
 }
 
 /// A reader that has seen enough is no mistake.
-fn unless_reader_gone(ended: Result<()>) -> Result<()> {
+pub(crate) fn unless_reader_gone(ended: Result<()>) -> Result<()> {
     let is_gone = |e: &anyhow::Error| {
         e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
     };

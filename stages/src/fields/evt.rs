@@ -213,15 +213,14 @@ impl EventFields<'_> {
     /// Which of the four `evt.count.error` fields counts the call: by its descriptor or, without one, by the call.
     fn error_class(&self) -> Field {
         let class = self.info().map(|info| info.category & EC_CLASS);
-        let kind = self.fd(FdField::FdType);
-        match (kind, &self.event.body) {
-            (Some(Value::Bytes(b"file" | b"directory")), _) => Field::EvtCountErrorFile,
-            (Some(Value::Bytes(b"ipv4" | b"ipv6" | b"unix")), _) => Field::EvtCountErrorNet,
-            (Some(_), _) => Field::EvtCountErrorOther,
-            (None, Body::Open(_)) => Field::EvtCountErrorFile,
-            (None, _) if makes_connection(self.event.frame.event_type()) => Field::EvtCountErrorNet,
-            (None, _) if class == Some(EC_MEMORY) => Field::EvtCountErrorMemory,
-            (None, _) => Field::EvtCountErrorOther,
+        let ty = self.event.frame.event_type();
+        match self.fd(FdField::FdType) {
+            Some(Value::Bytes(b"file" | b"directory")) => Field::EvtCountErrorFile,
+            Some(Value::Bytes(b"ipv4" | b"ipv6" | b"unix")) => Field::EvtCountErrorNet,
+            None if matches!(self.event.body, Body::Open(_)) => Field::EvtCountErrorFile,
+            None if makes_connection(ty) => Field::EvtCountErrorNet,
+            None if class == Some(EC_MEMORY) => Field::EvtCountErrorMemory,
+            _ => Field::EvtCountErrorOther,
         }
     }
 
