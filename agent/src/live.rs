@@ -126,7 +126,7 @@ impl Kernel {
     /// Captures what is wanted and nothing else.
     pub(crate) fn narrow(&self, wanted: &Wanted) -> Result<()> {
         let before = self.lock().wanted();
-        self.change(wanted, &before)
+        if before == *wanted { Ok(()) } else { self.change(wanted, &before) }
     }
 
     fn change(&self, to: &Wanted, back: &Wanted) -> Result<()> {
