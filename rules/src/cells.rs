@@ -39,9 +39,8 @@ impl Cells {
     #[inline]
     pub(crate) fn contains(&self, set: u32, bit: usize) -> bool {
         let (from, to) = (self.starts[set as usize], self.starts[set as usize + 1]);
-        let cells = &self.cells[from as usize..to as usize];
-        let found = cells.binary_search_by_key(&(bit / 64), |c| c.word as usize);
-        found.is_ok_and(|i| cells[i].bits >> (bit % 64) & 1 == 1)
+        let mut cells = self.cells[from as usize..to as usize].iter();
+        cells.any(|c| c.word as usize == bit / 64 && c.bits >> (bit % 64) & 1 == 1)
     }
 
     /// Adds the members of a set.

@@ -15,7 +15,7 @@ use crate::contains::{Parts, PartsBuilder};
 use crate::glob::Glob;
 use crate::pmatch::{components, has_wildcard};
 use crate::predicate::{BytesTest, Cmp, PredicateKey, TestKey};
-use crate::recent::{Recent, sketch};
+use crate::recent::Recent;
 use crate::schema::{Arity, FieldRef};
 use crate::value::{Fields, Value};
 
@@ -161,13 +161,7 @@ struct Texts {
     lens: u64,
     /// Low six bits of the last bytes that some key has.
     ends: u64,
-    /// A bit for each key by its sketch, where keys are so many that the others say little.
-    sketches: Vec<u64>,
 }
-
-/// Keys from which on sketches are kept, and bits per key.
-const MIN_SKETCHED: usize = 32;
-const SKETCH_BITS: usize = 16;
 
 fn end_bit(text: &[u8]) -> u64 {
     1 << (text.last().copied().unwrap_or(0) & 63)
@@ -178,33 +172,12 @@ impl Texts {
         self.lens |= 1 << text.len().min(63);
         self.ends |= end_bit(text);
         self.map.insert(text.into(), value);
-        let n = self.map.len();
-        if n >= MIN_SKETCHED && n.is_power_of_two() {
-            self.sketches = vec![0; n * 2 * SKETCH_BITS / 64];
-            for key in self.map.keys() {
-                let sketch = sketch(key) as usize % (self.sketches.len() * 64);
-                self.sketches[sketch / 64] |= 1 << (sketch % 64);
-            }
-        } else if !self.sketches.is_empty() {
-            let sketch = sketch(text) as usize % (self.sketches.len() * 64);
-            self.sketches[sketch / 64] |= 1 << (sketch % 64);
-        }
     }
 
     #[inline]
     fn get(&self, text: &[u8]) -> Option<u32> {
         let may_be = self.lens >> text.len().min(63) & 1 == 1 && self.ends & end_bit(text) != 0;
-        if may_be && self.is_sketched(text) { self.map.get(text).copied() } else { None }
-    }
-
-    #[inline]
-    fn is_sketched(&self, text: &[u8]) -> bool {
-        if self.sketches.is_empty() {
-            return true;
-        }
-        // A power of two, so that the mask is the remainder.
-        let sketch = sketch(text) as usize & (self.sketches.len() * 64 - 1);
-        self.sketches[sketch / 64] >> (sketch % 64) & 1 == 1
+        if may_be { self.map.get(text).copied() } else { None }
     }
 }
 
@@ -692,19 +665,6 @@ mod tests {
             let expected = expected.map(|(test, text)| (test, text.as_bytes()));
             assert_eq!(simplest(BytesTest::Glob, pattern.as_bytes()), expected, "{pattern}");
         }
-    }
-
-    #[test]
-    fn many_texts_are_all_found_and_no_other() {
-        let mut texts = Texts::default();
-        let key = |n: u32| format!("{}/{n}", "x".repeat(n as usize % 20));
-        for n in 0..500 {
-            texts.insert(key(n).as_bytes(), n);
-            assert!((0..=n).all(|n| texts.get(key(n).as_bytes()) == Some(n)));
-        }
-        assert!((500..1000).all(|n| texts.get(key(n).as_bytes()).is_none()));
-        let n_hashed = (500..1000).filter(|&n| texts.is_sketched(key(n).as_bytes())).count();
-        assert!(n_hashed < 100, "{n_hashed}");
     }
 
     #[test]

@@ -58,26 +58,15 @@ impl Recent {
     }
 }
 
-/// A number by length and both ends of a text, which costs the same for every text.
-#[inline]
-pub(crate) fn sketch(text: &[u8]) -> u64 {
-    let word = |bytes: [u8; 8]| u64::from_le_bytes(bytes);
-    let half = |bytes: [u8; 4]| u64::from(u32::from_le_bytes(bytes));
-    let (first, last) = match (text.first_chunk(), text.last_chunk(), text) {
-        (Some(&first), Some(&last), _) => (word(first), word(last)),
-        (_, _, &[a, b, c, d, ..]) => {
-            (half([a, b, c, d]), text.last_chunk().copied().map_or(0, half))
-        }
-        (_, _, short) => (short.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)), 0),
-    };
-    let mixed = first ^ last.rotate_left(29) ^ (text.len() as u64).rotate_left(56);
-    let mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ mixed >> 32
+/// By length and both ends, which costs the same for every text.
+fn place(text: &[u8]) -> usize {
+    let end = |word: Option<&[u8; 8]>| word.map_or(0, |w| u64::from_le_bytes(*w));
+    let mixed =
+        end(text.first_chunk()) ^ end(text.last_chunk()).rotate_left(29) ^ text.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize
 }
 
-fn place(text: &[u8]) -> usize {
-    sketch(text) as usize % N_TEXTS
-}
+const _: () = assert!(N_TEXTS == 1 << (64 - 59));
 
 #[cfg(test)]
 mod tests {
