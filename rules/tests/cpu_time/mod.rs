@@ -13,5 +13,5 @@ fn of_this_thread() -> Duration {
 pub(crate) fn of<T>(call: impl FnOnce() -> T) -> (T, Duration) {
     let before = of_this_thread();
     let given = call();
-    (given, of_this_thread() - before)
+    (given, of_this_thread().saturating_sub(before))
 }

@@ -123,7 +123,7 @@ impl MadeUp {
     fn value(&self, field: &FieldRef, salt: u64) -> Option<Value<'_>> {
         use FieldType::{Bool, Buffer, FsPath, FsRelPath, Ip, Net, Text};
         let n = self.choice(field, salt);
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             return None;
         }
         let number = [0, 1, 3, 80, 443, 1000, -1, -13, i64::MAX, i64::MIN][(n >> 8) as usize % 10];
