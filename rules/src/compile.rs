@@ -59,6 +59,7 @@ pub(crate) fn compile<'a>(
         let is_active = is_enabled && def.priority <= options.min_priority && def.source == SYSCALL;
         rules.push(CompiledRule { def: i, rule, root, is_enabled, is_active });
     }
+    resolver.unasked(diags);
     // Broken rules would make what they use look unused.
     if diags.errors.is_empty() {
         resolver.unused(diags);

@@ -47,6 +47,14 @@ enum State {
     Failed(Option<usize>),
 }
 
+/// How far [`Resolver::unasked`] is with a macro.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    New,
+    Open,
+    Done,
+}
+
 /// Why a macro has no meaning. Told when a rule needs it that does not ask to be skipped.
 struct MacroFailure {
     first: Box<Diag>,
@@ -107,7 +115,7 @@ impl<'a> Resolver<'a> {
             let parsed = diags.keep(parsed).map(Rc::new);
             macros.push(Macro { parsed, states: Vec::new(), used: false });
         }
-        Self {
+        let mut made = Self {
             items,
             lists,
             list_used,
@@ -117,7 +125,14 @@ impl<'a> Resolver<'a> {
             failures: Vec::new(),
             warnings: Vec::new(),
             ir: Ir::default(),
+        };
+        for i in 0..made.macros.len() {
+            let Some(parsed) = made.macros[i].parsed.clone() else { continue };
+            for used in made.references(&parsed.1, User::Macro(i)) {
+                made.macros[used].used = true;
+            }
         }
+        made
     }
 
     /// The node of a rule's condition. Errors go to the caller because a rule may ask to be skipped instead.
@@ -167,6 +182,40 @@ impl<'a> Resolver<'a> {
             }
             self.scopes.len() - 1
         })
+    }
+
+    /// What is wrong with the macros that a macro names which no rule has asked for. Its fields are nobody's affair.
+    pub(crate) fn unasked(&self, diags: &mut Diags) {
+        let is_asked = |m: &Macro| m.states.iter().any(|s| *s != State::New);
+        let mut walked: Vec<Walk> = self.macros.iter().map(|_| Walk::New).collect();
+        let mut stack: Vec<usize> = (0..self.macros.len()).rev().collect();
+        while let Some(&top) = stack.last() {
+            let parsed = self.macros[top].parsed.as_deref();
+            let (Walk::New, Some((text, ast)), false) =
+                (walked[top], parsed, is_asked(&self.macros[top]))
+            else {
+                walked[top] = Walk::Done;
+                stack.pop();
+                continue;
+            };
+            walked[top] = Walk::Open;
+            let (me, user) = (&self.items.macros.all[top].name, User::Macro(top));
+            for node in &ast.nodes {
+                let AstNode::Macro { name, range } = node else { continue };
+                let wrong = match self.visible(name, user) {
+                    None => self.unknown_macro(name, text.span(range.clone()), user),
+                    Some(i) if walked[i] == Walk::Open => {
+                        let problem = Problem::MacroLoop(me.to_string());
+                        Diag::new(Code::Validate, problem, text.span(0..text.len()))
+                    }
+                    Some(i) => {
+                        stack.push(i);
+                        continue;
+                    }
+                };
+                diags.push(wrong.of(ItemKind::Macro, me));
+            }
+        }
     }
 
     /// What was defined and never used.
