@@ -60,6 +60,10 @@ impl<'a> Cursor<'a> {
         };
         let diag = self.error(Problem::Syntax { expected, found }, self.at..self.at + len);
         let word = &rest[..len];
+        if rest.starts_with(',') && expected.starts_with("`and`") && self.traced.is_put_in(self.at)
+        {
+            return diag.hint("a list of several items needs parentheses around its name");
+        }
         if ["and", "or", "not"].iter().any(|w| *w != word && w.eq_ignore_ascii_case(word)) {
             return diag.hint("`and`, `or` and `not` are written in lower case");
         }

@@ -281,7 +281,7 @@ fn exceptions_take_lists_by_name() {
         with(
             "[toupper(proc.name), proc.name]",
             "[=, =]",
-            r#"[[toupper(proc.pname), val(proc.pname)]]"#
+            r"[[toupper(proc.pname), val(proc.pname)]]"
         ),
         "(evt.type = open and not (toupper(proc.name) = toupper(proc.pname) and proc.name = val(proc.pname)))"
     );
