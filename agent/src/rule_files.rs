@@ -66,11 +66,14 @@ fn is_yaml(path: &Path) -> bool {
 /// The files of these paths, each read or with the reason why not, in order.
 ///
 /// # Errors
-/// A directory cannot be read.
+/// A directory cannot be read, or has no rule file.
 pub(crate) fn read_each(paths: &[PathBuf]) -> Result<Vec<Result<Source, Unread>>> {
     let mut sources = Vec::new();
     for path in paths {
         let files = if path.is_dir() { directory(path)? } else { vec![path.clone()] };
+        if files.is_empty() {
+            bail!("no rule file in {}", path.display());
+        }
         sources.extend(files.iter().map(|file| {
             source(file).map_err(|e| Unread {
                 name: file.display().to_string(),

@@ -39,6 +39,17 @@ fn handbook() -> tempfile::TempDir {
 }
 
 #[test]
+fn an_id_that_a_process_asks_for_is_given_to_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rule = "- rule: R\n  desc: d\n  condition: evt.type = openat and proc.pid = 100\n  output: \"%proc.ppid\"\n  priority: INFO\n";
+    fs::write(folder.path().join("rules.yaml"), rule).expect("a file");
+    let test = "rules: rules.yaml\ntests:\n  - name: t\n    processes:\n      - bash\n      - {name: cat, parent: bash, pid: 100}\n    events: [openat: /x]\n    alerts: {rule: R, output: '101'}\n";
+    fs::write(folder.path().join("pid-test.yaml"), test).expect("a file");
+    let (stdout, stderr, _) = run(folder.path(), &["rules", "test", "pid-test.yaml"]);
+    assert_eq!(stdout + &stderr, "1 passed, 0 failed\n");
+}
+
+#[test]
 fn the_handbooks_examples_run_as_it_shows() {
     let folder = handbook();
     let mut n_run = 0;

@@ -99,7 +99,11 @@ fn test_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in paths {
         if path.is_dir() {
-            all.extend(rule_files::directory(path)?);
+            let files = rule_files::directory(path)?;
+            if files.is_empty() {
+                bail!("no test file in {}", path.display());
+            }
+            all.extend(files);
         } else {
             all.push(path.clone());
         }

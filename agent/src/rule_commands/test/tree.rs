@@ -85,6 +85,8 @@ pub(super) struct Tree {
     users: BTreeMap<u32, String>,
     groups: BTreeMap<u32, String>,
     next_pid: u32,
+    /// Ids that the test file gives to processes.
+    asked_pids: Vec<u32>,
 }
 
 /// Who is in the file's lists of users and groups, for the pipeline.
@@ -135,6 +137,7 @@ impl Tree {
             users: file.users.iter().map(|(uid, u)| (*uid, name(u))).collect(),
             groups: file.groups.iter().map(|(gid, name)| (*gid, name.0.clone())).collect(),
             next_pid: FIRST_PID,
+            asked_pids: Vec::new(),
         };
         let mut waiting = Vec::new();
         let of_file = vec![Step::Key("processes")];
@@ -149,6 +152,7 @@ impl Tree {
         if waiting.is_empty() {
             waiting.push(Waiting { label: "test".into(), parent: None, keys: None, path: vec![] });
         }
+        tree.asked_pids = waiting.iter().filter_map(|w| w.keys?.pid).collect();
         tree.add_first(&mut waiting)?;
         tree.add_all(waiting)?;
         Ok(tree)
@@ -292,7 +296,9 @@ impl Tree {
             }
             return Ok(pid);
         }
-        while self.procs.iter().any(|p| p.pid == self.next_pid) {
+        while self.procs.iter().any(|p| p.pid == self.next_pid)
+            || self.asked_pids.contains(&self.next_pid)
+        {
             self.next_pid += 1;
         }
         self.next_pid += 1;
