@@ -146,8 +146,8 @@ pub(crate) enum Command {
     /// Ask the running agent what it has seen, lost and delivered, and how long it took
     Stats(StatsArgs),
 
-    /// Check, list and explain rules
-    #[command(subcommand)]
+    /// Check, list, explain and test rules; reload and profile those of the running agent
+    #[command(subcommand, arg_required_else_help = false)]
     Rules(RuleCommand),
 
     /// List the fields that conditions and outputs may name
@@ -202,7 +202,7 @@ fn one_line(text: &str) -> String {
     let head = text.split("\n\nUsage:").next().unwrap_or(text);
     let head = head.split("\n\nFor more information").next().unwrap_or(head);
     let parts: Vec<&str> = head.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect();
-    let line = parts.join("; ");
+    let line = parts.join("; ").replace(":; ", ": ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     format!("{line} (peregrine --help lists the options)")
 }
@@ -252,6 +252,18 @@ mod tests {
         };
         assert!(!line.contains('\n'), "{line}");
         assert!(line.contains("--shard") && line.contains("--shards"), "{line}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let refused = |args: &[&str]| match parse(args) {
+            Err(CliEnd::Refuse(line)) => line,
+            _ => panic!("{args:?} lack something"),
+        };
+        let line = refused(&["peregrine", "rules"]);
+        assert!(line.contains("requires a subcommand") && line.contains("explain"), "{line}");
+        let line = refused(&["peregrine", "rules", "check"]);
+        assert!(line.contains("not provided: <FILE>..."), "{line}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ const CASES: &[(&str, &str)] = &[
     ("check_json", "rules check --json web.yaml broken.yaml"),
     ("list", "rules list -c none.yaml -r web.yaml -r local.yaml"),
     ("list_selected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=web --json"),
+    ("list_misselected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=wed"),
     ("explain", "rules explain Shell~of~web~server -c none.yaml -r web.yaml"),
     ("explain_second", "rules explain Web~server~writes -c none.yaml -r web.yaml -r local.yaml"),
     ("explain_json", "rules explain Web~server~writes --json -c none.yaml -r web.yaml"),
@@ -47,6 +48,21 @@ fn outcome(arguments: &str) -> String {
         (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     let code = out.status.code().expect("it ends by itself");
     format!("$ peregrine {arguments}\n{stdout}[stderr]\n{stderr}[exit {code}]\n")
+}
+
+#[test]
+fn a_directory_without_files_is_no_success() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (command, what) in [("check", "rule"), ("test", "test")] {
+        let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+            .args(["rules", command])
+            .arg(folder.path())
+            .output()
+            .expect("the program starts");
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        let expected = format!("peregrine: no {what} file in {}\n", folder.path().display());
+        assert_eq!((out.status.code(), &*stderr), (Some(1), &*expected), "rules {command}");
+    }
 }
 
 #[test]

@@ -33,13 +33,17 @@ impl RulesFrom {
     }
 }
 
-/// The catalog of the configured rules; what is wrong with them is drawn on stderr.
+/// The catalog of the configured rules; what is wrong with them is drawn on stderr, and which selections no rule fits.
 pub(crate) fn catalog(config: &Config) -> Result<Catalog> {
     let sources = rule_files::read(&config.rules)?;
-    Catalog::load(sources, &rule_load::options(config)).or_else(|errors| {
+    let catalog = Catalog::load(sources, &rule_load::options(config)).or_else(|errors| {
         for error in &errors {
             say(&format!("{error}\n"));
         }
         bail!("{} in the rules", count(errors.len(), "error"))
-    })
+    })?;
+    for idle in &catalog.idle_selections {
+        say(&format!("rules: {idle}\n"));
+    }
+    Ok(catalog)
 }

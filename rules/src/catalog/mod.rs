@@ -18,6 +18,7 @@ use crate::ir::IrId;
 use crate::predicate::PredicateKey;
 use crate::ruleset::Options;
 use crate::schema::FieldRef;
+use crate::selection::{IdleSelection, idle};
 use crate::source::{Files, Source};
 use condition::Condition;
 pub use describe::{Description, RequiredPlugin};
@@ -39,6 +40,8 @@ pub struct Catalog {
     pub required_plugins: Vec<RequiredPlugin>,
     /// What loading warned of.
     pub warnings: Vec<RuleError>,
+    /// Selections that no rule fits.
+    pub idle_selections: Vec<IdleSelection>,
     /// Conditions of rules and macros.
     graph: Condition,
     /// The rules that make a comparison, as indices of `rules`.
@@ -192,6 +195,7 @@ impl Catalog {
             required_engine_version,
             required_plugins,
             warnings,
+            idle_selections: idle(&options.selections, &items.rules),
             graph,
             makers,
         })
