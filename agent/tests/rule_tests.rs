@@ -39,6 +39,14 @@ fn handbook() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_rule_file_is_no_test_file_and_the_message_says_so() {
+    let folder = handbook();
+    let (stdout, _, is_success) = run(folder.path(), &["rules", "test", "notes.yaml"]);
+    let expected = "BROKEN  notes.yaml:2: invalid type: sequence, expected a test file: a map with `tests` and `rules`\n";
+    assert_eq!((&*stdout, is_success), (expected, false));
+}
+
+#[test]
 fn an_id_that_a_process_asks_for_is_given_to_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let rule = "- rule: R\n  desc: d\n  condition: evt.type = openat and proc.pid = 100\n  output: \"%proc.ppid\"\n  priority: INFO\n";

@@ -150,7 +150,9 @@ impl<'a> Map<'a> {
     pub(crate) fn number(&self, key: &'static str) -> Result<Option<u32>, Diag> {
         let Some(node) = self.get(key) else { return Ok(None) };
         let number = node.scalar().and_then(|text| text.parse().ok());
-        number.map(Some).ok_or_else(|| Self::wrong(node, key, "a whole number, not negative"))
+        number
+            .map(Some)
+            .ok_or_else(|| Self::wrong(node, key, "a whole number from 0 to 4294967295"))
     }
 
     /// A sequence of scalars.

@@ -13,7 +13,7 @@ use super::shapes::{self, OneOrMany, ShortForm, Text, Written};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a test file: a map with `tests` and `rules`")]
 pub(super) struct TestFile {
     /// Rule files, relative to this one.
     #[serde(default)]
