@@ -17,6 +17,11 @@ macro_rules! define_fields {
         )* })* })*
     }) => {
         /// A field of the schema; the variant is the dotted name in camel case.
+        #[allow(
+            rustdoc::broken_intra_doc_links,
+            rustdoc::invalid_html_tags,
+            reason = "descriptions are for a terminal: `<NA>` and `proc.aname[0]` mean themselves"
+        )]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Field {
             $($($( $(#[doc = $about] $x,)? $(#[doc = $about] $k,)? )*)*)*
@@ -25,6 +30,11 @@ macro_rules! define_fields {
 
         $(
             #[doc = concat!("The fields of [`Extracted::", stringify!($family), "`].")]
+            #[allow(
+                rustdoc::broken_intra_doc_links,
+                rustdoc::invalid_html_tags,
+                reason = "descriptions are for a terminal: `<NA>` and `proc.aname[0]` mean themselves"
+            )]
             #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
             pub enum $family_field { $($( $(#[doc = $about] $x,)? )*)* }
         )*
