@@ -73,12 +73,21 @@ pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
     Ok(LoadedRules { ruleset: Arc::new(ruleset), sources, options })
 }
 
-/// What there is to say of rules that were loaded, a drawing or a line each.
+/// What there is to say of rules that were loaded: doubts drawn, then notes of a line each.
 pub(crate) fn remarks(ruleset: &Ruleset) -> Vec<String> {
-    let drawn = ruleset.warnings().iter().map(|w| w.to_string().trim_end().to_owned());
+    doubts(ruleset).chain(notes(ruleset)).collect()
+}
+
+/// Warnings about the rules' text, drawn.
+pub(crate) fn doubts(ruleset: &Ruleset) -> impl Iterator<Item = String> {
+    ruleset.warnings().iter().map(|w| w.to_string().trim_end().to_owned())
+}
+
+/// What the rules and the configuration ask for in vain, a line each.
+pub(crate) fn notes(ruleset: &Ruleset) -> impl Iterator<Item = String> {
     let idle = ruleset.idle_selections().iter().map(|idle| format!("rules: {idle}"));
     let not_given = missing::note(ruleset.fields_by_rule());
-    drawn.chain(idle).chain(captures_asked_for(ruleset)).chain(not_given).collect()
+    idle.chain(captures_asked_for(ruleset)).chain(not_given)
 }
 
 /// Captures are not made yet; rules may ask for them all the same.

@@ -89,8 +89,8 @@ fn run(cli: Cli) -> Result<()> {
 fn load_rules(config: &Config) -> Result<LoadedRules> {
     match rule_load::load(config) {
         Ok(rules) => {
-            for remark in rule_load::remarks(&rules.ruleset) {
-                say(&format!("{remark}\n"));
+            for doubt in rule_load::doubts(&rules.ruleset) {
+                say(&format!("{doubt}\n"));
             }
             Ok(rules)
         }
@@ -250,6 +250,7 @@ fn watch(origin: Origin) -> Result<()> {
     block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
     block.socket = config.socket.display().to_string();
     block.warnings.extend(config.warnings.iter().cloned());
+    block.warnings.extend(rule_load::notes(&ruleset));
     if kernel.is_some() {
         block.warnings.extend(blind_rules(&ruleset));
     }
