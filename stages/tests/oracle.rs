@@ -31,7 +31,7 @@ const RULES: &str = r#"
   priority: INFO
 - rule: state
   desc: d
-  condition: evt.type in (chdir, setsid, capset, truncate) and not evt.type = setgroups
+  condition: evt.type in (chdir, setsid, capset, truncate) and not evt.type = openat
   output: "%evt.type %proc.name %proc.cwd %proc.sid %proc.sname %thread.cap_effective %proc.pname"
   priority: INFO
 "#;
