@@ -1,12 +1,11 @@
 //! `fd.*`: the descriptor that the call returned or used.
 
-use std::io::Write;
-
 use bumpalo::collections::Vec as BumpVec;
 use event::{FileFacts, FileKind, file_flags};
 use rules::{FdField as Field, NameView, Value};
 
 use super::EventFields;
+use super::digits::{put_decimal, put_signed};
 use super::socket::{SockKind, l4proto};
 use super::user::NA;
 use crate::parse::{Body, Call, FdKind, Open, open_flags};
@@ -192,9 +191,8 @@ impl<'e> EventFields<'e> {
     fn fd_uid(&self) -> Option<&'e [u8]> {
         let (tid, fd) = (self.event.header().tid, self.fd_number()?);
         let mut text = BumpVec::new_in(self.at.bump);
-        // Writing into memory cannot fail.
-        let written = write!(text, "{tid}{fd}");
-        debug_assert!(written.is_ok());
+        put_decimal(&mut text, u64::from(tid));
+        put_signed(&mut text, fd);
         Some(text.into_bump_slice())
     }
 
@@ -271,9 +269,10 @@ impl<'e> EventFields<'e> {
             (FdKind::File | FdKind::Directory, Some(file)) => kernel_name(file),
             (FdKind::Pipe, Some(file)) if file.path.is_empty() => {
                 let mut name = BumpVec::new_in(self.at.bump);
-                // As the kernel would have it (pipefs_dname). Writing into memory cannot fail.
-                let written = write!(name, "pipe:[{}]", file.ino);
-                debug_assert!(written.is_ok());
+                // As the kernel would have it (pipefs_dname).
+                name.extend_from_slice_copy(b"pipe:[");
+                put_decimal(&mut name, file.ino);
+                name.push(b']');
                 Some(name.into_bump_slice())
             }
             (_, Some(file)) => Some(file.path),

@@ -4,6 +4,7 @@
 
 mod chain;
 mod container;
+mod digits;
 mod errno;
 mod evt;
 mod fd;

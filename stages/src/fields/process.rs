@@ -1,11 +1,11 @@
 //! `proc.*` and `thread.*`: the process and its ancestors as of the event.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use bumpalo::collections::Vec as BumpVec;
 use rules::{Arg, ProcField as Field, Value};
 
+use super::digits::put_decimal;
 use super::errno::position;
 use super::{EventFields, Link};
 use crate::state::{Start, Version, exe_flags, strings};
@@ -188,9 +188,7 @@ impl EventFields<'_> {
     fn name_and_tid(&self, version: &Version) -> &[u8] {
         let mut text = BumpVec::new_in(self.at.bump);
         text.extend_from_slice_copy(version.image.comm());
-        // Writing into memory cannot fail.
-        let written = write!(text, "{}", self.event.header().tid);
-        debug_assert!(written.is_ok());
+        put_decimal(&mut text, u64::from(self.event.header().tid));
         text.into_bump_slice()
     }
 

@@ -9,9 +9,9 @@ use bumpalo::collections::Vec as BumpVec;
 use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
 use rules::Value;
 
+use super::digits::{put_addr, put_pair, put_signed};
 use super::errno::{errno_name, position};
 use super::fd::Descriptor;
-use super::socket::put_addr;
 use super::user::NA;
 use super::{EventFields, Link};
 use crate::parse::Body;
@@ -357,11 +357,11 @@ fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
         matches!(param.ty, Flags8 | Flags16 | Flags32 | EnumFlags8 | EnumFlags16 | EnumFlags32);
     match param.format {
         // No user, no group.
-        _ if matches!(param.ty, Uid | Gid) && value == i64::from(u32::MAX) => put!(out, "-1"),
+        _ if matches!(param.ty, Uid | Gid) && value == i64::from(u32::MAX) => put_signed(out, -1),
         ParamFormat::Hex if !is_flags => put!(out, "{value:X}"),
         ParamFormat::Oct if value != 0 => put!(out, "0{value:o}"),
         ParamFormat::Hex | ParamFormat::Oct | ParamFormat::Dec | ParamFormat::Na => {
-            put!(out, "{value}");
+            put_signed(out, value);
         }
     }
 }
@@ -381,7 +381,7 @@ fn put_bytes(out: &mut Text<'_>, bytes: &[u8]) {
 
 fn put_sock_addr(out: &mut Text<'_>, bytes: &[u8]) {
     match SockAddr::decode(bytes) {
-        Some(SockAddr::Inet(addr)) => put_addr(out, Some(addr)),
+        Some(SockAddr::Inet(addr)) => put_addr(out, addr),
         Some(SockAddr::Unix(path)) => out.extend_from_slice_copy(path),
         Some(SockAddr::Other(family)) => put!(out, "family {family}"),
         None => out.extend_from_slice_copy(NA),
@@ -397,9 +397,7 @@ fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
                 source.set_ip(plain[0]);
                 dest.set_ip(plain[1]);
             }
-            put_addr(out, Some(source));
-            out.extend_from_slice_copy(b"->");
-            put_addr(out, Some(dest));
+            put_pair(out, source, dest);
         }
         Some(SockTuple::Unix { source, dest, path }) => {
             put!(out, "{source:x}->{dest:x} ");

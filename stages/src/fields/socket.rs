@@ -1,6 +1,5 @@
 //! `fd.*` of sockets: the ends, who is the server, the protocol.
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bumpalo::collections::Vec as BumpVec;
@@ -8,6 +7,7 @@ use event::{EventType, SockAddr, SockFacts, SockTuple, sock_flags};
 use rules::{FdField as Field, Value};
 
 use super::EventFields;
+use super::digits::{put_addr, put_decimal, put_pair};
 use super::user::NA;
 use crate::parse::{Body, Role, Socket};
 
@@ -58,8 +58,6 @@ pub(super) struct Ends {
     remote: Option<SocketAddr>,
     is_server: bool,
     is_connected: bool,
-    /// Bound or listening: it has one end only.
-    is_lone: bool,
 }
 
 impl Ends {
@@ -158,7 +156,6 @@ fn ends_of(ty: EventType, call: &Socket<'_>) -> Option<Ends> {
         remote,
         is_server,
         is_connected: connected && !is_lone && !failed,
-        is_lone,
     })
 }
 
@@ -204,9 +201,7 @@ impl<'e> EventFields<'e> {
         let port = |a: Option<SocketAddr>| a.map(|a| Value::U64(u64::from(a.port())));
         let text = |a: Option<SocketAddr>| {
             let mut digits = BumpVec::new_in(self.at.bump);
-            // Writing into memory cannot fail.
-            let written = write!(digits, "{}", a?.port());
-            debug_assert!(written.is_ok());
+            put_decimal(&mut digits, u64::from(a?.port()));
             Some(Value::Bytes(digits.into_bump_slice()))
         };
         let is_inet = matches!(ends.kind, SockKind::Ipv4 | SockKind::Ipv6);
@@ -255,14 +250,13 @@ impl<'e> EventFields<'e> {
                 return Some(unix_path(call));
             }
             let mut name = BumpVec::with_capacity_in(96, self.at.bump);
-            if ends.is_lone {
-                put_addr(&mut name, ends.local);
-            } else if let (Some(client), Some(server)) = (ends.client(), ends.server()) {
-                put_addr(&mut name, Some(client));
-                name.extend_from_slice_copy(b"->");
-                put_addr(&mut name, Some(server));
-            } else {
-                put_addr(&mut name, ends.remote.or(ends.local));
+            match (ends.client(), ends.server()) {
+                (Some(client), Some(server)) => put_pair(&mut name, client, server),
+                _ => {
+                    if let Some(one) = ends.remote.or(ends.local) {
+                        put_addr(&mut name, one);
+                    }
+                }
             }
             Some(name.into_bump_slice())
         })
@@ -278,13 +272,6 @@ fn unix_path<'a>(call: &Socket<'a>) -> &'a [u8] {
         Some(sock) if path.is_empty() => sock.path,
         _ => path,
     }
-}
-
-pub(super) fn put_addr(out: &mut BumpVec<'_, u8>, addr: Option<SocketAddr>) {
-    let Some(addr) = addr else { return };
-    // No brackets around IPv6, as Falco prints it. Writing into memory cannot fail.
-    let written = write!(out, "{}:{}", addr.ip(), addr.port());
-    debug_assert!(written.is_ok());
 }
 
 pub(super) fn l4proto(call: &Socket<'_>) -> &'static [u8] {
