@@ -28,7 +28,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) hostname: Arc<str>,
     pub(crate) times: AlertTimes,
     pub(crate) utc_offset_s: i32,
-    pub(crate) evt_num_base: u64,
+    pub(crate) evt_num_shift: u32,
 }
 
 /// Makes the shards, their process table, what replaces their rules, and registers their meters.
@@ -46,7 +46,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> (Vec<Shard>, A
         hostname,
         times,
         utc_offset_s,
-        evt_num_base,
+        evt_num_shift,
     } = parts;
     let lineage = Arc::new(Lineage::new(lanes.len(), capture::owner, LineageLimits::default()));
     let peers: Vec<Unparker> = waiters.iter().map(Waiter::unparker).collect();
@@ -79,7 +79,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> (Vec<Shard>, A
             users: Arc::clone(&users),
             clock_offset_ns,
             utc_offset_s,
-            evt_num_base,
+            evt_num_shift,
             late_after,
         });
         shards.push(shard.following(Arc::clone(&swap)));

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bus::{BatchLimits, KeyClock, LaneRx, LaneTx, Unparker, WaitLimits, Waiter, Watermark};
-use capture::savefile::{Replay, ReplayEnd, ReplayThread};
+use capture::savefile::{EVT_NUM_SHIFT, Replay, ReplayEnd, ReplayThread};
 use capture::{
     CaptureMeters, CaptureParts, CaptureThread, KernelRing, Progress, Seeds, TimeSource,
 };
@@ -65,11 +65,11 @@ impl Source {
         }
     }
 
-    /// What lies between a key and its event's number.
-    fn evt_num_base(&self) -> u64 {
+    /// Low bits of a key that are not part of its event's number.
+    fn evt_num_shift(&self) -> u32 {
         match self {
             Self::Live { .. } => 0,
-            Self::Replay(replay) => replay.n_seeds(),
+            Self::Replay(_) => EVT_NUM_SHIFT,
         }
     }
 }
@@ -116,7 +116,7 @@ impl Topology {
     pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Result<Self> {
         let Parts { config, plan, source, ruleset, users, hostname, sinks, recorder, end } = parts;
         let times = source.times();
-        let evt_num_base = source.evt_num_base();
+        let evt_num_shift = source.evt_num_shift();
         let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
             Lanes::new(config, &plan, recorder.is_some(), registry);
         let capture = source.join(feeds)?;
@@ -140,7 +140,7 @@ impl Topology {
                 hostname: hostname.into(),
                 times,
                 utc_offset_s,
-                evt_num_base,
+                evt_num_shift,
             },
             registry,
         );

@@ -12,6 +12,7 @@ use capture::{
     CaptureMeters, ProcessEntry, Progress, owner,
     savefile::{
         Compression, Group, Machine, Reader, Replay, ReplayEnd, SavefileError, User, Writer,
+        event_key,
     },
 };
 use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
@@ -478,7 +479,7 @@ fn event_numbers_are_those_of_other_readers() {
             let Some(at) = words.iter().position(|&w| w == ">" || w == "<") else { continue };
             let (key, bytes) = &out.frames[(out.n_seeds + num - 1) as usize];
             let header = *Frame::parse(bytes).unwrap().header();
-            assert_eq!(key.0, out.n_seeds + num);
+            assert_eq!(*key, event_key(num));
             assert_eq!(words[2], header.cpu.to_string(), "{line}");
             assert_eq!(words[at - 1], format!("({})", header.tid.cast_signed()), "{line}");
             if header.event_type > 1 {

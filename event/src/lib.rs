@@ -21,6 +21,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod descriptor;
 mod event_type;
 mod frame;
 mod probe;
@@ -30,6 +31,7 @@ mod table;
 mod trailer;
 mod writer;
 
+pub use descriptor::{DescriptorFacts, descriptor_flags};
 pub use event_type::{EventSet, EventType};
 pub use frame::{Frame, FrameError, FrameHeader, HEADER_LEN, MAX_FRAME_LEN, flags};
 pub use probe::{

@@ -1,9 +1,10 @@
-//! The trailer of a live frame: facts of the kernel that the parameters of the schema have no room for.
+//! The trailer of a frame: facts that the parameters of the schema have no room for. A live frame has them from the kernel, one out of a
+//! savefile from what the file told before it.
 //!
 //! A section is `u16 kind, u16 body length, u32 zero, body, padding to 8`. Unknown kinds are skipped, so a newer kernel object and an
 //! older agent understand each other.
 
-use crate::FrameError;
+use crate::{DescriptorFacts, FrameError};
 
 const SECTION_HEAD: usize = 8;
 
@@ -25,6 +26,9 @@ pub enum SectionKind {
     Proc = 6,
     /// [`FileFacts`] of the directory that the second relative path of a call starts from.
     Dir2 = 7,
+    /// [`DescriptorFacts`], from savefiles only. The first is of the descriptor that the call returned or used; the others are of the
+    /// further descriptors that its parameters name.
+    Descriptor = 8,
 }
 
 /// One section, not yet decoded.
@@ -97,6 +101,19 @@ impl<'a> Trailer<'a> {
     #[must_use]
     pub fn sock(self) -> Option<SockFacts<'a>> {
         SockFacts::from_bytes(self.body(SectionKind::Sock)?)
+    }
+
+    /// What the history of a savefile tells of the descriptor that the call returned or used.
+    #[must_use]
+    pub fn descriptor(self) -> Option<DescriptorFacts<'a>> {
+        DescriptorFacts::from_bytes(self.body(SectionKind::Descriptor)?)
+    }
+
+    /// The same of every descriptor that the call names.
+    pub fn descriptors(self) -> impl Iterator<Item = DescriptorFacts<'a>> {
+        self.sections()
+            .filter(|s| s.kind == SectionKind::Descriptor as u16)
+            .filter_map(|s| DescriptorFacts::from_bytes(s.body))
     }
 
     /// Who forked.

@@ -130,7 +130,7 @@ fn shard(frames: impl Fn(u64, u64) -> Vec<u8>) -> Pass {
         )),
         clock_offset_ns: 0,
         utc_offset_s: 0,
-        evt_num_base: 0,
+        evt_num_shift: 0,
         late_after: None,
     });
     let passes = (0..N_PASSES).map(|p| (0..N).map(|i| frames(p, i)).collect()).collect();

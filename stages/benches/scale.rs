@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
 use capture::CaptureMeters;
-use capture::savefile::{Header, Replay};
+use capture::savefile::{EVT_NUM_SHIFT, Header, Replay, event_key};
 use criterion::{BatchSize, Criterion, Throughput};
 use event::{EventSet, EventType, FrameHeader};
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
@@ -39,7 +39,7 @@ const STATE: [EventType; 7] = [
 
 struct Recording {
     name: String,
-    /// Processes from before the recording, then events; keys are ordinals.
+    /// Processes from before the recording, then events; keys are those of a replay.
     frames: Vec<(Key, Vec<u8>)>,
     n_seeds: usize,
     users: Arc<Users>,
@@ -142,11 +142,11 @@ impl Ready {
             users: Arc::clone(&recording.users),
             clock_offset_ns: 0,
             utc_offset_s: 0,
-            evt_num_base: recording.n_seeds as u64,
+            evt_num_shift: EVT_NUM_SHIFT,
             late_after: None,
         });
         push(&mut tx, recording.seeds());
-        watermark.publish(Key(recording.n_seeds as u64));
+        watermark.publish(event_key(1).prev());
         while shard.poll_once() == Progress::Worked {}
         push(&mut tx, events.iter().copied());
         watermark.publish(Key::MAX);

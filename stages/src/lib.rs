@@ -35,7 +35,7 @@
 //!     users: Arc::new(Users::from_files(b"ann:x:7:7::/home/ann:/bin/sh\n", b"")),
 //!     clock_offset_ns: 0,
 //!     utc_offset_s: 0,
-//!     evt_num_base: 0,
+//!     evt_num_shift: 0,
 //!     late_after: None,
 //! });
 //!

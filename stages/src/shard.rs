@@ -57,8 +57,8 @@ pub struct ShardConfig {
     pub clock_offset_ns: i64,
     /// Local time less UTC.
     pub utc_offset_s: i32,
-    /// `evt.num` is the key less this: the number of seeds in a replay, 0 live.
-    pub evt_num_base: u64,
+    /// `evt.num` is the key without so many low bits: 0 live.
+    pub evt_num_shift: u32,
     /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does, and which
     /// waits for room in the lane of its alerts too.
     pub late_after: Option<Duration>,
@@ -93,7 +93,7 @@ pub struct Shard {
     hostname: Arc<str>,
     users: Arc<Users>,
     clock_offset_ns: i64,
-    evt_num_base: u64,
+    evt_num_shift: u32,
     bump: Bump,
     window: Window,
     sampler: Sampler,
@@ -140,7 +140,7 @@ impl Shard {
             users,
             clock_offset_ns,
             utc_offset_s,
-            evt_num_base,
+            evt_num_shift,
             late_after,
         } = config;
         let when_full = if late_after.is_none() { WhenFull::Wait } else { WhenFull::Lose };
@@ -159,7 +159,7 @@ impl Shard {
             hostname,
             users,
             clock_offset_ns,
-            evt_num_base,
+            evt_num_shift,
             bump: Bump::new(),
             window: Window::default(),
             sampler: Sampler::new(SAMPLE_EVERY),
@@ -340,7 +340,7 @@ impl Shard {
             users: &self.users,
             hostname: &self.hostname,
             clock_offset_ns: self.clock_offset_ns,
-            evt_num_base: self.evt_num_base,
+            evt_num_shift: self.evt_num_shift,
             bump,
         };
         // Looked at once for the window: what is not asked for costs its events nothing.

@@ -2,16 +2,19 @@
 //!
 //! A file is a sequence of blocks `u32 type, u32 total length, body, u32 total length`, plain or inside gzip, little-endian and
 //! packed: section header, machine, interfaces, users, processes, descriptors, then events. [`Reader`] distrusts every length;
-//! [`Writer`] writes the current versions; [`Replay`] pushes what a reader gives into the shards' lanes.
+//! [`Writer`] writes the current versions; [`Playback`] makes frames of what a reader gives; [`Replay`] pushes them
+//! into the shards' lanes.
 
 mod block;
 mod bytes;
+mod playback;
 mod process_list;
 mod reader;
 mod replay;
 mod tracker;
 mod writer;
 
+pub use playback::{EVT_NUM_SHIFT, Playback, PlayedFrame, event_key};
 pub use reader::{Reader, ReaderCounts, SavedEvent};
 pub use replay::{Replay, ReplayEnd, ReplayThread};
 pub use writer::{Compression, Writer};

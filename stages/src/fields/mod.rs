@@ -43,8 +43,8 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) hostname: &'e str,
     /// Added to timestamps to get ns since the epoch.
     pub(crate) clock_offset_ns: i64,
-    /// `evt.num` is the key less this.
-    pub(crate) evt_num_base: u64,
+    /// `evt.num` is the key without so many low bits.
+    pub(crate) evt_num_shift: u32,
     pub(crate) bump: &'e Bump,
 }
 
@@ -107,7 +107,7 @@ impl<'e> EventFields<'e> {
     }
 
     pub(crate) fn evt_num(&self) -> u64 {
-        self.event.own_key.0.saturating_sub(self.at.evt_num_base)
+        self.event.own_key.0 >> self.at.evt_num_shift
     }
 
     /// Time of the event, ns since the epoch.

@@ -307,7 +307,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             users: Arc::clone(&users),
             clock_offset_ns: 0,
             utc_offset_s: 0,
-            evt_num_base: 0,
+            evt_num_shift: 0,
             late_after,
         }));
     }

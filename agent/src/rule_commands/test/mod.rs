@@ -180,9 +180,9 @@ fn run_test(file: &TestFile, n: usize, setting: &Setting) -> Result<Outcome, Wro
     let place = vec![Step::Key("tests"), Step::Index(n)];
     let mut scene = Scene::new(Tree::build(file, n)?);
     let seeds = scene.seeds().at(&place)?;
-    let mut pipeline = Pipeline::new(setting, seeds.len());
+    let mut pipeline = Pipeline::new(setting);
     for seed in &seeds {
-        pipeline.feed(seed).at(&place)?;
+        pipeline.seed(seed).at(&place)?;
     }
     let (mut events, mut raised) = (Vec::new(), Vec::new());
     for (i, event) in test.events.0.iter().enumerate() {

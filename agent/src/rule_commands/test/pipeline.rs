@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use capture::savefile::{EVT_NUM_SHIFT, event_key};
 use rules::{Alert, RuleMatching, Ruleset};
 use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
 
@@ -29,11 +30,12 @@ pub(super) struct Pipeline {
     shard: Shard,
     alerts: Rx<Alert>,
     key: Key,
+    evt_num: u64,
 }
 
 impl Pipeline {
-    /// The pipeline of a test. The first `n_seeds` frames are processes from before it; `evt.num` counts from the one behind.
-    pub(super) fn new(setting: &Setting, n_seeds: usize) -> Self {
+    /// The pipeline of a test. Processes from before it come first ([`Pipeline::seed`]), then its events.
+    pub(super) fn new(setting: &Setting) -> Self {
         let limits = BatchLimits { max_frames: 1, max_bytes: event::MAX_FRAME_LEN };
         let (tx, rx) = lane(2, limits);
         let (alert_tx, alerts) = alert_lane(ALERT_LANE.max(setting.ruleset.rules().len()));
@@ -56,15 +58,25 @@ impl Pipeline {
             users: Arc::clone(&setting.users),
             clock_offset_ns: BEGIN_EPOCH_NS - BEGIN_NS as i64,
             utc_offset_s: 0,
-            evt_num_base: n_seeds as u64,
+            evt_num_shift: EVT_NUM_SHIFT,
             late_after: None,
         });
-        Self { lane: tx, watermark, shard, alerts, key: Key::MIN }
+        Self { lane: tx, watermark, shard, alerts, key: Key::MIN, evt_num: 0 }
     }
 
-    /// Sends one frame through, and gives the alerts that it raised.
+    /// Makes a process from before the test known.
+    pub(super) fn seed(&mut self, frame: &[u8]) -> Result<()> {
+        self.send(self.key.next(), frame).map(drop)
+    }
+
+    /// Sends the next event through, and gives the alerts that it raised.
     pub(super) fn feed(&mut self, frame: &[u8]) -> Result<Vec<Alert>> {
-        self.key = self.key.next();
+        self.evt_num += 1;
+        self.send(event_key(self.evt_num), frame)
+    }
+
+    fn send(&mut self, key: Key, frame: &[u8]) -> Result<Vec<Alert>> {
+        self.key = key;
         let Some(mut batch) = self.lane.take() else { bail!("no batch came back") };
         if batch.push(self.key, frame).is_err() || self.lane.push(batch).is_err() {
             bail!("a frame of {} bytes finds no room", frame.len());

@@ -1,0 +1,174 @@
+//! Frames out of a savefile, in its order: what the blocks say, made whole by what came before them.
+//!
+//! [`Reader`] gives events as they were recorded, and the [`Tracker`] says whose thread made them. What comes out are frames like those
+//! of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
+
+use std::path::Path;
+
+use bus::Key;
+use event::{MAX_FRAME_LEN, SectionKind, flags};
+
+use super::{
+    Header, Reader, SavefileError,
+    reader::ReaderCounts,
+    tracker::{Facts, Tracker},
+};
+use crate::{
+    process::{SeedIds, parents_first},
+    procfs::Seeds,
+};
+
+/// Low bits of a replay's keys. An event's key is its number (`evt.num`) above so many zeros; the processes of a list that stands before
+/// it are counted in them.
+pub const EVT_NUM_SHIFT: u32 = 24;
+
+/// Key of an event by its number.
+#[must_use]
+pub fn event_key(evt_num: u64) -> Key {
+    Key(evt_num << EVT_NUM_SHIFT)
+}
+
+/// A savefile that is opened and read up to its first event, and gives frame after frame.
+#[derive(Debug)]
+pub struct Playback {
+    reader: Reader,
+    tracker: Tracker,
+    seeds: Seeds,
+    n_seeded: usize,
+    /// Number of the event read last.
+    evt_num: u64,
+    n_impossible: u64,
+    buf: Vec<u8>,
+    /// Length of the frame in `buf`; `None` while the last frame is a seed.
+    in_buf: Option<usize>,
+}
+
+/// A frame and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayedFrame<'a> {
+    /// Its key: see [`EVT_NUM_SHIFT`].
+    pub key: Key,
+    /// The frame.
+    pub frame: &'a [u8],
+}
+
+impl Playback {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open(path: &Path) -> Result<Self, SavefileError> {
+        Ok(Self::new(Reader::open(path)?))
+    }
+
+    /// Plays what a reader gives, which has given nothing yet.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        let mut tracker = Tracker::new();
+        tracker.seed(&reader.header().processes);
+        let seeds = seeds(reader.header(), &tracker);
+        let buf = vec![0; MAX_FRAME_LEN];
+        Self { reader, tracker, seeds, n_seeded: 0, evt_num: 0, n_impossible: 0, buf, in_buf: None }
+    }
+
+    /// What the file says before its first event.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    /// Number of processes that the file's list makes known.
+    #[must_use]
+    pub fn n_seeds(&self) -> u64 {
+        self.seeds.len() as u64
+    }
+
+    /// Number of the event that was given last; 0 before the first.
+    #[must_use]
+    pub fn evt_num(&self) -> u64 {
+        self.evt_num
+    }
+
+    /// Events that no frame can hold.
+    pub(super) fn n_impossible(&self) -> u64 {
+        self.n_impossible
+    }
+
+    /// What was passed over so far.
+    #[must_use]
+    pub fn counts(&self) -> ReaderCounts {
+        let mut counts = self.reader.counts();
+        counts.n_too_large += self.n_impossible;
+        counts
+    }
+
+    /// The frame that was given last, again.
+    #[must_use]
+    pub fn last_frame(&self) -> Option<PlayedFrame<'_>> {
+        let (key, frame) = match self.in_buf {
+            Some(len) => (event_key(self.evt_num), &self.buf[..len]),
+            None => {
+                let key = Key(event_key(self.evt_num).0 + self.n_seeded as u64);
+                (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
+            }
+        };
+        Some(PlayedFrame { key, frame })
+    }
+
+    /// The next frame: first those of the process list, then the events. `None` at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Reader::next_event`].
+    pub fn next_frame(&mut self) -> Result<Option<PlayedFrame<'_>>, SavefileError> {
+        if self.n_seeded < self.seeds.len() {
+            self.n_seeded += 1;
+            return Ok(self.last_frame());
+        }
+        self.in_buf = None;
+        loop {
+            let Some(event) = self.reader.next_event()? else { return Ok(None) };
+            self.evt_num += 1;
+            let mut header = event.frame_header();
+            let facts = self.tracker.follow(&event, &mut header);
+            let mut frame = event.start_frame(header, &mut self.buf);
+            match facts {
+                Facts::None => {}
+                Facts::Creator(creator) => {
+                    frame.section(SectionKind::Creator, &[&creator.to_bytes()]);
+                }
+                Facts::Exit(exit) => {
+                    frame.section(SectionKind::Exit, &[&exit.to_bytes()]);
+                }
+            }
+            match frame.finish().map(<[u8]>::len) {
+                Ok(len) => {
+                    self.in_buf = Some(len);
+                    return Ok(self.last_frame());
+                }
+                // A frame that cannot be keeps its number.
+                Err(event::FrameTooLarge) => self.n_impossible += 1,
+            }
+        }
+    }
+}
+
+/// Frames of the process list, parents first.
+fn seeds(header: &Header, tracker: &Tracker) -> Seeds {
+    let processes: Vec<_> = header.processes.iter().filter(|p| p.is_main_thread()).collect();
+    let ids: Vec<(i64, i64)> = processes.iter().map(|p| (p.pid, p.ptid)).collect();
+    let mut seeds = Seeds::default();
+    let mut buf = vec![0; MAX_FRAME_LEN];
+    for at in parents_first(&ids) {
+        let entry = processes[at];
+        let ids = SeedIds {
+            ts: 0,
+            start_ns: tracker.incarnation(entry.pid as u32),
+            parent_start_ns: tracker.incarnation(entry.ptid as u32),
+            flags: flags::FROM_FILE,
+        };
+        if let Ok(frame) = entry.to_frame(ids, &mut buf) {
+            seeds.push(frame);
+        }
+    }
+    seeds
+}
