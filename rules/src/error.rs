@@ -151,19 +151,19 @@ pub enum Problem {
     NotAnItem(&'static str),
     #[error("unknown item: none of the keys is `rule`, `macro`, `list` or a version requirement")]
     UnknownItem,
-    #[error("unknown key `{0}`")]
+    #[error("unknown key {}", shown(.0))]
     UnknownKey(String),
     #[error("`{key}` must be {expected}")]
     WrongType { key: &'static str, expected: &'static str },
-    #[error("`{0}` is missing")]
-    MissingKey(&'static str),
-    #[error("unknown priority `{0}`")]
+    #[error("{}", missing(.0))]
+    MissingKeys(Vec<&'static str>),
+    #[error("unknown priority {}", shown(.0))]
     UnknownPriority(String),
-    #[error("unknown source `{0}`, the rule is skipped")]
+    #[error("unknown source {}, the rule is skipped", shown(.0))]
     UnknownSource(String),
-    #[error("the source of a rule cannot be changed from `{from}` to `{to}`")]
+    #[error("the source of a rule cannot be changed from {} to {}", shown(from), shown(to))]
     SourceChanged { from: String, to: String },
-    #[error("`{0}` is not a version")]
+    #[error("{} is not a version", shown(.0))]
     BadVersion(String),
     #[error("engine version {required} is required, this is {ours}")]
     EngineTooOld { required: String, ours: &'static str },
@@ -175,7 +175,7 @@ pub enum Problem {
     NothingAppended,
     #[error("`{what}` has {found} entries where `fields` has {fields}")]
     UnequalLengths { what: &'static str, fields: usize, found: usize },
-    #[error("`{0}` is not a comparison operator")]
+    #[error("{} is not a comparison operator", shown(.0))]
     UnknownComparison(String),
     #[error(
         "one field is compared by `in`, `pmatch`, `intersects` or an operator with a modifier, not by `{0}`"
@@ -193,9 +193,9 @@ pub enum Problem {
     PluginTwice(String),
     #[error("unexpected key `{0}`: no entry of `override` names it")]
     NotOverridden(String),
-    #[error("`override` names `{0}`, which the item lacks or which cannot be overridden")]
+    #[error("`override` names {}, which the item lacks or which cannot be overridden", shown(.0))]
     NothingToOverride(String),
-    #[error("`{key}` cannot be overridden by `{mode}`")]
+    #[error("`{key}` cannot be overridden by {}", shown(mode))]
     BadOverride { key: String, mode: String },
     #[error("`{0}` is deprecated")]
     Deprecated(&'static str),
@@ -217,19 +217,19 @@ pub enum Problem {
     UnknownMacro(String),
     #[error("macro `{0}` uses itself by way of other macros")]
     MacroLoop(String),
-    #[error("unknown field `{0}`")]
+    #[error("unknown field {}", shown(.0))]
     UnknownField(String),
     #[error("`{field}` takes {takes}")]
     BadArgument { field: &'static str, takes: &'static str },
-    #[error("unknown event argument `{0}`")]
+    #[error("unknown event argument {}", shown(.0))]
     UnknownEventArg(String),
-    #[error("unknown event type `{0}`")]
+    #[error("unknown event type {}", shown(.0))]
     UnknownEventType(String),
     #[error("operator `{op}` is not for {class} fields such as `{field}`")]
     OperatorType { op: &'static str, class: &'static str, field: String },
-    #[error("`{value}` is not {expected}")]
+    #[error("{} is not {expected}", shown(value))]
     BadValue { value: String, expected: &'static str },
-    #[error("`{pattern}` is not a regular expression: {why}")]
+    #[error("{} is not a regular expression: {why}", shown(pattern))]
     BadPattern { pattern: String, why: String },
     #[error("`{name}` takes {takes}, {given} given")]
     ArgumentCount { name: &'static str, takes: &'static str, given: usize },
@@ -258,7 +258,8 @@ pub enum Problem {
     #[error("the value `{0}` reads like a transformer, but stands for its text here")]
     TransformerAsValue(String),
     #[error(
-        "the regular expression `{0}` does what `=`, `contains`, `startswith` or `endswith` do at less cost"
+        "the regular expression {} does what `=`, `contains`, `startswith` or `endswith` do at less cost",
+        shown(.0)
     )]
     NeedlessRegex(String),
     #[error("`{field}` with `{op}` {does}")]
@@ -271,6 +272,20 @@ pub enum Problem {
     Unused(String),
     #[error("invalid output: {0}")]
     Output(&'static str),
+}
+
+/// Text of a rule file in a message: in backquotes, which alone would not be seen around nothing.
+fn shown(text: &str) -> String {
+    if text.is_empty() { "\"\"".to_owned() } else { format!("`{text}`") }
+}
+
+fn missing(keys: &[&str]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    match &keys[..] {
+        [one] => format!("{one} is missing"),
+        [first @ .., last] => format!("{} and {last} are missing", first.join(", ")),
+        [] => String::new(),
+    }
 }
 
 /// Trouble found by a stage, before it is tied to an item and drawn.

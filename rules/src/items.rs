@@ -116,7 +116,16 @@ impl<'a> Map<'a> {
     }
 
     pub(crate) fn missing(&self, key: &'static str) -> Diag {
-        Diag::new(Code::YamlValidate, Problem::MissingKey(key), self.span)
+        Diag::new(Code::YamlValidate, Problem::MissingKeys(vec![key]), self.span)
+    }
+
+    /// Names all of these keys that the map lacks.
+    pub(crate) fn require(&self, keys: &[&'static str]) -> Result<(), Diag> {
+        let missing: Vec<_> = keys.iter().copied().filter(|key| self.get(key).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Diag::new(Code::YamlValidate, Problem::MissingKeys(missing), self.span))
     }
 
     /// Text of a key, trimmed; where the key stands, so must text.
@@ -149,7 +158,7 @@ impl<'a> Map<'a> {
     /// A whole number.
     pub(crate) fn number(&self, key: &'static str) -> Result<Option<u32>, Diag> {
         let Some(node) = self.get(key) else { return Ok(None) };
-        let number = node.scalar().and_then(|text| text.parse().ok());
+        let number = node.scalar().and_then(yaml_number);
         number
             .map(Some)
             .ok_or_else(|| Self::wrong(node, key, "a whole number from 0 to 4294967295"))
@@ -194,5 +203,51 @@ fn yaml_bool(text: &str) -> Option<bool> {
     }
 }
 
+/// A whole number: hexadecimal behind `0x`, octal behind `0`, else decimal, as Falco's reader takes it.
+pub(crate) fn yaml_number(text: &str) -> Option<u32> {
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    let (digits, radix) = match unsigned.strip_prefix('0') {
+        Some(rest) => match rest.strip_prefix(['x', 'X']) {
+            Some(digits) => (digits, 16),
+            None if rest.is_empty() => (unsigned, 10),
+            None => (rest, 8),
+        },
+        None => (unsigned, 10),
+    };
+    // Here no second sign may follow.
+    if digits.starts_with('+') { None } else { u32::from_str_radix(digits, radix).ok() }
+}
+
 /// Key, value and where the key stands.
 pub(crate) type TextMap<'a> = Vec<(&'a str, &'a str, Span)>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_bases_of_yaml_cpp() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("16", Some(16)),
+            ("+16", Some(16)),
+            ("0x10", Some(16)),
+            ("0XfF", Some(255)),
+            ("020", Some(16)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-1", None),
+            ("++1", None),
+            ("0x+1", None),
+            ("0+1", None),
+            ("08", None),
+            ("0x", None),
+            ("", None),
+            ("+", None),
+            ("1.5", None),
+            ("1 2", None),
+        ] {
+            assert_eq!(yaml_number(text), number, "{text:?}");
+        }
+    }
+}

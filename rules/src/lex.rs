@@ -39,6 +39,10 @@ impl<'a> Cursor<'a> {
         &self.text[self.at..]
     }
 
+    pub(crate) fn before(&self) -> &'a str {
+        &self.text[..self.at]
+    }
+
     pub(crate) fn error(&self, problem: Problem, range: Range<usize>) -> Diag {
         let from_list = self.traced.is_put_in(range.start);
         let diag = Diag::new(Code::CompileCondition, problem, self.traced.span(range));

@@ -13,6 +13,8 @@ use crate::source::Traced;
 /// Levels of a condition's tree, and nesting of parentheses.
 pub(crate) const MAX_DEPTH: usize = 1000;
 
+const EXISTS_IN_EXCEPTION: &str = "`exists` takes no value, and an exception has one: write `and not FIELD exists` into the condition instead";
+
 /// What stands between one open parenthesis and its close, as far as it was read.
 #[derive(Default)]
 struct Frame {
@@ -104,10 +106,23 @@ impl Parser<'_> {
                     Some(AstNode::Macro { name, .. }) if name.eq_ignore_ascii_case("not") => {
                         diag.hint("`and`, `or` and `not` are written in lower case")
                     }
+                    // Text that was put in for something else has got a hint.
+                    _ if self.is_behind_exists() => match diag.hint {
+                        Some(_) => diag.hint(EXISTS_IN_EXCEPTION),
+                        None => diag.hint("`exists` takes no value"),
+                    },
                     _ => diag,
                 });
             }
         }
+    }
+
+    /// Whether nothing but blanks stands between an `exists` and the cursor.
+    fn is_behind_exists(&self) -> bool {
+        let end = self.cursor.before().trim_end().len();
+        self.nodes.iter().rev().take(2).any(|node| {
+            matches!(node, AstNode::Check(check) if check.op == Op::Exists && check.op_range.end == end)
+        })
     }
 
     fn push(&mut self, node: AstNode, depth: u32) -> Result<AstId, Diag> {

@@ -308,3 +308,12 @@ fn yaml_knows_several_words_for_true_and_false() {
         assert!(with(word).is_err(), "{word}");
     }
 }
+
+#[test]
+fn numbers_have_the_bases_of_falcos_reader() {
+    let text = "- required_engine_version: 0x1f\n- required_engine_version: 017\n".to_owned()
+        + "- {rule: r, desc: d, condition: evt.type = open, output: o, priority: INFO, capture_duration: 0x10}\n";
+    let catalog = load(&[&text]).unwrap();
+    assert_eq!(catalog.required_engine_version, "0.31.0");
+    assert_eq!(catalog.rule("r").unwrap().info.capture_duration_ms, 16);
+}

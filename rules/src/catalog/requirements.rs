@@ -1,6 +1,7 @@
 //! The versions that rule files require, collected for descriptions.
 
 use super::describe::RequiredPlugin;
+use crate::items::yaml_number;
 use crate::source::Files;
 use crate::yaml::{Kind, Node, read};
 
@@ -31,8 +32,8 @@ fn plugin(entry: &Node) -> RequiredPlugin {
 
 /// A number N stands for `0.N.0`.
 fn version(text: &str) -> (u64, u64, u64) {
-    if let Ok(n) = text.parse() {
-        return (0, n, 0);
+    if let Some(n) = yaml_number(text) {
+        return (0, u64::from(n), 0);
     }
     let digits = |part: &str| {
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());

@@ -227,7 +227,8 @@ mod tests {
             ("x", "t:6:15: LOAD_ERR_YAML_VALIDATE: `exceptions` must be a sequence of maps"),
             ("[x]", "t:6:16: LOAD_ERR_YAML_VALIDATE: `exceptions` must be a sequence of maps"),
             ("[{fields: f.a}]", "t:6:16: LOAD_ERR_YAML_VALIDATE: `name` is missing"),
-            ("[{name: e}]", "t:6:23: LOAD_ERR_YAML_VALIDATE: `fields` is missing"),
+            ("[{name: e}]", "t:6:16: LOAD_ERR_YAML_VALIDATE: `fields` is missing"),
+            ("[{}]", "t:6:16: LOAD_ERR_YAML_VALIDATE: `name` and `fields` are missing"),
             ("[{name: e, fields: []}]", "t:6:23: LOAD_ERR_YAML_VALIDATE: `fields` is missing"),
             (
                 "[{name: e, fields: ''}]",

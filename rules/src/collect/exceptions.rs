@@ -103,7 +103,7 @@ pub(super) fn define(
 ) -> Result<Vec<ExceptionDef>, Diag> {
     let mut out: Vec<ExceptionDef> = Vec::new();
     for entry in entries(map)? {
-        let (ex, _) = read(map, entry, warnings)?;
+        let (ex, _) = read(map, entry, &["name", "fields"], warnings)?;
         if out.iter().any(|e| e.name == ex.name) {
             warnings.push(twice(&ex));
         }
@@ -121,7 +121,7 @@ pub(super) fn append(
 ) -> Result<(), Diag> {
     let mut names: Vec<Arc<str>> = Vec::new();
     for entry in entries(map)? {
-        let (mut ex, has_values) = read(map, entry, warnings)?;
+        let (mut ex, has_values) = read(map, entry, &["name"], warnings)?;
         if names.contains(&ex.name) {
             warnings.push(twice(&ex));
         } else {
@@ -133,7 +133,11 @@ pub(super) fn append(
         }
         let Some(there) = old.iter_mut().find(|e| e.name == ex.name) else {
             if ex.values.is_empty() {
-                return Err(Diag::new(Code::Validate, Problem::MissingKey("values"), ex.span));
+                return Err(Diag::new(
+                    Code::Validate,
+                    Problem::MissingKeys(vec!["values"]),
+                    ex.span,
+                ));
             }
             push(old, ex, source)?;
             continue;
@@ -179,9 +183,15 @@ fn entries<'a>(map: &Map<'a>) -> Result<&'a [Node], Diag> {
 }
 
 /// Reads one exception, and whether it has the key `values`.
-fn read(rule: &Map<'_>, node: &Node, warnings: &mut Vec<Diag>) -> Result<(Written, bool), Diag> {
+fn read(
+    rule: &Map<'_>,
+    node: &Node,
+    required: &[&'static str],
+    warnings: &mut Vec<Diag>,
+) -> Result<(Written, bool), Diag> {
     let map = Map::new(rule.files, node)
         .ok_or_else(|| Map::wrong(node, "exceptions", "a sequence of maps"))?;
+    map.require(required)?;
     let name = map.require_text("name")?;
     warnings.extend(unknown_keys(&map, KEYS));
     let entry = |key| map.get(key).map(|node| Entry::read(&map, node, key)).transpose();
@@ -248,7 +258,7 @@ impl Entry {
 
 /// Checks what can be said without the values.
 fn check(ex: Written, source: &str) -> Result<ExceptionDef, Diag> {
-    let missing = || Diag::new(Code::YamlValidate, Problem::MissingKey("fields"), ex.span);
+    let missing = || Diag::new(Code::YamlValidate, Problem::MissingKeys(vec!["fields"]), ex.span);
     let fields = ex.fields.as_ref().filter(|f| !f.is_empty()).ok_or_else(missing)?;
     let is_tuple = fields.text().is_none();
     let names = fields.texts("fields")?;

@@ -130,6 +130,7 @@ impl Collected {
         diags: &mut Diags,
     ) -> Result<(), Diag> {
         let span = name_span(map, "rule");
+        map.require(&["condition", "output", "desc", "priority"])?;
         let condition = map.require_text("condition")?;
         let output = map.require_text("output")?;
         let desc = map.text("desc")?.ok_or_else(|| map.missing("desc"))?.as_str().to_owned();

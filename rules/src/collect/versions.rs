@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Code, Diag, Diags, Problem};
-use crate::items::Map;
+use crate::items::{Map, yaml_number};
 use crate::source::Span;
 use crate::yaml::{Kind, Node};
 
@@ -27,10 +27,7 @@ pub(super) struct PluginNeed {
 pub(super) fn engine(map: &Map<'_>) -> Result<(), Diag> {
     let text = map.require_text("required_engine_version")?;
     let (span, text) = (text.span(0..text.len()), text.as_str());
-    let version = match text.parse::<u32>() {
-        Ok(n) => Some((0, u64::from(n), 0)),
-        Err(_) => version(text),
-    };
+    let version = yaml_number(text).map(|n| (0, u64::from(n), 0)).or_else(|| version(text));
     let Some(required) = version else {
         return Err(Diag::new(Code::YamlValidate, Problem::BadVersion(text.to_owned()), span)
             .hint("`x.y.z`, or a whole number N for 0.N.0"));
@@ -52,6 +49,7 @@ pub(super) fn plugins(map: &Map<'_>, needs: &mut Vec<PluginNeed>) -> Result<(), 
         let mut any_of = Vec::new();
         let mut names = BTreeSet::new();
         let mut add = |plugin: &Map<'_>| {
+            plugin.require(&["name", "version"])?;
             let name = plugin.require_text("name")?;
             let text = plugin.require_text("version")?;
             if version(text.as_str()).is_none() {
