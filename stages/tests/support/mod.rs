@@ -232,6 +232,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) alert_capacity: usize,
     pub(crate) late_after: Option<Duration>,
     pub(crate) max_processes: u64,
+    pub(crate) users: Users,
+    pub(crate) evt_num_shift: u32,
 }
 
 impl<'a> Setup<'a> {
@@ -245,6 +247,8 @@ impl<'a> Setup<'a> {
             alert_capacity: 1 << 16,
             late_after: None,
             max_processes: 1 << 22,
+            users: users(),
+            evt_num_shift: 0,
         }
     }
 }
@@ -270,12 +274,21 @@ pub(crate) fn users() -> Users {
 }
 
 pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
-    let &Setup { n_shards, n_lanes, rules, matching, alert_capacity, late_after, max_processes } =
-        setup;
+    let &Setup {
+        n_shards,
+        n_lanes,
+        rules,
+        matching,
+        alert_capacity,
+        late_after,
+        max_processes,
+        ref users,
+        evt_num_shift,
+    } = setup;
     let mut registry = perf::Registry::new();
     let lineage = Arc::new(Lineage::new(n_shards, owner, LineageLimits { max_processes }));
     let watermarks: Vec<_> = (0..n_lanes).map(|_| Arc::new(Watermark::new())).collect();
-    let users = Arc::new(users());
+    let users = Arc::new(users.clone());
     let wait = WaitLimits { max_sleep: Duration::from_millis(2), ..WaitLimits::default() };
     let waiters: Vec<_> = (0..n_shards).map(|_| Waiter::new(wait)).collect();
     let peers: Vec<_> = waiters.iter().map(Waiter::unparker).collect();
@@ -307,7 +320,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             users: Arc::clone(&users),
             clock_offset_ns: 0,
             utc_offset_s: 0,
-            evt_num_shift: 0,
+            evt_num_shift,
             late_after,
         }));
     }
