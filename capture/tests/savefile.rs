@@ -11,8 +11,8 @@ use bus::{BatchLimits, Key, LaneRx, Unparker, WaitLimits, Waiter, Watermark, lan
 use capture::{
     CaptureMeters, ProcessEntry, Progress, owner,
     savefile::{
-        Compression, Group, Machine, Reader, Replay, ReplayEnd, SavefileError, User, Writer,
-        event_key,
+        Compression, DescriptorEntry, DescriptorList, DescriptorTarget, Group, Interface, Machine,
+        Reader, Replay, ReplayEnd, SavefileError, User, Writer, event_key,
     },
 };
 use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
@@ -157,6 +157,37 @@ fn what_is_written_is_read_back() {
             write(&entries, &frames, Compression::None)
         );
     }
+}
+
+#[test]
+fn interfaces_and_descriptors_are_read_back() {
+    let interface = Interface {
+        name: b"eth0".to_vec(),
+        addr: "10.0.0.5".parse().unwrap(),
+        mask: "255.255.255.0".parse().unwrap(),
+        broadcast: "10.0.0.255".parse().unwrap(),
+        link_speed: Some(0),
+    };
+    let file =
+        DescriptorTarget::File { open_flags: 1, path: b"/etc/passwd".to_vec(), dev: Some(0x801) };
+    let list = |tid| DescriptorList {
+        tid,
+        entries: vec![DescriptorEntry { fd: 3, ino: 9, target: file.clone() }],
+    };
+    let mut w = Writer::new(Vec::new(), Compression::None, &machine(), &[], &[], 0).unwrap();
+    w.interfaces(std::slice::from_ref(&interface)).unwrap();
+    for tid in [50, 60] {
+        w.process(&process(tid, 1)).unwrap();
+        w.descriptors(&list(tid)).unwrap();
+    }
+    let frame = event_frame(EventType::LISTEN_X, &[vec![0; 8]], FrameHeader::default());
+    w.frame(&Frame::parse(&frame).unwrap()).unwrap();
+    assert!(matches!(w.descriptors(&list(1)), Err(SavefileError::LateSeed { tgid: 1, .. })));
+    let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
+    let header = reader.header();
+    assert_eq!((&header.interfaces, header.n_skipped_blocks), (&vec![interface], 0));
+    assert_eq!(header.processes, [process(50, 1), process(60, 1)]);
+    assert_eq!(header.descriptors, [list(50), list(60)]);
 }
 
 #[test]
@@ -512,6 +543,42 @@ fn the_process_list_of_a_real_capture_is_whole() {
     assert!(header.machine.as_ref().unwrap().boot_ts_epoch_ns > 0);
     let init = header.processes.iter().find(|p| p.tid == 1).unwrap();
     assert!(init.exe_ino > 0 && init.loginuid == u32::MAX && init.cap_effective > 0, "{init:?}");
+}
+
+/// What another reader counted: interfaces, descriptor lists, descriptors.
+const LISTS: [(&str, usize, usize, usize); 8] = [
+    ("curl_google", 5, 54, 316),
+    ("curl_google_comments", 5, 54, 316),
+    ("falco_cat_write", 5, 73, 384),
+    ("falco_connect_localhost", 7, 184, 690),
+    ("falco_open-multiple-files", 8, 128, 685),
+    ("falco_psp_run_as_user_0_container", 11, 124, 693),
+    ("sample", 6, 94, 515),
+    ("single_ipv6_conn", 13, 154, 564),
+];
+
+#[test]
+fn the_lists_of_real_captures_are_whole() {
+    let Some(dir) = corpus() else { return };
+    // Version of the lists, interfaces, descriptor lists and descriptors.
+    for (name, n_interfaces, n_lists, n_descriptors) in LISTS {
+        let reader = Reader::open(&dir.join(name).with_extension("scap")).unwrap();
+        let h = reader.header();
+        let n = h.descriptors.iter().map(|l| l.entries.len()).sum::<usize>();
+        assert_eq!(
+            (h.interfaces.len(), h.descriptors.len(), n),
+            (n_interfaces, n_lists, n_descriptors),
+            "{name}"
+        );
+        assert_eq!((h.n_skipped_blocks, h.notes.len()), (0, 0), "{name}");
+        assert!(h.descriptors.iter().all(|l| h.processes.iter().any(|p| p.tid == l.tid)), "{name}");
+        let unknown = |e: &&DescriptorEntry| matches!(e.target, DescriptorTarget::Unknown(_));
+        assert_eq!(
+            h.descriptors.iter().flat_map(|l| &l.entries).filter(unknown).count(),
+            0,
+            "{name}"
+        );
+    }
 }
 
 #[test]

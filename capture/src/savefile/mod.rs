@@ -7,6 +7,9 @@
 
 mod block;
 mod bytes;
+mod descriptor_list;
+mod header;
+mod interface_list;
 mod playback;
 mod process_list;
 mod reader;
@@ -14,12 +17,13 @@ mod replay;
 mod tracker;
 mod writer;
 
+pub use descriptor_list::{DescriptorEntry, DescriptorList, DescriptorTarget};
+pub use header::Header;
+pub use interface_list::Interface;
 pub use playback::{EVT_NUM_SHIFT, Playback, PlayedFrame, event_key};
 pub use reader::{Reader, ReaderCounts, SavedEvent};
 pub use replay::{Replay, ReplayEnd, ReplayThread};
 pub use writer::{Compression, Writer};
-
-use crate::process::ProcessEntry;
 
 /// Block types.
 mod kind {
@@ -36,7 +40,12 @@ mod kind {
     pub(super) const USERS_V1: u32 = 0x206;
     pub(super) const USERS_V1_OLD: u32 = 0x8012_ABCD;
     pub(super) const USERS: u32 = 0x220;
+    pub(super) const INTERFACES_V1: u32 = 0x205;
+    pub(super) const INTERFACES_V1_OLD: u32 = 0x8011_ABCD;
     pub(super) const INTERFACES: u32 = 0x219;
+    pub(super) const DESCRIPTORS_V1: u32 = 0x203;
+    pub(super) const DESCRIPTORS_V1_OLD: u32 = 0x8001_ABCD;
+    pub(super) const DESCRIPTORS: u32 = 0x218;
     pub(super) const PROCESSES: u32 = 0x215;
 
     /// Version 1 to 9 of a process list block.
@@ -101,23 +110,6 @@ pub struct Group {
     pub gid: u32,
     /// Name.
     pub name: Vec<u8>,
-}
-
-/// What a file says before its first event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Header {
-    /// Version of the format.
-    pub version: (u16, u16),
-    /// The machine; absent in files of plugins.
-    pub machine: Option<Machine>,
-    /// Users.
-    pub users: Vec<User>,
-    /// Groups.
-    pub groups: Vec<Group>,
-    /// Processes and their threads, in the file's order.
-    pub processes: Vec<ProcessEntry>,
-    /// Blocks that were read over: interfaces, descriptors and types that this build does not know.
-    pub n_skipped_blocks: u64,
 }
 
 /// Why a savefile cannot be read or written.

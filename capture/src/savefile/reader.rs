@@ -5,11 +5,10 @@ use std::{fs::File, io::Read, path::Path};
 use event::{EF_LARGE_PAYLOAD, EventType, FrameHeader, FrameTooLarge, FrameWriter, flags};
 
 use super::{
-    Group, HOSTNAME_LEN, Header, Machine, SECTION_MAGIC, STATE_ONLY, SavefileError, User,
-    VERSION_MAJOR,
+    Header, STATE_ONLY, SavefileError,
     block::{BlockHead, BlockStream, is_event},
-    bytes::{Bytes, Cut, cut},
-    kind, process_list,
+    bytes::{Bytes, cut},
+    kind,
 };
 
 const EVENT_HEAD_V1: usize = 22;
@@ -155,8 +154,7 @@ impl Reader {
     /// As [`Reader::open`].
     pub fn new(input: impl Read + Send + 'static) -> Result<Self, SavefileError> {
         let mut stream = BlockStream::new(input)?;
-        let mut header = Header::default();
-        section(&mut stream, &mut header)?;
+        let mut header = section(&mut stream)?;
         let mut first = None;
         while let Some(head) = stream.next()? {
             if is_event(head.kind) {
@@ -166,7 +164,7 @@ impl Reader {
             if head.kind == kind::SECTION {
                 return Err(SavefileError::SecondSection { offset: head.offset });
             }
-            metadata(head, stream.body(), &mut header)?;
+            header.add(head, stream.body())?;
         }
         let is_done = first.is_none();
         Ok(Self { stream, header, first, counts: ReaderCounts::default(), is_done })
@@ -232,7 +230,7 @@ impl Reader {
     }
 }
 
-fn section(stream: &mut BlockStream, header: &mut Header) -> Result<(), SavefileError> {
+fn section(stream: &mut BlockStream) -> Result<Header, SavefileError> {
     let foreign = |why: String| SavefileError::NotSavefile { why };
     let head = match stream.next() {
         Ok(Some(head)) => head,
@@ -243,85 +241,7 @@ fn section(stream: &mut BlockStream, header: &mut Header) -> Result<(), Savefile
     if head.kind != kind::SECTION {
         return Err(foreign(format!("it begins with {:#010x}", head.kind)));
     }
-    let mut b = Bytes(stream.body());
-    let cut = cut(head.offset, "section header");
-    let magic = b.u32().map_err(cut)?;
-    if magic != SECTION_MAGIC {
-        return Err(foreign(format!(
-            "magic number {magic:#010x}; a big-endian file cannot be read"
-        )));
-    }
-    header.version = (b.u16().map_err(cut)?, b.u16().map_err(cut)?);
-    if header.version.0 > VERSION_MAJOR {
-        return Err(foreign(format!(
-            "version {}.{} is newer than 1",
-            header.version.0, header.version.1
-        )));
-    }
-    Ok(())
-}
-
-fn metadata(head: BlockHead, body: &[u8], header: &mut Header) -> Result<(), SavefileError> {
-    match head.kind {
-        kind::MACHINE | kind::MACHINE_OLD => {
-            header.machine = Some(machine(body).map_err(cut(head.offset, "machine block"))?);
-        }
-        kind::USERS | kind::USERS_V1 | kind::USERS_V1_OLD => {
-            let is_v2 = head.kind == kind::USERS;
-            users(body, is_v2, header).map_err(cut(head.offset, "user list"))?;
-        }
-        other => match kind::process_list_version(other) {
-            Some(version) => process_list::parse(version, body, &mut header.processes)
-                .map_err(cut(head.offset, "process list"))?,
-            None => header.n_skipped_blocks += 1,
-        },
-    }
-    Ok(())
-}
-
-fn machine(body: &[u8]) -> Result<Machine, Cut> {
-    let mut b = Bytes(body);
-    let (n_cpus, memory_bytes, max_pid) = (b.u32()?, b.u64()?, b.u64()?);
-    let hostname = b.take(HOSTNAME_LEN)?;
-    let end = hostname.iter().position(|&c| c == 0).unwrap_or(HOSTNAME_LEN);
-    let boot_ts_epoch_ns = b.u64()?;
-    Ok(Machine {
-        n_cpus,
-        memory_bytes,
-        max_pid,
-        hostname: hostname[..end].to_vec(),
-        boot_ts_epoch_ns,
-    })
-}
-
-fn users(body: &[u8], is_v2: bool, header: &mut Header) -> Result<(), Cut> {
-    let mut b = Bytes(body);
-    // Up to three bytes of padding stand behind the last entry.
-    while b.len() >= 4 {
-        let mut record = if is_v2 {
-            let len = b.u32()? as usize;
-            Bytes(b.take(len.checked_sub(4).ok_or(Cut)?)?)
-        } else {
-            b
-        };
-        match record.u8()? {
-            0 => header.users.push(User {
-                uid: record.u32()?,
-                gid: record.u32()?,
-                name: record.text()?,
-                home: record.text()?,
-                shell: record.text()?,
-            }),
-            1 => header.groups.push(Group { gid: record.u32()?, name: record.text()? }),
-            // Only a record with a length of its own can be passed over.
-            _ if is_v2 => {}
-            _ => return Err(Cut),
-        }
-        if !is_v2 {
-            b = record;
-        }
-    }
-    Ok(())
+    Header::of_section(stream.body())
 }
 
 /// Decodes an event block; `None` where the table does not have the type.

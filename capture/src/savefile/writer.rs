@@ -6,8 +6,9 @@ use event::{EF_LARGE_PAYLOAD, Frame, flags};
 use flate2::write::GzEncoder;
 
 use super::{
-    Group, HOSTNAME_LEN, MACHINE_LEN, Machine, SECTION_MAGIC, STATE_ONLY, SavefileError, User,
-    VERSION_MAJOR, VERSION_MINOR, bytes::Body, kind, process_list,
+    DescriptorList, Group, HOSTNAME_LEN, Interface, MACHINE_LEN, Machine, SECTION_MAGIC,
+    STATE_ONLY, SavefileError, User, VERSION_MAJOR, VERSION_MINOR, bytes::Body, descriptor_list,
+    interface_list, kind, process_list,
 };
 use crate::process::ProcessEntry;
 
@@ -60,7 +61,7 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes section header, machine and an empty interface list, then users and groups.
+    /// Writes section header, machine, users and groups.
     ///
     /// `boot_to_epoch_ns` turns the timestamps of live frames into times since the epoch; frames that came from a file keep theirs.
     ///
@@ -91,7 +92,6 @@ impl<W: Write> Writer<W> {
             b.u32(SECTION_MAGIC).u16(VERSION_MAJOR).u16(VERSION_MINOR).i64(-1);
         })?;
         w.block(kind::MACHINE, |b| machine_body(machine, b))?;
-        w.block(kind::INTERFACES, |_| {})?;
         w.block(kind::USERS, |b| {
             for u in users {
                 b.record(|b| {
@@ -150,6 +150,29 @@ impl<W: Write> Writer<W> {
             process_list::write(&thread, &mut self.processes);
         }
         if self.processes.0.len() > LIST_BLOCK_LEN { self.process_block() } else { Ok(()) }
+    }
+
+    /// Writes the network interfaces. Comes before the first event.
+    ///
+    /// # Errors
+    /// [`SavefileError::Io`].
+    pub fn interfaces(&mut self, interfaces: &[Interface]) -> Result<(), SavefileError> {
+        self.block(kind::INTERFACES, |b| interface_list::write(interfaces, b))
+    }
+
+    /// Writes what a process has open. Comes behind the process itself, since other readers look it up, and best behind all of them: the
+    /// processes so far become a block.
+    ///
+    /// # Errors
+    /// [`SavefileError::LateSeed`] after the first event, [`SavefileError::Io`].
+    pub fn descriptors(&mut self, list: &DescriptorList) -> Result<(), SavefileError> {
+        if !self.is_list_open {
+            return Err(SavefileError::LateSeed { tgid: list.tid as u32, n_events: self.n_events });
+        }
+        if !self.processes.0.is_empty() {
+            self.process_block()?;
+        }
+        self.block(kind::DESCRIPTORS, |b| descriptor_list::write(list, b))
     }
 
     fn process_block(&mut self) -> Result<(), SavefileError> {
