@@ -22,6 +22,10 @@ pub mod descriptor_flags {
     pub const SERVER_SOCKET: u16 = 1 << 7;
     /// The event closed the descriptor.
     pub const CLOSED: u16 = 1 << 8;
+    /// The client's address is one of the recorded machine's own: it is the local end, else the remote one.
+    pub const CLIENT_IS_LOCAL: u16 = 1 << 9;
+    /// The server's address is one of the recorded machine's own, which `fd.is_server` tells.
+    pub const SERVER_IS_LOCAL: u16 = 1 << 10;
 }
 
 /// A descriptor, by the history of a savefile. Addresses are in network order, IPv4 in the first four bytes; ports in host order.
@@ -35,7 +39,8 @@ pub struct DescriptorFacts<'a> {
     pub dev: u32,
     /// `PPM_O_*` that it was opened with.
     pub open_flags: u32,
-    /// Kind, as the character that `fd.typechar` shows; 0 where it is not known.
+    /// Kind, as the character that `fd.typechar` shows; 0 where it is not known. A userfaultfd is `U` here, since it shows as a Unix
+    /// socket does.
     pub kind: u8,
     /// Transport of a socket: 0 unknown, 1 not applicable, 2 TCP, 3 UDP, 4 ICMP, 5 raw.
     pub l4: u8,
