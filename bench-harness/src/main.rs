@@ -4,6 +4,7 @@ mod gate;
 mod kernels;
 mod process;
 mod quiet;
+mod repeat;
 mod storm;
 mod watched;
 
@@ -27,6 +28,8 @@ enum Command {
     Gate(gate::Gate),
     /// Do ordinary work under the agent: none of it may raise an alert above INFO
     Quiet(quiet::Quiet),
+    /// Make a long savefile out of a short one: its header once, its events again and again
+    Repeat(repeat::Repeat),
     /// Storms of stress-ng under the agent: every equation holds, and the kernel log is silent
     Storm(storm::Storm),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Kernels(kernels) => kernels.run(),
         Command::Gate(gate) => gate.run(),
         Command::Quiet(quiet) => quiet.run(),
+        Command::Repeat(repeat) => repeat.run(),
         Command::Storm(storm) => storm.run(),
     };
     match passed {
