@@ -7,6 +7,7 @@
 
 mod block;
 mod bytes;
+mod convert;
 mod descriptor_list;
 mod header;
 mod interface_list;

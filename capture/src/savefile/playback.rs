@@ -1,7 +1,7 @@
 //! Frames out of a savefile, in its order: what the blocks say, made whole by what came before them.
 //!
-//! [`Reader`] gives events as they were recorded, and the [`Tracker`] says whose thread made them. What comes out are frames like those
-//! of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
+//! [`Reader`] gives events as they were recorded, the [`Converter`] those of the current schema, and the [`Tracker`] says whose thread
+//! made them. What comes out are frames like those of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use event::{MAX_FRAME_LEN, SectionKind, flags};
 
 use super::{
     Header, Reader, SavefileError,
+    convert::Converter,
     reader::ReaderCounts,
     tracker::{Facts, Tracker},
 };
@@ -32,6 +33,7 @@ pub fn event_key(evt_num: u64) -> Key {
 #[derive(Debug)]
 pub struct Playback {
     reader: Reader,
+    converter: Converter,
     tracker: Tracker,
     seeds: Seeds,
     n_seeded: usize,
@@ -68,7 +70,17 @@ impl Playback {
         tracker.seed(&reader.header().processes);
         let seeds = seeds(reader.header(), &tracker);
         let buf = vec![0; MAX_FRAME_LEN];
-        Self { reader, tracker, seeds, n_seeded: 0, evt_num: 0, n_impossible: 0, buf, in_buf: None }
+        Self {
+            reader,
+            converter: Converter::new(),
+            tracker,
+            seeds,
+            n_seeded: 0,
+            evt_num: 0,
+            n_impossible: 0,
+            buf,
+            in_buf: None,
+        }
     }
 
     /// What the file says before its first event.
@@ -99,18 +111,18 @@ impl Playback {
     pub fn counts(&self) -> ReaderCounts {
         let mut counts = self.reader.counts();
         counts.n_too_large += self.n_impossible;
+        counts.n_trimmed += self.converter.n_trimmed();
         counts
     }
 
     /// The frame that was given last, again.
     #[must_use]
     pub fn last_frame(&self) -> Option<PlayedFrame<'_>> {
-        let (key, frame) = match self.in_buf {
-            Some(len) => (event_key(self.evt_num), &self.buf[..len]),
-            None => {
-                let key = Key(event_key(self.evt_num).0 + self.n_seeded as u64);
-                (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
-            }
+        let (key, frame) = if let Some(len) = self.in_buf {
+            (event_key(self.evt_num), &self.buf[..len])
+        } else {
+            let key = Key(event_key(self.evt_num).0 + self.n_seeded as u64);
+            (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
         };
         Some(PlayedFrame { key, frame })
     }
@@ -127,6 +139,7 @@ impl Playback {
         self.in_buf = None;
         loop {
             let Some(event) = self.reader.next_event()? else { return Ok(None) };
+            let Some(event) = self.converter.convert(event) else { continue };
             self.evt_num += 1;
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);

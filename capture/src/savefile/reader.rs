@@ -35,6 +35,13 @@ impl Lens<'_> {
             Self::Wide(l) => u32::from_le_bytes(l[n]) as usize,
         }
     }
+
+    fn first(self, n: usize) -> Self {
+        match self {
+            Self::Narrow(l) => Self::Narrow(&l[..n]),
+            Self::Wide(l) => Self::Wide(&l[..n]),
+        }
+    }
 }
 
 /// One event of a savefile, borrowed from the reader's buffer; its lengths are checked.
@@ -52,23 +59,61 @@ pub struct SavedEvent<'a> {
     pub event_type: EventType,
     lens: Lens<'a>,
     data: &'a [u8],
+    /// Parameters that follow the recorded ones: their lengths, and their bytes.
+    added_lens: &'a [u16],
+    added: &'a [u8],
 }
 
 impl<'a> SavedEvent<'a> {
     /// Number of parameters.
     #[must_use]
     pub fn n_params(&self) -> usize {
-        self.lens.count()
+        self.lens.count() + self.added_lens.len()
     }
 
     /// Bytes of parameter `n`. O(n).
     #[must_use]
     pub fn param(&self, n: usize) -> Option<&'a [u8]> {
-        if n >= self.lens.count() {
-            return None;
+        let n_recorded = self.lens.count();
+        if n < n_recorded {
+            let at: usize = (0..n).map(|i| self.lens.get(i)).sum();
+            return self.data.get(at..at + self.lens.get(n));
         }
-        let at: usize = (0..n).map(|i| self.lens.get(i)).sum();
-        self.data.get(at..at + self.lens.get(n))
+        let n = n - n_recorded;
+        let len = usize::from(*self.added_lens.get(n)?);
+        let at: usize = self.added_lens[..n].iter().map(|&len| usize::from(len)).sum();
+        self.added.get(at..at + len)
+    }
+
+    /// All parameters in order.
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> {
+        let Self { lens, data, added_lens, added, .. } = *self;
+        let recorded = (0..lens.count()).scan(data, move |rest, n| {
+            let (param, tail) = rest.split_at_checked(lens.get(n))?;
+            *rest = tail;
+            Some(param)
+        });
+        let added = added_lens.iter().scan(added, |rest, &len| {
+            let (param, tail) = rest.split_at_checked(usize::from(len))?;
+            *rest = tail;
+            Some(param)
+        });
+        recorded.chain(added)
+    }
+
+    /// The event with its first recorded parameters alone.
+    pub(super) fn with_first_params(self, n: usize) -> Self {
+        Self {
+            lens: self.lens.first(n.min(self.lens.count())),
+            added_lens: &[],
+            added: &[],
+            ..self
+        }
+    }
+
+    /// The event with parameters behind the recorded ones.
+    pub(super) fn with_added_params(self, lens: &'a [u16], bytes: &'a [u8]) -> Self {
+        Self { added_lens: lens, added: bytes, ..self }
     }
 
     pub(super) fn param_i64(&self, n: usize) -> Option<i64> {
@@ -94,12 +139,9 @@ impl<'a> SavedEvent<'a> {
         header: FrameHeader,
         buf: &'b mut [u8],
     ) -> FrameWriter<'b> {
-        let mut w = FrameWriter::with_params(buf, header, self.lens.count());
-        let mut rest = self.data;
-        for n in 0..self.lens.count() {
-            let (param, tail) = rest.split_at(self.lens.get(n));
+        let mut w = FrameWriter::with_params(buf, header, self.n_params());
+        for param in self.params() {
             w.bytes(param);
-            rest = tail;
         }
         w
     }
@@ -120,6 +162,8 @@ pub struct ReaderCounts {
     pub n_unknown_types: u64,
     /// Events larger than any frame.
     pub n_too_large: u64,
+    /// Events with more parameters than the schema, which were left out.
+    pub n_trimmed: u64,
     /// Blocks between events that are not events.
     pub n_skipped_blocks: u64,
 }
@@ -291,7 +335,17 @@ fn event(head: BlockHead, body: &[u8]) -> Result<Option<SavedEvent<'_>>, Savefil
         .get(..n_data)
         .ok_or_else(|| damaged(format!("parameters of {n_data} bytes in an event of {len}")))?;
     let is_state_only = block_flags & STATE_ONLY != 0;
-    Ok(Some(SavedEvent { cpu, is_state_only, ts, tid, event_type, lens, data }))
+    Ok(Some(SavedEvent {
+        cpu,
+        is_state_only,
+        ts,
+        tid,
+        event_type,
+        lens,
+        data,
+        added_lens: &[],
+        added: &[],
+    }))
 }
 
 /// Whether a version 1 event, which does not say how many parameters it has, has `n` of them.

@@ -1,0 +1,158 @@
+//! Old events become those of the current schema: exits get what their enters said, enters vanish, old types become new ones.
+//!
+//! Lenient where other readers give up: an enter of another call counts as missing, parameters beyond the schema are left out, and a
+//! number of parameters that the table does not know is filled up with empty ones.
+
+mod container;
+mod enters;
+mod plan;
+mod table;
+
+use self::{
+    enters::Enters,
+    plan::{Fate, Origin, Plans, Rewrite, Verdict, schema_len},
+};
+use super::SavedEvent;
+
+/// Converts the events of a file, in its order.
+#[derive(Debug)]
+pub(super) struct Converter {
+    plans: Plans,
+    enters: Enters,
+    /// Parameters that the event given last has beside those of its block.
+    added_lens: Vec<u16>,
+    added: Vec<u8>,
+    n_trimmed: u64,
+}
+
+impl Converter {
+    pub(super) fn new() -> Self {
+        Self {
+            plans: Plans::new(),
+            enters: Enters::default(),
+            added_lens: Vec::new(),
+            added: Vec::new(),
+            n_trimmed: 0,
+        }
+    }
+
+    /// Events with more parameters than the schema; the rest was left out.
+    pub(super) fn n_trimmed(&self) -> u64 {
+        self.n_trimmed
+    }
+
+    /// The event as the current schema has it, or nothing where it is none of its own.
+    pub(super) fn convert<'a>(&'a mut self, mut event: SavedEvent<'a>) -> Option<SavedEvent<'a>> {
+        let n_schema = schema_len(event.event_type);
+        if event.n_params() > n_schema {
+            event = event.with_first_params(n_schema);
+            self.n_trimmed += 1;
+        }
+        let rewrite = match self.plans.verdict(event.event_type, event.n_params()) {
+            Verdict::Keep => return Some(event),
+            Verdict::Drop => return None,
+            Verdict::Rewrite(rewrite) => rewrite,
+        };
+        self.added_lens.clear();
+        self.added.clear();
+        let origins = self.plans.origins(rewrite);
+        fill(origins, &event, &mut self.enters, &mut self.added_lens, &mut self.added);
+        let &Rewrite { event_type, n_kept, fate, .. } = rewrite;
+        let mut event =
+            event.with_first_params(n_kept).with_added_params(&self.added_lens, &self.added);
+        event.event_type = event_type;
+        event.is_state_only |= fate != Fate::Delivered;
+        if matches!(fate, Fate::Stored | Fate::StoredAndHidden) {
+            self.enters.store(&event);
+        }
+        (fate != Fate::Stored).then_some(event)
+    }
+}
+
+/// Collects the parameters that follow the kept ones.
+fn fill(
+    origins: &[Origin],
+    event: &SavedEvent<'_>,
+    enters: &mut Enters,
+    lens: &mut Vec<u16>,
+    data: &mut Vec<u8>,
+) {
+    let enter_of = origins.iter().find_map(|o| match o {
+        Origin::Enter { of, .. } => Some(*of),
+        _ => None,
+    });
+    let enter = enter_of.and_then(|of| Some((of, enters.take(event.tid, of)?)));
+    for origin in origins {
+        let start = data.len();
+        let bytes = match *origin {
+            Origin::Recorded(n) => event.param(n).unwrap_or_default(),
+            Origin::Filler(filler) => filler.bytes(),
+            Origin::Enter { of, n, or } => match enter {
+                Some((stored, enter)) if stored == of => {
+                    enter.param(n).unwrap_or_else(|| or.bytes())
+                }
+                _ => or.bytes(),
+            },
+            Origin::Json => {
+                container::write_json(event, data);
+                &[]
+            }
+        };
+        data.extend_from_slice(bytes);
+        // Only a made-up text could be longer than a length can say; it is left out.
+        if let Ok(len) = u16::try_from(data.len() - start) {
+            lens.push(len);
+        } else {
+            data.truncate(start);
+            lens.push(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{
+        plan::{Action, Source},
+        table::ROWS,
+    };
+
+    fn instruction(source: &Source) -> String {
+        match source {
+            Source::Old(n) => format!("old{n}"),
+            Source::Enter(n) => format!("enter{n}|default"),
+            Source::EnterOrEmpty(n) => format!("enter{n}|empty"),
+            Source::Default => "default".into(),
+            Source::Empty => "empty".into(),
+            Source::Json => "callback".into(),
+        }
+    }
+
+    #[test]
+    fn the_table_is_the_schemas() {
+        let reference = std::env::var_os("PEREGRINE_CORPUS")
+            .map(|dir| PathBuf::from(dir).join("../reference/conversion_table.tsv"));
+        let Some(text) = reference.and_then(|path| std::fs::read_to_string(path).ok()) else {
+            eprintln!("SKIPPED: no conversion_table.tsv beside PEREGRINE_CORPUS to compare with");
+            return;
+        };
+        let ours = ROWS.iter().map(|(ty, n, action)| {
+            let (name, new_type, sources) = match action {
+                Action::Store => ("store", String::new(), &[][..]),
+                Action::Pass => ("pass", String::new(), &[][..]),
+                Action::StoreAndPass => ("store_and_pass", String::new(), &[][..]),
+                Action::Add(sources) => ("add_params", String::new(), *sources),
+                Action::Become(to, sources) => ("change_type", to.to_string(), *sources),
+            };
+            let sources: Vec<String> = sources.iter().map(instruction).collect();
+            format!("{ty}|{n}|{name}|{new_type}|{}", sources.join(" "))
+        });
+        // Columns 1 and 5 are names of types.
+        let theirs = text.lines().filter(|l| !l.starts_with('#')).map(|line| {
+            let column = |n| line.split('\t').nth(n).unwrap_or_default();
+            [column(0), column(2), column(3), column(4), column(6)].join("|")
+        });
+        assert!(ours.eq(theirs));
+    }
+}
