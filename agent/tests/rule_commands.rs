@@ -31,6 +31,7 @@ const CASES: &[(&str, &str)] = &[
         "-c none.yaml -r web.yaml -l Web~server~writes -o json_output=true",
     ),
     ("falco_describe_unknown", "-c none.yaml -r web.yaml -l Nothing"),
+    ("falco_describe_misspelt", "-c none.yaml -r web.yaml -l web~server"),
 ];
 
 fn folder() -> PathBuf {

@@ -218,6 +218,16 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether a rule or another macro uses a macro.
+    pub(crate) fn is_macro_used(&self, index: usize) -> bool {
+        self.macros[index].used
+    }
+
+    /// Whether a rule, a macro or another list uses a list.
+    pub(crate) fn is_list_used(&self, index: usize) -> bool {
+        self.list_used[index]
+    }
+
     /// What was defined and never used.
     pub(crate) fn unused(&self, diags: &mut Diags) {
         for (_, def) in self.macros.iter().zip(&self.items.macros.all).filter(|(m, _)| !m.used) {

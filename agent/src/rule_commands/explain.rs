@@ -60,9 +60,11 @@ pub(crate) fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a RuleFacts
         if let Some(warning) = catalog.warnings.iter().find(of_it) {
             return anyhow!("rule {name:?} was left out: {}", warning.one_line());
         }
-        match catalog.nearest_rule(name) {
-            Some(near) => anyhow!("there is no rule {name:?}; did you mean {near:?}?"),
-            None => anyhow!("there is no rule {name:?}; `peregrine rules list` names them"),
+        let near: Vec<String> =
+            catalog.nearest_rules(name).iter().map(|n| format!("{n:?}")).collect();
+        match &near[..] {
+            [] => anyhow!("there is no rule {name:?}; `peregrine rules list` names them"),
+            near => anyhow!("there is no rule {name:?}; did you mean {}?", near.join(" or ")),
         }
     })
 }

@@ -39,8 +39,6 @@ pub(crate) enum Node {
 pub(crate) struct Leaf {
     /// In canonical form.
     pub(crate) text: String,
-    /// Its operator as written, with its modifier.
-    pub(crate) operator: String,
     /// What is evaluated for it.
     pub(crate) keys: Vec<PredicateKey>,
     /// The event types for which it can be true and false.
@@ -240,7 +238,6 @@ mod tests {
     fn leaf(tree: &mut Condition, text: &str) -> u32 {
         tree.push(Node::Check(Leaf {
             text: text.to_owned(),
-            operator: String::new(),
             keys: Vec::new(),
             types: Types::any(),
         }))

@@ -1,6 +1,6 @@
 //! The catalog in Falco's form: what `-L` and `-l` print, as JSON and as text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -114,8 +114,9 @@ impl Catalog {
     /// Everything in Falco's form.
     #[must_use]
     pub fn describe(&self) -> Description {
+        let by_name = self.lists.iter().map(|l| (&*l.name, l)).collect();
         Description {
-            lists: Some(self.lists.iter().map(|l| self.list(l)).collect()),
+            lists: Some(self.lists.iter().map(|l| of_list(l, &by_name)).collect()),
             macros: Some(self.macros.iter().map(of_macro).collect()),
             required_engine_version: Some(self.required_engine_version.clone()),
             required_plugin_versions: Some(self.required_plugins.clone()),
@@ -132,23 +133,6 @@ impl Catalog {
             required_engine_version: None,
             required_plugin_versions: None,
             rules: vec![of_rule(rule)],
-        }
-    }
-
-    fn list(&self, list: &ListFacts) -> Described<ListInfo, ListDetails> {
-        let ListFacts { name, items, lists, used } = list;
-        let merged = |item: &String| match self.lists.iter().find(|l| *l.name == **item) {
-            Some(other) => other.items.clone(),
-            None => vec![item.clone()],
-        };
-        Described {
-            details: ListDetails {
-                items_compiled: items.iter().flat_map(merged).collect(),
-                lists: owned(lists),
-                plugins: BTreeSet::new(),
-                used: *used,
-            },
-            info: ListInfo { items: items.clone(), name: name.to_string() },
         }
     }
 }
@@ -223,6 +207,26 @@ fn of_rule(rule: &RuleFacts) -> Described<DescribedRule, RuleDetails> {
             source: info.source.to_string(),
             tags: owned(&info.tags),
         },
+    }
+}
+
+fn of_list(
+    of: &ListFacts,
+    by_name: &HashMap<&str, &ListFacts>,
+) -> Described<ListInfo, ListDetails> {
+    let ListFacts { name, items, lists, used } = of;
+    let merged = |item: &String| match by_name.get(&**item) {
+        Some(other) => other.items.clone(),
+        None => vec![item.clone()],
+    };
+    Described {
+        details: ListDetails {
+            items_compiled: items.iter().flat_map(merged).collect(),
+            lists: owned(lists),
+            plugins: BTreeSet::new(),
+            used: *used,
+        },
+        info: ListInfo { items: items.clone(), name: name.to_string() },
     }
 }
 

@@ -1,18 +1,20 @@
 //! Conditions of rules and macros to one graph with the macros put in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::condition::{Condition, Leaf, Node};
 use crate::ast::{Ast, AstNode, Check};
 use crate::check::{Checked, check};
 use crate::collect::Collected;
+use crate::compile::fields_read;
 use crate::error::Diag;
 use crate::lists::Lists;
 use crate::parse::parse;
 use crate::predicate::PredicateKey;
 use crate::ruleset::Options;
-use crate::schema::{SYSCALL, Scope};
+use crate::schema::{FieldRef, SYSCALL, Scope};
 use crate::source::Traced;
 use crate::types::Types;
 
@@ -20,6 +22,8 @@ use crate::types::Types;
 pub(crate) struct Expander<'a> {
     items: &'a Collected,
     lists: Lists,
+    /// Which lists the texts have used; nobody asks.
+    list_used: Vec<bool>,
     /// What rules of each source may name, `syscall` first.
     scopes: Vec<Scope>,
     pub(crate) graph: Condition,
@@ -37,17 +41,54 @@ pub(crate) struct Expanded {
     pub(crate) macros: Vec<Arc<str>>,
     /// Lists that the text itself names.
     pub(crate) lists: Vec<Arc<str>>,
+    pub(crate) reads: Rc<Reads>,
+}
+
+/// What a condition with its macros put in has of operators, as written, and of fields. Most macros add nothing to those that they use: they share
+/// theirs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) operators: BTreeSet<&'static str>,
+    pub(crate) fields: BTreeSet<FieldRef>,
+}
+
+impl Reads {
+    fn is_subset(&self, other: &Self) -> bool {
+        self.operators.is_subset(&other.operators) && self.fields.is_subset(&other.fields)
+    }
+
+    fn merge(into: &mut Rc<Self>, more: &Rc<Self>) {
+        if into.is_subset(more) {
+            *into = Rc::clone(more);
+        } else if !more.is_subset(into) {
+            let into = Rc::make_mut(into);
+            into.operators.extend(&more.operators);
+            into.fields.extend(more.fields.iter().cloned());
+        }
+    }
+
+    fn add(into: &mut Rc<Self>, operator: &'static str, keys: &[PredicateKey]) {
+        if !into.operators.contains(operator) {
+            Rc::make_mut(into).operators.insert(operator);
+        }
+        for field in keys.iter().flat_map(fields_read) {
+            if !into.fields.contains(field) {
+                Rc::make_mut(into).fields.insert(field.clone());
+            }
+        }
+    }
 }
 
 impl<'a> Expander<'a> {
     pub(crate) fn new(items: &'a Collected, options: &Options) -> Self {
-        let mut used = vec![false; items.lists.all.len()];
-        let lists = Lists::new(&items.lists, &mut used);
+        let mut list_used = vec![false; items.lists.all.len()];
+        let lists = Lists::new(&items.lists, &mut list_used);
         let sources = std::iter::once(SYSCALL).chain(options.sources.iter().map(String::as_str));
         let scopes = sources.map(|s| Scope::new(s, &options.static_fields)).collect();
         Self {
             items,
             lists,
+            list_used,
             scopes,
             graph: Condition::default(),
             macros: BTreeMap::new(),
@@ -71,9 +112,8 @@ impl<'a> Expander<'a> {
         self.macros.get(&index)
     }
 
-    fn parsed(&self, condition: &Traced, file: u32) -> Option<(Texts, Ast)> {
-        let mut used = vec![false; self.items.lists.all.len()];
-        let full = self.lists.put_in(condition, file, &mut used).ok()?;
+    fn parsed(&mut self, condition: &Traced, file: u32) -> Option<(Texts, Ast)> {
+        let full = self.lists.put_in(condition, file, &mut self.list_used).ok()?;
         let ast = parse(&full).ok()?;
         Some((Texts { original: condition.clone(), full }, ast))
     }
@@ -124,7 +164,7 @@ impl<'a> Expander<'a> {
 
     fn lower(&mut self, text: &Traced, ast: &Ast, lists: Vec<Arc<str>>) -> Option<Expanded> {
         let mut ids: Vec<u32> = Vec::with_capacity(ast.nodes.len());
-        let mut macros = Vec::new();
+        let (mut macros, mut reads) = (Vec::new(), Rc::default());
         for node in &ast.nodes {
             let of = |ids: &[u32], of: &[u32]| of.iter().map(|&id| ids[id as usize]).collect();
             let id = match node {
@@ -134,7 +174,9 @@ impl<'a> Expander<'a> {
                 AstNode::Macro { name, .. } => {
                     let index = self.items.macros.index(name)?;
                     macros.push(self.items.macros.all[index].name.clone());
-                    self.macros.get(&index)?.root
+                    let expanded = self.macros.get(&index)?;
+                    Reads::merge(&mut reads, &expanded.reads);
+                    expanded.root
                 }
                 AstNode::Check(written) => {
                     let of = |keys: Vec<PredicateKey>, join: fn(Types, &Types) -> Types| {
@@ -147,16 +189,16 @@ impl<'a> Expander<'a> {
                         Ok(Checked::All(keys)) => of(keys, Types::and),
                         Err(_) => of(Vec::new(), Types::and),
                     };
+                    Reads::add(&mut reads, written.op_text, &keys);
                     let text = written.to_string();
-                    let operator = written.op_text.to_owned();
-                    self.graph.push(Node::Check(Leaf { text, operator, keys, types }))
+                    self.graph.push(Node::Check(Leaf { text, keys, types }))
                 }
             };
             ids.push(id);
         }
         macros.sort();
         macros.dedup();
-        Some(Expanded { root: *ids.last()?, macros, lists })
+        Some(Expanded { root: *ids.last()?, macros, lists, reads })
     }
 }
 

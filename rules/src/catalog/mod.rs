@@ -3,6 +3,7 @@
 mod condition;
 mod describe;
 mod expand;
+mod nearest;
 mod requirements;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,8 +13,8 @@ use event::EventSet;
 
 use crate::alert::RuleInfo;
 use crate::collect::{Collected, ExceptionDef, collect};
-use crate::compile::{Compiled, compile, fields_read};
-use crate::error::{Code, Diag, Diags, RuleError, closest};
+use crate::compile::{Compiled, compile};
+use crate::error::{Diag, Diags, RuleError};
 use crate::ir::IrId;
 use crate::predicate::PredicateKey;
 use crate::ruleset::Options;
@@ -159,21 +160,17 @@ impl Catalog {
         if !diags.errors.is_empty() {
             return Err(draw(diags.errors));
         }
-        let is_used = |name: &Arc<str>, code: Code| {
-            let is_it = |d: &Diag| d.code == code && d.item.as_ref().is_some_and(|i| i.1 == *name);
-            !diags.warnings.iter().any(is_it)
-        };
         let mut expander = Expander::new(&items, options);
         let (rules, makers) = rules(&compiled, &items, &mut expander);
         let mut macros = Vec::new();
         for (i, def) in items.macros.all.iter().enumerate() {
-            let used = is_used(&def.name, Code::UnusedMacro);
+            let used = compiled.resolver.is_macro_used(i);
             let Some(expanded) = expander.macro_condition(i).cloned() else { continue };
             let written = def.condition.as_str();
             let condition = facts(&expander, written, expanded);
             macros.push(MacroFacts { name: def.name.clone(), condition, used });
         }
-        let lists = items.lists.all.iter().map(|def| ListFacts {
+        let lists = items.lists.all.iter().enumerate().map(|(i, def)| ListFacts {
             name: def.name.clone(),
             items: def.items.clone(),
             lists: def
@@ -182,7 +179,7 @@ impl Catalog {
                 .filter_map(|item| items.lists.get(item))
                 .map(|l| l.name.clone())
                 .collect(),
-            used: is_used(&def.name, Code::UnusedList),
+            used: compiled.resolver.is_list_used(i),
         });
         let lists = lists.collect();
         let (required_engine_version, required_plugins) = requirements(&files, n_files);
@@ -231,20 +228,21 @@ impl Catalog {
         &'a self,
         condition: &'a ConditionFacts,
     ) -> (BTreeSet<&'a str>, BTreeSet<&'a str>) {
+        let of_list: HashMap<&str, &ListFacts> = self.lists.iter().map(|l| (&*l.name, l)).collect();
+        let of_macro: HashMap<&str, &MacroFacts> =
+            self.macros.iter().map(|m| (&*m.name, m)).collect();
         let (mut macros, mut lists) = (BTreeSet::new(), BTreeSet::new());
         let mut conditions = vec![condition];
         while let Some(condition) = conditions.pop() {
             let mut named: Vec<&str> = condition.lists.iter().map(|l| &**l).collect();
             while let Some(name) = named.pop() {
                 if lists.insert(name) {
-                    let list = self.lists.iter().find(|l| &*l.name == name);
-                    named.extend(list.iter().flat_map(|l| &l.lists).map(|l| &**l));
+                    named.extend(of_list.get(name).iter().flat_map(|l| &l.lists).map(|l| &**l));
                 }
             }
             for name in condition.macros.iter().map(|m| &**m) {
                 if macros.insert(name) {
-                    let found = self.macros.iter().find(|m| &*m.name == name);
-                    conditions.extend(found.map(|m| &m.condition));
+                    conditions.extend(of_macro.get(name).map(|m| &m.condition));
                 }
             }
         }
@@ -257,10 +255,10 @@ impl Catalog {
         self.rules.iter().find(|r| &*r.info.name == name)
     }
 
-    /// The rule whose name is nearest to one that does not exist.
+    /// The rules that may have been meant by a name that does not exist, the likeliest first; at most three.
     #[must_use]
-    pub fn nearest_rule(&self, name: &str) -> Option<&str> {
-        closest(name, self.rules.iter().map(|r| &*r.info.name))
+    pub fn nearest_rules(&self, name: &str) -> Vec<&str> {
+        nearest::nearest(name, self.rules.iter().map(|r| &*r.info.name))
     }
 }
 
@@ -297,20 +295,16 @@ fn exception(def: &ExceptionDef) -> ExceptionFacts {
 }
 
 fn facts(expander: &Expander<'_>, written: &str, expanded: Expanded) -> ConditionFacts {
-    let Expanded { root, macros, lists } = expanded;
+    let Expanded { root, macros, lists, reads } = expanded;
     let graph = &expander.graph;
-    let leaves = graph.leaves(root);
-    let operators: BTreeSet<&str> = leaves.iter().map(|leaf| &*leaf.operator).collect();
-    let keys = leaves.iter().flat_map(|leaf| &leaf.keys);
-    let fields: BTreeSet<FieldRef> = keys.flat_map(fields_read).cloned().collect();
     ConditionFacts {
         written: written.to_owned(),
         resolved: graph.text(root),
         root,
-        operators: operators.into_iter().map(ToOwned::to_owned).collect(),
+        operators: reads.operators.iter().copied().map(ToOwned::to_owned).collect(),
         macros,
         lists,
-        fields: fields.into_iter().collect(),
+        fields: reads.fields.iter().cloned().collect(),
         types: graph.types(root).when_true,
     }
 }
