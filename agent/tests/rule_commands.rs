@@ -10,6 +10,7 @@ const CASES: &[(&str, &str)] = &[
     ("check_together", "rules check web.yaml local.yaml"),
     ("check_sources", "rules check --source k8s_audit web.yaml local.yaml"),
     ("check_broken", "rules check web.yaml broken.yaml after.yaml missing.yaml"),
+    ("check_configured", "rules check -c none.yaml -o static_fields.zone=dmz zone.yaml"),
     ("check_json", "rules check --json web.yaml broken.yaml"),
     ("list", "rules list -c none.yaml -r web.yaml -r local.yaml"),
     ("list_selected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=web --json"),

@@ -58,6 +58,38 @@ fn an_id_that_a_process_asks_for_is_given_to_no_other() {
 }
 
 #[test]
+fn what_a_test_file_does_not_say_is_as_configured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rule = |name| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: evt.type = openat and static.zone = dmz\n  output: {name} in %static.zone\n  priority: INFO\n"
+        )
+    };
+    fs::write(folder.path().join("rules.yaml"), rule("A") + &rule("B")).expect("a file");
+    let test = |alerts: &str| {
+        let text = format!(
+            "rules: rules.yaml\ntests: [{{name: t, processes: cat, events: [openat: /x], alerts: {alerts}}}]\n"
+        );
+        fs::write(folder.path().join("a-test.yaml"), text).expect("a file");
+    };
+    let outcome = |options: &[&str]| {
+        let (stdout, stderr, _) =
+            run(folder.path(), &[&["rules", "test", "a-test.yaml"], options].concat());
+        stdout + &stderr
+    };
+    let passed = "1 passed, 0 failed\n";
+    test("[{rule: A, output: A in dmz}, {rule: B, output: B in dmz}]");
+    let zone = ["-o", "static_fields.zone=dmz"];
+    assert!(outcome(&[]).contains("unknown field `static.zone`"), "{}", outcome(&[]));
+    assert_ne!(outcome(&zone), passed);
+    assert_eq!(outcome(&[&zone[..], &["-o", "rule_matching=all"]].concat()), passed);
+    test("{rule: B, output: B in dmz}");
+    assert_eq!(outcome(&[&zone[..], &["-o", "rules[].disable.rule=A"]].concat()), passed);
+    test("none");
+    assert_eq!(outcome(&[&zone[..], &["-o", "priority=error"]].concat()), passed);
+}
+
+#[test]
 fn the_handbooks_examples_run_as_it_shows() {
     let folder = handbook();
     let mut n_run = 0;

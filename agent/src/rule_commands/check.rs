@@ -10,7 +10,10 @@ use rules::{Catalog, FieldRef, FileResult, Finding, Options, Source, validate};
 use serde_json::json;
 
 use super::missing;
+use crate::cli::{ConfigSource, Settings};
+use crate::config;
 use crate::rule_files;
+use crate::rule_load;
 use crate::start::count;
 
 /// Options of `peregrine rules check`.
@@ -27,16 +30,20 @@ pub(crate) struct CheckArgs {
     /// Check the rules of SOURCE too, beside those of syscall; repeatable
     #[arg(long = "source", value_name = "SOURCE")]
     sources: Vec<String>,
+
+    #[command(flatten)]
+    config: ConfigSource,
 }
 
 /// Judges the files and says of each what is wrong, and whether it can be used.
 ///
 /// # Errors
-/// A directory cannot be read, a file is invalid, or stdout is gone.
+/// The configuration is wrong, a directory cannot be read, a file is invalid, or stdout is gone.
 pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
+    let config = config::load(&args.config, &Settings::default())?;
     let files = rule_files::read_each(&args.files)?;
     let sources: Vec<Source> = files.iter().filter_map(|f| f.as_ref().ok()).cloned().collect();
-    let options = Options { sources: args.sources.clone(), ..Options::default() };
+    let options = Options { sources: args.sources.clone(), ..rule_load::options(&config) };
     let results = validate(files, &options);
     if args.json {
         writeln!(out, "{}", json!({ "falco_load_results": results }))?;

@@ -23,8 +23,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use rules::{Options, Priority, RuleMatching, Ruleset, closest};
 
-use crate::config::RuleInputs;
+use crate::cli::{ConfigSource, Settings};
+use crate::config::{self, Config, RuleInputs};
 use crate::rule_files;
+use crate::rule_load;
 use judge::{Raised, judge};
 use locate::Step;
 use pipeline::{Pipeline, Setting};
@@ -50,16 +52,21 @@ pub(crate) struct TestArgs {
     /// Print one JSON object for each test
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    config: ConfigSource,
 }
 
 /// Runs the tests.
 ///
 /// # Errors
-/// A test failed, a file is wrong, or stdout is gone.
+/// The configuration is wrong, a test failed, a file is wrong, or stdout is gone.
 pub(crate) fn run(args: &TestArgs, out: &mut dyn Write) -> Result<()> {
+    let set = Settings { rules: args.rules.clone(), ..Settings::default() };
+    let config = config::load(&args.config, &set)?;
     let (mut n_passed, mut n_failed, mut n_broken) = (0, 0, 0);
     for path in test_files(&args.files)? {
-        match run_file(&path, args) {
+        match run_file(&path, &config) {
             Ok(outcomes) => {
                 for outcome in outcomes {
                     let passed = outcome.has_passed();
@@ -111,7 +118,7 @@ fn test_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-fn run_file(path: &Path, args: &TestArgs) -> Result<Vec<Outcome>> {
+fn run_file(path: &Path, config: &Config) -> Result<Vec<Outcome>> {
     let name = path.display().to_string();
     let context = || format!("cannot read the test file {name}");
     let len = fs::metadata(path).with_context(context)?.len();
@@ -128,7 +135,7 @@ fn run_file(path: &Path, args: &TestArgs) -> Result<Vec<Outcome>> {
         let line = locate::line(&text, &wrong.path);
         anyhow!("{name}:{line}: {:#}", wrong.error)
     };
-    let setting = setting(&file, path, args).map_err(placed)?;
+    let setting = setting(&file, path, config).map_err(placed)?;
     let mut outcomes = Vec::new();
     for n in 0..file.tests.len() {
         let outcome = run_test(&file, n, &setting).map_err(placed)?;
@@ -138,29 +145,29 @@ fn run_file(path: &Path, args: &TestArgs) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// The rules that a file is about, loaded.
-fn setting(file: &TestFile, path: &Path, args: &TestArgs) -> Result<Setting, Wrong> {
+/// The rules that a file is about, loaded: what the file does not say is as the configuration has it.
+fn setting(file: &TestFile, path: &Path, config: &Config) -> Result<Setting, Wrong> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let inputs = if !args.rules.is_empty() {
-        RuleInputs::Given(args.rules.clone())
-    } else if file.rules.0.is_empty() {
-        RuleInputs::BuiltIn
-    } else {
-        RuleInputs::Given(file.rules.0.iter().map(|rules| folder.join(rules)).collect())
+    // Rules that the command line names are no mistake of the file.
+    let (inputs, named) = match &config.rules {
+        RuleInputs::BuiltIn | RuleInputs::Configured(_) if !file.rules.0.is_empty() => {
+            let paths = file.rules.0.iter().map(|rules| folder.join(rules)).collect();
+            (RuleInputs::Given(paths), &[Step::Key("rules")][..])
+        }
+        inputs => (inputs.clone(), &[][..]),
     };
     let matching = match file.rule_matching {
-        Matching::First => RuleMatching::First,
-        Matching::All => RuleMatching::All,
+        Some(Matching::First) => RuleMatching::First,
+        Some(Matching::All) => RuleMatching::All,
+        None => rule_load::matching(config),
     };
     let min_priority = match &file.priority {
         Some(text) => {
             text.0.parse::<Priority>().map_err(anyhow::Error::from).at(&[Step::Key("priority")])?
         }
-        None => Priority::Debug,
+        None => config.min_priority,
     };
-    let options = Options { matching, min_priority, ..Options::default() };
-    // Rules that the command line names are no mistake of the file.
-    let named = if args.rules.is_empty() { &[Step::Key("rules")][..] } else { &[] };
+    let options = Options { matching, min_priority, ..rule_load::options(config) };
     let sources = rule_files::read(&inputs).at(named)?;
     let ruleset = Ruleset::load(sources, options).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(|e| e.to_string().trim_end().to_owned()).collect();

@@ -18,8 +18,7 @@ pub(super) struct TestFile {
     /// Rule files, relative to this one.
     #[serde(default)]
     pub(super) rules: OneOrMany<PathBuf>,
-    #[serde(default)]
-    pub(super) rule_matching: Matching,
+    pub(super) rule_matching: Option<Matching>,
     pub(super) priority: Option<Text>,
     pub(super) hostname: Option<Text>,
     #[serde(default)]
@@ -33,10 +32,9 @@ pub(super) struct TestFile {
 }
 
 /// First match or all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Matching {
-    #[default]
     First,
     All,
 }
