@@ -25,6 +25,7 @@ mod rule_files;
 mod rule_load;
 mod rules_at_work;
 mod run;
+mod savefile_errors;
 mod savefile_users;
 mod shards;
 mod signals;

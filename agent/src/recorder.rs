@@ -5,13 +5,15 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use bus::{LaneRx, Waiter, Watermark};
 use capture::Seeds;
 use capture::savefile::{Compression, Group, Machine, User, Writer};
 use event::Frame;
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
+
+use crate::savefile_errors;
 
 /// Frames that are merged before they are written.
 const WINDOW: usize = 1024;
@@ -86,7 +88,7 @@ impl RecorderParts {
         let offset = realtime_offset_ns.max(0) as u64;
         let mut writer =
             Writer::new(out, Compression::None, &machine(offset), &users, &groups, offset)
-                .with_context(context)?;
+                .map_err(|e| anyhow!(savefile_errors::of_recording(&path, &e)))?;
         writer.threads(seeds.threads());
         Ok(Self { path, file, writer: Some(writer) })
     }
@@ -125,7 +127,7 @@ impl Recorder {
                 None => meters.write_error.add(1),
                 Some(Err(e)) => {
                     meters.write_error.add(1);
-                    *error = Some(format!("cannot write the savefile {}: {e}", path.display()));
+                    *error = Some(savefile_errors::of_recording(path, &e));
                     // The file ends with its last whole block; alerting goes on.
                     *writer = None;
                 }
@@ -157,7 +159,7 @@ impl Recorder {
     pub(crate) fn finish(self) -> RecorderEnd {
         let Self { writer, path, mut error, .. } = self;
         if let Some(Err(e)) = writer.map(Writer::finish) {
-            error = Some(format!("cannot finish the savefile {}: {e}", path.display()));
+            error = Some(savefile_errors::of_recording(&path, &e));
         }
         RecorderEnd { error }
     }

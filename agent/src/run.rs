@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use capture::savefile::Replay;
 use outputs::Sink;
 use perf::{Moment, Registry, Snapshot};
@@ -25,7 +25,7 @@ use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{events_command, fields_command, host, rule_commands, stats};
+use crate::{events_command, fields_command, host, rule_commands, savefile_errors, stats};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -36,7 +36,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             drop(std::io::stdout().write_all(text.as_bytes()));
             Ok(())
         }
-        Err(CliEnd::Refuse(line)) => Err(anyhow::anyhow!(line)),
+        Err(CliEnd::Refuse(line)) => Err(anyhow!(line)),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -163,7 +163,7 @@ fn check_source(config: &Config, ruleset: &Ruleset) -> Result<Checked> {
         CaptureSource::Live => Checked::Live(Kernel::load(live::options(config, ruleset))?),
         CaptureSource::Replay(path) => {
             let replay =
-                Replay::open(path).with_context(|| format!("cannot replay {}", path.display()))?;
+                Replay::open(path).map_err(|e| anyhow!(savefile_errors::of_replay(path, &e)))?;
             Checked::Replay(path.clone(), Box::new(replay))
         }
     })

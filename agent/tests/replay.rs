@@ -118,6 +118,18 @@ fn forest(path: &Path) -> usize {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_once_and_what_to_do() {
+    let args = ["-o", "engine.kind=replay", "-o", "engine.replay.capture_file=/nowhere.scap"];
+    let ended = run(&args);
+    assert_eq!(
+        ended.stderr,
+        "peregrine: cannot replay /nowhere.scap: No such file or directory (os error 2); engine.replay.capture_file names it, and `peregrine \
+         -w FILE` records one\n"
+    );
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
 fn a_forest_of_processes_gives_the_same_alerts_on_any_number_of_shards() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));

@@ -249,7 +249,7 @@ pub(super) fn resolve(
         )?,
         single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
         scope_pid,
-        snaplen: snaplen(set.snaplen.or(falco_libs.snaplen))?,
+        snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
         write,
         ring_bytes: ring_bytes(peregrine.ring_bytes)?,
@@ -314,13 +314,19 @@ fn within(
     Ok(n as usize)
 }
 
-/// 0 leaves the choice to the program, as in Falco.
-fn snaplen(n: Option<u64>) -> Result<usize> {
-    match n {
-        None | Some(0) => Ok(DEFAULT_SNAPLEN),
-        Some(n) if n <= MAX_SNAPLEN as u64 => Ok(n as usize),
-        Some(n) => bail!("snaplen: {n} is out of range; it must lie between 0 and {MAX_SNAPLEN}"),
+/// As a key 0 leaves the choice to the program, as in Falco; whoever asks for 0 on the command line means no byte, which nothing here can do.
+fn snaplen(flag: Option<u64>, key: Option<u64>) -> Result<usize> {
+    let (least, n) = match (flag, key) {
+        (Some(n), _) => (1, n),
+        (None, None | Some(0)) => return Ok(DEFAULT_SNAPLEN),
+        (None, Some(n)) => (0, n),
+    };
+    if !(least..=MAX_SNAPLEN as u64).contains(&n) {
+        bail!(
+            "snaplen: {n} is out of range; it must lie between {least} and {MAX_SNAPLEN}, and is {DEFAULT_SNAPLEN} where it is not given"
+        );
     }
+    Ok(n as usize)
 }
 
 /// The kernel wants a power of two of whole pages.

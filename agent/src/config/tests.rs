@@ -132,7 +132,7 @@ fn wrong_values_are_named() {
         ("peregrine.shards=9999", "shards: 9999 is out of range; it must lie between 1 and 1024"),
         (
             "falco_libs.snaplen=5000",
-            "snaplen: 5000 is out of range; it must lie between 0 and 4096",
+            "snaplen: 5000 is out of range; it must lie between 0 and 4096, and is 80 where it is not given",
         ),
         (
             "priority=loud",
@@ -188,6 +188,11 @@ fn the_snap_length_is_falcos_key_or_a_flag() {
     assert_eq!(with(&["falco_libs.snaplen=0"], None), 80);
     assert_eq!(with(&["falco_libs.snaplen=200"], None), 200);
     assert_eq!(with(&["falco_libs.snaplen=200"], Some(300)), 300);
+    let set = Settings { snaplen: Some(0), ..Settings::default() };
+    assert_eq!(
+        load_text(None, &[], &set).unwrap_err().to_string(),
+        "snaplen: 0 is out of range; it must lie between 1 and 4096, and is 80 where it is not given"
+    );
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! What went wrong with a savefile, on one line, and what to do about it.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use capture::savefile::SavefileError;
+
+/// Why a file cannot be replayed.
+pub(crate) fn of_replay(path: &Path, error: &SavefileError) -> String {
+    told("replay", path, error)
+}
+
+/// Why a file cannot be recorded, or not any further.
+pub(crate) fn of_recording(path: &Path, error: &SavefileError) -> String {
+    told("write the savefile", path, error)
+}
+
+fn told(verb: &str, path: &Path, error: &SavefileError) -> String {
+    let path = path.display();
+    match error {
+        SavefileError::Io { source, .. } => {
+            format!("cannot {verb} {path}: {source}{}", remedy(source))
+        }
+        error => format!("cannot {verb} {path}: {error}"),
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; engine.replay.capture_file names it, and `peregrine -w FILE` records one"
+        }
+        ErrorKind::IsADirectory => "; engine.replay.capture_file has to name a file in it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; make room there, or record to another disk"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(errno: i32) -> SavefileError {
+        SavefileError::Io { action: "doing".into(), source: io::Error::from_raw_os_error(errno) }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_what_to_do() {
+        let path = Path::new("/a.scap");
+        for (text, expected) in [
+            (
+                of_replay(path, &io(2)),
+                "cannot replay /a.scap: No such file or directory (os error 2); engine.replay.capture_file names it, and `peregrine -w FILE` records one",
+            ),
+            (of_replay(path, &io(13)), "cannot replay /a.scap: Permission denied (os error 13)"),
+            (
+                of_replay(path, &SavefileError::NotSavefile { why: "it is empty".into() }),
+                "cannot replay /a.scap: not a .scap file: it is empty",
+            ),
+            (
+                of_recording(path, &io(28)),
+                "cannot write the savefile /a.scap: No space left on device (os error 28); make room there, or record to another disk",
+            ),
+        ] {
+            assert_eq!(text, expected);
+        }
+    }
+}
