@@ -1,14 +1,14 @@
 //! Taking values off the front of a slice, and putting them on the end of a vector.
 
-use super::SavefileError;
+use super::{Place, SavefileError};
 
 /// The bytes ended before the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut;
 
 /// Turns a [`Cut`] into the error that says which block is damaged.
-pub(super) fn cut(offset: u64, what: &str) -> impl Fn(Cut) -> SavefileError + Copy {
-    move |Cut| SavefileError::Damaged { offset, what: format!("{what} is cut") }
+pub(super) fn cut(at: Place, what: &'static str) -> impl Fn(Cut) -> SavefileError + Copy {
+    move |Cut| SavefileError::Damaged { at, what: format!("the {what} is cut") }
 }
 
 /// A slice that is read from its front.

@@ -1,8 +1,8 @@
 //! What stands before the first event: section header, machine, interfaces, users, processes and their descriptors.
 
 use super::{
-    DescriptorList, Group, HOSTNAME_LEN, Interface, Machine, SECTION_MAGIC, SavefileError, User,
-    VERSION_MAJOR,
+    DescriptorList, Group, HOSTNAME_LEN, Interface, Machine, Place, SECTION_MAGIC, SavefileError,
+    User, VERSION_MAJOR,
     block::BlockHead,
     bytes::{Bytes, Cut, cut},
     descriptor_list, interface_list, kind, process_list,
@@ -56,24 +56,36 @@ impl Header {
     }
 
     /// Adds what a block says that is no event.
-    pub(super) fn add(&mut self, head: BlockHead, body: &[u8]) -> Result<(), SavefileError> {
+    pub(super) fn add(
+        &mut self,
+        head: BlockHead,
+        body: &[u8],
+        at: Place,
+    ) -> Result<(), SavefileError> {
         let offset = head.offset;
+        let cut = |what: &'static str| cut(at, what);
         match head.kind {
             kind::MACHINE | kind::MACHINE_OLD => {
-                self.machine = Some(machine(body).map_err(cut(offset, "machine block"))?);
+                self.machine = Some(machine(body).map_err(cut("machine block"))?);
             }
             kind::USERS | kind::USERS_V1 | kind::USERS_V1_OLD => {
-                self.add_users(body, head.kind == kind::USERS).map_err(cut(offset, "user list"))?;
+                self.add_users(body, head.kind == kind::USERS).map_err(cut("user list"))?;
             }
             kind::INTERFACES | kind::INTERFACES_V1 | kind::INTERFACES_V1_OLD => {
                 let is_v2 = head.kind == kind::INTERFACES;
+                if head.n_unclaimed > 0 {
+                    self.notes.push(format!(
+                        "interface list at byte {offset}: it is {} bytes longer than it says, a known fault of other writers; it was read whole",
+                        head.n_unclaimed
+                    ));
+                }
                 interface_list::parse(is_v2, body, &mut self.interfaces)
-                    .map_err(cut(offset, "interface list"))?;
+                    .map_err(cut("interface list"))?;
             }
             kind::DESCRIPTORS | kind::DESCRIPTORS_V1 | kind::DESCRIPTORS_V1_OLD => {
                 let is_v2 = head.kind == kind::DESCRIPTORS;
                 let (list, is_left) =
-                    descriptor_list::parse(is_v2, body).map_err(cut(offset, "descriptor list"))?;
+                    descriptor_list::parse(is_v2, body).map_err(cut("descriptor list"))?;
                 if is_left {
                     self.notes.push(format!(
                         "descriptor list at byte {offset}: a type that this build does not know ends it; the rest of process {} is not read",
@@ -84,14 +96,14 @@ impl Header {
             }
             other => match kind::process_list_version(other) {
                 Some(version) => process_list::parse(version, body, &mut self.processes)
-                    .map_err(cut(offset, "process list"))?,
+                    .map_err(cut("process list"))?,
                 None => self.n_skipped_blocks += 1,
             },
         }
-        self.is_bounded(offset)
+        self.is_bounded(at)
     }
 
-    fn is_bounded(&self, offset: u64) -> Result<(), SavefileError> {
+    fn is_bounded(&self, at: Place) -> Result<(), SavefileError> {
         let n_descriptors: usize = self.descriptors.last().map_or(0, |l| l.entries.len());
         let lists = [
             ("interfaces", self.interfaces.len()),
@@ -104,7 +116,7 @@ impl Header {
         match lists.into_iter().find(|(_, n)| *n > MAX_ENTRIES) {
             None => Ok(()),
             Some((what, n)) => Err(SavefileError::Damaged {
-                offset,
+                at,
                 what: format!("the file lists {n} {what}; {MAX_ENTRIES} are the limit"),
             }),
         }

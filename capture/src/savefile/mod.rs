@@ -15,6 +15,7 @@ mod playback;
 mod process_list;
 mod reader;
 mod replay;
+mod saved_event;
 mod tracker;
 mod writer;
 
@@ -22,8 +23,9 @@ pub use descriptor_list::{DescriptorEntry, DescriptorList, DescriptorTarget};
 pub use header::Header;
 pub use interface_list::Interface;
 pub use playback::{EVT_NUM_SHIFT, Playback, PlayedFrame, event_key};
-pub use reader::{Reader, ReaderCounts, SavedEvent};
+pub use reader::{Reader, ReaderCounts};
 pub use replay::{Replay, ReplayEnd, ReplayThread};
+pub use saved_event::SavedEvent;
 pub use writer::{Compression, Writer};
 
 /// Block types.
@@ -113,6 +115,29 @@ pub struct Group {
     pub name: Vec<u8>,
 }
 
+/// A place in a savefile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Byte offset.
+    pub offset: u64,
+    /// The file is gzip; the offset counts what it holds unpacked.
+    pub is_unpacked: bool,
+    /// Events of the file before it.
+    pub n_events: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { offset, is_unpacked, n_events } = self;
+        let of = if *is_unpacked { " of the unpacked file" } else { "" };
+        match n_events {
+            0 => write!(f, "byte {offset}{of}, before the first event"),
+            1 => write!(f, "byte {offset}{of}, behind the first event"),
+            n => write!(f, "byte {offset}{of}, behind {n} events"),
+        }
+    }
+}
+
 /// Why a savefile cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SavefileError {
@@ -130,19 +155,21 @@ pub enum SavefileError {
         /// What was found instead.
         why: String,
     },
-    /// The bytes break the format. Everything before the offset was delivered.
-    #[error("damaged at byte {offset}: {what}")]
+    /// The bytes break the format. Everything before was delivered.
+    #[error("damaged at {at}: {what}")]
     Damaged {
-        /// Offset in the uncompressed file of the block that is damaged.
-        offset: u64,
+        /// Where the damaged block begins.
+        at: Place,
         /// What is wrong with it.
         what: String,
     },
-    /// Another file was appended to this one.
-    #[error("a second section begins at byte {offset}; only the first is replayed")]
-    SecondSection {
-        /// Offset in the uncompressed file.
-        offset: u64,
+    /// It is whole, but nothing happens in it.
+    #[error(
+        "no events in the file, only the machine's state ({n_processes} processes); the recording may have ended before anything was captured"
+    )]
+    NoEvents {
+        /// Processes that it lists.
+        n_processes: usize,
     },
     /// The seeds of a recording have to come before its events.
     #[error("process {tgid} came after {n_events} events; the process list is already written")]

@@ -83,13 +83,13 @@ impl Playback {
         }
     }
 
-    /// What the file says before its first event.
+    /// What the section at hand says before its first event.
     #[must_use]
     pub fn header(&self) -> &Header {
         self.reader.header()
     }
 
-    /// Number of processes that the file's list makes known.
+    /// Number of processes that the list of the section at hand makes known.
     #[must_use]
     pub fn n_seeds(&self) -> u64 {
         self.seeds.len() as u64
@@ -127,18 +127,35 @@ impl Playback {
         Some(PlayedFrame { key, frame })
     }
 
-    /// The next frame: first those of the process list, then the events. `None` at the end of the file.
+    #[cold]
+    fn begin_section(&mut self) {
+        self.converter.restart();
+        self.tracker.restart();
+        self.tracker.seed(&self.reader.header().processes);
+        self.seeds = seeds(self.reader.header(), &self.tracker);
+        self.n_seeded = 0;
+    }
+
+    /// The next frame: first those of the process list, then the events; then the same of further sections, whose processes are others
+    /// and whose events are numbered on. `None` at the end of the file.
     ///
     /// # Errors
     /// As [`Reader::next_event`].
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<PlayedFrame<'_>>, SavefileError> {
-        if self.n_seeded < self.seeds.len() {
-            self.n_seeded += 1;
-            return Ok(self.last_frame());
-        }
-        self.in_buf = None;
         loop {
-            let Some(event) = self.reader.next_event()? else { return Ok(None) };
+            self.in_buf = None;
+            if self.n_seeded < self.seeds.len() {
+                self.n_seeded += 1;
+                return Ok(self.last_frame());
+            }
+            let Some(event) = self.reader.next_event()? else {
+                if self.reader.next_section()? {
+                    self.begin_section();
+                    continue;
+                }
+                return Ok(None);
+            };
             let Some(event) = self.converter.convert(event) else { continue };
             self.evt_num += 1;
             let mut header = event.frame_header();

@@ -80,6 +80,11 @@ impl Tracker {
         }
     }
 
+    /// Forgets everything but how many incarnations there were: another section begins.
+    pub(super) fn restart(&mut self) {
+        *self = Self { n_incarnations: self.n_incarnations, ..Self::new() };
+    }
+
     fn add_process(&mut self, tgid: u32) {
         if self.threads.len() < MAX_THREADS {
             self.n_incarnations += 1;

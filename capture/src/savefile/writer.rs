@@ -32,7 +32,7 @@ pub enum Compression {
 #[derive(Debug)]
 enum Output<W: Write> {
     Plain(W),
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
 }
 
 impl<W: Write> Output<W> {
@@ -77,7 +77,9 @@ impl<W: Write> Writer<W> {
     ) -> Result<Self, SavefileError> {
         let out = match compression {
             Compression::None => Output::Plain(out),
-            Compression::Gzip => Output::Gzip(GzEncoder::new(out, flate2::Compression::default())),
+            Compression::Gzip => {
+                Output::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::default())))
+            }
         };
         let mut w = Self {
             out,

@@ -36,6 +36,11 @@ impl Converter {
         }
     }
 
+    /// Forgets the enters: another section begins.
+    pub(super) fn restart(&mut self) {
+        self.enters = Enters::default();
+    }
+
     /// Events with more parameters than the schema; the rest was left out.
     pub(super) fn n_trimmed(&self) -> u64 {
         self.n_trimmed

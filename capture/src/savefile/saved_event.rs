@@ -1,0 +1,278 @@
+//! One event of a savefile: its block is checked once, then its parameters are read where they lie.
+
+use std::ops::Range;
+
+use event::{EF_LARGE_PAYLOAD, EventType, FrameHeader, FrameTooLarge, FrameWriter, flags};
+
+use super::{
+    STATE_ONLY,
+    bytes::{Bytes, Cut},
+    kind,
+};
+
+const EVENT_HEAD_V1: usize = 22;
+const EVENT_HEAD_V2: usize = 26;
+
+/// Lengths of an event's parameters, as wide as its type has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lens<'a> {
+    Narrow(&'a [[u8; 2]]),
+    Wide(&'a [[u8; 4]]),
+}
+
+impl Lens<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Self::Narrow(l) => l.len(),
+            Self::Wide(l) => l.len(),
+        }
+    }
+
+    fn get(&self, n: usize) -> usize {
+        match self {
+            Self::Narrow(l) => usize::from(u16::from_le_bytes(l[n])),
+            Self::Wide(l) => u32::from_le_bytes(l[n]) as usize,
+        }
+    }
+
+    fn first(self, n: usize) -> Self {
+        match self {
+            Self::Narrow(l) => Self::Narrow(&l[..n]),
+            Self::Wide(l) => Self::Wide(&l[..n]),
+        }
+    }
+}
+
+/// One event of a savefile, borrowed from the reader's buffer; its lengths are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavedEvent<'a> {
+    /// CPU that recorded it.
+    pub cpu: u16,
+    /// Whether it only updates state and is not shown.
+    pub is_state_only: bool,
+    /// ns since the epoch.
+    pub ts: u64,
+    /// Thread; -1 for some events that no thread made.
+    pub tid: i64,
+    /// Type, always one of the table.
+    pub event_type: EventType,
+    lens: Lens<'a>,
+    data: &'a [u8],
+    /// Parameters that follow the recorded ones: their lengths, and their bytes.
+    added_lens: &'a [u16],
+    added: &'a [u8],
+}
+
+impl<'a> SavedEvent<'a> {
+    /// Number of parameters.
+    #[must_use]
+    pub fn n_params(&self) -> usize {
+        self.lens.count() + self.added_lens.len()
+    }
+
+    /// Bytes of parameter `n`. O(n).
+    #[must_use]
+    pub fn param(&self, n: usize) -> Option<&'a [u8]> {
+        let n_recorded = self.lens.count();
+        if n < n_recorded {
+            let at: usize = (0..n).map(|i| self.lens.get(i)).sum();
+            return self.data.get(at..at + self.lens.get(n));
+        }
+        let n = n - n_recorded;
+        let len = usize::from(*self.added_lens.get(n)?);
+        let at: usize = self.added_lens[..n].iter().map(|&len| usize::from(len)).sum();
+        self.added.get(at..at + len)
+    }
+
+    /// All parameters in order.
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> {
+        let Self { lens, data, added_lens, added, .. } = *self;
+        let recorded = (0..lens.count()).scan(data, move |rest, n| {
+            let (param, tail) = rest.split_at_checked(lens.get(n))?;
+            *rest = tail;
+            Some(param)
+        });
+        let added = added_lens.iter().scan(added, |rest, &len| {
+            let (param, tail) = rest.split_at_checked(usize::from(len))?;
+            *rest = tail;
+            Some(param)
+        });
+        recorded.chain(added)
+    }
+
+    /// The event with its first recorded parameters alone.
+    pub(super) fn with_first_params(self, n: usize) -> Self {
+        Self {
+            lens: self.lens.first(n.min(self.lens.count())),
+            added_lens: &[],
+            added: &[],
+            ..self
+        }
+    }
+
+    /// The event with parameters behind the recorded ones.
+    pub(super) fn with_added_params(self, lens: &'a [u16], bytes: &'a [u8]) -> Self {
+        Self { added_lens: lens, added: bytes, ..self }
+    }
+
+    pub(super) fn param_i64(&self, n: usize) -> Option<i64> {
+        Some(i64::from_le_bytes(*self.param(n)?.as_array()?))
+    }
+
+    /// The header of its frame, as far as the event itself tells.
+    pub(super) fn frame_header(&self) -> FrameHeader {
+        FrameHeader {
+            ts: self.ts,
+            event_type: self.event_type.0,
+            cpu: self.cpu,
+            flags: flags::FROM_FILE | if self.is_state_only { flags::STATE_ONLY } else { 0 },
+            tid: self.tid as u32,
+            tgid: self.tid as u32,
+            ..FrameHeader::default()
+        }
+    }
+
+    /// Starts the frame: header and parameters.
+    pub(super) fn start_frame<'b>(
+        &self,
+        header: FrameHeader,
+        buf: &'b mut [u8],
+    ) -> FrameWriter<'b> {
+        let mut w = FrameWriter::with_params(buf, header, self.n_params());
+        for param in self.params() {
+            w.bytes(param);
+        }
+        w
+    }
+
+    /// Writes the event as a frame with the facts of its block alone: process id and start time are not known.
+    ///
+    /// # Errors
+    /// [`FrameTooLarge`] where the buffer is too small, or a parameter of the plugin types is longer than 65,535 bytes.
+    pub fn to_frame<'b>(&self, buf: &'b mut [u8]) -> Result<&'b [u8], FrameTooLarge> {
+        self.start_frame(self.frame_header(), buf).finish()
+    }
+}
+
+/// Where the parts of an event block lie in the reader's buffer, all lengths checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    cpu: u16,
+    event_type: EventType,
+    is_state_only: bool,
+    is_wide: bool,
+    ts: u64,
+    tid: i64,
+    lens_at: usize,
+    data_at: usize,
+    data_end: usize,
+}
+
+impl Layout {
+    /// The layout of the event block whose body lies at `range`; `None` where the table does not have its type.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    #[inline]
+    pub(super) fn find(kind: u32, buf: &[u8], range: Range<usize>) -> Result<Option<Self>, String> {
+        let end = range.end;
+        let mut b = Bytes(buf.get(range).unwrap_or_default());
+        let has_flags =
+            matches!(kind, kind::EVENT_FLAGS | kind::EVENT_FLAGS_LARGE | kind::EVENT_FLAGS_V1);
+        let cut = |Cut| String::from("the block is too short for an event");
+        let cpu = b.u16().map_err(cut)?;
+        let block_flags = if has_flags { b.u32().map_err(cut)? } else { 0 };
+        let start = b;
+        let (ts, tid) = (b.u64().map_err(cut)?, b.i64().map_err(cut)?);
+        let (len, number) = (b.u32().map_err(cut)? as usize, b.u16().map_err(cut)?);
+        let event_type = EventType(number);
+        let Some(info) = event_type.info() else { return Ok(None) };
+        let is_wide = info.flags & EF_LARGE_PAYLOAD != 0;
+        let is_v1 = matches!(kind, kind::EVENT_V1 | kind::EVENT_V1_OLD | kind::EVENT_FLAGS_V1);
+        // The writers of these counted three bytes too many.
+        let len = if is_v1 && matches!(number, 280 | 286) { len.saturating_sub(3) } else { len };
+        let Some(whole) = start.0.get(..len) else {
+            return Err(format!("event of {len} bytes in a block that has {}", start.len()));
+        };
+        let width = if is_wide { 4 } else { 2 };
+        let (head_len, n_params, n_data) = if is_v1 {
+            let (n, n_data) = v1_params(whole, info.params.len(), is_wide).ok_or_else(|| {
+                format!("event of type {number} and {len} bytes fits no number of parameters")
+            })?;
+            (EVENT_HEAD_V1, n, n_data)
+        } else {
+            let n = b.u32().map_err(cut)? as usize;
+            let lens = n
+                .checked_mul(width)
+                .and_then(|n_lens| whole.get(EVENT_HEAD_V2..)?.get(..n_lens))
+                .ok_or_else(|| format!("event of {len} bytes claims {n} parameters"))?;
+            (EVENT_HEAD_V2, n, sum(lens, is_wide))
+        };
+        let lens_at = end - start.len() + head_len;
+        let data_at = lens_at + n_params * width;
+        let data_end = data_at + n_data;
+        if head_len + n_params * width + n_data > len {
+            return Err(format!("parameters of {n_data} bytes in an event of {len}"));
+        }
+        let is_state_only = block_flags & STATE_ONLY != 0;
+        Ok(Some(Self {
+            cpu,
+            event_type,
+            is_state_only,
+            is_wide,
+            ts,
+            tid,
+            lens_at,
+            data_at,
+            data_end,
+        }))
+    }
+
+    /// The event, in the buffer that the layout was found in.
+    #[inline]
+    pub(super) fn event(self, buf: &[u8]) -> SavedEvent<'_> {
+        let Self { cpu, event_type, is_state_only, is_wide, ts, tid, lens_at, data_at, data_end } =
+            self;
+        let lens = &buf[lens_at..data_at];
+        let lens =
+            if is_wide { Lens::Wide(lens.as_chunks().0) } else { Lens::Narrow(lens.as_chunks().0) };
+        let data = &buf[data_at..data_end];
+        SavedEvent {
+            cpu,
+            is_state_only,
+            ts,
+            tid,
+            event_type,
+            lens,
+            data,
+            added_lens: &[],
+            added: &[],
+        }
+    }
+}
+
+/// Sum of an array of lengths; no block is long enough to make it overflow.
+#[inline]
+fn sum(lens: &[u8], is_wide: bool) -> usize {
+    if is_wide {
+        lens.as_chunks().0.iter().map(|l| u32::from_le_bytes(*l) as usize).sum()
+    } else {
+        lens.as_chunks().0.iter().map(|l| usize::from(u16::from_le_bytes(*l))).sum()
+    }
+}
+
+/// How many parameters a version 1 event has, which does not say it, and their bytes: the one number with which it is as long as it is.
+fn v1_params(whole: &[u8], max: usize, is_wide: bool) -> Option<(usize, usize)> {
+    let lens = whole.get(EVENT_HEAD_V1..)?;
+    let width = if is_wide { 4 } else { 2 };
+    let mut n_data = 0;
+    for n in 0..=max {
+        // Every further parameter makes it longer, if only by its length.
+        let left = lens.len().checked_sub(n * width + n_data)?;
+        if left == 0 {
+            return Some((n, n_data));
+        }
+        n_data += sum(lens.get(n * width..(n + 1) * width)?, is_wide);
+    }
+    None
+}
