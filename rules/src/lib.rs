@@ -59,6 +59,7 @@ mod emit;
 mod error;
 mod eval;
 mod expr;
+mod filter;
 mod getopt;
 mod glob;
 mod group;
@@ -101,8 +102,9 @@ pub use catalog::{
 pub use costs::{RuleCost, RuleCosts};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};
+pub use filter::{Filter, TextError};
 pub use locations::{Context, Location, Position};
-pub use output::escape_line;
+pub use output::{LineFormat, LineScratch, escape_line};
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{
     Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, Field, FieldInfo,

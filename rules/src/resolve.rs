@@ -152,6 +152,18 @@ impl<'a> Resolver<'a> {
         self.lower(Written { text: &text, ast: &ast, user, source, kind, name }, warnings)
     }
 
+    /// The node of a condition that is no rule's, over the fields of a source.
+    pub(crate) fn condition(
+        &mut self,
+        text: &Traced,
+        source: &str,
+        name: &Arc<str>,
+    ) -> Result<IrId, Failure> {
+        let ast = parse(text).map_err(Failure::of)?;
+        let (user, source, kind) = (User::Rule(0), self.source(source), ItemKind::Rule);
+        self.lower(Written { text, ast: &ast, user, source, kind, name }, &mut Vec::new())
+    }
+
     /// Notes why a condition failed, what was told before left out.
     pub(crate) fn tell(&mut self, failure: Failure, diags: &mut Diags) {
         let mut errors = failure.errors;

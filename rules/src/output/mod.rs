@@ -1,5 +1,6 @@
 //! Output templates: text with `%field` tokens, compiled once, filled in per alert.
 
+mod line;
 mod print;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::source::Traced;
 use crate::transform::Evaluator;
 use crate::value::{Fields, Value};
 
+pub use line::{LineFormat, LineScratch};
 pub(crate) use print::MISSING;
 pub use print::escape_line;
 use print::{ListText, Shown, fit_width};
