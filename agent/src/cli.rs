@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
 use crate::rule_commands::{FalcoFlags, RuleCommand};
+use crate::trace::TraceArgs;
 
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
@@ -155,6 +156,9 @@ pub(crate) enum Command {
 
     /// List the events that rules may name, and which of them are seen live
     Events(EventsArgs),
+
+    /// Print the events of recordings, all or those that a filter picks, as Sysdig does
+    Trace(Box<TraceArgs>),
 }
 
 /// Options of `peregrine stats`.

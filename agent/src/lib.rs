@@ -32,5 +32,6 @@ mod signals;
 mod start;
 mod stats;
 mod topology;
+mod trace;
 
 pub use run::main;

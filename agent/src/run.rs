@@ -25,7 +25,7 @@ use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{events_command, fields_command, host, rule_commands, savefile_errors, stats};
+use crate::{events_command, fields_command, host, rule_commands, savefile_errors, stats, trace};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -40,6 +40,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
+        Err(e) if e.is::<trace::Refusal>() => {
+            say(&format!("{e}\n"));
+            ExitCode::FAILURE
+        }
         Err(e) if e.is::<Invalid>() => {
             say(&format!("Error: {e}\n"));
             ExitCode::FAILURE
@@ -77,6 +81,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Events(args)) => {
             unless_reader_gone(events_command::run(&args, &mut std::io::stdout().lock()))
         }
+        Some(Command::Trace(args)) => trace::run(&args),
         None if falco.is_any() => {
             let config = config::load(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())

@@ -39,6 +39,20 @@ impl Default for Format {
     }
 }
 
+/// The local time zone (`TZ`, else /etc/localtime, else UTC).
+fn local_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// Seconds by which local time is ahead of UTC, by the second since the epoch.
+#[must_use]
+pub fn local_offset() -> Box<dyn Fn(i64) -> i32 + Send> {
+    let zone = local_zone();
+    Box::new(move |second| {
+        jiff::Timestamp::from_second(second).map_or(0, |t| zone.to_offset(t).seconds())
+    })
+}
+
 /// Prints alerts. Holds the time zone (`TZ`, else /etc/localtime, else UTC) and the host's name.
 #[derive(Debug)]
 pub struct Formatter {
@@ -53,8 +67,7 @@ impl Formatter {
     /// A formatter for alerts of this host, in the local time zone.
     #[must_use]
     pub fn new(format: Format, hostname: &str) -> Self {
-        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        Self::with_zone(format, hostname, zone)
+        Self::with_zone(format, hostname, local_zone())
     }
 
     fn with_zone(format: Format, hostname: &str, zone: TimeZone) -> Self {

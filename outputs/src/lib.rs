@@ -28,5 +28,5 @@ mod sink;
 mod testing;
 
 pub use delivery::{AlertTimes, Delivery, Progress};
-pub use format::{Format, Formatter};
+pub use format::{Format, Formatter, local_offset};
 pub use sink::{MAX_IN_HAND, Sink, SinkError};

@@ -68,6 +68,7 @@ mod profile;
 mod shard;
 mod state;
 mod swap;
+mod trace;
 mod users;
 
 pub use fields::{capability_named, category_name, errno_named, signal_named};
@@ -83,4 +84,5 @@ pub use state::{
     exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
+pub use trace::{Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset};
 pub use users::{User, Users};

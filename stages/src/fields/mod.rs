@@ -86,6 +86,29 @@ impl<'e> EventFields<'e> {
         }
     }
 
+    /// The fields of the same event, of which more is known now.
+    pub(crate) fn looked_into(&self, event: &'e Event<'e>) -> Self {
+        Self {
+            at: self.at,
+            event,
+            process: self.process.clone(),
+            chain: self.chain,
+            view: self.view.clone(),
+            wait: Cell::new(None),
+            missed: Cell::new(false),
+            session: OnceCell::new(),
+            group: OnceCell::new(),
+            lexical: [OnceCell::new(), OnceCell::new()],
+            ends: OnceCell::new(),
+            sock_name: OnceCell::new(),
+        }
+    }
+
+    /// Name of the event's own process, where that is known.
+    pub(crate) fn process_name(&self) -> Option<&[u8]> {
+        Some(self.process.as_deref()?.image.comm())
+    }
+
     /// Whether the event's own process is known.
     pub(crate) fn has_process(&self) -> bool {
         self.process.is_some()

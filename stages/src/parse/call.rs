@@ -169,7 +169,7 @@ impl Shape {
     }
 
     /// The shape of a type. O(1).
-    fn get(ty: EventType) -> &'static Self {
+    pub(super) fn get(ty: EventType) -> &'static Self {
         static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
             let shape = |n| {
                 let ty = EventType(n);

@@ -58,7 +58,13 @@ impl<'a> Event<'a> {
         bytes: &'a [u8],
         bump: &'a Bump,
     ) -> Result<Self, FrameError> {
-        let frame = Frame::parse(bytes)?;
+        let head = Self { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
+        Ok(head.looked_into(bump))
+    }
+
+    /// The event with the body that its frame has, for one that was made without.
+    pub(crate) fn looked_into(&self, bump: &'a Bump) -> Self {
+        let frame = self.frame;
         let body = match frame.event_type() {
             EventType::CLONE_20_X
             | EventType::FORK_20_X
@@ -82,7 +88,21 @@ impl<'a> Event<'a> {
             ty if Call::is(ty) => Body::Call(bump.alloc(Call::parse(&frame))),
             _ => Body::Other,
         };
-        Ok(Self { key, own_key, frame, body })
+        Self { body, ..*self }
+    }
+
+    /// Whether events of the type may change what is known of processes.
+    pub(crate) fn may_change_state(ty: EventType) -> bool {
+        matches!(
+            ty,
+            EventType::CLONE_20_X
+                | EventType::FORK_20_X
+                | EventType::VFORK_20_X
+                | EventType::CLONE3_X
+                | EventType::EXECVE_19_X
+                | EventType::EXECVEAT_X
+                | EventType::PROCEXIT_1_E
+        ) || Call::is(ty) && Shape::get(ty).change.is_some()
     }
 
     /// The frame's header.

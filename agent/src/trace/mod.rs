@@ -1,0 +1,239 @@
+//! `peregrine trace`: the events of recordings as lines.
+//!
+//! `TraceArgs -> Options -> for each file: Playback -> Tracer (state, filter) -> LineFormat -> Output`
+
+mod args;
+mod format;
+mod options;
+mod output;
+mod progress;
+mod refusal;
+mod summary;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
+use capture::savefile::{EVT_NUM_SHIFT, Header, Playback, Reader, SavefileError};
+use rules::LineScratch;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use stages::{Step, Tracer, TracerConfig, Users};
+
+pub(crate) use args::TraceArgs;
+pub(crate) use refusal::Refusal;
+
+use crate::events_command::{self, EventsArgs};
+use crate::fields_command::{self, FieldsArgs};
+use crate::rule_commands::unless_reader_gone;
+use crate::run::say;
+use format::{RESET, Wanted};
+use options::{Options, may_colour};
+use output::Output;
+use progress::Progress;
+use summary::Summary;
+
+/// Why reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The file is through, or as many events as were asked for have come.
+    Through,
+    /// SIGINT or SIGTERM.
+    Interrupted,
+    /// Nobody reads stdout any more.
+    ReaderGone,
+}
+
+/// What all files of a run have in common.
+struct Run<'o> {
+    options: &'o Options,
+    out: Output,
+    scratch: LineScratch,
+    summary: Option<Summary>,
+    /// Raised by SIGINT and SIGTERM.
+    stop: Arc<AtomicBool>,
+    n_passed: u64,
+    n_suppressed: u64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Refusal`] where the arguments or a file cannot be used; else what went wrong.
+pub(crate) fn run(args: &TraceArgs) -> Result<()> {
+    if args.list {
+        let fields = FieldsArgs::default();
+        return unless_reader_gone(fields_command::run(&fields, &mut std::io::stdout().lock()));
+    }
+    if args.list_events {
+        let events = EventsArgs::default();
+        return unless_reader_gone(events_command::run(&events, &mut std::io::stdout().lock()));
+    }
+    let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
+    if wanted.is_shown {
+        let mut out = Output::new(true)?;
+        out.buf.extend_from_slice(wanted.text().as_bytes());
+        return out.end_line().map(drop);
+    }
+    let options = Options::of(args)?;
+    let mut run = Run {
+        options: &options,
+        out: Output::new(options.unbuffered)?,
+        scratch: LineScratch::default(),
+        summary: options.summary.then(Summary::new),
+        stop: stop_flag()?,
+        n_passed: 0,
+        n_suppressed: 0,
+    };
+    let ended = run.files();
+    // What was printed before something went wrong is not lost, and neither are the counts.
+    let told = run.tell_counts();
+    ended.and(told)
+}
+
+/// A flag that the first SIGINT or SIGTERM raises; the second ends the process.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot install a signal handler")?;
+    }
+    Ok(stop)
+}
+
+impl Run<'_> {
+    fn files(&mut self) -> Result<()> {
+        for path in &self.options.files {
+            let ended = self.file(path);
+            let is_reading = self.out.flush()?;
+            if ended? != End::Through || !is_reading {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path) -> Result<End> {
+        let (mut playback, mut progress) =
+            self.open(path).map_err(|e| Refusal::of_file(path, &e))?;
+        let mut tracer = self.tracer(playback.header())?;
+        let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
+        if progress.is_some() {
+            Progress::end();
+        }
+        ended
+    }
+
+    fn open(&self, path: &Path) -> Result<(Playback, Option<Progress>), SavefileError> {
+        if !self.options.progress {
+            return Ok((Playback::open(path)?, None));
+        }
+        let io =
+            |source| SavefileError::Io { action: format!("opening {}", path.display()), source };
+        let (progress, input) = File::open(path).and_then(Progress::of).map_err(io)?;
+        Ok((Playback::new(Reader::new(input)?), Some(progress)))
+    }
+
+    fn tracer(&self, header: &Header) -> Result<Tracer> {
+        let Options { suppressed, time, exclude_users, .. } = self.options;
+        let users =
+            if *exclude_users { Users::new() } else { crate::savefile_users::users(header) };
+        let hostname = header.machine.as_ref().map(|m| String::from_utf8_lossy(&m.hostname).into());
+        Ok(Tracer::new(TracerConfig {
+            filter: self.options.compiled_filter()?,
+            suppressed: suppressed.clone(),
+            users: Arc::new(users),
+            hostname: hostname.unwrap_or_else(|| "unknown".into()),
+            evt_num_shift: EVT_NUM_SHIFT,
+            time: *time,
+            utc_offset: outputs::local_offset(),
+        }))
+    }
+
+    fn events(
+        &mut self,
+        path: &Path,
+        playback: &mut Playback,
+        tracer: &mut Tracer,
+        mut progress: Option<&mut Progress>,
+    ) -> Result<End> {
+        let Options { max_events, max_ns, quiet, debug, json, format, .. } = self.options;
+        let mut n_passed = 0;
+        let mut first_ts = None;
+        // Relaxed: the flag says all there is to say.
+        while !self.stop.load(Ordering::Relaxed) {
+            let next = playback.next_frame();
+            let Some(played) = next.with_context(|| path.display().to_string())? else {
+                return Ok(End::Through);
+            };
+            if let Some(progress) = &mut progress {
+                progress.event();
+            }
+            let event = match tracer.step(played.key, played.frame) {
+                Ok(Step::Passed(event)) => event,
+                Ok(Step::Suppressed) => {
+                    self.n_suppressed += 1;
+                    continue;
+                }
+                Ok(Step::StateOnly | Step::Rejected) | Err(_) => continue,
+            };
+            let ts = event.header().ts;
+            let first_ts = *first_ts.get_or_insert(ts);
+            if max_ns.is_some_and(|max| ts.saturating_sub(first_ts) >= max) {
+                return Ok(End::Through);
+            }
+            n_passed += 1;
+            self.n_passed += 1;
+            if let Some(summary) = &mut self.summary {
+                summary.count(&event);
+            }
+            if !quiet && (*debug || !event.is_internal()) {
+                let (out, offset_s) = (&mut self.out.buf, event.utc_offset_s());
+                let is_printed = if *json {
+                    format.print_json(out, &event, offset_s, &mut self.scratch)
+                } else {
+                    format.print(out, &event, offset_s, &mut self.scratch)
+                };
+                if is_printed {
+                    event.was_printed();
+                    if !self.out.end_line()? {
+                        return Ok(End::ReaderGone);
+                    }
+                }
+            }
+            if *max_events == Some(n_passed) {
+                return Ok(End::Through);
+            }
+        }
+        Ok(End::Interrupted)
+    }
+
+    /// What comes at the end: the table of `-S` on stdout, the counts of `-v` on stderr.
+    fn tell_counts(&mut self) -> Result<()> {
+        if self.options.has_colours {
+            self.out.buf.extend_from_slice(RESET);
+        }
+        if let Some(summary) = &self.summary {
+            self.out.buf.extend_from_slice(summary.text().as_bytes());
+        }
+        let flushed = self.out.flush();
+        if self.options.verbose {
+            let seconds = cpu_seconds();
+            say(&format!(
+                "Driver Events:0\nDriver Drops:0\nSuppressed by Comm:{}\nElapsed time: {seconds:.3}, Captured Events: {}, {:.2} eps\n",
+                self.n_suppressed,
+                self.n_passed,
+                self.n_passed as f64 / seconds.max(1e-9),
+            ));
+        }
+        flushed.map(drop)
+    }
+}
+
+/// CPU time that the program took.
+fn cpu_seconds() -> f64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,174 @@
+//! What the command line of a trace comes to.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use rules::{Filter, LineFormat};
+use stages::TimeFormat;
+
+use super::args::TraceArgs;
+use super::format::Wanted;
+use super::refusal::Refusal;
+
+/// A trace as asked for.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
+pub(super) struct Options {
+    pub(super) files: Vec<PathBuf>,
+    /// The filter's words joined; empty where there is none.
+    pub(super) filter: String,
+    pub(super) format: LineFormat,
+    pub(super) has_colours: bool,
+    pub(super) json: bool,
+    pub(super) time: TimeFormat,
+    pub(super) max_events: Option<u64>,
+    pub(super) max_ns: Option<u64>,
+    pub(super) quiet: bool,
+    pub(super) summary: bool,
+    pub(super) verbose: bool,
+    pub(super) progress: bool,
+    pub(super) debug: bool,
+    pub(super) suppressed: Vec<Box<[u8]>>,
+    pub(super) exclude_users: bool,
+    pub(super) unbuffered: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(super) fn of(args: &TraceArgs) -> Result<Self, Refusal> {
+        if [args.ascii, args.hex, args.hex_ascii, args.base64].into_iter().filter(|o| *o).count()
+            > 1
+        {
+            return Err(Refusal::new("you cannot specify more than one output format")
+                .with("-A, -x, -X and -b exclude each other"));
+        }
+        let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
+        let filter = args.filter.join(" ");
+        compile_filter(&filter)?;
+        let format = wanted.compile()?;
+        if args.read.is_empty() {
+            return Err(Refusal::new("nothing to read: peregrine trace needs -r FILE")
+                .with("the running kernel cannot be traced yet; `peregrine` by itself watches it with rules"));
+        }
+        Ok(Self {
+            files: args.read.clone(),
+            filter,
+            format,
+            has_colours: wanted.has_colours,
+            json: args.json,
+            time: time(args)?,
+            max_events: args.count.as_deref().map(count).transpose()?,
+            max_ns: args.seconds.as_deref().map(duration_ns).transpose()?,
+            quiet: args.quiet,
+            summary: args.summary,
+            verbose: args.verbose,
+            progress: args.progress,
+            debug: args.debug,
+            suppressed: args.suppress_comm.iter().map(|c| c.as_bytes().into()).collect(),
+            exclude_users: args.exclude_users,
+            unbuffered: args.unbuffered,
+        })
+    }
+
+    /// The filter, compiled anew for each file.
+    pub(super) fn compiled_filter(&self) -> Result<Option<Filter>, Refusal> {
+        compile_filter(&self.filter)
+    }
+}
+
+/// Whether lines may have colours: on a terminal, unless its user asks for none (<https://no-color.org>).
+pub(super) fn may_colour(args: &TraceArgs) -> bool {
+    !args.json
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::io::stdout().is_terminal()
+}
+
+fn compile_filter(text: &str) -> Result<Option<Filter>, Refusal> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    Filter::compile(text).map(Some).map_err(|e| Refusal::of_filter(text, &e))
+}
+
+fn time(args: &TraceArgs) -> Result<TimeFormat, Refusal> {
+    let time = match args.time.as_deref() {
+        None | Some("h") => TimeFormat::TimeOfDay,
+        Some("a") => TimeFormat::Epoch,
+        Some("r") => TimeFormat::SinceFirst,
+        Some("d") => TimeFormat::Latency,
+        Some("D") => TimeFormat::SincePrinted,
+        Some(_) => {
+            return Err(
+                Refusal::new("invalid modifier for flag -t").with("it takes h, a, r, d or D")
+            );
+        }
+    };
+    Ok(if args.json { TimeFormat::Number } else { time })
+}
+
+fn count(text: &str) -> Result<u64, Refusal> {
+    match text.trim().parse::<i64>() {
+        Ok(n) if n > 0 => Ok(n.unsigned_abs()),
+        Ok(n) => Err(Refusal::new(format!("invalid event count {n}")).with("-n takes 1 or more")),
+        Err(_) => Err(Refusal::new("can't parse the -n argument, make sure it's a number")),
+    }
+}
+
+fn duration_ns(text: &str) -> Result<u64, Refusal> {
+    let refused =
+        || Refusal::new(format!("invalid duration{text}")).with("-M takes seconds, more than none");
+    let seconds = text.trim().parse::<f64>().ok().filter(|s| *s > 0.0 && *s < 1e9);
+    seconds.map(|s| (s * 1e9) as u64).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut TraceArgs)) -> String {
+        let mut args = TraceArgs { read: vec!["x".into()], ..TraceArgs::default() };
+        change(&mut args);
+        Options::of(&args).err().map_or_else(String::new, |e| e.to_string())
+    }
+
+    #[test]
+    fn refusals_begin_with_the_words_of_sysdig() {
+        let filter = |text: &str| refused(|a| a.filter = vec![text.to_owned()]);
+        let print = |text: &str| refused(|a| a.print = Some(text.to_owned()));
+        for (said, expected) in [
+            (
+                filter("evt.nope=1"),
+                "filter error at position 8: filter error: unrecognized field evt.nope at pos 0\n  evt.nope=1\n  ^^^^^^^^",
+            ),
+            (filter("evt.type=opn"), "filter error at position 12: unknown event type opn\n"),
+            (filter("evt.type=open and ("), "filter error at position 19: "),
+            (print("%evt.nope"), "invalid formatting token evt.nope\n  %evt.nope\n"),
+            (print("a %"), "invalid formatting syntax: formatting cannot end with a %\n"),
+            (print("%12"), "invalid formatting syntax: formatting cannot end with a number\n"),
+            (print(""), "empty formatting token\n"),
+            (refused(|a| a.count = Some("0".into())), "invalid event count 0\n"),
+            (
+                refused(|a| a.count = Some("x".into())),
+                "can't parse the -n argument, make sure it's a number",
+            ),
+            (refused(|a| a.seconds = Some("-4".into())), "invalid duration-4\n"),
+            (refused(|a| a.time = Some("z".into())), "invalid modifier for flag -t\n"),
+            (
+                refused(|a| (a.hex, a.ascii) = (true, true)),
+                "you cannot specify more than one output format\n",
+            ),
+            (refused(|a| a.read.clear()), "nothing to read: peregrine trace needs -r FILE\n"),
+        ] {
+            assert!(said.starts_with(expected), "{said}\nshould begin with\n{expected}");
+        }
+        assert_eq!(refused(|_| ()), "");
+    }
+
+    #[test]
+    fn near_names_are_offered() {
+        let said = refused(|a| a.filter = vec!["proc.nam=cat".to_owned()]);
+        assert!(said.ends_with("^^^^^^^^ did you mean `proc.name`?"), "{said}");
+        let said = refused(|a| a.print = Some("%evt.num %proc.nam".to_owned()));
+        assert!(said.ends_with("did you mean `proc.name`?"), "{said}");
+    }
+}

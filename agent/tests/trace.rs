@@ -1,0 +1,145 @@
+//! `peregrine trace` as its user has it: arguments in, lines, error texts and exit codes out.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::PEREGRINE;
+
+fn recording() -> String {
+    let file = "../testdata/recordings/ordinary-work.scap.gz";
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file).display().to_string()
+}
+
+fn trace(args: &[&str]) -> Output {
+    let ended = Command::new(PEREGRINE).arg("trace").args(args).env("TZ", "UTC").output();
+    ended.expect("the program runs")
+}
+
+/// The lines of a trace of the recording.
+fn lines(args: &[&str]) -> Vec<String> {
+    let ended = trace(&[&["-r", &recording()], args].concat());
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{args:?}: {said}");
+    String::from_utf8(ended.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_filter_picks_and_a_format_prints() {
+    let all = lines(&["-p", "%evt.num %evt.type"]);
+    let opens = lines(&["-p", "%evt.num %evt.type", "evt.type=openat"]);
+    assert!(opens.len() > 10 && opens.len() < all.len());
+    let expected: Vec<&String> = all.iter().filter(|l| l.ends_with(" openat")).collect();
+    assert_eq!(opens.iter().collect::<Vec<_>>(), expected);
+    // Words of a filter may stand before options and between them.
+    let words = ["evt.type=openat", "-p", "%evt.num %evt.type", "and", "evt.num>0"];
+    assert_eq!(lines(&words), opens);
+}
+
+#[test]
+fn the_usual_line_has_its_parts() {
+    let line = &lines(&["evt.type=openat and fd.name=/etc/ld.so.cache", "-n", "1"])[0];
+    let parts: Vec<&str> = line.splitn(8, ' ').collect();
+    let [number, time, cpu, _name, tid, dir, ty, info] = parts[..] else { panic!("{line}") };
+    assert!(number.parse::<u64>().is_ok() && cpu.parse::<u16>().is_ok(), "{line}");
+    assert_eq!((time.len(), &time[2..3], &time[8..9]), (18, ":", "."), "{line}");
+    assert!(tid.starts_with('(') && tid.ends_with(')'), "{line}");
+    assert_eq!((dir, ty), ("<", "openat"));
+    assert!(info.contains("name=/etc/ld.so.cache"), "{line}");
+}
+
+#[test]
+fn counts_end_a_trace() {
+    assert_eq!(lines(&["-n", "3"]).len(), 3);
+    let first = lines(&["-t", "r", "-p", "%evt.outputtime", "-M", "0.001"]);
+    assert!(!first.is_empty());
+    assert!(first.iter().all(|t| t.as_str() < "0.001000000"), "{first:?}");
+}
+
+#[test]
+fn json_has_typed_fields_in_order() {
+    let line =
+        &lines(&["-j", "-n", "1", "-p", "*%evt.num %thread.tid %evt.outputtime %fd.nameraw"])[0];
+    let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert!(object["evt.num"].is_u64() && object["thread.tid"].is_u64(), "{line}");
+    assert!(object["evt.outputtime"].as_u64().is_some_and(|ns| ns > 1_600_000_000_000_000_000));
+    assert!(line.starts_with("{\"evt.num\":"), "{line}");
+}
+
+#[test]
+fn a_summary_counts_what_passed() {
+    let out = lines(&["-q", "-S", "evt.type in (openat, close)"]);
+    assert_eq!(out[1], "Event           #Calls");
+    let n = |name: &str| -> usize {
+        let row = out.iter().find(|l| l[2..].starts_with(name)).expect(name);
+        row[18..].parse().expect("a number")
+    };
+    assert_eq!(n("openat"), lines(&["evt.type=openat"]).len());
+    assert_eq!(n("close"), lines(&["evt.type=close"]).len());
+    assert_eq!(out.len(), 5);
+}
+
+#[test]
+fn several_files_are_read_in_order() {
+    let one = lines(&["-p", "%evt.num"]);
+    let two = lines(&["-p", "%evt.num", "-r", &recording()]);
+    assert_eq!(two, [&one[..], &one[..]].concat());
+}
+
+#[test]
+fn what_is_missing_takes_its_line_unless_a_star_keeps_it() {
+    let n = lines(&["evt.type=close"]).len();
+    assert_eq!(lines(&["-p", "*%evt.num %k8s.pod.name", "evt.type=close"]).len(), n);
+    assert!(lines(&["-p", "%evt.num %k8s.pod.name", "evt.type=close"]).is_empty());
+}
+
+#[test]
+fn refusals_are_sysdigs_and_end_with_1() {
+    let file = recording();
+    for (args, expected) in [
+        (&["-r", "/no/such/file"][..], "can't open file /no/such/file\n"),
+        (&["-r", "/etc/passwd"], "Could not initialize reader: invalid block type\n"),
+        (
+            &["-r", &file, "evt.nope=1"],
+            "filter error at position 8: filter error: unrecognized field evt.nope at pos 0\n",
+        ),
+        (&["-r", &file, "-p", "%evt.nope"], "invalid formatting token evt.nope\n"),
+        (&["-r", &file, "-n", "0"], "invalid event count 0\n"),
+        (&["-r", &file, "-t", "z"], "invalid modifier for flag -t\n"),
+        (&["-r", &file, "-x", "-A"], "you cannot specify more than one output format\n"),
+        (&[], "nothing to read: peregrine trace needs -r FILE\n"),
+    ] {
+        let ended = trace(args);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.starts_with(expected), "{args:?}: {said}");
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        assert!(ended.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_a_trace_quietly() {
+    let script = format!("{PEREGRINE} trace -r {} --unbuffered | head -n 1", recording());
+    let ended = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&ended.stdout).lines().count(), 1);
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let script = format!("{PEREGRINE} trace -r {} > /dev/full", recording());
+    let ended = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("cannot write to stdout") && said.contains("No space"), "{said}");
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
+fn formats_can_be_shown() {
+    let ended = trace(&["-pp"]);
+    assert_eq!(
+        String::from_utf8_lossy(&ended.stdout),
+        "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info\n"
+    );
+}
