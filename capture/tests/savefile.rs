@@ -525,8 +525,12 @@ fn a_capture_that_is_rewritten_keeps_every_event() {
             0,
         )
         .unwrap();
+        w.interfaces(&h.interfaces).unwrap();
         for p in &h.processes {
             w.process(p).unwrap();
+        }
+        for list in &h.descriptors {
+            w.descriptors(list).unwrap();
         }
         for (_, frame) in first.frames.iter().skip(first.n_seeds as usize) {
             w.frame(&Frame::parse(frame).unwrap()).unwrap();

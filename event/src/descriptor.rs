@@ -26,12 +26,15 @@ pub mod descriptor_flags {
     pub const CLIENT_IS_LOCAL: u16 = 1 << 9;
     /// The server's address is one of the recorded machine's own, which `fd.is_server` tells.
     pub const SERVER_IS_LOCAL: u16 = 1 << 10;
+    /// The one that the call returned or used, which `fd.*` shows. It stands first. Without a kind it is not known: its number is, and the
+    /// name is what the event alone tells (the path of an open that failed).
+    pub const OWN: u16 = 1 << 11;
 }
 
 /// A descriptor, by the history of a savefile. Addresses are in network order, IPv4 in the first four bytes; ports in host order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DescriptorFacts<'a> {
-    /// Its number.
+    /// Its number; -1 where the call has none, because it failed or names none.
     pub fd: i64,
     /// Inode number, 0 where unknown.
     pub ino: u64,
@@ -42,7 +45,7 @@ pub struct DescriptorFacts<'a> {
     /// Kind, as the character that `fd.typechar` shows; 0 where it is not known. A userfaultfd is `U` here, since it shows as a Unix
     /// socket does.
     pub kind: u8,
-    /// Transport of a socket: 0 unknown, 1 not applicable, 2 TCP, 3 UDP, 4 ICMP, 5 raw.
+    /// Transport of a socket: 0 unknown, 1 not applicable (and before its role is known), 2 TCP, 3 UDP, 4 ICMP, 5 raw.
     pub l4: u8,
     /// See [`descriptor_flags`].
     pub flags: u16,
@@ -56,7 +59,7 @@ pub struct DescriptorFacts<'a> {
     pub server: [u8; 16],
     /// `fd.name`.
     pub name: &'a [u8],
-    /// `fd.nameraw`: a path as the process passed it. Empty where it is the name.
+    /// `fd.nameraw`: a path as the process passed it. Empty where no call of the file passed one.
     pub raw_name: &'a [u8],
 }
 

@@ -4,7 +4,7 @@
 //! A section is `u16 kind, u16 body length, u32 zero, body, padding to 8`. Unknown kinds are skipped, so a newer kernel object and an
 //! older agent understand each other.
 
-use crate::{DescriptorFacts, FrameError};
+use crate::{DescriptorFacts, FrameError, descriptor_flags};
 
 const SECTION_HEAD: usize = 8;
 
@@ -26,8 +26,8 @@ pub enum SectionKind {
     Proc = 6,
     /// [`FileFacts`] of the directory that the second relative path of a call starts from.
     Dir2 = 7,
-    /// [`DescriptorFacts`], from savefiles only. The first is of the descriptor that the call returned or used; the others are of the
-    /// further descriptors that its parameters name.
+    /// [`DescriptorFacts`], from savefiles only. The first is of the descriptor that the call returned or used (it says so); the others are
+    /// of the further descriptors that its parameters name.
     Descriptor = 8,
 }
 
@@ -107,6 +107,7 @@ impl<'a> Trailer<'a> {
     #[must_use]
     pub fn descriptor(self) -> Option<DescriptorFacts<'a>> {
         DescriptorFacts::from_bytes(self.body(SectionKind::Descriptor)?)
+            .filter(|d| d.flags & descriptor_flags::OWN != 0)
     }
 
     /// The same of every descriptor that the call names.

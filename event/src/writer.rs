@@ -137,6 +137,15 @@ impl<'a> FrameWriter<'a> {
         self.param_of(&[&head[..n], path, nul])
     }
 
+    /// Bytes that a section, its 8 bytes of head and its padding to 8 included, may have yet.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let at = self.at.next_multiple_of(8);
+        let trailer_at = self.trailer_at.unwrap_or(at);
+        let end = self.buf.len().min(MAX_FRAME_LEN).min(trailer_at + usize::from(u16::MAX));
+        if self.overflow { 0 } else { end.saturating_sub(at) }
+    }
+
     /// A trailer section made of parts; no parameter may follow.
     pub fn section(&mut self, kind: SectionKind, parts: &[&[u8]]) -> &mut Self {
         if self.trailer_at.is_none() {
@@ -213,6 +222,20 @@ mod tests {
         let frame = Frame::parse(bytes).unwrap();
         assert_eq!(frame.trailer().exit(), Some(facts));
         assert!(matches!(frame.trailer().sections().next(), Some(Section { kind: 5, .. })));
+    }
+
+    #[test]
+    fn what_has_room_fits() {
+        let header = FrameHeader { event_type: EventType::LISTEN_X.0, ..Default::default() };
+        for n in [96, 100, 200, MAX_FRAME_LEN, MAX_FRAME_LEN + 4000] {
+            let mut buf = std::vec![0; n];
+            let mut w = FrameWriter::new(&mut buf, header);
+            w.i64(0).i64(3).i32(128);
+            let body = std::vec![0; w.room() / 8 * 8 - 8];
+            w.section(SectionKind::Descriptor, &[&body]);
+            assert!(w.room() < 8, "{n}: {}", w.room());
+            assert!(w.finish().is_ok(), "{n}");
+        }
     }
 
     #[test]

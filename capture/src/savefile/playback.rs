@@ -29,6 +29,21 @@ pub fn event_key(evt_num: u64) -> Key {
     Key(evt_num << EVT_NUM_SHIFT)
 }
 
+/// What of the file's descriptors is put behind the frames. They are followed either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaybackDemand {
+    /// The descriptor that a call returned or used: somebody asks for `fd.*`.
+    pub own: bool,
+    /// Every descriptor that parameters name: somebody shows parameters.
+    pub all: bool,
+}
+
+impl Default for PlaybackDemand {
+    fn default() -> Self {
+        Self { own: true, all: true }
+    }
+}
+
 /// A savefile that is opened and read up to its first event, and gives frame after frame.
 #[derive(Debug)]
 pub struct Playback {
@@ -67,7 +82,7 @@ impl Playback {
     #[must_use]
     pub fn new(reader: Reader) -> Self {
         let mut tracker = Tracker::new();
-        tracker.seed(&reader.header().processes);
+        tracker.seed(reader.header());
         let seeds = seeds(reader.header(), &tracker);
         let buf = vec![0; MAX_FRAME_LEN];
         Self {
@@ -81,6 +96,11 @@ impl Playback {
             buf,
             in_buf: None,
         }
+    }
+
+    /// Says what of the descriptors is wanted; without this, all is.
+    pub fn set_demand(&mut self, demand: PlaybackDemand) {
+        self.tracker.set_demand(demand);
     }
 
     /// What the section at hand says before its first event.
@@ -104,6 +124,12 @@ impl Playback {
     /// Events that no frame can hold.
     pub(super) fn n_impossible(&self) -> u64 {
         self.n_impossible
+    }
+
+    /// Descriptors that stay unknown because the memory for all of them is used up, or because their number is none that Linux gives.
+    #[must_use]
+    pub fn n_dropped_descriptors(&self) -> u64 {
+        self.tracker.n_dropped_descriptors()
     }
 
     /// What was passed over so far.
@@ -131,7 +157,7 @@ impl Playback {
     fn begin_section(&mut self) {
         self.converter.restart();
         self.tracker.restart();
-        self.tracker.seed(&self.reader.header().processes);
+        self.tracker.seed(self.reader.header());
         self.seeds = seeds(self.reader.header(), &self.tracker);
         self.n_seeded = 0;
     }
@@ -170,6 +196,7 @@ impl Playback {
                     frame.section(SectionKind::Exit, &[&exit.to_bytes()]);
                 }
             }
+            self.tracker.describe(&event, &mut frame);
             match frame.finish().map(<[u8]>::len) {
                 Ok(len) => {
                     self.in_buf = Some(len);

@@ -1,37 +1,77 @@
-//! Whose thread is it: process ids and incarnations, which the events of a savefile do not carry.
+//! Whose thread is it: process ids and incarnations, which the events of a savefile do not carry; and what the threads of a process share:
+//! descriptors and working directory.
 //!
 //! The process list, the child's side of clones, execs and exits say which thread belongs to which process. An incarnation number stands
 //! for the start time: it is unique in a file, so a process id that is used again is another process.
 
 use std::collections::HashMap;
 
-use event::{CreatorFacts, EventType, ExitFacts, FrameHeader, flags};
+use event::{
+    CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, SectionKind,
+    flags,
+};
+use foldhash::fast::RandomState;
 
-use super::SavedEvent;
-use crate::process::ProcessEntry;
+use super::{
+    Header, SavedEvent,
+    descriptors::{Descriptors, Enter, TableId, change_dir},
+    playback::PlaybackDemand,
+};
 
 /// Largest number of process ids that Linux has; a file with more threads at once is damaged, and the rest of them stay unknown.
 const MAX_THREADS: usize = 1 << 22;
+const CLONE_FILES: u32 = 1;
+const CLONE_NEWPID: u32 = 0x40;
+const CLONE_PARENT: u32 = 0x100;
 /// `PPM_CL_CLONE_THREAD`.
 const CLONE_THREAD: u32 = 1 << 13;
+const CLONE_VFORK: u32 = 1 << 27;
+const CLONE_CHILD_IN_PIDNS: u32 = 1 << 29;
 
 const PARAM_TID: usize = 3;
 const PARAM_PID: usize = 4;
 const PARAM_PTID: usize = 5;
+const PARAM_CWD: usize = 6;
 const PARAM_REAPER: usize = 4;
+
+/// The working directory of a process of which nothing is known, as other readers spell it.
+const NO_CWD: &[u8] = b"./";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    Fork { flags: Option<usize>, vtid: Option<usize> },
+    Fork {
+        flags: Option<usize>,
+        vtid: Option<usize>,
+        is_vfork: bool,
+    },
     Exec,
     Exit,
+    /// The start of a call.
+    Enter,
     Other,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// A thread.
+#[derive(Debug)]
+struct Thread {
+    tgid: u32,
+    /// Its process, among all, as long as that one has this id.
+    process: u32,
+    enter: Enter,
+}
+
+/// What the threads of a process share.
+#[derive(Debug)]
 struct Process {
+    tgid: u32,
+    /// 0 for a process that only its events tell of.
     incarnation: u64,
     n_threads: u32,
+    table: TableId,
+    /// Ends in a slash.
+    cwd: Vec<u8>,
+    /// The caller's side of its clone made it; its own side comes yet.
+    is_expected: bool,
 }
 
 /// Facts that the replay adds behind an event's parameters.
@@ -46,135 +86,370 @@ pub(super) enum Facts {
 #[derive(Debug)]
 pub(super) struct Tracker {
     roles: Vec<Role>,
-    /// Process of each thread.
-    threads: HashMap<u32, u32>,
-    processes: HashMap<u32, Process>,
+    threads: HashMap<u32, Thread, RandomState>,
+    /// Processes by their ids.
+    groups: HashMap<u32, u32, RandomState>,
+    processes: Vec<Process>,
+    free: Vec<u32>,
     n_incarnations: u64,
+    descriptors: Descriptors,
+    /// The event changed the working directory of this process.
+    changed_cwd: Option<u32>,
+    path_room: Vec<u8>,
+}
+
+fn role(n: u16) -> Role {
+    let ty = EventType(n);
+    let Some(info) = ty.info() else { return Role::Other };
+    match info.name {
+        "clone" | "fork" | "vfork" | "clone3" if info.params.len() > PARAM_PTID => Role::Fork {
+            flags: ty.param_index("flags"),
+            vtid: ty.param_index("vtid"),
+            is_vfork: info.name == "vfork",
+        },
+        "execve" | "execveat" if info.params.len() > PARAM_PTID => Role::Exec,
+        "procexit" => Role::Exit,
+        _ if Enter::is_of(ty) => Role::Enter,
+        _ => Role::Other,
+    }
 }
 
 impl Tracker {
     pub(super) fn new() -> Self {
-        let role = |n: u16| {
-            let ty = EventType(n);
-            match ty.info() {
-                Some(i)
-                    if matches!(i.name, "clone" | "fork" | "vfork" | "clone3")
-                        && i.params.len() > PARAM_PTID =>
-                {
-                    Role::Fork { flags: ty.param_index("flags"), vtid: ty.param_index("vtid") }
-                }
-                Some(i)
-                    if matches!(i.name, "execve" | "execveat") && i.params.len() > PARAM_PTID =>
-                {
-                    Role::Exec
-                }
-                Some(i) if i.name == "procexit" => Role::Exit,
-                _ => Role::Other,
-            }
-        };
         Self {
             roles: (0..event::N_EVENT_TYPES as u16).map(role).collect(),
-            threads: HashMap::new(),
-            processes: HashMap::new(),
+            threads: HashMap::default(),
+            groups: HashMap::default(),
+            processes: Vec::new(),
+            free: Vec::new(),
             n_incarnations: 0,
+            descriptors: Descriptors::new(),
+            changed_cwd: None,
+            path_room: Vec::new(),
         }
     }
 
     /// Forgets everything but how many incarnations there were: another section begins.
     pub(super) fn restart(&mut self) {
-        *self = Self { n_incarnations: self.n_incarnations, ..Self::new() };
+        let mut descriptors = Descriptors::new();
+        descriptors.take_over(&self.descriptors);
+        *self = Self { n_incarnations: self.n_incarnations, descriptors, ..Self::new() };
     }
 
-    fn add_process(&mut self, tgid: u32) {
-        if self.threads.len() < MAX_THREADS {
-            self.n_incarnations += 1;
-            self.threads.insert(tgid, tgid);
-            self.processes.insert(tgid, Process { incarnation: self.n_incarnations, n_threads: 1 });
+    pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
+        self.descriptors.set_demand(demand);
+    }
+
+    /// Descriptors that stay unknown because there was no room for them.
+    pub(super) fn n_dropped_descriptors(&self) -> u64 {
+        self.descriptors.n_dropped()
+    }
+
+    fn next_incarnation(&mut self) -> u64 {
+        self.n_incarnations += 1;
+        self.n_incarnations
+    }
+
+    /// A process with its first thread, in place of what had the id before.
+    fn put_process(
+        &mut self,
+        tgid: u32,
+        incarnation: u64,
+        table: TableId,
+        cwd: &[u8],
+    ) -> Option<u32> {
+        if self.threads.len() >= MAX_THREADS {
+            self.descriptors.release(table);
+            return None;
         }
+        let slot = if let Some(&slot) = self.groups.get(&tgid) {
+            let process = &mut self.processes[slot as usize];
+            self.descriptors.release(process.table);
+            process.incarnation = incarnation;
+            process.n_threads = 1;
+            process.table = table;
+            process.is_expected = false;
+            slot
+        } else {
+            let process = Process {
+                tgid,
+                incarnation,
+                n_threads: 1,
+                table,
+                cwd: Vec::new(),
+                is_expected: false,
+            };
+            let slot = if let Some(slot) = self.free.pop() {
+                // The room of its last directory stays.
+                let cwd = std::mem::take(&mut self.processes[slot as usize].cwd);
+                self.processes[slot as usize] = Process { cwd, ..process };
+                slot
+            } else {
+                self.processes.push(process);
+                self.processes.len() as u32 - 1
+            };
+            self.groups.insert(tgid, slot);
+            slot
+        };
+        let place = &mut self.processes[slot as usize].cwd;
+        place.clear();
+        place.extend_from_slice(cwd);
+        self.bind_thread(tgid, tgid, slot);
+        Some(slot)
     }
 
+    fn bind_thread(&mut self, tid: u32, tgid: u32, process: u32) -> Option<Thread> {
+        self.threads.insert(tid, Thread { tgid, process, enter: Enter::default() })
+    }
+
+    fn add_process(&mut self, tgid: u32) -> Option<u32> {
+        let (incarnation, table) = (self.next_incarnation(), self.descriptors.empty());
+        self.put_process(tgid, incarnation, table, b"")
+    }
+
+    /// A process that only its events tell of.
+    fn add_unknown(&mut self, tgid: u32) -> Option<u32> {
+        let table = self.descriptors.empty();
+        self.put_process(tgid, 0, table, NO_CWD)
+    }
+
+    /// A thread beside the first one of its process.
     fn add_thread(&mut self, tid: u32, tgid: u32) {
-        if tid == tgid {
-            self.add_process(tgid);
-        } else if self.threads.len() < MAX_THREADS
-            && self.threads.insert(tid, tgid) != Some(tgid)
-            && let Some(p) = self.processes.get_mut(&tgid)
+        let known = self.groups.get(&tgid).copied();
+        let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { return };
+        if self.threads.len() >= MAX_THREADS {
+            return;
+        }
+        let before = self.bind_thread(tid, tgid, slot).map(|t| t.tgid);
+        if before == Some(tgid) {
+            return;
+        }
+        self.processes[slot as usize].n_threads += 1;
+        // It was taken for a process of its own until now.
+        if before == Some(tid)
+            && let Some(&own) = self.groups.get(&tid)
+            && self.processes[own as usize].incarnation == 0
         {
-            p.n_threads += 1;
+            self.remove_process(own);
         }
     }
 
-    /// Takes in the process list: processes first, then the threads they have beside the first.
-    pub(super) fn seed(&mut self, entries: &[ProcessEntry]) {
-        for e in entries.iter().filter(|e| e.is_main_thread()) {
-            self.add_process(e.pid as u32);
+    fn remove_process(&mut self, slot: u32) {
+        let process = &mut self.processes[slot as usize];
+        self.groups.remove(&process.tgid);
+        // No thread has this id, so none is led here any more.
+        process.tgid = u32::MAX;
+        self.descriptors.release(process.table);
+        self.free.push(slot);
+    }
+
+    /// Takes in what the file says before its events: processes first, then the threads they have beside the first, then what they have
+    /// open.
+    pub(super) fn seed(&mut self, header: &Header) {
+        for e in header.processes.iter().filter(|e| e.is_main_thread()) {
+            if let Some(slot) = self.add_process(e.pid as u32) {
+                let cwd = &mut self.processes[slot as usize].cwd;
+                change_dir(cwd, &e.cwd, &mut self.path_room);
+            }
         }
-        for e in entries.iter().filter(|e| !e.is_main_thread()) {
+        for e in header.processes.iter().filter(|e| !e.is_main_thread()) {
             self.add_thread(e.tid as u32, e.pid as u32);
         }
+        self.descriptors.set_interfaces(&header.interfaces);
+        let ports = Descriptors::server_ports(&header.descriptors);
+        for list in &header.descriptors {
+            let tgid = self.tgid_of(list.tid as u32);
+            let known = self.groups.get(&tgid).copied();
+            let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { continue };
+            let table = self.processes[slot as usize].table;
+            self.descriptors.seed(table, list, &ports);
+        }
+    }
+
+    fn process(&self, tgid: u32) -> Option<&Process> {
+        self.groups.get(&tgid).map(|&slot| &self.processes[slot as usize])
     }
 
     /// Incarnation of a process, 0 where it is not known.
     pub(super) fn incarnation(&self, tgid: u32) -> u64 {
-        self.processes.get(&tgid).map_or(0, |p| p.incarnation)
+        self.process(tgid).map_or(0, |p| p.incarnation)
     }
 
     fn tgid_of(&self, tid: u32) -> u32 {
-        self.threads.get(&tid).copied().unwrap_or(tid)
+        self.threads.get(&tid).map_or(tid, |t| t.tgid)
+    }
+
+    /// The place of a thread's process.
+    fn slot_of(&self, tid: u32) -> Option<u32> {
+        let thread = self.threads.get(&tid)?;
+        if self.processes[thread.process as usize].tgid == thread.tgid {
+            return Some(thread.process);
+        }
+        self.groups.get(&thread.tgid).copied()
     }
 
     /// Fills in process id, incarnation and flags of an event's header, and follows what the event changes.
     pub(super) fn follow(&mut self, event: &SavedEvent<'_>, header: &mut FrameHeader) -> Facts {
         let tid = header.tid;
         let mut facts = Facts::None;
-        let mut ends = None;
-        match self.roles[usize::from(event.event_type.0)] {
-            Role::Fork { flags, vtid } => match event.param_i64(0) {
-                Some(0) => {
-                    let child_tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
-                    self.add_thread(tid, child_tgid);
-                    if let Some(ptid) = event.param_i64(PARAM_PTID) {
-                        let parent = self.tgid_of(ptid as u32);
-                        let start = self.incarnation(parent);
-                        facts = Facts::Creator(CreatorFacts {
-                            creator_tid: ptid as u32,
-                            creator_tgid: parent,
-                            creator_start_ns: start,
-                            parent_tgid: parent,
-                            parent_start_ns: start,
-                        });
-                    }
+        let role = self.roles[usize::from(event.event_type.0)];
+        match role {
+            Role::Fork { flags, vtid, is_vfork } => match event.param_i64(0) {
+                Some(0) => facts = self.child_side(event, tid, flags),
+                Some(child) if child > 0 && !is_vfork => {
+                    self.caller_side(event, child as u32, flags, vtid);
                 }
-                Some(child) if child > 0 => self.caller_side(event, child as u32, flags, vtid),
                 _ => {}
             },
-            Role::Exec if event.param_i64(0) == Some(0) => {
-                let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
-                if !self.processes.contains_key(&tgid) {
-                    self.add_process(tgid);
-                }
-                if let Some(own) = event.param_i64(PARAM_TID).map(|own| own as u32)
-                    && own != tgid
-                {
-                    self.add_thread(own, tgid);
-                } else if let Some(p) = self.processes.get_mut(&tgid) {
-                    // The other threads are gone by the time an exec returns.
-                    p.n_threads = 1;
-                }
-            }
-            Role::Exit => ends = Some(tid),
-            Role::Exec | Role::Other => {}
+            Role::Exec if event.param_i64(0) == Some(0) => self.exec(event, tid),
+            Role::Enter | Role::Exec | Role::Exit | Role::Other => {}
         }
-        header.tgid = self.tgid_of(tid);
-        header.start_ns = self.incarnation(header.tgid);
-        if let Some(tid) = ends {
+        let mut slot = self.slot_of(tid);
+        self.changed_cwd = None;
+        self.follow_descriptors(event, tid, role, &mut slot);
+        match slot {
+            Some(slot) => {
+                let process = &self.processes[slot as usize];
+                (header.tgid, header.start_ns) = (process.tgid, process.incarnation);
+            }
+            None => header.tgid = self.tgid_of(tid),
+        }
+        if role == Role::Exit {
             facts = self.end_thread(tid, event, header);
         }
         facts
     }
 
+    fn follow_descriptors(
+        &mut self,
+        event: &SavedEvent<'_>,
+        tid: u32,
+        role: Role,
+        slot: &mut Option<u32>,
+    ) {
+        let is_unsharing = Descriptors::unshares(event);
+        let changes = self.descriptors.changes(event);
+        if slot.is_none() && (changes || role == Role::Enter) && event.tid > 0 {
+            *slot = self.add_unknown(tid);
+        }
+        let table = slot.map(|slot| self.processes[slot as usize].table);
+        self.descriptors.begin(event, table);
+        let Some(place) = *slot else { return };
+        let process = &mut self.processes[place as usize];
+        if is_unsharing {
+            process.table = self.descriptors.unshare(process.table);
+            self.descriptors.begin(event, Some(process.table));
+        }
+        if role == Role::Enter {
+            if let Some(thread) = self.threads.get_mut(&tid) {
+                thread.enter.keep(event);
+            }
+            return;
+        }
+        if !changes {
+            return;
+        }
+        if event.event_type == EventType::PIDFD_GETFD_X {
+            self.pidfd_getfd(event, place);
+            return;
+        }
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        let process = &mut self.processes[place as usize];
+        let has_moved =
+            self.descriptors.follow(event, &thread.enter, process.table, &mut process.cwd);
+        thread.enter.clear();
+        if has_moved {
+            self.changed_cwd = Some(place);
+        }
+    }
+
+    fn pidfd_getfd(&mut self, event: &SavedEvent<'_>, slot: u32) {
+        let own = self.processes[slot as usize].table;
+        let (Some(fd), Some(pidfd), Some(target)) =
+            (event.param_i64(0), event.param_i64(1), event.param_i64(2))
+        else {
+            return;
+        };
+        if fd < 0 {
+            return;
+        }
+        let of = self.descriptors.pid_of(own, pidfd).and_then(|pid| self.process(pid));
+        match of.map(|p| p.table) {
+            Some(of) => self.descriptors.copy_from(of, target, own, fd),
+            None => self.descriptors.forget(own, fd),
+        }
+    }
+
+    /// Puts what is known of the event's descriptors, and of the directory it changed to, behind its parameters.
+    pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
+        if let Some(slot) = self.changed_cwd {
+            let cwd = &self.processes[slot as usize].cwd;
+            let path = if cwd.len() > 1 { cwd.strip_suffix(b"/").unwrap_or(cwd) } else { cwd };
+            if path.starts_with(b"/") {
+                let facts = FileFacts { ino: 0, dev: 0, flags: 0, kind: FileKind::Directory, path };
+                frame.section(SectionKind::Dir, &[&facts.fixed_bytes(), path]);
+            }
+        }
+        self.descriptors.describe(event, frame);
+    }
+
+    /// The directory that a fork or exec names, where it does.
+    fn take_cwd(&mut self, event: &SavedEvent<'_>, slot: u32) {
+        let path = event.param(PARAM_CWD).map(|b| b.strip_suffix(&[0]).unwrap_or(b));
+        if let Some(path) = path.filter(|p| p.starts_with(b"/")) {
+            change_dir(&mut self.processes[slot as usize].cwd, path, &mut self.path_room);
+        }
+    }
+
+    /// A child's own return of the clone that made it.
+    fn child_side(&mut self, event: &SavedEvent<'_>, tid: u32, flags: Option<usize>) -> Facts {
+        let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
+        let ptid = event.param_i64(PARAM_PTID).map(|ptid| ptid as u32);
+        if tid == tgid {
+            let expected = self.groups.get(&tgid).copied();
+            match expected.filter(|&slot| self.processes[slot as usize].is_expected) {
+                Some(slot) => self.processes[slot as usize].is_expected = false,
+                None => self.fork(event, tgid, ptid.unwrap_or(0), clone_flags(event, flags)),
+            }
+        } else {
+            self.add_thread(tid, tgid);
+        }
+        let Some(creator) = ptid else { return Facts::None };
+        let parent = self.tgid_of(creator);
+        let start = self.incarnation(parent);
+        Facts::Creator(CreatorFacts {
+            creator_tid: creator,
+            creator_tgid: parent,
+            creator_start_ns: start,
+            parent_tgid: parent,
+            parent_start_ns: start,
+        })
+    }
+
+    /// A new process, with what it has of the one that a thread belongs to.
+    fn fork(&mut self, event: &SavedEvent<'_>, child: u32, parent_tid: u32, flags: u32) {
+        let incarnation = self.next_incarnation();
+        let parent = self.slot_of(parent_tid).filter(|&p| self.processes[p as usize].tgid != child);
+        let (table, cwd) = match parent {
+            Some(parent) => {
+                let parent = &self.processes[parent as usize];
+                let table = if flags & CLONE_FILES != 0 {
+                    self.descriptors.share(parent.table)
+                } else {
+                    self.descriptors.fork(parent.table)
+                };
+                (table, Some(parent.cwd.clone()))
+            }
+            None => (self.descriptors.empty(), None),
+        };
+        let cwd = cwd.unwrap_or_default();
+        if let Some(slot) = self.put_process(child, incarnation, table, &cwd) {
+            self.take_cwd(event, slot);
+        }
+    }
+
     /// The caller's return of a clone makes the child known where the child's own has not come, unless the caller lives in another pid
-    /// namespace: then the number it got is not the child's.
+    /// namespace (then the number it got is not the child's), or the child may be gone by then (`vfork`).
     fn caller_side(
         &mut self,
         event: &SavedEvent<'_>,
@@ -184,34 +459,61 @@ impl Tracker {
     ) {
         let in_other_namespace =
             vtid.and_then(|n| event.param_i64(n)).is_some_and(|v| v != event.tid);
-        if in_other_namespace || self.threads.contains_key(&child) {
+        let flags = clone_flags(event, flags);
+        let is_left_to_child =
+            flags & (CLONE_CHILD_IN_PIDNS | CLONE_NEWPID | CLONE_PARENT | CLONE_VFORK) != 0;
+        if in_other_namespace || is_left_to_child || self.threads.contains_key(&child) {
             return;
         }
-        let clone_flags = flags
-            .and_then(|n| event.param(n))
-            .and_then(|b| b.as_array().copied())
-            .map_or(0, u32::from_le_bytes);
-        let tgid =
-            if clone_flags & CLONE_THREAD != 0 { self.tgid_of(event.tid as u32) } else { child };
-        self.add_thread(child, tgid);
+        let caller = event.tid as u32;
+        if flags & CLONE_THREAD != 0 {
+            self.add_thread(child, self.tgid_of(caller));
+            return;
+        }
+        self.fork(event, child, caller, flags);
+        if let Some(&slot) = self.groups.get(&child) {
+            self.processes[slot as usize].is_expected = true;
+        }
+    }
+
+    fn exec(&mut self, event: &SavedEvent<'_>, tid: u32) {
+        let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
+        let known = self.groups.get(&tgid).copied();
+        let Some(slot) = known.or_else(|| self.add_process(tgid)) else { return };
+        if self.processes[slot as usize].incarnation == 0 {
+            self.processes[slot as usize].incarnation = self.next_incarnation();
+        }
+        if let Some(own) = event.param_i64(PARAM_TID).map(|own| own as u32)
+            && own != tgid
+        {
+            self.add_thread(own, tgid);
+        } else {
+            // The other threads are gone by the time an exec returns.
+            self.processes[slot as usize].n_threads = 1;
+        }
+        let process = &mut self.processes[slot as usize];
+        process.table = self.descriptors.unshare(process.table);
+        self.descriptors.exec(process.table);
+        self.take_cwd(event, slot);
     }
 
     fn end_thread(&mut self, tid: u32, event: &SavedEvent<'_>, header: &mut FrameHeader) -> Facts {
         let tgid = header.tgid;
+        let slot = self.slot_of(tid);
         self.threads.remove(&tid);
-        let is_last = match self.processes.get_mut(&tgid) {
-            Some(p) => {
-                p.n_threads = p.n_threads.saturating_sub(1);
-                p.n_threads == 0
-            }
-            None => false,
-        };
-        if !is_last {
+        let Some(slot) = slot else { return Facts::None };
+        let process = &mut self.processes[slot as usize];
+        process.n_threads = process.n_threads.saturating_sub(1);
+        if process.n_threads > 0 {
+            return Facts::None;
+        }
+        let is_known = process.incarnation != 0;
+        self.remove_process(slot);
+        self.threads.remove(&tgid);
+        if !is_known {
             return Facts::None;
         }
         header.flags |= flags::GROUP_DEAD;
-        self.processes.remove(&tgid);
-        self.threads.remove(&tgid);
         let reaper = event
             .param_i64(PARAM_REAPER)
             .filter(|&tid| tid > 0)
@@ -220,11 +522,18 @@ impl Tracker {
     }
 }
 
+fn clone_flags(event: &SavedEvent<'_>, at: Option<usize>) -> u32 {
+    at.and_then(|n| event.param(n))
+        .and_then(|b| b.as_array().copied())
+        .map_or(0, u32::from_le_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use event::{Frame, FrameWriter};
 
     use super::*;
+    use crate::ProcessEntry;
     use crate::savefile::{Compression, Machine, Reader, Writer};
 
     /// Writes the events, reads them back, and follows them.
@@ -250,7 +559,7 @@ mod tests {
         }
         let mut reader = Reader::new(std::io::Cursor::new(w.finish().unwrap())).unwrap();
         let mut tracker = Tracker::new();
-        tracker.seed(entries);
+        tracker.seed(&Header { processes: entries.to_vec(), ..Header::default() });
         let mut out = Vec::new();
         while let Some(event) = reader.next_event().unwrap() {
             let mut header = event.frame_header();

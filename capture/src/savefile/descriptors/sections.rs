@@ -1,0 +1,77 @@
+//! The sections that tell of an event's descriptors.
+
+use event::{DescriptorFacts, FrameWriter, SectionKind, descriptor_flags as flag};
+
+use super::{Descriptors, entry::Descriptor, spec::Spec};
+use crate::savefile::SavedEvent;
+
+/// Bytes of a section beside the names: its head, the fixed part, and padding.
+const SECTION_LEN: usize = 8 + DescriptorFacts::FIXED_LEN + 7;
+/// Longest name that a frame carries. Longer ones are not made: this only keeps 16 bits of length sound.
+const MAX_NAME: usize = 32_000;
+
+fn cut(name: &[u8]) -> &[u8] {
+    &name[..name.len().min(MAX_NAME)]
+}
+
+/// Writes one section, unless the frame has no room for it: a frame without it is better than none.
+fn section(frame: &mut FrameWriter<'_>, facts: &DescriptorFacts<'_>) {
+    let (name, raw_name) = (cut(facts.name), cut(facts.raw_name));
+    if SECTION_LEN + name.len() + raw_name.len() <= frame.room() {
+        let fixed = DescriptorFacts { name, ..*facts }.fixed_bytes();
+        frame.section(SectionKind::Descriptor, &[&fixed, name, raw_name]);
+    }
+}
+
+/// The event's own descriptor first, then the others that its parameters name.
+pub(super) fn write(
+    all: &Descriptors,
+    spec: &Spec,
+    event: &SavedEvent<'_>,
+    frame: &mut FrameWriter<'_>,
+) {
+    let (demand, now) = (all.demand, &all.now);
+    let own = now.own.filter(|_| demand.own || demand.all);
+    if let Some(fd) = own {
+        let changed = if now.name_changed { flag::NAME_CHANGED } else { 0 };
+        let known: Option<&Descriptor> = match &now.closed {
+            Some(closed) => Some(closed),
+            None => now.table.and_then(|id| all.table(id).get(fd)).map(AsRef::as_ref),
+        };
+        let closed = if now.closed.is_some() { flag::CLOSED } else { 0 };
+        let facts = match known {
+            Some(d) => all.located(d, d.facts(fd, flag::OWN | changed | closed)),
+            None => DescriptorFacts {
+                fd,
+                flags: flag::OWN,
+                name: &now.name,
+                raw_name: &now.raw_name,
+                ..DescriptorFacts::default()
+            },
+        };
+        section(frame, &facts);
+    }
+    let Some(table) = now.table.filter(|_| demand.all).map(|id| all.table(id)) else { return };
+    let mut other = |fd: i64| {
+        if Some(fd) != own
+            && let Some(d) = table.get(fd)
+        {
+            section(frame, &all.located(d, d.facts(fd, 0)));
+        }
+    };
+    let mut fds = spec.fds;
+    while fds != 0 {
+        if let Some(fd) = event.param_i64(fds.trailing_zeros() as usize) {
+            other(fd);
+        }
+        fds &= fds - 1;
+    }
+    if let Some(list) = spec.list.and_then(|n| event.param(usize::from(n))) {
+        // `u16 n`, then n times `i64 fd, i16 flags`.
+        let (entries, _) = list.get(2..).unwrap_or_default().as_chunks::<10>();
+        for entry in entries {
+            let [fd @ .., _, _] = *entry;
+            other(i64::from_le_bytes(fd));
+        }
+    }
+}
