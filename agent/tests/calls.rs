@@ -129,7 +129,7 @@ fn calls_change_what_is_told_of_their_process() {
     let recorded = scene.path("run.scap");
     let args = ["-w", &recorded];
     let live = scene.alerts(&args, &script);
-    assert_eq!(live, ["cat W false", "cat W/real false", "cat /tmp false", "cat /tmp true"]);
+    assert_eq!(live, ["cat W/ false", "cat W/real/ false", "cat /tmp/ false", "cat /tmp/ true"]);
     let key = format!("engine.replay.capture_file={recorded}");
     let rules = scene.path("rules.yaml");
     let ended = run(&["-o", "engine.kind=replay", "-o", &key, "-r", &rules]);

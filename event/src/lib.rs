@@ -41,8 +41,8 @@ pub use probe::{
 pub use sockaddr::{SockAddr, SockTuple};
 pub use table::{
     Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE, EF_OLD_VERSION,
-    EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES, Param, ParamFormat, ParamType,
-    syscall_id, syscall_name, syscall_names,
+    EF_SKIPS_THREAD, EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES, Param, ParamFormat,
+    ParamType, syscall_id, syscall_name, syscall_names,
 };
 pub use trailer::{
     CreatorFacts, ExitFacts, FileFacts, FileKind, ProcFacts, Section, SectionKind, SockFacts,

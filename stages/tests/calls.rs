@@ -238,7 +238,7 @@ fn calls_change_their_process() {
             }),
             tell.clone(),
         ],
-        &["/srv", "/var/log", "/var/log", "/real", "/opened", "/opened"],
+        &["/srv/", "/var/log/", "/var/log/", "/real/", "/opened/", "/opened/"],
     );
     check(
         "evt.type = listen",

@@ -3,7 +3,7 @@
 mod support;
 
 use bus::Key;
-use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
+use event::{EventType, FileKind, FrameHeader, FrameWriter, SectionKind, SockTuple, flags};
 use rules::{Class, Field, RuleMatching};
 use stages::Progress;
 use support::*;
@@ -193,4 +193,33 @@ fn environments_of_ancestors_are_looked_at_whatever_the_argument() {
     assert!(holds("proc.aenv[NONE] contains /home/u"));
     assert!(holds("proc.aenv[7] exists"));
     assert!(!holds("proc.aenv contains nothing"));
+}
+
+/// As Falco has it: the thread of a recording that nothing tells of has a process whose fields say that nothing is known.
+#[test]
+fn a_thread_that_a_recording_does_not_tell_of_has_a_process_that_stands_in() {
+    let of_file = |ty: EventType, n: u32| {
+        let header = FrameHeader {
+            event_type: ty.0,
+            flags: flags::FROM_FILE,
+            tid: n,
+            tgid: n,
+            ..Default::default()
+        };
+        let mut buf = [0; 256];
+        let mut w = FrameWriter::new(&mut buf, header);
+        w.i64(0).i64(3).i32(5);
+        w.finish().unwrap().to_vec()
+    };
+    let listen = EventType::LISTEN_X;
+    let switch = EventType(152);
+    let calls = [of_file(switch, 77), of_file(listen, 77), of_file(switch, 77)];
+    let output = "%proc.name|%proc.cmdline|%proc.exepath|%proc.pid|%thread.tid|%thread.ismain|%proc.sid|%proc.sname|%proc.cwd|\
+                  %proc.vpid|%proc.ppid|%proc.pname|%user.uid|%user.name|%group.gid|%user.loginuid|%proc.tty|%proc.loginshellid";
+    let nothing =
+        "<NA>|<NA>|<NA>|<NA>|77|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>";
+    let stand_in =
+        "<NA>|<NA>||-1|77|false|-1||./|<NA>|<NA>|<NA>|4294967295|<NA>|4294967295|-1|0|<NA>";
+    let all = outputs("thread.tid = 77", output, &calls);
+    assert_eq!(all, [nothing, stand_in, stand_in]);
 }

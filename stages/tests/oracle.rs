@@ -140,7 +140,9 @@ impl Oracle {
         let m = self.all[who].clone();
         let parent = m.parent.map_or("<NA>".to_owned(), |p| self.all[p].comm.clone());
         let leader = self.leader(&m);
-        let output = format!("{ty} {} {} {} {leader} {} {parent}", m.comm, m.cwd, m.sid, m.cap);
+        let slash = if m.cwd.ends_with('/') { "" } else { "/" };
+        let (name, cwd, sid, cap) = (&m.comm, &m.cwd, m.sid, m.cap);
+        let output = format!("{ty} {name} {cwd}{slash} {sid} {leader} {cap} {parent}");
         self.alert("state", false, Some(who), &output);
     }
 

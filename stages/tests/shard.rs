@@ -61,7 +61,7 @@ fn an_exec_names_its_ancestors() {
          %proc.env[HOME]|%proc.cwd|%user.name|%group.name|%user.loginname|%proc.sname|%container.id|%evt.arg.exe|%proc.cmdnargs",
         &family(),
         &[
-            "4 cat /etc/shadow -n|/bin/cat /etc/shadow -n|bash|init|bash init|50|bash|-n|/home/u|/home/u|u|g|u|init|host|/bin/cat|2",
+            "4 cat /etc/shadow -n|/bin/cat /etc/shadow -n|bash|init|bash init|50|bash|-n|/home/u|/home/u/|u|g|u|init|host|/bin/cat|2",
         ],
     );
 }

@@ -200,6 +200,8 @@ pub const EF_USES_FD: u16 = 4;
 pub const EF_MODIFIES_STATE: u16 = 0x20;
 /// The type number is not in use.
 pub const EF_UNUSED: u16 = 0x40;
+/// Bit: the event is not about the thread that is named in its header.
+pub const EF_SKIPS_THREAD: u16 = 0x100;
 /// The type is an old version of another.
 pub const EF_OLD_VERSION: u16 = 0x200;
 /// Parameter lengths are 32 bits wide.

@@ -59,8 +59,7 @@ pub(crate) struct EventFields<'e> {
     wait: Cell<Option<Wait>>,
     /// An ancestor was asked for that is not known.
     missed: Cell<bool>,
-    session: OnceCell<Option<Arc<Version>>>,
-    group: OnceCell<Option<Arc<Version>>>,
+    leaders: process::Leaders,
     lexical: [OnceCell<Option<&'e [u8]>>; 2],
     ends: OnceCell<Option<Ends>>,
     sock_name: OnceCell<Option<&'e [u8]>>,
@@ -78,8 +77,7 @@ impl<'e> EventFields<'e> {
             view: Cell::new(NameView::Both),
             wait: Cell::new(None),
             missed: Cell::new(false),
-            session: OnceCell::new(),
-            group: OnceCell::new(),
+            leaders: process::Leaders::default(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
@@ -96,8 +94,7 @@ impl<'e> EventFields<'e> {
             view: self.view.clone(),
             wait: Cell::new(None),
             missed: Cell::new(false),
-            session: OnceCell::new(),
-            group: OnceCell::new(),
+            leaders: process::Leaders::default(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
@@ -111,12 +108,12 @@ impl<'e> EventFields<'e> {
 
     /// Whether the event's own process is known.
     pub(crate) fn has_process(&self) -> bool {
-        self.process.is_some()
+        self.process.as_ref().is_some_and(|v| !v.is_stand_in)
     }
 
     /// Whether the process, or an ancestor that was asked for, is not known.
     pub(crate) fn lineage_unknown(&self) -> bool {
-        self.process.is_none() || self.missed.get()
+        !self.has_process() || self.missed.get()
     }
 
     /// The shard that the answers since the last call have to wait for, if any.

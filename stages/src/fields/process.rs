@@ -1,5 +1,6 @@
 //! `proc.*` and `thread.*`: the process and its ancestors as of the event.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bumpalo::collections::Vec as BumpVec;
@@ -38,9 +39,38 @@ fn bytes(text: &[u8]) -> Option<Value<'_>> {
     Some(Value::Bytes(text))
 }
 
+/// An id; the one that is all ones is none.
 #[expect(clippy::unnecessary_wraps, reason = "the arms of one match are options")]
 fn id(id: u32) -> Option<Value<'static>> {
-    Some(Value::I64(i64::from(id)))
+    Some(Value::I64(if id == u32::MAX { -1 } else { i64::from(id) }))
+}
+
+/// An id where it is known.
+fn told(number: u32) -> Option<Value<'static>> {
+    (number != 0).then_some(()).and_then(|()| id(number))
+}
+
+/// Processes that belong together and have a leader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Band {
+    Session,
+    /// By the ids of the host.
+    Group,
+    /// By the ids of the pid namespace.
+    VirtualGroup,
+}
+
+/// The leader of each [`Band`], once looked for.
+pub(super) type Leaders = [OnceCell<Option<Arc<Version>>>; 3];
+
+impl Band {
+    fn id(self, version: &Version) -> u32 {
+        match self {
+            Self::Session => version.ids.sid,
+            Self::Group => version.ids.pgid,
+            Self::VirtualGroup => version.ids.vpgid,
+        }
+    }
 }
 
 impl EventFields<'_> {
@@ -48,10 +78,13 @@ impl EventFields<'_> {
     pub(super) fn proc(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let header = self.event.header();
         // What the header alone tells does not need the process to be known.
+        let is_told = !self.event.is_from_file();
         match field {
-            Field::ProcPid => return id(header.tgid),
+            Field::ProcPid if is_told => return id(header.tgid),
             Field::ThreadTid => return id(header.tid),
-            Field::ThreadIsmain => return Some(Value::Bool(header.tid == header.tgid)),
+            Field::ThreadIsmain if is_told => {
+                return Some(Value::Bool(header.tid == header.tgid));
+            }
             _ => {}
         }
         let version = self.version()?;
@@ -62,7 +95,12 @@ impl EventFields<'_> {
         let own = |text: Text| bytes(text.of(version));
         let parents = |text: Text| bytes(text.of(self.ancestor(1)?.1));
         match field {
-            Field::ProcPid | Field::ThreadTid | Field::ThreadIsmain => None,
+            Field::ProcPid if version.is_stand_in => Some(Value::I64(-1)),
+            Field::ProcPid => id(header.tgid),
+            Field::ThreadTid => None,
+            Field::ThreadIsmain => {
+                Some(Value::Bool(header.tid == header.tgid && !version.is_stand_in))
+            }
             Field::ProcExe => own(Text::Exe),
             Field::ProcExepath => own(Text::Exepath),
             Field::ProcName => own(Text::Name),
@@ -79,7 +117,9 @@ impl EventFields<'_> {
             Field::ProcPpid => self.parent_id(),
             Field::ProcApid => match arg {
                 // As Falco prints it.
-                Arg::None | Arg::Key(_) | Arg::Index(0) => id(header.tgid),
+                Arg::None | Arg::Key(_) | Arg::Index(0) => {
+                    id(header.tgid).filter(|_| !version.is_stand_in)
+                }
                 Arg::Index(1) => self.parent_id(),
                 Arg::Index(n) => id(self.ancestor(*n as usize)?.0),
             },
@@ -105,24 +145,23 @@ impl EventFields<'_> {
                     bytes(found.unwrap_or_default())
                 }
             },
-            Field::ProcCwd => bytes(&version.cwd),
-            Field::ProcLoginshellid => Some(Value::I64(self.login_shell(version))),
+            Field::ProcCwd => bytes(self.directory(version)),
+            Field::ProcLoginshellid => self.login_shell(version).and_then(id),
             Field::ProcTty => number(u64::from(ids.tty)),
-            Field::ProcVpid => id(ids.vpid),
-            Field::ProcPvpid => id(self.ancestor(1)?.1.ids.vpid),
+            Field::ProcVpid => told(ids.vpid),
+            Field::ProcPvpid => told(self.ancestor(1)?.1.ids.vpid),
             Field::ProcSid => id(ids.sid),
-            Field::ProcSname => bytes(Text::Name.of(self.session_leader()?)),
-            Field::ProcSidExe => bytes(Text::Exe.of(self.session_leader()?)),
-            Field::ProcSidExepath => bytes(Text::Exepath.of(self.session_leader()?)),
+            Field::ProcSname => self.of_leader(Band::Session, Text::Name),
+            Field::ProcSidExe => self.of_leader(Band::Session, Text::Exe),
+            Field::ProcSidExepath => self.of_leader(Band::Session, Text::Exepath),
             Field::ProcVpgid => id(ids.vpgid),
+            Field::ProcVpgidName => self.of_leader(Band::VirtualGroup, Text::Name),
+            Field::ProcVpgidExe => self.of_leader(Band::VirtualGroup, Text::Exe),
+            Field::ProcVpgidExepath => self.of_leader(Band::VirtualGroup, Text::Exepath),
             Field::ProcPgid => id(ids.pgid),
-            Field::ProcVpgidName | Field::ProcPgidName => {
-                bytes(Text::Name.of(self.group_leader()?))
-            }
-            Field::ProcVpgidExe | Field::ProcPgidExe => bytes(Text::Exe.of(self.group_leader()?)),
-            Field::ProcVpgidExepath | Field::ProcPgidExepath => {
-                bytes(Text::Exepath.of(self.group_leader()?))
-            }
+            Field::ProcPgidName => self.of_leader(Band::Group, Text::Name),
+            Field::ProcPgidExe => self.of_leader(Band::Group, Text::Exe),
+            Field::ProcPgidExepath => self.of_leader(Band::Group, Text::Exepath),
             Field::ProcIsExeWritable => flag(exe_flags::WRITABLE),
             Field::ProcIsExeUpperLayer => flag(exe_flags::UPPER_LAYER),
             Field::ProcIsExeLowerLayer => flag(exe_flags::LOWER_LAYER),
@@ -150,7 +189,7 @@ impl EventFields<'_> {
             Field::ThreadVtid => {
                 // A further thread's id in its own namespace is only known where the namespace is the initial one.
                 if header.tid == header.tgid {
-                    id(ids.vpid)
+                    told(ids.vpid)
                 } else {
                     (ids.vpid == header.tgid).then_some(Value::I64(i64::from(header.tid)))
                 }
@@ -223,55 +262,70 @@ impl EventFields<'_> {
         all.into_bump_slice()
     }
 
-    /// The oldest shell among the process and its ancestors, 0 for none.
-    fn login_shell(&self, own: &Version) -> i64 {
-        let mut shell =
-            if own.image.comm().ends_with(b"sh") { self.event.header().tgid } else { 0 };
-        for (tgid, version) in self.ancestors() {
-            if version.image.comm().ends_with(b"sh") {
-                shell = tgid;
-            }
+    /// The working directory with a slash at its end.
+    fn directory<'s>(&'s self, version: &'s Version) -> &'s [u8] {
+        let cwd = &version.cwd;
+        if version.is_stand_in {
+            return b"./";
         }
-        i64::from(shell)
+        if cwd.is_empty() || cwd.ends_with(b"/") {
+            return cwd;
+        }
+        let mut all = BumpVec::with_capacity_in(cwd.len() + 1, self.at.bump);
+        all.extend_from_slice_copy(cwd);
+        all.push(b'/');
+        all.into_bump_slice()
     }
 
-    fn session_leader(&self) -> Option<&Version> {
-        self.leader(&self.session, |v| v.ids.sid)
+    /// The oldest shell among the process and its ancestors.
+    fn login_shell(&self, own: &Version) -> Option<u32> {
+        let is_shell = |version: &Version| version.image.comm().ends_with(b"sh");
+        let own = Some(self.event.header().tgid).filter(|_| is_shell(own));
+        self.ancestors().filter(|(_, v)| is_shell(v)).map(|(tgid, _)| tgid).last().or(own)
     }
 
-    fn group_leader(&self) -> Option<&Version> {
-        self.leader(&self.group, |v| if v.ids.pgid == 0 { v.ids.vpgid } else { v.ids.pgid })
-    }
-
-    /// The process whose id is the session's (or group's); where it has gone, the oldest ancestor in the same one.
-    fn leader<'s>(
-        &'s self,
-        cell: &'s std::cell::OnceCell<Option<Arc<Version>>>,
-        id_of: impl Fn(&Version) -> u32,
-    ) -> Option<&'s Version> {
+    /// A text of who leads the process's session or group: the process whose id is the band's; where it has gone, the oldest ancestor
+    /// in the same one.
+    fn of_leader(&self, band: Band, text: Text) -> Option<Value<'_>> {
         let own = self.version()?;
-        let wanted = id_of(own);
-        if wanted == self.event.header().tgid {
-            return Some(own);
+        let is_told = !self.event.is_from_file();
+        // Old files have no id of the host's, and live all ids are known.
+        let band = match band {
+            Band::Group if own.ids.pgid == 0 => Band::VirtualGroup,
+            Band::VirtualGroup if is_told && own.ids.pgid != 0 => Band::Group,
+            band => band,
+        };
+        let wanted = band.id(own);
+        // In a namespace of its own the id is not that of the host's process; Falco does not look for it there.
+        let is_hosts = is_told || band == Band::Group || own.ids.vpid == self.event.header().tgid;
+        if is_hosts && wanted == self.event.header().tgid {
+            return bytes(text.of(own));
         }
-        if cell.get().is_none() {
-            let found =
-                self.at.lineage.living(self.at.shard, wanted, Start::default(), self.event.key);
-            match found {
-                Ok(found) => {
-                    cell.get_or_init(|| found.map(|(_, version)| version));
-                }
-                Err(wait) => {
-                    self.wait.set(Some(wait));
-                    return None;
+        if is_hosts && wanted != u32::MAX {
+            let cell = &self.leaders[band as usize];
+            if cell.get().is_none() {
+                let found =
+                    self.at.lineage.living(self.at.shard, wanted, Start::default(), self.event.key);
+                match found {
+                    Ok(found) => {
+                        cell.get_or_init(|| found.map(|(_, version)| version));
+                    }
+                    Err(wait) => {
+                        self.wait.set(Some(wait));
+                        return None;
+                    }
                 }
             }
+            if let Some(Some(leader)) = cell.get() {
+                return bytes(text.of(leader));
+            }
         }
-        if let Some(Some(leader)) = cell.get() {
-            return Some(leader);
-        }
-        let same = self.ancestors().map(|(_, v)| v).take_while(|v| id_of(v) == wanted).last();
-        Some(same.unwrap_or(own))
+        let same = self.ancestors().map(|(_, v)| v).take_while(|v| band.id(v) == wanted).last();
+        bytes(match same {
+            Some(leader) => text.of(leader),
+            None if is_told => text.of(own),
+            None => b"",
+        })
     }
 
     /// Names of the bits, joined by blanks.

@@ -111,8 +111,8 @@ impl EventFields<'_> {
             ParamType::Errno => put_errno(out, value),
             ParamType::Fd | ParamType::Fd32 => self.put_fd(out, n, value),
             ParamType::Pid | ParamType::Pid32 => self.put_comm(out, value),
-            ParamType::Uid => put_some(out, owner_name(value, |id| self.at.users.user_name(id))),
-            ParamType::Gid => put_some(out, owner_name(value, |id| self.at.users.group(id))),
+            ParamType::Uid => put_some(out, owner_name(value, |id| self.user_name(id))),
+            ParamType::Gid => put_some(out, owner_name(value, |id| self.group_name(id))),
             ParamType::Flags8 | ParamType::Flags16 | ParamType::Flags32 | ParamType::Mode => {
                 let Some(set) = param.flags else { return false };
                 put_names(out, set.walk(value as u32))

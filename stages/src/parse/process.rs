@@ -109,6 +109,8 @@ pub struct Exec<'a> {
     pub gid: Option<u32>,
     /// The kernel's path of the program.
     pub exepath: &'a [u8],
+    /// The path that the process passed.
+    pub filename: &'a [u8],
     pub pgid: Option<u32>,
     /// Ids of the process; live frames and seeds.
     pub proc: Option<ProcFacts>,
@@ -140,6 +142,7 @@ impl<'a> Exec<'a> {
             exepath: text(p[27]),
             pgid: id_of(p[28]),
             gid: u32_of(p[29]),
+            filename: text(p[30]),
             proc: frame.trailer().proc(),
         }
     }

@@ -66,15 +66,14 @@ pub(crate) fn strings(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&b| b == 0).take(n)
 }
 
-/// Appends `first` and the arguments, joined by blanks.
-fn join(text: &mut Vec<u8>, first: &[u8], args: &[u8]) {
-    let start = text.len();
-    text.extend_from_slice(first);
-    for arg in strings(args) {
-        if text.len() > start {
+/// Appends the strings of a list, joined by blanks.
+fn join(text: &mut Vec<u8>, list: &[u8]) {
+    let n_blanks = strings(list).count().saturating_sub(1);
+    for (n, string) in strings(list).enumerate() {
+        text.extend_from_slice(string);
+        if n < n_blanks {
             text.push(b' ');
         }
-        text.extend_from_slice(arg);
     }
 }
 
@@ -93,8 +92,13 @@ impl Image {
             texts.extend_from_slice(bytes);
             *end = texts.len();
         }
-        for (end, first) in lines.iter_mut().zip([&[], comm, exe]) {
-            join(&mut texts, first, args);
+        // As Falco has it: a blank behind `argv[0]` even where there are no arguments.
+        let has_args = strings(args).next().is_some();
+        let starts = [(&[][..], false), (comm, has_args), (exe, true)];
+        for (end, (first, is_apart)) in lines.iter_mut().zip(starts) {
+            texts.extend_from_slice(first);
+            texts.extend_from_slice(if is_apart { b" " } else { b"" });
+            join(&mut texts, args);
             *end = texts.len();
         }
         *self = Self { text: texts, ends, ino, ctime, mtime, flags };
@@ -168,7 +172,7 @@ impl Image {
         self.text(Text::Cmdline)
     }
 
-    /// `exe` and the arguments joined by blanks.
+    /// `exe`, a blank, and the arguments joined by blanks.
     #[must_use]
     pub fn exeline(&self) -> &[u8] {
         self.text(Text::Exeline)
@@ -227,6 +231,16 @@ mod tests {
         assert_eq!(image.env_var("A"), Some(&b""[..]));
         assert_eq!(image.env_var("P"), None);
         assert_eq!(Image::default().n_args(), 0);
+    }
+
+    #[test]
+    fn empty_arguments_are_joined_as_any() {
+        let mut image = Image::default();
+        let program = Program { comm: b"sshd", exe: b"sshd:", ..Program::default() };
+        image.fill(&Program { args: b"\0\0", ..program });
+        assert_eq!((image.args_line(), image.cmdline()), (&b" "[..], &b"sshd  "[..]));
+        image.fill(&Program { args: b"\0", ..program });
+        assert_eq!((image.cmdline(), image.exeline()), (&b"sshd"[..], &b"sshd: "[..]));
     }
 
     #[test]

@@ -73,13 +73,30 @@ pub struct Ids {
     pub tty: u32,
     pub sid: u32,
     pub pgid: u32,
-    /// In the process's own pid namespace.
+    /// In the process's own pid namespace; 0 where unknown.
     pub vpid: u32,
     /// In the process's own pid namespace.
     pub vpgid: u32,
     pub cap_inheritable: u64,
     pub cap_permitted: u64,
     pub cap_effective: u64,
+}
+
+impl Ids {
+    /// Those of a process of which a savefile does not tell them: -1, as Falco has it.
+    pub(super) const UNTOLD: Self = Self {
+        uid: u32::MAX,
+        gid: u32::MAX,
+        loginuid: u32::MAX,
+        tty: 0,
+        sid: u32::MAX,
+        pgid: u32::MAX,
+        vpid: 0,
+        vpgid: u32::MAX,
+        cap_inheritable: 0,
+        cap_permitted: 0,
+        cap_effective: 0,
+    };
 }
 
 impl Default for Ids {
@@ -126,6 +143,8 @@ pub struct Version {
     pub ids: Ids,
     /// When it was made, on the clock of its frames; 0 where unknown.
     pub started_at: u64,
+    /// Nothing is known of it but that its thread made an event. Only savefiles have such.
+    pub is_stand_in: bool,
     /// Whether it lives.
     pub state: State,
 }
@@ -142,6 +161,7 @@ impl Version {
             container: Arc::clone(&self.container),
             ids: self.ids,
             started_at: self.started_at,
+            is_stand_in: self.is_stand_in,
             state: self.state.clone(),
         }
     }
@@ -283,6 +303,7 @@ mod tests {
             container: Arc::new(Container::host()),
             ids: Ids::default(),
             started_at: 0,
+            is_stand_in: false,
             state,
         })
     }

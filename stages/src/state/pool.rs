@@ -50,6 +50,7 @@ pub(super) struct Pool {
     pending: Vec<Link>,
     /// Stands in where something was taken out.
     blank: Arc<Version>,
+    nowhere: Arc<Vec<u8>>,
 }
 
 impl Pool {
@@ -63,6 +64,7 @@ impl Pool {
             container: Arc::new(Container::host()),
             ids: Ids::default(),
             started_at: 0,
+            is_stand_in: false,
             state: State::Alive,
         };
         Self {
@@ -72,6 +74,7 @@ impl Pool {
             cwds: FreeList::new(MAX_FREE_TEXTS),
             pending: Vec::with_capacity(MAX_FREE),
             blank: Arc::new(blank),
+            nowhere: Arc::default(),
         }
     }
 
@@ -83,6 +86,11 @@ impl Pool {
     /// The working directory of who has no other.
     pub(super) fn root(&self) -> &Arc<Vec<u8>> {
         &self.blank.cwd
+    }
+
+    /// The working directory of who may be anywhere.
+    pub(super) fn nowhere(&self) -> &Arc<Vec<u8>> {
+        &self.nowhere
     }
 
     pub(super) fn version(&mut self, value: Version) -> Arc<Version> {
@@ -168,6 +176,7 @@ impl Pool {
             container,
             ids: _,
             started_at: _,
+            is_stand_in: _,
             state,
         }) = Arc::get_mut(&mut version)
         else {

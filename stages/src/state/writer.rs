@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use bumpalo::Bump;
 use bus::Key;
 use containers::Container;
-use event::FrameHeader;
+use event::{EF_SKIPS_THREAD, FrameHeader};
 
 use super::Image;
 use super::change::{changed_ids, new_cwd};
@@ -18,7 +18,10 @@ use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 use super::pool::Pool;
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork};
+use crate::path::normalised;
 
+/// What Falco gives as the name of a process that nobody told of.
+const UNTOLD: &[u8] = b"<NA>";
 /// Reclaimed at most so much per window, so that no window takes long.
 const MAX_RECLAIMED: usize = 4096;
 /// Containers kept at hand, so that entering one of them allocates nothing.
@@ -62,9 +65,12 @@ impl StateWriter {
         bump: &'a Bump,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
+        if is_of_nobody(event) {
+            self.stand_in(event, meters);
+        }
         match event.body {
             Body::Fork(fork) if fork.is_child() => self.fork(event, fork, meters),
-            Body::Exec(exec) if exec.res == 0 => self.exec(event, exec, meters),
+            Body::Exec(exec) if exec.res == 0 => self.exec(event, exec, bump, meters),
             Body::Exit(exit) => self.exit(event, &exit, meters),
             Body::Call(call) => {
                 if let Some(change) = call.shape.change
@@ -103,6 +109,7 @@ impl StateWriter {
             container: self.container(inherited, fork.cgroups),
             ids: forked_ids(inherited, fork, header, event.is_from_file()),
             started_at: if event.is_from_file() { header.ts } else { header.start_ns },
+            is_stand_in: false,
             state: State::Alive,
         };
         self.enter(header, version, meters);
@@ -143,10 +150,11 @@ impl StateWriter {
         ))
     }
 
-    fn exec(
+    fn exec<'a>(
         &mut self,
-        event: &Event<'_>,
-        exec: &Exec<'_>,
+        event: &Event<'a>,
+        exec: &Exec<'a>,
+        bump: &'a Bump,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
         let header = event.header();
@@ -162,12 +170,24 @@ impl StateWriter {
             Some(Parent::Unknown(_)) | None => self.named_parent(exec, key, node.as_deref())?,
         };
         let ids = exec_ids(before.as_deref(), exec, header, event.is_from_file());
+        let cwd = match &before {
+            // As Falco has it: what is kept of the history of a file is the directory, whatever the exec tells.
+            _ if !event.is_from_file() || event.is_state_only() => {
+                self.cwd(before.as_deref(), exec.cwd)
+            }
+            Some(v) => Arc::clone(&v.cwd),
+            None => Arc::clone(self.pool.nowhere()),
+        };
+        let mut program = loaded_program(exec);
+        if program.exepath.is_empty() && !exec.filename.is_empty() {
+            program.exepath = normalised(bump, Some(&cwd), exec.filename).unwrap_or_default();
+        }
         let version = Version {
             key,
             prev: ArcSwapOption::empty(),
             parent,
-            image: self.pool.image(&loaded_program(exec)),
-            cwd: self.cwd(before.as_deref(), exec.cwd),
+            image: self.pool.image(&program),
+            cwd,
             container: self.container(before.as_deref(), exec.cgroups),
             ids,
             started_at: match &before {
@@ -175,6 +195,7 @@ impl StateWriter {
                 None if event.is_from_file() => 0,
                 None => header.start_ns,
             },
+            is_stand_in: false,
             state: State::Alive,
         };
         if let Some(node) = node {
@@ -227,10 +248,32 @@ impl StateWriter {
         self.supersede(&node, version);
     }
 
+    /// Enters a process that nobody told of, so that its events have one, as in Falco.
+    fn stand_in(&mut self, event: &Event<'_>, meters: &ShardMeters) {
+        let header = event.header();
+        if self.known(header, event.key).is_some() {
+            return;
+        }
+        let image = Program { comm: UNTOLD, exe: UNTOLD, ..Program::default() };
+        let version = Version {
+            key: event.key,
+            prev: ArcSwapOption::empty(),
+            parent: Parent::Unknown(0),
+            image: self.pool.image(&image),
+            cwd: Arc::clone(self.pool.nowhere()),
+            container: Arc::clone(self.pool.host()),
+            ids: Ids::UNTOLD,
+            started_at: 0,
+            is_stand_in: true,
+            state: State::Alive,
+        };
+        self.enter(header, version, meters);
+    }
+
     fn exit(&mut self, event: &Event<'_>, exit: &Exit, meters: &ShardMeters) -> Result<(), Wait> {
         let header = event.header();
         let key = event.key;
-        if !exit.is_group_dead {
+        if !exit.is_group_dead && !is_of_nobody(event) {
             return Ok(());
         }
         let Some(node) = self.known(header, key) else { return Ok(()) };
@@ -389,6 +432,20 @@ impl StateWriter {
     }
 }
 
+/// Whether the event of a savefile is of a thread that nobody told of, and makes it known: not so a switch, which may be of the kernel's
+/// own, a fork, whose child tells of itself, and what is of no thread.
+fn is_of_nobody(event: &Event<'_>) -> bool {
+    event.header().start_ns == 0
+        && event.header().tgid != u32::MAX
+        && event.is_from_file()
+        && !matches!(event.body, Body::Fork(_))
+        && event
+            .frame
+            .event_type()
+            .info()
+            .is_some_and(|info| info.flags & EF_SKIPS_THREAD == 0 && info.name != "switch")
+}
+
 fn loaded_program<'a>(exec: &Exec<'a>) -> Program<'a> {
     Program {
         comm: exec.comm,
@@ -407,13 +464,18 @@ fn header_ids(header: &FrameHeader, from_file: bool) -> (Option<u32>, Option<u32
     if from_file { (None, None) } else { (Some(header.uid), Some(header.gid)) }
 }
 
+fn old_ids(before: Option<&Version>, from_file: bool) -> Ids {
+    let untold = || if from_file { Ids::UNTOLD } else { Ids::default() };
+    before.map_or_else(untold, |v| v.ids)
+}
+
 fn forked_ids(
     before: Option<&Version>,
     fork: &Fork<'_>,
     header: &FrameHeader,
     from_file: bool,
 ) -> Ids {
-    let old = before.map(|v| v.ids).unwrap_or_default();
+    let old = old_ids(before, from_file);
     let (uid, gid) = header_ids(header, from_file);
     Ids {
         uid: uid.or(fork.uid).unwrap_or(old.uid),
@@ -431,7 +493,7 @@ fn exec_ids(
     header: &FrameHeader,
     from_file: bool,
 ) -> Ids {
-    let old = before.map(|v| v.ids).unwrap_or_default();
+    let old = old_ids(before, from_file);
     let (uid, gid) = header_ids(header, from_file);
     let old_vpid = if old.vpid == 0 { header.tgid } else { old.vpid };
     Ids {

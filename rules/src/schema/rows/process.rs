@@ -25,7 +25,7 @@ family Proc ProcField {
         + ProcEnv "proc.env" Text OptionalKey One Plain [] "Environment; with a name the value of one variable, empty where it is not set.";
         + ProcAenv "proc.aenv" Text OptionalKeyOrIndex Ancestors Plain [NO_RHS NO_TRANSFORMER] "Environment of the nearest ancestor that has the named variable, or of the ancestor with this number.";
         + ProcCwd "proc.cwd" Text None One Plain [] "Working directory.";
-        + ProcLoginshellid "proc.loginshellid" I64 None One Plain [] "Id of the oldest shell among the process and its ancestors, 0 where there is none.";
+        + ProcLoginshellid "proc.loginshellid" I64 None One Plain [] "Id of the oldest shell among the process and its ancestors; none where there is no shell.";
         + ProcTty "proc.tty" U32 None One Plain [] "Number of the controlling terminal, 0 where there is none.";
         + ProcPid "proc.pid" I64 None One Plain [] "Id of the process.";
         + ProcPpid "proc.ppid" I64 None One Plain [] "Id of the parent.";
