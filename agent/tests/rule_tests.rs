@@ -58,6 +58,28 @@ fn an_id_that_a_process_asks_for_is_given_to_no_other() {
 }
 
 #[test]
+fn numbers_at_their_ends_are_no_crash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = |process: &str, event: &str| {
+        let text = format!(
+            "tests:\n- {{name: t, processes: {process}, events: [{event}], alerts: none}}\n"
+        );
+        fs::write(folder.path().join("a-test.yaml"), text).expect("a file");
+        let (stdout, stderr, _) =
+            run(folder.path(), &["rules", "test", "-c", "none.yaml", "a-test.yaml"]);
+        stdout + &stderr
+    };
+    fs::write(folder.path().join("none.yaml"), "").expect("a file");
+    let max = u64::MAX;
+    let late = outcome("cat", &format!("{{getpid: , after: {max}ns}}"));
+    let expected =
+        "BROKEN  a-test.yaml:2: the events of a test are spread over more than 584 years\n";
+    assert!(late.starts_with(expected), "{late}");
+    let exec = outcome(&format!("{{name: cat, exe_ino: {max}}}"), "execve: /bin/ls");
+    assert_eq!(exec, "1 passed, 0 failed\n");
+}
+
+#[test]
 fn what_a_test_file_does_not_say_is_as_configured() {
     let folder = tempfile::tempdir().expect("a folder");
     let rule = |name| {

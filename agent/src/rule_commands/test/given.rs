@@ -175,8 +175,8 @@ fn current_type(call: &str) -> Option<EventType> {
 }
 
 pub(super) fn number(bytes: &[u8]) -> Option<i64> {
-    let mut wide = [if bytes.last()? & 0x80 != 0 && bytes.len() == 8 { 0xff } else { 0 }; 8];
-    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    let mut wide = [0; 8];
+    wide.get_mut(..bytes.len()).filter(|_| !bytes.is_empty())?.copy_from_slice(bytes);
     Some(i64::from_le_bytes(wide))
 }
 

@@ -84,7 +84,11 @@ impl Scene {
                 .at(&below("after"))?,
             None => STEP_NS,
         };
-        self.now_ns += after;
+        self.now_ns = self
+            .now_ns
+            .checked_add(after)
+            .context("the events of a test are spread over more than 584 years")
+            .at(&below("after"))?;
         let mut given = Given::read(event, &self.tree, path)?;
         let p = &self.tree.procs[proc];
         let what = format!("{} by {} ({})", event.call, p.label, p.pid);
@@ -254,7 +258,7 @@ impl Scene {
             let program = Program::new(comm, exe, exepath);
             check_name(&program.comm)?;
             (p.comm, p.exe, p.exepath) = (program.comm, program.exe, program.exepath);
-            (p.args, p.exe_flags, p.exe_ino) = (Vec::new(), 0, p.exe_ino + 1);
+            (p.args, p.exe_flags, p.exe_ino) = (Vec::new(), 0, p.exe_ino.wrapping_add(1));
         }
         let bytes = |name: &str| given.bytes.get(&given.index(name)?).cloned();
         p.args = bytes("args").unwrap_or_else(|| p.args.clone());
