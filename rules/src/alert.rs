@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::error::shown;
+
 /// Severity of a rule, most severe first.
 #[expect(missing_docs, reason = "the syslog severities")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +59,7 @@ impl fmt::Display for Priority {
 
 /// Text that names no priority.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown priority `{0}`")]
+#[error("unknown priority {}", shown(.0))]
 pub struct UnknownPriority(pub String);
 
 /// Any case; `info` is an alias.

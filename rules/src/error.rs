@@ -275,7 +275,7 @@ pub enum Problem {
 }
 
 /// Text of a rule file in a message: in backquotes, which alone would not be seen around nothing.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     if text.is_empty() { "\"\"".to_owned() } else { format!("`{text}`") }
 }
 
@@ -343,7 +343,7 @@ impl Diag {
 }
 
 /// Errors, and warnings, of one load that are kept; one more says that there are others.
-const MAX_DIAGS: usize = 1000;
+pub(crate) const MAX_DIAGS: usize = 1000;
 
 /// What the stages found so far.
 #[derive(Debug, Default)]

@@ -50,10 +50,10 @@ impl Lists {
             room = room.saturating_sub(text.len());
             let name = Finder::new(list.name.as_bytes()).into_owned();
             out.all.push(Substitute { name, text, is_cut, file: list.file });
-            if list.name.bytes().any(ends_word) {
-                out.odd.push(i);
-            } else {
+            if is_word(&list.name) {
                 out.by_name.insert(list.name.clone(), i);
+            } else {
+                out.odd.push(i);
             }
         }
         out
@@ -145,6 +145,11 @@ fn joined(
         }
     }
     (text, false)
+}
+
+/// Whether a name can be a word of a condition. Lists with other names are searched for in every condition.
+pub(crate) fn is_word(name: &str) -> bool {
+    !name.bytes().any(ends_word)
 }
 
 fn is_blank(b: u8) -> bool {

@@ -1,5 +1,6 @@
 //! Conditions of macros and rules to the graph: lists are put in, the text is parsed, macros are looked up.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use crate::ast::{Ast, AstNode};
 use crate::check::{Checked, check};
 use crate::collect::{Collected, MacroDef, RuleDef};
-use crate::error::{Code, Diag, Diags, ItemKind, Problem, closest};
+use crate::error::{Code, Diag, Diags, ItemKind, MAX_DIAGS, Problem, closest};
 use crate::ir::{Ir, IrId, TooManyParts};
 use crate::lists::Lists;
 use crate::misuse::{deprecated_fields, unsafe_na};
@@ -25,6 +26,8 @@ pub(crate) struct Resolver<'a> {
     scopes: Vec<Scope>,
     constants: Arc<BTreeMap<String, String>>,
     failures: Vec<MacroFailure>,
+    /// Macros that were named and are not there; of very many the nearest names are not looked for.
+    n_unknown: Cell<usize>,
     /// Doubts about macros, which are told whatever becomes of the rules that use them.
     pub(crate) warnings: Vec<Diag>,
     pub(crate) ir: Ir,
@@ -123,6 +126,7 @@ impl<'a> Resolver<'a> {
             scopes: Vec::new(),
             constants,
             failures: Vec::new(),
+            n_unknown: Cell::new(0),
             warnings: Vec::new(),
             ir: Ir::default(),
         };
@@ -437,7 +441,11 @@ impl<'a> Resolver<'a> {
             return diag
                 .hint(format!("`{name}` is defined further down; define it before its use"));
         }
-        diag.did_you_mean(closest(name, self.items.macros.names()))
+        self.n_unknown.set(self.n_unknown.get() + 1);
+        // Those behind are not told.
+        let is_told = self.n_unknown.get() <= MAX_DIAGS;
+        let near = is_told.then(|| closest(name, self.items.macros.names())).flatten();
+        diag.did_you_mean(near)
     }
 }
 

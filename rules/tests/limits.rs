@@ -110,6 +110,16 @@ fn lists_have_a_size() {
 }
 
 #[test]
+fn lists_whose_names_are_no_words_are_few() {
+    let odd = |n| lines(n, |i| format!("- list: a {i}\n  items: [x]\n"));
+    let rules = lines(3000, |i| {
+        rule(&format!("r{i}"), &format!("evt.type = open and proc.name = a{i}"), "o")
+    });
+    check("100 lists with odd names", &(odd(100) + &rules), "");
+    check("101 lists with odd names", &(odd(101) + &rules), "more than 100 lists");
+}
+
+#[test]
 fn exceptions_have_a_size() {
     let values = |n: usize, width: usize| {
         let value = format!("[{}]", vec!["v".repeat(60); width].join(", "));
@@ -207,11 +217,13 @@ fn appending_again_and_again_is_bounded() {
 
 #[test]
 fn many_mistakes_are_told_soon() {
-    let macros = lines(4000, |i| macro_(i, &format!("proc.pid = {i}")));
+    let macros = lines(10_000, |i| macro_(i, &format!("proc.pid = {i}")));
+    let using =
+        lines(15_000, |i| rule(&format!("r{i}"), &format!("evt.type = open and mm{i}"), "o"));
+    check("10,000 misspelt macros", &(macros + &using), "mm0");
     let wrong = |of: &dyn Fn(usize) -> String| {
         lines(4000, |i| rule(&format!("r{i}"), &format!("evt.type = open and {}", of(i)), "o"))
     };
-    check("4,000 misspelt macros", &(macros + &wrong(&|i| format!("mm{i}"))), "mm0");
     check("4,000 misspelt fields", &wrong(&|i| format!("proc.nmae{i} = 1")), "proc.nmae0");
     check("4,000 misspelt types", &wrong(&|i| format!("evt.type = opnat{i}")), "opnat0");
     check(

@@ -7,8 +7,11 @@ use super::{Collected, append, name_span, nothing, too_many};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::items::Map;
 use crate::lex::identifier_len;
+use crate::lists::is_word;
 use crate::source::{Span, Traced};
 
+/// Lists of a load that have to be searched for in every condition.
+const MAX_ODD_LISTS: usize = 100;
 /// Items of one list.
 const MAX_LIST_ITEMS: usize = 100_000;
 
@@ -55,6 +58,12 @@ impl Collected {
         if name.contains(|c: char| c.is_ascii_whitespace() || "()\"'=,".contains(c)) {
             let problem = Problem::InvalidName(name.to_string());
             diags.push(Diag::new(Code::InvalidListName, problem, span).of(ItemKind::List, name));
+        }
+        if !is_word(name) && self.lists.index(name).is_none() {
+            self.n_odd_lists += 1;
+            if self.n_odd_lists > MAX_ODD_LISTS {
+                return Err(too_many("lists whose names are no words", MAX_ODD_LISTS, map.span));
+            }
         }
         let new = map.texts("items")?.ok_or_else(|| map.missing("items"))?;
         let order = self.order;

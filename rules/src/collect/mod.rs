@@ -34,6 +34,8 @@ pub(crate) struct Collected {
     pub(crate) macros: Named<MacroDef>,
     pub(crate) rules: Named<RuleDef>,
     plugins: Vec<PluginNeed>,
+    /// Lists whose names are no words.
+    n_odd_lists: usize,
     /// Counts items; a definition's place in the reading order.
     order: u32,
 }
