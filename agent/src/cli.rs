@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
+use crate::replay::ReplayArgs;
 use crate::rule_commands::{FalcoFlags, RuleCommand};
 use crate::trace::TraceArgs;
 
@@ -95,6 +96,14 @@ pub(crate) struct Settings {
     /// Write what is captured to FILE (.scap) while alerting
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+
+    /// End after SECONDS; a replay once its events are so much later than the first
+    #[arg(short = 'M', value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+
+    /// A capture to replay, whatever the configuration says.
+    #[arg(skip)]
+    pub(crate) capture_file: Option<PathBuf>,
 }
 
 /// Falco's options for what `peregrine fields` and `peregrine events` print.
@@ -150,6 +159,9 @@ pub(crate) enum Command {
     /// Check, list, explain and test rules; reload and profile those of the running agent
     #[command(subcommand, arg_required_else_help = false)]
     Rules(RuleCommand),
+
+    /// Hold the events of a capture (.scap) against the rules
+    Replay(ReplayArgs),
 
     /// List the fields that conditions and outputs may name
     Fields(FieldsArgs),

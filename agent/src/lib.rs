@@ -19,6 +19,7 @@ mod host;
 mod live;
 mod plan;
 mod recorder;
+mod replay;
 mod request;
 mod rule_commands;
 mod rule_files;

@@ -271,6 +271,18 @@ fn still_asked(asker: &Asker<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What the shards of a run that has ended measured from its begin on.
+pub(crate) fn whole_profile(
+    swap: &RuleSwap,
+    ruleset: &Ruleset,
+    every: u32,
+    seconds: f64,
+) -> ProfileReport {
+    let found = swap.end_profile(SHARDS_ANSWER_WITHIN);
+    let report = report(ruleset, &found, clock_cost_ns(), seconds);
+    ProfileReport { generation: 1, sampled_1_in: every, ..report }
+}
+
 fn ms_since(begin: Instant) -> u64 {
     begin.elapsed().as_millis() as u64
 }

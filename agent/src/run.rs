@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use capture::savefile::Replay;
@@ -18,10 +19,11 @@ use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::recorder::RecorderParts;
+use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
 use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
-use crate::rules_at_work::{LiveSource, Origin, RulesAtWork};
+use crate::rules_at_work::{LiveSource, Origin, RulesAtWork, whole_profile};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
@@ -86,7 +88,11 @@ fn run(cli: Cli) -> Result<()> {
             let config = config::load(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
         }
-        None => watch(Origin { source, set }),
+        Some(Command::Replay(args)) => {
+            let (source, set, wishes) = args.into_parts();
+            watch(Origin { source, set }, wishes)
+        }
+        None => watch(Origin { source, set }, Wishes::default()),
     }
 }
 
@@ -174,10 +180,22 @@ fn check_source(config: &Config, ruleset: &Ruleset) -> Result<Checked> {
     })
 }
 
-fn open(config: &Config, source: Checked, registry: &mut Registry) -> Result<Opened> {
+fn open(
+    config: &Config,
+    source: Checked,
+    wishes: Wishes,
+    registry: &mut Registry,
+) -> Result<Opened> {
     match source {
         Checked::Live(loaded) => open_kernel(config, loaded, registry),
-        Checked::Replay(path, replay) => {
+        Checked::Replay(path, mut replay) => {
+            if let Some(limit) = config.ends_after {
+                replay.end_after(limit);
+            }
+            if wishes.is_profiled {
+                let mut latency = |name| registry.latency(name, PROFILE_EVERY);
+                replay.time(PROFILE_EVERY, latency("read"), latency("convert"));
+            }
             let header = replay.header();
             let users = crate::savefile_users::users(header);
             let hostname = header
@@ -235,10 +253,12 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
-fn watch(origin: Origin) -> Result<()> {
+#[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
+fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;
     let ruleset = Arc::clone(&rules.ruleset);
+    let measured = Arc::clone(&ruleset);
     let sinks = sinks(config)?;
     let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
     let (ending, end) = signals::install(stdout)?;
@@ -246,14 +266,15 @@ fn watch(origin: Origin) -> Result<()> {
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.
     let source = check_source(config, &ruleset)?;
-    let control = ControlSocket::bind(&config.socket)?;
+    let is_asked = !wishes.is_command || origin.source.socket.is_some();
+    let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let Opened { kernel, source, users, hostname, recorder, mut block } =
-        open(config, source, &mut registry)?;
+        open(config, source, wishes, &mut registry)?;
     let plan = Plan::new(config, &perf::allowed_cpus());
     block.rules = rules_line(&config.rules, &ruleset);
     block.topology.clone_from(&plan.why);
     block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
-    block.socket = config.socket.display().to_string();
+    block.socket = control.is_some().then(|| config.socket.display().to_string());
     block.warnings.extend(config.warnings.iter().cloned());
     block.warnings.extend(rule_load::notes(&ruleset));
     if kernel.is_some() {
@@ -262,6 +283,14 @@ fn watch(origin: Origin) -> Result<()> {
     if let Some(path) = &config.write {
         block.source.push_str(", recorded to ");
         block.source.push_str(&path.display().to_string());
+    }
+    if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
+        let end = end.try_clone()?;
+        // It ends with the process.
+        drop(std::thread::spawn(move || {
+            std::thread::sleep(limit);
+            end.source_ended();
+        }));
     }
     let single_thread = plan.single_thread;
     let clock = source.clock();
@@ -280,8 +309,13 @@ fn watch(origin: Origin) -> Result<()> {
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource { kernel, clock });
     let swap = topology.rule_swap();
-    let rules = RulesAtWork::new(origin, config.clone(), rules, swap, live);
-    let control = control.serve(answers(Arc::clone(&registry), Arc::new(rules)))?;
+    if wishes.is_profiled {
+        swap.begin_profile(PROFILE_EVERY)?;
+    }
+    let rules = RulesAtWork::new(origin, config.clone(), rules, Arc::clone(&swap), live);
+    let answers = answers(Arc::clone(&registry), Arc::new(rules));
+    let control = control.map(|control| control.serve(answers)).transpose()?;
+    let begin = Instant::now();
     let detach = || {
         if let Some(kernel) = &kernel {
             kernel.detach();
@@ -297,8 +331,13 @@ fn watch(origin: Origin) -> Result<()> {
         detach();
         (why, running.finish())
     };
+    let seconds = begin.elapsed().as_secs_f64();
     drop(control);
     let snapshot = registry.snapshot(Moment::Final);
+    if wishes.is_profiled {
+        let rules = whole_profile(&swap, &measured, PROFILE_EVERY, seconds);
+        say(&ReplayProfile::new(&snapshot, rules).text(config.format.json)?);
+    }
     finish(why, &snapshot, &troubles)
 }
 

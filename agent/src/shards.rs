@@ -31,8 +31,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) evt_num_shift: u32,
 }
 
+/// Shards with what they share.
+pub(crate) struct Built {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) swap: Arc<RuleSwap>,
+    pub(crate) lineage: Arc<Lineage>,
+}
+
 /// Makes the shards, their process table, what replaces their rules, and registers their meters.
-pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> (Vec<Shard>, Arc<RuleSwap>) {
+pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
     let Parts {
         config,
         lanes,
@@ -85,8 +92,9 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> (Vec<Shard>, A
         shards.push(shard.following(Arc::clone(&swap)));
     }
     ShardMeters::register_hops(registry, shards.len());
-    registry.level("lineage.processes", move || lineage.n_processes());
-    (shards, swap)
+    let counted = Arc::clone(&lineage);
+    registry.level("lineage.processes", move || counted.n_processes());
+    Built { shards, swap, lineage }
 }
 
 /// One step of a shard; gives whether it moved anything.

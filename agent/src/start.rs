@@ -19,8 +19,8 @@ pub(crate) struct StartBlock {
     pub(crate) rules: String,
     /// Threads, and why so many.
     pub(crate) topology: String,
-    /// Where `peregrine stats` asks.
-    pub(crate) socket: String,
+    /// Where `peregrine stats` asks, if anywhere.
+    pub(crate) socket: Option<String>,
     /// What else there is to say.
     pub(crate) warnings: Vec<String>,
     /// What the user can do to see an alert.
@@ -62,7 +62,9 @@ impl StartBlock {
         line("rules", rules);
         line("topology", topology);
         line("config", config);
-        line("stats", &format!("peregrine stats --socket {socket}"));
+        if let Some(socket) = socket {
+            line("stats", &format!("peregrine stats --socket {socket}"));
+        }
         for warning in warnings {
             line("warning", warning);
         }
@@ -92,7 +94,7 @@ mod tests {
             not_covered: vec!["io_uring".into()],
             rules: "8 rules from built-in rules".into(),
             topology: "1 capture thread".into(),
-            socket: "/run/p.sock".into(),
+            socket: Some("/run/p.sock".into()),
             warnings: vec!["w".into()],
             to_try: Some("cat /etc/shadow in another shell".into()),
         };

@@ -126,7 +126,7 @@ impl Topology {
         let formatter = Formatter::new(config.format, &hostname);
         let utc_offset_s = formatter.utc_offset_s();
         let output_waiter = Waiter::new(WaitLimits::default());
-        let (shards, swap) = shards::build(
+        let shards::Built { shards, swap, lineage } = shards::build(
             shards::Parts {
                 config,
                 lanes: from_capture,
@@ -145,8 +145,14 @@ impl Topology {
             registry,
         );
         let gone = end.try_clone()?;
-        let delivery = Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
-            .when_reader_is_gone(move || gone.reader_gone());
+        let mut delivery =
+            Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
+                .when_reader_is_gone(move || gone.reader_gone());
+        if times == AlertTimes::Replayed {
+            // Live, an alert waits for no other.
+            delivery =
+                delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
+        }
         register_equations(config, &plan, registry);
         let recorder = recorder
             .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));

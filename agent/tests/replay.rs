@@ -19,30 +19,33 @@ const TELL_ALL: &str = r#"
   priority: INFO
 "#;
 
-fn replay(file: &Path, rules: &Path, args: &[&str]) -> Ended {
-    let key = format!("engine.replay.capture_file={}", file.display());
-    let rules = rules.to_str().expect("UTF-8");
-    let fixed = ["-o", "engine.kind=replay", "-o", &key, "-r", rules, "--json"];
-    let ended = run(&[&fixed[..], args].concat());
+fn replay(file: &Path, rules: &[PathBuf], args: &[&str]) -> Ended {
+    let mut all =
+        vec!["replay", file.to_str().expect("UTF-8"), "--json", "-o", "rule_matching=all"];
+    for rules in rules {
+        all.extend(["-r", rules.to_str().expect("UTF-8")]);
+    }
+    let ended = run(&[&all[..], args].concat());
     ended.assert_balanced();
     ended
 }
 
 /// Replays on one thread, then on 1, 2, 3 and 8 shards; gives the alerts.
-fn check(file: &Path, rules: &Path) -> Vec<String> {
-    let oracle = replay(file, rules, &["--single-thread"]).alerts();
+fn check(file: &Path, rules: &[PathBuf]) -> Vec<String> {
+    let name = file.display();
+    let oracle = replay(file, rules, &["--single-thread"]).stdout;
     let tiny = ["-o", "peregrine.lane_capacity=1", "-o", "peregrine.batch_frames=3"];
-    for shards in ["1", "2", "3", "8"] {
-        let alerts = replay(file, rules, &["--shards", shards]).alerts();
-        assert_eq!(alerts.len(), oracle.len(), "{} on {shards} shards", file.display());
-        for (ours, expected) in alerts.iter().zip(&oracle) {
-            assert_eq!(ours, expected, "{} on {shards} shards", file.display());
-        }
-    }
     // Lanes so small that everybody waits for everybody, alerts included.
     let small = [&tiny[..], &["-o", "peregrine.alert_lane_capacity=2", "--shards", "3"]].concat();
-    assert_eq!(replay(file, rules, &small).alerts(), oracle, "{} with tiny lanes", file.display());
-    oracle
+    let numbers = ["1", "2", "3", "8"].map(|n| vec!["--shards", n]);
+    for args in numbers.into_iter().chain([small]) {
+        let alerts = replay(file, rules, &args).stdout;
+        for (ours, expected) in alerts.lines().zip(oracle.lines()) {
+            assert_eq!(ours, expected, "{name} with {args:?}");
+        }
+        assert!(alerts == oracle, "{name} with {args:?}");
+    }
+    oracle.lines().map(str::to_owned).collect()
 }
 
 fn rules_in(dir: &Path) -> PathBuf {
@@ -134,28 +137,115 @@ fn a_forest_of_processes_gives_the_same_alerts_on_any_number_of_shards() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));
     let n = forest(&file);
-    let alerts = check(&file, &rules);
+    let alerts = check(&file, &[rules]);
     assert_eq!(alerts.len(), n);
+    // In the order of the events, whichever shard had them.
+    for (n, alert) in (1..).zip(&alerts) {
+        assert!(alert.contains(&format!("\"evt.num\":{n},")), "{alert}");
+    }
     let second = alerts.iter().filter(|a| a.contains("/work/file-3")).count();
     assert_eq!(second, 100, "opens of the fourth round, joined to the directory");
+}
+
+/// Every recording of the repository and of the corpus.
+fn recordings(corpus: &Path) -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings");
+    let files = [own, corpus.join("scap")].map(|dir| fs::read_dir(dir).expect("recordings"));
+    let is_capture = |file: &PathBuf| file.to_string_lossy().contains(".scap");
+    files.into_iter().flatten().map(|e| e.expect("an entry").path()).filter(is_capture).collect()
 }
 
 #[test]
 fn real_captures_give_the_same_alerts_on_any_number_of_shards() {
     let test = "real_captures_give_the_same_alerts_on_any_number_of_shards";
-    let Some(corpus) = std::env::var_os("PEREGRINE_CORPUS") else {
+    let Some(corpus) = std::env::var_os("PEREGRINE_CORPUS").map(PathBuf::from) else {
         return skip(test, "PEREGRINE_CORPUS is not set");
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let rules = rules_in(dir.path());
-    let mut n_files = 0;
-    for entry in fs::read_dir(Path::new(&corpus).join("scap")).expect("the corpus") {
-        let file = entry.expect("an entry").path();
-        if file.extension().is_some_and(|e| e == "scap") {
-            n_files += 1;
-            let alerts = check(&file, &rules);
-            assert!(!alerts.is_empty(), "{}", file.display());
-        }
+    let official = ["falco_rules.yaml", "falco-incubating_rules.yaml"]
+        .map(|name| corpus.join("rules").join(name));
+    let all = [&official[..], &[rules_in(dir.path())]].concat();
+    let files = recordings(&corpus);
+    assert!(files.len() >= 9, "{files:?}");
+    for file in &files {
+        // With every event told, the long one would take too long.
+        let is_long = fs::metadata(file).expect("a file").len() > 150_000;
+        let alerts = check(file, if is_long { &official } else { &all });
+        assert!(is_long || alerts.len() > 200, "{}: {} alerts", file.display(), alerts.len());
     }
-    assert!(n_files >= 8, "{n_files} captures");
+}
+
+#[test]
+fn falcos_spelling_is_the_same_run() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));
+    forest(&file);
+    let key = format!("engine.replay.capture_file={}", file.display());
+    let rules_arg = rules.to_str().expect("UTF-8");
+    let all = "rule_matching=all";
+    let theirs =
+        run(&["-o", "engine.kind=replay", "-o", &key, "-o", all, "-r", rules_arg, "--json"]);
+    theirs.assert_balanced();
+    assert_eq!(replay(&file, &[rules], &[]).stdout, theirs.stdout);
+}
+
+#[test]
+fn a_damaged_file_is_replayed_up_to_the_damage() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));
+    let n = forest(&file);
+    let bytes = fs::read(&file).expect("the file");
+    fs::write(&file, &bytes[..bytes.len() - 10]).expect("written");
+    let name = file.to_str().expect("UTF-8");
+    for args in [&["--single-thread"][..], &["--shards", "3"]] {
+        let rules = rules.to_str().expect("UTF-8");
+        let ended = run(&[&["replay", name, "-r", rules][..], args].concat());
+        assert_eq!(ended.status.code(), Some(1));
+        assert_eq!(ended.stdout.lines().count(), n - 1);
+        let said = ended.stderr.lines().last().expect("an error");
+        assert!(said.contains("damaged at byte") && said.contains("ends"), "{said}");
+    }
+}
+
+#[test]
+fn a_replay_ends_after_as_many_seconds_as_asked() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("seconds.scap"), rules_in(dir.path()));
+    let out = BufWriter::new(File::create(&file).expect("a file"));
+    let mut writer = Writer::new(out, Compression::None, &Machine::default(), &[], &[], 0).unwrap();
+    for half_seconds in 0..10 {
+        put(&mut writer, EventType::CHDIR_X, 5_000_000_000 + half_seconds * 500_000_000, 7, |w| {
+            w.i64(0).str(b"/");
+        });
+    }
+    writer.finish().expect("written");
+    for (seconds, n) in [("0", 0), ("1", 2), ("2", 4), ("99", 10)] {
+        let ended = replay(&file, std::slice::from_ref(&rules), &["-M", seconds]);
+        assert_eq!(ended.stdout.lines().count(), n, "{seconds} s");
+    }
+}
+
+#[test]
+fn a_profile_tells_stages_and_rules() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));
+    let n = forest(&file);
+    let (name, rules_arg) = (file.to_str().expect("UTF-8"), rules.to_str().expect("UTF-8"));
+    for mode in [&["--single-thread"][..], &["--shards", "2"]] {
+        let args = [&["replay", name, "-r", rules_arg, "--profile"][..], mode].concat();
+        let text = run(&args).stderr;
+        for stage in ["read", "convert", "parse", "state", "detect"] {
+            let is_told =
+                |line: &str| line.starts_with(&format!("{stage} ")) && line.ends_with('%');
+            assert!(text.lines().any(is_told), "{stage}: {text}");
+        }
+        let matches = text.lines().find(|l| l.ends_with(&format!("{n}  Everything")));
+        assert!(matches.is_some(), "{text}");
+    }
+    let ended = replay(&file, &[rules], &["--profile"]);
+    let line = ended.stderr.lines().find(|l| l.starts_with('{')).expect("a line of JSON");
+    let profile: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(profile["n_events"], n);
+    assert_eq!(profile["rules"]["rules"][0]["n_matches"], n);
+    assert!(profile["stages"][1]["ns_per_event"].is_f64());
 }

@@ -1,5 +1,6 @@
 //! The last hop: takes alerts from the lanes of all shards, prints each once, and hands the line to every sink.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus::{Rx, Waiter};
@@ -33,6 +34,9 @@ pub enum AlertTimes {
     Replayed,
 }
 
+/// Up to which event a lane's shard has raised all its alerts.
+pub type RaisedUpTo = Box<dyn Fn(usize) -> u64 + Send>;
+
 /// Delivers the alerts of all shards. Sinks are written when the lanes run empty, so that an alert waits for no other, and when a buffer is
 /// full.
 pub struct Delivery {
@@ -45,6 +49,36 @@ pub struct Delivery {
     /// Event time (epoch ns) and time taken (boot ns) of what is not flushed yet; bounded by what one round over the lanes takes.
     unflushed: Vec<(u64, u64)>,
     reader_gone: Option<Box<dyn FnOnce() + Send>>,
+    ordered: Option<Ordered>,
+}
+
+/// Puts alerts into the order of their events. It takes all that the lanes hold, so that no shard ever waits for another one's alerts; how
+/// much that is, the lanes between the source and the shards bound.
+struct Ordered {
+    raised_up_to: RaisedUpTo,
+    /// By lane.
+    held: Vec<VecDeque<Alert>>,
+}
+
+impl Ordered {
+    /// Takes what the lanes hold; gives whether that was anything.
+    fn take(&mut self, lanes: &mut [Rx<Alert>]) -> bool {
+        let before: usize = self.held.iter().map(VecDeque::len).sum();
+        for (lane, held) in lanes.iter_mut().zip(&mut self.held) {
+            held.extend(std::iter::from_fn(|| lane.pop()));
+        }
+        self.held.iter().map(VecDeque::len).sum::<usize>() > before
+    }
+
+    /// The first of all alerts, if nothing that is still to come belongs before it. `bounds` was read before the lanes were.
+    fn next(&mut self, bounds: &[u64]) -> Option<Alert> {
+        let heads = self.held.iter().enumerate();
+        let (lane, num) = heads
+            .filter_map(|(lane, held)| Some((lane, held.front()?.evt_num)))
+            .min_by_key(|&(_, num)| num)?;
+        let is_first = self.held.iter().zip(bounds).all(|(h, &b)| !h.is_empty() || b >= num);
+        if is_first { self.held[lane].pop_front() } else { None }
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +108,25 @@ impl Delivery {
             sink.register(registry);
         }
         let unflushed = Vec::with_capacity(lanes.len() * MAX_PER_LANE);
-        Self { lanes, sinks, formatter, times, waiter, meters, unflushed, reader_gone: None }
+        Self {
+            lanes,
+            sinks,
+            formatter,
+            times,
+            waiter,
+            meters,
+            unflushed,
+            reader_gone: None,
+            ordered: None,
+        }
+    }
+
+    /// Delivers in the order of the events, whichever shard raised what: for sources whose events all shards get through in the end.
+    #[must_use]
+    pub fn in_order(mut self, raised_up_to: RaisedUpTo) -> Self {
+        let held = self.lanes.iter().map(|_| VecDeque::new()).collect();
+        self.ordered = Some(Ordered { raised_up_to, held });
+        self
     }
 
     /// Calls `f` once, when stdout is a sink and its reader has gone.
@@ -86,18 +138,14 @@ impl Delivery {
 
     /// Takes what the lanes hold, up to a bound per lane, and writes it.
     pub fn poll_once(&mut self) -> Progress {
-        let Self { lanes, sinks, formatter, meters, unflushed, .. } = self;
+        if self.ordered.is_some() {
+            return self.poll_ordered();
+        }
         let mut n_taken = 0;
-        for lane in lanes {
+        for n in 0..self.lanes.len() {
             for _ in 0..MAX_PER_LANE {
-                let Some(alert) = lane.pop() else { break };
-                // Counted before a sink may count it as delivered.
-                meters.received.add(1);
-                unflushed.push((alert.ts_ns, boot_now_ns()));
-                let line = formatter.line(&alert);
-                for sink in &mut *sinks {
-                    sink.push(line);
-                }
+                let Some(alert) = self.lanes[n].pop() else { break };
+                self.write(&alert);
                 n_taken += 1;
             }
         }
@@ -106,6 +154,42 @@ impl Delivery {
         }
         self.flush();
         Progress::Worked
+    }
+
+    fn poll_ordered(&mut self) -> Progress {
+        let Some(mut ordered) = self.ordered.take() else { return Progress::Idle };
+        let bounds: Vec<u64> = (0..self.lanes.len())
+            .map(|n| {
+                // Abandoned first, as in `is_finished`.
+                if self.lanes[n].is_abandoned() { u64::MAX } else { (ordered.raised_up_to)(n) }
+            })
+            .collect();
+        let mut has_worked = ordered.take(&mut self.lanes);
+        let mut n_written = 0;
+        while let Some(alert) = ordered.next(&bounds) {
+            self.write(&alert);
+            has_worked = true;
+            n_written += 1;
+            if n_written % MAX_PER_LANE == 0 {
+                self.flush();
+            }
+        }
+        self.ordered = Some(ordered);
+        if n_written > 0 {
+            self.flush();
+        }
+        if has_worked { Progress::Worked } else { Progress::Idle }
+    }
+
+    fn write(&mut self, alert: &Alert) {
+        let Self { sinks, formatter, meters, unflushed, .. } = self;
+        // Counted before a sink may count it as delivered.
+        meters.received.add(1);
+        unflushed.push((alert.ts_ns, boot_now_ns()));
+        let line = formatter.line(alert);
+        for sink in sinks {
+            sink.push(line);
+        }
     }
 
     fn flush(&mut self) {
@@ -129,7 +213,8 @@ impl Delivery {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         // Abandoned first: what was pushed before that is then seen by the look at the depth.
-        self.lanes.iter().all(|l| l.is_abandoned() && l.depth() == 0)
+        let is_empty = self.ordered.iter().all(|o| o.held.iter().all(VecDeque::is_empty));
+        is_empty && self.lanes.iter().all(|l| l.is_abandoned() && l.depth() == 0)
     }
 
     /// Delivers until every shard is gone.
@@ -241,6 +326,39 @@ mod tests {
         let s = registry.snapshot(Moment::Final);
         assert_eq!(s.get("outputs.stdout.lost_closed"), Some(2));
         assert!(s.balances(), "{}", s.table());
+    }
+
+    #[test]
+    fn alerts_come_in_the_order_of_their_events() {
+        use std::sync::atomic::AtomicU64;
+
+        let page = Page::default();
+        let (mut tx, delivery, _registry) =
+            rig(2, vec![Sink::new("stdout", Box::new(page.clone()))]);
+        let done: Arc<[AtomicU64; 2]> = Arc::default();
+        let asked = Arc::clone(&done);
+        let mut delivery =
+            delivery.in_order(Box::new(move |lane| asked[lane].load(Ordering::Relaxed)));
+        let lines = || String::from_utf8(page.0.lock().unwrap().clone()).unwrap().lines().count();
+        let numbered = |evt_num: u64| Alert { evt_num, ..alert(&format!("event {evt_num}")) };
+        for n in [3, 5, 9] {
+            tx[0].push(numbered(n)).unwrap();
+        }
+        assert_eq!(delivery.poll_once(), Progress::Worked);
+        assert_eq!(lines(), 0, "the other shard could still raise one before");
+        done[1].store(4, Ordering::Relaxed);
+        delivery.poll_once();
+        assert_eq!(lines(), 1);
+        tx[1].push(numbered(7)).unwrap();
+        delivery.poll_once();
+        assert_eq!(lines(), 3, "9 waits: the other shard is known to be past 4 only");
+        drop(tx);
+        assert!(!delivery.is_finished());
+        delivery.poll_once();
+        assert!(delivery.is_finished());
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let places: Vec<_> = [3, 5, 7, 9].map(|n| text.find(&format!("event {n}"))).into();
+        assert!(places.is_sorted() && !places.contains(&None), "{text}");
     }
 
     #[test]

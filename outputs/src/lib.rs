@@ -27,6 +27,6 @@ mod sink;
 #[cfg(test)]
 mod testing;
 
-pub use delivery::{AlertTimes, Delivery, Progress};
+pub use delivery::{AlertTimes, Delivery, Progress, RaisedUpTo};
 pub use format::{Format, Formatter, local_offset};
 pub use sink::{MAX_IN_HAND, Sink, SinkError};

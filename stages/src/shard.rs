@@ -385,6 +385,14 @@ impl Shard {
     }
 }
 
+impl Drop for Shard {
+    fn drop(&mut self) {
+        if let Some(swap) = &self.rule_swap {
+            swap.hand_in(&mut self.detector.engine);
+        }
+    }
+}
+
 fn wake(peers: &[Unparker], own: usize) {
     for (n, peer) in peers.iter().enumerate() {
         if n != own {

@@ -387,6 +387,17 @@ impl Follower {
     }
 }
 
+impl Follower {
+    /// Gives back a profiler that is on when the shard ends.
+    pub(crate) fn hand_in(&self, engine: &mut Engine) {
+        if let Some(profiler) = engine.profiler.take()
+            && let Some(mail) = self.swap.lock().shards.get_mut(self.shard)
+        {
+            mail.profile = Profile::Done(profiler);
+        }
+    }
+}
+
 impl Drop for Follower {
     fn drop(&mut self) {
         self.swap.leave(self.shard);

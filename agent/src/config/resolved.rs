@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
@@ -116,6 +117,8 @@ pub(crate) struct Config {
     pub(crate) late_after_ms: u64,
     /// Whether threads are bound to CPUs.
     pub(crate) pinning: Pinning,
+    /// The run ends after so long; a replay goes by the times of its events.
+    pub(crate) ends_after: Option<Duration>,
 }
 
 impl Config {
@@ -158,6 +161,9 @@ pub(super) fn resolve(
         time_format_iso_8601,
     } = written;
     let capture = match engine.kind.as_deref() {
+        _ if set.capture_file.is_some() => {
+            CaptureSource::Replay(set.capture_file.clone().unwrap_or_default())
+        }
         None | Some("modern_ebpf") => CaptureSource::Live,
         Some("replay") => match engine.replay.capture_file.filter(|f| !f.is_empty()) {
             Some(file) => CaptureSource::Replay(file.into()),
@@ -270,6 +276,7 @@ pub(super) fn resolve(
         )?,
         late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
+        ends_after: set.seconds.map(Duration::from_secs),
     })
 }
 

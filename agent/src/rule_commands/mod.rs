@@ -10,6 +10,7 @@ mod profile;
 mod reload;
 mod test;
 
+pub(crate) use self::profile::table as profile_table;
 use std::io::{ErrorKind, Write};
 
 use anyhow::Result;

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &ProfileArgs, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The report as text: a summary, then a line for each rule that was run or matched.
-fn table(report: &ProfileReport) -> String {
+pub(crate) fn table(report: &ProfileReport) -> String {
     let ProfileReport {
         generation,
         seconds,

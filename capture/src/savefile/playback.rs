@@ -3,10 +3,11 @@
 //! [`Reader`] gives events as they were recorded, the [`Converter`] those of the current schema, and the [`Tracker`] says whose thread
 //! made them. What comes out are frames like those of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bus::Key;
 use event::{MAX_FRAME_LEN, SectionKind, flags};
+use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
     Header, Reader, SavefileError,
@@ -58,6 +59,15 @@ pub struct Playback {
     buf: Vec<u8>,
     /// Length of the frame in `buf`; `None` while the last frame is a seed.
     in_buf: Option<usize>,
+    times: Option<Times>,
+}
+
+/// Where the times of some events go.
+#[derive(Debug)]
+struct Times {
+    sampler: Sampler,
+    read: Arc<Latency>,
+    convert: Arc<Latency>,
 }
 
 /// A frame and its place.
@@ -95,12 +105,18 @@ impl Playback {
             n_impossible: 0,
             buf,
             in_buf: None,
+            times: None,
         }
     }
 
     /// Says what of the descriptors is wanted; without this, all is.
     pub fn set_demand(&mut self, demand: PlaybackDemand) {
         self.tracker.set_demand(demand);
+    }
+
+    /// Times one event in `every`: its reading, and what is then made of it.
+    pub(super) fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
+        self.times = Some(Times { sampler: Sampler::new(every), read, convert });
     }
 
     /// What the section at hand says before its first event.
@@ -169,6 +185,7 @@ impl Playback {
     /// As [`Reader::next_event`].
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<PlayedFrame<'_>>, SavefileError> {
+        let mut clock = self.times.as_mut().and_then(Times::start);
         loop {
             self.in_buf = None;
             if self.n_seeded < self.seeds.len() {
@@ -182,7 +199,11 @@ impl Playback {
                 }
                 return Ok(None);
             };
-            let Some(event) = self.converter.convert(event) else { continue };
+            clock.iter_mut().for_each(Clock::has_read);
+            let Some(event) = self.converter.convert(event) else {
+                clock.iter_mut().for_each(Clock::has_converted);
+                continue;
+            };
             self.evt_num += 1;
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
@@ -200,12 +221,51 @@ impl Playback {
             match frame.finish().map(<[u8]>::len) {
                 Ok(len) => {
                     self.in_buf = Some(len);
+                    if let (Some(clock), Some(times)) = (clock, &self.times) {
+                        times.record(clock);
+                    }
                     return Ok(self.last_frame());
                 }
                 // A frame that cannot be keeps its number.
                 Err(event::FrameTooLarge) => self.n_impossible += 1,
             }
         }
+    }
+}
+
+impl Times {
+    /// A clock, where the frame at hand is of the sample.
+    fn start(&mut self) -> Option<Clock> {
+        self.sampler.due().then(|| Clock { since: boot_now_ns(), read_ns: 0, convert_ns: 0 })
+    }
+
+    fn record(&self, mut clock: Clock) {
+        clock.has_converted();
+        self.read.record(clock.read_ns);
+        self.convert.record(clock.convert_ns);
+    }
+}
+
+/// Times what becomes one frame, events that vanish on the way included.
+#[derive(Debug)]
+struct Clock {
+    since: u64,
+    read_ns: u64,
+    convert_ns: u64,
+}
+
+impl Clock {
+    fn lap(&mut self) -> u64 {
+        let now = boot_now_ns();
+        now.saturating_sub(std::mem::replace(&mut self.since, now))
+    }
+
+    fn has_read(&mut self) {
+        self.read_ns += self.lap();
+    }
+
+    fn has_converted(&mut self) {
+        self.convert_ns += self.lap();
     }
 }
 

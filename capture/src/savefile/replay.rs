@@ -10,7 +10,8 @@ use std::{
 };
 
 use bus::{Backoff, Key, LaneTx, Sleeping, Unparker, WaitLimits, Watermark};
-use event::{FrameHeader, HEADER_LEN};
+use event::{FrameHeader, HEADER_LEN, flags};
+use perf::Latency;
 
 use super::{
     Header, Reader, SavefileError,
@@ -28,6 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Replay {
     playback: Playback,
+    limit_ns: Option<u64>,
 }
 
 impl Replay {
@@ -36,13 +38,13 @@ impl Replay {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open(path: &Path) -> Result<Self, SavefileError> {
-        Ok(Self { playback: Playback::open(path)? })
+        Ok(Self { playback: Playback::open(path)?, limit_ns: None })
     }
 
     /// Replays what a reader gives, which has given nothing yet.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        Self { playback: Playback::new(reader) }
+        Self { playback: Playback::new(reader), limit_ns: None }
     }
 
     /// What the file says before its first event.
@@ -57,6 +59,16 @@ impl Replay {
         self.playback.n_seeds()
     }
 
+    /// Ends once events are so much later than the first.
+    pub fn end_after(&mut self, limit: Duration) {
+        self.limit_ns = u64::try_from(limit.as_nanos()).ok();
+    }
+
+    /// Times one event in `every`: its reading, and what is then made of it.
+    pub fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
+        self.playback.time(every, read, convert);
+    }
+
     /// Joins the replay to the lanes. `lanes[n]` leads to shard `n`, with what wakes that shard; the recorder's lane gets a copy of all.
     #[must_use]
     pub fn start(
@@ -68,6 +80,8 @@ impl Replay {
     ) -> ReplayThread {
         ReplayThread {
             playback: self.playback,
+            limit_ns: self.limit_ns,
+            first_ts: None,
             out: Outlets::new(lanes, recorder, watermark),
             meters,
             tally: Tally::default(),
@@ -108,6 +122,9 @@ enum State {
 #[derive(Debug)]
 pub struct ReplayThread {
     playback: Playback,
+    /// It ends with the first event that is so much later than the first of all.
+    limit_ns: Option<u64>,
+    first_ts: Option<u64>,
     out: Outlets,
     meters: CaptureMeters,
     tally: Tally,
@@ -173,7 +190,17 @@ impl ReplayThread {
         let Some(head) = frame.first_chunk::<HEADER_LEN>() else {
             unreachable!("a frame has a header")
         };
-        let shard = route(&FrameHeader::from_bytes(head), out.n_shards());
+        let header = FrameHeader::from_bytes(head);
+        if let Some(limit_ns) = self.limit_ns
+            && header.flags & flags::SEED == 0
+        {
+            let first_ts = *self.first_ts.get_or_insert(header.ts);
+            if header.ts.saturating_sub(first_ts) >= limit_ns {
+                self.state = State::Draining;
+                return true;
+            }
+        }
+        let shard = route(&header, out.n_shards());
         match out.put(shard, key, frame, now) {
             Put::Full => {
                 *is_blocked = true;

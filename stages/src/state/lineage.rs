@@ -93,6 +93,13 @@ impl Lineage {
         self.progress.get(shard).map_or(Key::MIN, |p| Key(p.applied.load(Ordering::Acquire)))
     }
 
+    /// Everything up to this key is evaluated by the shard, and its alerts are on their way.
+    #[must_use]
+    pub fn done(&self, shard: usize) -> Key {
+        // Acquire: pairs with the Release in `publish_done`.
+        self.progress.get(shard).map_or(Key::MIN, |p| Key(p.done.load(Ordering::Acquire)))
+    }
+
     /// Says that the shard has applied everything up to `key`. Monotone; only the shard itself may call it.
     pub(crate) fn publish_applied(&self, shard: usize, key: Key) {
         if let Some(p) = self.progress.get(shard)
