@@ -44,8 +44,8 @@ fn listen(ts: u64, tid: i64) -> Vec<u8> {
     let mut e = [&ts.to_le_bytes()[..], &tid.to_le_bytes(), &len.to_le_bytes()].concat();
     e.extend_from_slice(&25u16.to_le_bytes());
     e.extend_from_slice(&3u32.to_le_bytes());
-    params.iter().for_each(|p| e.extend_from_slice(&(p.len() as u16).to_le_bytes()));
-    params.iter().for_each(|p| e.extend_from_slice(p));
+    e.extend(params.iter().flat_map(|p| (p.len() as u16).to_le_bytes()));
+    e.extend(params.concat());
     e
 }
 
@@ -176,7 +176,7 @@ fn what_is_unknown_is_passed_over() {
         event[20..22].copy_from_slice(&5000u16.to_le_bytes());
         block(0x216, &[&[0, 0][..], &event].concat())
     };
-    let unknown = block(0x999, &[7; 300_000]);
+    let unknown = block(0x999, &vec![7; 300_000]);
     let parts = [
         section(),
         unknown.clone(),
