@@ -42,6 +42,28 @@ impl<'a> FrameWriter<'a> {
         Self { buf, header, at, n_params: 0, max_params: n_params, trailer_at: None, overflow }
     }
 
+    /// Starts a frame with parameters that are encoded already, in parts: lengths (little-endian), and the data that they divide.
+    pub fn with_encoded(
+        buf: &'a mut [u8],
+        header: FrameHeader,
+        parts: &[(&[[u8; 2]], &[u8])],
+    ) -> Self {
+        let n_params = parts.iter().map(|(lens, _)| lens.len()).sum();
+        let mut w = Self::with_params(buf, header, n_params);
+        w.n_params = n_params;
+        let mut at = HEADER_LEN;
+        for lens in parts.iter().map(|(lens, _)| lens.as_flattened()) {
+            if let Some(room) = w.buf.get_mut(at..at + lens.len()) {
+                room.copy_from_slice(lens);
+            }
+            at += lens.len();
+        }
+        for (_, data) in parts {
+            w.raw(data);
+        }
+        w
+    }
+
     fn raw(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.at..self.at + bytes.len()) {
             Some(room) if !self.overflow => {
@@ -225,6 +247,7 @@ mod tests {
     }
 
     #[test]
+
     fn what_has_room_fits() {
         let header = FrameHeader { event_type: EventType::LISTEN_X.0, ..Default::default() };
         for n in [96, 100, 200, MAX_FRAME_LEN, MAX_FRAME_LEN + 4000] {
@@ -235,6 +258,24 @@ mod tests {
             w.section(SectionKind::Descriptor, &[&body]);
             assert!(w.room() < 8, "{n}: {}", w.room());
             assert!(w.finish().is_ok(), "{n}");
+        }
+    }
+
+    #[test]
+    fn encoded_parameters_are_those_written_one_by_one() {
+        let header = FrameHeader { event_type: EventType::LISTEN_X.0, ..Default::default() };
+        let lens = [[8, 0], [8, 0], [4, 0]];
+        let data = [&[0; 8][..], &3i64.to_le_bytes(), &128i32.to_le_bytes()].concat();
+        let (mut one, mut other) = ([0; 128], [0xaa; 128]);
+        let mut w = FrameWriter::new(&mut one, header);
+        w.i64(0).i64(3).i32(128);
+        let expected = w.finish().unwrap();
+        let parts = [(&lens[..2], &data[..16]), (&lens[2..], &data[16..])];
+        assert_eq!(FrameWriter::with_encoded(&mut other, header, &parts).finish(), Ok(expected));
+        for n in 0..expected.len() {
+            let mut small = std::vec![0; n];
+            let w = FrameWriter::with_encoded(&mut small, header, &parts);
+            assert_eq!(w.finish(), Err(FrameTooLarge), "{n} bytes");
         }
     }
 

@@ -56,10 +56,11 @@ pub struct SavedEvent<'a> {
     pub tid: i64,
     /// Type, always one of the table.
     pub event_type: EventType,
+    /// The lengths divide the data without rest.
     lens: Lens<'a>,
     data: &'a [u8],
     /// Parameters that follow the recorded ones: their lengths, and their bytes.
-    added_lens: &'a [u16],
+    added_lens: &'a [[u8; 2]],
     added: &'a [u8],
 }
 
@@ -79,8 +80,8 @@ impl<'a> SavedEvent<'a> {
             return self.data.get(at..at + self.lens.get(n));
         }
         let n = n - n_recorded;
-        let len = usize::from(*self.added_lens.get(n)?);
-        let at: usize = self.added_lens[..n].iter().map(|&len| usize::from(len)).sum();
+        let len = usize::from(u16::from_le_bytes(*self.added_lens.get(n)?));
+        let at = sum(self.added_lens[..n].as_flattened(), false);
         self.added.get(at..at + len)
     }
 
@@ -93,7 +94,8 @@ impl<'a> SavedEvent<'a> {
             Some(param)
         });
         let added = added_lens.iter().scan(added, |rest, &len| {
-            let (param, tail) = rest.split_at_checked(usize::from(len))?;
+            let len = usize::from(u16::from_le_bytes(len));
+            let (param, tail) = rest.split_at_checked(len)?;
             *rest = tail;
             Some(param)
         });
@@ -102,16 +104,17 @@ impl<'a> SavedEvent<'a> {
 
     /// The event with its first recorded parameters alone.
     pub(super) fn with_first_params(self, n: usize) -> Self {
-        Self {
-            lens: self.lens.first(n.min(self.lens.count())),
-            added_lens: &[],
-            added: &[],
-            ..self
-        }
+        let (lens, data) = if n < self.lens.count() {
+            let n_data = (0..n).map(|i| self.lens.get(i)).sum();
+            (self.lens.first(n), self.data.get(..n_data).unwrap_or_default())
+        } else {
+            (self.lens, self.data)
+        };
+        Self { lens, data, added_lens: &[], added: &[], ..self }
     }
 
     /// The event with parameters behind the recorded ones.
-    pub(super) fn with_added_params(self, lens: &'a [u16], bytes: &'a [u8]) -> Self {
+    pub(super) fn with_added_params(self, lens: &'a [[u8; 2]], bytes: &'a [u8]) -> Self {
         Self { added_lens: lens, added: bytes, ..self }
     }
 
@@ -138,6 +141,10 @@ impl<'a> SavedEvent<'a> {
         header: FrameHeader,
         buf: &'b mut [u8],
     ) -> FrameWriter<'b> {
+        if let Lens::Narrow(lens) = self.lens {
+            let parts = [(lens, self.data), (self.added_lens, self.added)];
+            return FrameWriter::with_encoded(buf, header, &parts);
+        }
         let mut w = FrameWriter::with_params(buf, header, self.n_params());
         for param in self.params() {
             w.bytes(param);

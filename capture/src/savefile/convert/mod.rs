@@ -20,7 +20,7 @@ pub(super) struct Converter {
     plans: Plans,
     enters: Enters,
     /// Parameters that the event given last has beside those of its block.
-    added_lens: Vec<u16>,
+    added_lens: Vec<[u8; 2]>,
     added: Vec<u8>,
     n_trimmed: u64,
 }
@@ -79,7 +79,7 @@ fn fill(
     origins: &[Origin],
     event: &SavedEvent<'_>,
     enters: &mut Enters,
-    lens: &mut Vec<u16>,
+    lens: &mut Vec<[u8; 2]>,
     data: &mut Vec<u8>,
 ) {
     let enter_of = origins.iter().find_map(|o| match o {
@@ -106,10 +106,10 @@ fn fill(
         data.extend_from_slice(bytes);
         // Only a made-up text could be longer than a length can say; it is left out.
         if let Ok(len) = u16::try_from(data.len() - start) {
-            lens.push(len);
+            lens.push(len.to_le_bytes());
         } else {
             data.truncate(start);
-            lens.push(0);
+            lens.push([0; 2]);
         }
     }
 }
