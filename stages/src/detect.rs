@@ -58,6 +58,11 @@ impl Detector {
         self.engine.profiler.is_some()
     }
 
+    /// Seconds by which local time is ahead of UTC.
+    pub(crate) fn utc_offset_s(&self) -> i32 {
+        self.utc_offset_s
+    }
+
     /// Whether an alert went out since the last call.
     pub(crate) fn take_raised(&mut self) -> bool {
         std::mem::take(&mut self.has_raised)

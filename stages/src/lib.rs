@@ -71,7 +71,7 @@ mod swap;
 mod trace;
 mod users;
 
-pub use fields::{capability_named, category_name, errno_named, signal_named};
+pub use fields::{BufferFormat, capability_named, category_name, errno_named, signal_named};
 pub use merge::Merge;
 pub use meters::ShardMeters;
 pub use parse::{

@@ -12,7 +12,7 @@ use perf::{Sampler, boot_now_ns};
 use rules::{Alert, RuleMatching, Ruleset};
 
 use crate::detect::{Detector, WhenFull};
-use crate::fields::Surroundings;
+use crate::fields::{BufferFormat, Surroundings};
 use crate::merge::Merge;
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
@@ -341,6 +341,8 @@ impl Shard {
             hostname: &self.hostname,
             clock_offset_ns: self.clock_offset_ns,
             evt_num_shift: self.evt_num_shift,
+            utc_offset_s: detector.utc_offset_s(),
+            buffers: BufferFormat::default(),
             bump,
         };
         // Looked at once for the window: what is not asked for costs its events nothing.

@@ -2,14 +2,17 @@
 
 /// Name of an errno, given as a positive number.
 pub(super) fn errno_name(errno: i64) -> Option<&'static str> {
-    let name = *NAMES.get(usize::try_from(errno).ok()?)?;
+    let errno = usize::try_from(errno).ok()?;
+    let of_the_kernel = || KERNEL_NAMES.get(errno.checked_sub(FIRST_OF_THE_KERNEL)?);
+    let name = *NAMES.get(errno).or_else(of_the_kernel)?;
     (!name.is_empty()).then_some(name)
 }
 
 /// The error number with this name, positive.
 #[must_use]
 pub fn errno_named(name: &str) -> Option<i64> {
-    position(&NAMES, name)
+    let of_the_kernel = || Some(position(&KERNEL_NAMES, name)? + FIRST_OF_THE_KERNEL as i64);
+    position(&NAMES, name).or_else(of_the_kernel)
 }
 
 /// Index of a name that is not empty.
@@ -36,3 +39,32 @@ const NAMES: [&str; 133] = [
     "ENAVAIL", "EISNAM", "EREMOTEIO", "EDQUOT", "ENOMEDIUM", "EMEDIUMTYPE", "ECANCELED", "ENOKEY",
     "EKEYEXPIRED", "EKEYREVOKED", "EKEYREJECTED", "EOWNERDEAD", "ENOTRECOVERABLE", "ERFKILL",
 ];
+
+/// What only the kernel says to itself, and what a tracer of calls may see (`include/linux/errno.h`).
+const FIRST_OF_THE_KERNEL: usize = 512;
+#[rustfmt::skip]
+const KERNEL_NAMES: [&str; 19] = [
+    "ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ENOIOCTLCMD", "ERESTART_RESTARTBLOCK", "", "", "", "",
+    "EBADHANDLE", "ENOTSYNC", "EBADCOOKIE", "ENOTSUPP", "ETOOSMALL", "ESERVERFAULT", "EBADTYPE", "EJUKEBOX",
+    "EIOCBQUEUED", "EIOCBRETRY",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_lead_to_each_other() {
+        for (errno, name) in [
+            (1, "EPERM"),
+            (133, ""),
+            (512, "ERESTARTSYS"),
+            (514, "ERESTARTNOHAND"),
+            (530, "EIOCBRETRY"),
+        ] {
+            assert_eq!(errno_name(errno).unwrap_or_default(), name);
+            assert_eq!(errno_named(name), (!name.is_empty()).then_some(errno));
+        }
+        assert_eq!((errno_name(517), errno_name(531), errno_name(-1)), (None, None, None));
+    }
+}

@@ -114,7 +114,10 @@ impl EventFields<'_> {
                 Arg::Key(which) => count(is_type(ty, which)),
                 Arg::None | Arg::Index(_) => None,
             },
-            Field::EvtDir => text("<"),
+            Field::EvtDir => text(match self.info()?.direction {
+                Direction::Enter => ">",
+                Direction::Exit => "<",
+            }),
             Field::EvtCategory => text(self.category(self.info()?.category)),
             Field::EvtCpu => Some(Value::I64(i64::from(self.event.header().cpu))),
             Field::EvtArg => {

@@ -1,14 +1,19 @@
 //! `fd.*`: the descriptor that the call returned or used.
+//!
+//! There are two sources: the kernel's own view, which live frames carry, and what the history of a savefile tells.
+
+use std::net::IpAddr;
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{FileFacts, FileKind, file_flags};
+use event::{DescriptorFacts, FileFacts, FileKind, file_flags};
 use rules::{FdField as Field, NameView, Value};
 
 use super::EventFields;
 use super::digits::{put_decimal, put_signed};
+use super::recorded;
 use super::socket::{SockKind, l4proto};
 use super::user::NA;
-use crate::parse::{Body, Call, FdKind, Open, open_flags};
+use crate::parse::{Body, Call, FdKind, Open, Socket, open_flags};
 use crate::path::{directory, file_name};
 
 impl FdKind {
@@ -87,10 +92,23 @@ impl FdKind {
 }
 
 /// `PPM_AT_FDCWD`.
-const AT_FDCWD: i64 = -100;
+pub(super) const AT_FDCWD: i64 = -100;
 
-/// A descriptor as `evt.arg` shows it.
-pub(super) struct Descriptor<'e> {
+/// Where the fields of an event's descriptor are taken from.
+enum Source<'d, 'e> {
+    Opened(&'e Open<'e>),
+    Socket(&'e Socket<'e>),
+    Used(&'e Call<'e>),
+    /// The history of a savefile.
+    Recorded(&'d DescriptorFacts<'e>),
+    /// A savefile whose history knows nothing of the descriptor.
+    Unrecorded,
+    /// There is no descriptor.
+    None,
+}
+
+/// A descriptor as parameters show it.
+pub(super) struct Shown<'e> {
     pub(super) fd: i64,
     /// Type character, protocol character, name.
     pub(super) parts: [&'e [u8]; 3],
@@ -100,7 +118,7 @@ fn number(n: u32) -> Value<'static> {
     Value::I64(i64::from(n))
 }
 
-fn device(field: Field, dev: u32) -> Value<'static> {
+pub(super) fn device(field: Field, dev: u32) -> Value<'static> {
     match field {
         Field::FdDevMajor => number((dev & 0xfff00) >> 8),
         Field::FdDevMinor => number(dev & 0xff | dev >> 12 & 0xfff00),
@@ -163,26 +181,46 @@ impl<'e> EventFields<'e> {
             | Field::FdIno
             | Field::FdNameraw
             | Field::FdIsUpperLayer
-            | Field::FdIsLowerLayer => match self.event.body {
-                Body::Open(open) => self.opened(field, open),
-                Body::Socket(call) => self.socket(field, call),
-                Body::Call(call) => match &call.socket {
-                    Some(socket) => self.socket(field, socket),
-                    None => self.used(field, call),
-                },
-                Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => None,
+            | Field::FdIsLowerLayer => match self.source() {
+                Source::Opened(open) => self.opened(field, open),
+                Source::Socket(call) => self.socket(field, call),
+                Source::Used(call) => self.used(field, call),
+                Source::Recorded(facts) => self.recorded_field(field, facts),
+                Source::Unrecorded => self.unrecorded_field(field),
+                Source::None => None,
             },
+        }
+    }
+
+    fn source(&self) -> Source<'_, 'e> {
+        if self.event.is_from_file() {
+            return match self.recorded() {
+                Some(facts) => Source::Recorded(facts),
+                None if self.has_own_descriptor() => Source::Unrecorded,
+                None => Source::None,
+            };
+        }
+        match self.event.body {
+            Body::Open(open) => Source::Opened(open),
+            Body::Socket(call) => Source::Socket(call),
+            Body::Call(call) => match &call.socket {
+                Some(socket) => Source::Socket(socket),
+                None => Source::Used(call),
+            },
+            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => Source::None,
         }
     }
 
     /// The descriptor's number; -1 for a call that made none.
     fn fd_number(&self) -> Option<i64> {
-        let fd = match self.event.body {
-            Body::Open(open) => open.fd,
-            Body::Socket(call) => call.fd,
+        let fd = match self.source() {
+            Source::Opened(open) => open.fd,
+            Source::Socket(call) => call.fd,
             // The working directory is no descriptor.
-            Body::Call(call) => call.fd.filter(|&fd| fd != AT_FDCWD)?,
-            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => return None,
+            Source::Used(call) => call.fd.filter(|&fd| fd != AT_FDCWD)?,
+            Source::Recorded(facts) => return Some(facts.fd),
+            Source::Unrecorded => return Some(self.unrecorded_number()),
+            Source::None => return None,
         };
         Some(fd.max(-1))
     }
@@ -283,24 +321,45 @@ impl<'e> EventFields<'e> {
 
     /// Whether the descriptor is a regular file or something with a name like one.
     pub(super) fn uses_file(&self) -> bool {
-        match self.event.body {
-            Body::Open(open) => opened_kind(open) == FdKind::File,
-            Body::Call(call) => call.socket.is_none() && used_kind(call) == Some(FdKind::File),
-            _ => false,
+        match self.source() {
+            Source::Opened(open) => opened_kind(open) == FdKind::File,
+            Source::Used(call) => used_kind(call) == Some(FdKind::File),
+            Source::Recorded(facts) => facts.kind == b'f',
+            Source::Socket(_) | Source::Unrecorded | Source::None => false,
         }
     }
 
     /// Whether the call's descriptor is known.
     pub(super) fn has_descriptor(&self) -> bool {
-        match self.event.body {
-            Body::Open(open) => open.fd >= 0,
-            Body::Call(call) if call.socket.is_none() => used_kind(call).is_some(),
-            _ => self.sock_ends().is_some(),
+        match self.source() {
+            Source::Opened(open) => open.fd >= 0,
+            Source::Used(call) => used_kind(call).is_some(),
+            Source::Socket(_) => self.sock_ends().is_some(),
+            Source::Recorded(_) => true,
+            Source::Unrecorded | Source::None => false,
+        }
+    }
+
+    /// Whether the descriptor is an IPv4 or IPv6 socket.
+    pub(super) fn uses_inet_socket(&self) -> bool {
+        match self.source() {
+            Source::Socket(_) => self.sock_ends().is_some_and(|ends| ends.kind.is_inet()),
+            Source::Recorded(facts) => matches!(facts.kind, b'4' | b'6'),
+            _ => false,
+        }
+    }
+
+    /// Addresses and ports of both ends.
+    pub(super) fn ends(&self) -> [Option<(IpAddr, u16)>; 2] {
+        match self.source() {
+            Source::Recorded(facts) => recorded::ends(facts),
+            Source::Socket(_) => self.sock_ends().map_or([None; 2], |ends| ends.pair()),
+            _ => [None; 2],
         }
     }
 
     /// The descriptor of the event as `evt.arg` shows it: `<f>/etc/passwd`, `<4t>1.2.3.4:5->6.7.8.9:10`.
-    pub(super) fn descriptor(&self) -> Option<Descriptor<'e>> {
+    pub(super) fn descriptor(&self) -> Option<Shown<'e>> {
         if let Some(call) = self.socket_call() {
             let ends = self.sock_ends()?;
             let l4: &[u8] = match ends.kind {
@@ -310,7 +369,7 @@ impl<'e> EventFields<'e> {
                 _ => b"",
             };
             let parts = [ends.kind.typechar(), l4, self.socket_name(call)?];
-            return Some(Descriptor { fd: call.fd, parts });
+            return Some(Shown { fd: call.fd, parts });
         }
         let (fd, kind, name) = match self.event.body {
             Body::Open(open) if open.fd >= 0 => {
@@ -322,7 +381,7 @@ impl<'e> EventFields<'e> {
             }
             _ => return None,
         };
-        Some(Descriptor { fd, parts: [kind.typechar(), b"", name] })
+        Some(Shown { fd, parts: [kind.typechar(), b"", name] })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Values are borrowed from the frame, the process's version, or the window's arena. Nothing here allocates on the heap.
 
+mod buffer;
 mod chain;
 mod container;
 mod digits;
@@ -10,16 +11,20 @@ mod evt;
 mod fd;
 mod names;
 mod process;
+mod recorded;
 mod render;
 mod socket;
+mod times;
 mod user;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use event::DescriptorFacts;
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, Value};
 
+pub use buffer::BufferFormat;
 pub use errno::errno_named;
 pub use evt::category_name;
 pub use process::capability_named;
@@ -45,6 +50,10 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) clock_offset_ns: i64,
     /// `evt.num` is the key without so many low bits.
     pub(crate) evt_num_shift: u32,
+    /// How parameters show local time.
+    pub(crate) utc_offset_s: i32,
+    /// How parameters show raw bytes.
+    pub(crate) buffers: BufferFormat,
     pub(crate) bump: &'e Bump,
 }
 
@@ -63,6 +72,8 @@ pub(crate) struct EventFields<'e> {
     lexical: [OnceCell<Option<&'e [u8]>>; 2],
     ends: OnceCell<Option<Ends>>,
     sock_name: OnceCell<Option<&'e [u8]>>,
+    /// What a savefile tells of the event's own descriptor.
+    recorded: OnceCell<Option<DescriptorFacts<'e>>>,
 }
 
 impl<'e> EventFields<'e> {
@@ -81,6 +92,7 @@ impl<'e> EventFields<'e> {
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
+            recorded: OnceCell::new(),
         }
     }
 
@@ -200,10 +212,10 @@ impl Fields for EventFields<'_> {
             Field::ProcAcmdline => of_ancestors(process::Text::Cmdline),
             Field::ProcApid => self.ancestors().any(|(tgid, _)| pred(Value::I64(i64::from(tgid)))),
             Field::FdIp | Field::FdNet => {
-                self.end_ips().into_iter().flatten().any(|ip| pred(Value::Ip(ip)))
+                self.ends().into_iter().flatten().any(|(ip, _)| pred(Value::Ip(ip)))
             }
             Field::FdPort | Field::FdProto => {
-                self.end_ports().into_iter().flatten().any(|port| pred(Value::U64(u64::from(port))))
+                self.ends().into_iter().flatten().any(|(_, port)| pred(Value::U64(u64::from(port))))
             }
             _ => self.get(field).is_some_and(pred),
         }

@@ -6,7 +6,7 @@ use super::EventFields;
 use super::fd::kernel_name;
 use crate::parse::{Body, Call, FsPaths};
 use crate::path::{directory, normalised};
-use event::{EventType, FileFacts};
+use event::{DescriptorFacts, EventType, FileFacts};
 
 /// Spellings of an event's file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub(crate) enum Names {
 impl<'e> EventFields<'e> {
     /// Which spellings of its name the event has.
     pub(crate) fn names(&self) -> Names {
+        if self.event.is_from_file() {
+            let names_file = |facts: &DescriptorFacts<'_>| matches!(facts.kind, b'f' | b'd');
+            let has_one = self.has_passed_name() || self.recorded().is_some_and(names_file);
+            return if has_one { Names::One(NameView::Lexical) } else { Names::None };
+        }
         match self.event.body {
             Body::Open(open) => match (self.lexical_name(), open.kernel_name()) {
                 (Some(lexical), Some(kernel)) if lexical != kernel => Names::Two,
@@ -65,9 +70,7 @@ impl<'e> EventFields<'e> {
     /// One of the call's names, joined with the directory it starts from.
     fn lexical(&self, n: usize) -> Option<&'e [u8]> {
         *self.lexical[n].get_or_init(|| match self.event.body {
-            Body::Open(open) if n == 0 => {
-                self.joined(open.name?, open.dir.as_ref(), open.dirfd.is_none())
-            }
+            Body::Open(open) if n == 0 => self.joined(open.name?, open.dir.as_ref(), open.dirfd),
             Body::Call(call) => match (self.event.frame.event_type(), n) {
                 // What a link points to starts from where the link lies.
                 (EventType::SYMLINK_X | EventType::SYMLINKAT_X, 1) => {
@@ -76,7 +79,7 @@ impl<'e> EventFields<'e> {
                 }
                 // A device may be a word that names none.
                 (EventType::MOUNT_X, 1) if !call.paths[1]?.contains(&b'/') => call.paths[1],
-                _ => self.joined(call.paths[n]?, call.dirs[n].as_ref(), call.dirfds[n].is_none()),
+                _ => self.joined(call.paths[n]?, call.dirs[n].as_ref(), call.dirfds[n]),
             },
             _ => None,
         })
@@ -86,12 +89,12 @@ impl<'e> EventFields<'e> {
         &self,
         name: &'e [u8],
         dir: Option<&FileFacts<'_>>,
-        is_from_cwd: bool,
+        dirfd: Option<i64>,
     ) -> Option<&'e [u8]> {
-        let dir = match dir {
-            Some(dir) => kernel_name(dir),
-            None if is_from_cwd => self.version().map(|v| v.cwd.as_slice()),
-            None => None,
+        let dir = match (dir, dirfd) {
+            (Some(dir), _) => kernel_name(dir),
+            (None, None) => self.cwd(),
+            (None, Some(fd)) => self.recorded_as(fd).map(|facts| facts.name),
         };
         normalised(self.at.bump, dir, name)
     }
@@ -102,7 +105,10 @@ impl<'e> EventFields<'e> {
         const EPERM: i64 = -1;
         let path = match self.event.body {
             Body::Open(open) if open.fd != EPERM => match field {
-                Field::FsPathName => self.opened_name(open),
+                Field::FsPathName => match self.recorded() {
+                    Some(facts) if self.event.is_from_file() => Some(facts.name),
+                    _ => self.opened_name(open),
+                },
                 Field::FsPathNameraw => open.name,
                 Field::FsPathSource
                 | Field::FsPathSourceraw
@@ -122,7 +128,10 @@ impl<'e> EventFields<'e> {
             FsPaths::Pair(source, _) if is(Field::FsPathSource, Field::FsPathSourceraw) => source,
             FsPaths::Pair(_, target) if is(Field::FsPathTarget, Field::FsPathTargetraw) => target,
             FsPaths::Descriptor if is(Field::FsPathName, Field::FsPathNameraw) => {
-                return call.object().and_then(kernel_name);
+                return match self.recorded() {
+                    Some(facts) if self.event.is_from_file() => Some(facts.name),
+                    _ => call.object().and_then(kernel_name),
+                };
             }
             FsPaths::None | FsPaths::Name | FsPaths::Pair(..) | FsPaths::Descriptor => return None,
         };

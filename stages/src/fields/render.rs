@@ -9,18 +9,21 @@ use bumpalo::collections::Vec as BumpVec;
 use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
 use rules::Value;
 
+use super::buffer::put_buffer;
 use super::digits::{put_addr, put_pair, put_signed};
 use super::errno::{errno_name, position};
-use super::fd::Descriptor;
+use super::fd::{AT_FDCWD, Shown};
+use super::recorded;
+use super::times::{put_seconds, put_time};
 use super::user::NA;
 use super::{EventFields, Link};
 use crate::parse::Body;
+use crate::path::normalised;
 use crate::state::Start;
 
-/// `PPM_AT_FDCWD`.
-const AT_FDCWD: i64 = -100;
-/// Longest text of raw bytes; a longer one is cut and ends in dots.
-const MAX_BYTES_SHOWN: usize = 80;
+/// Bytes of a list of descriptors: how many there are, then number and flags of each.
+const N_LIST_HEAD: usize = 2;
+const N_LIST_ENTRY: usize = 10;
 
 type Text<'b> = BumpVec<'b, u8>;
 
@@ -40,11 +43,12 @@ impl EventFields<'_> {
         if matches!(param.ty, ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath) {
             // Text is itself.
             let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-            return Some(if bytes.is_empty() { NA } else { text });
+            let whole = self.whole_path(n, param.ty, text);
+            return Some(if bytes.is_empty() { NA } else { whole.unwrap_or(text) });
         }
         let mut out = Text::with_capacity_in(64, self.at.bump);
         if !self.put_resolved(&mut out, n, param, bytes) {
-            put_raw(&mut out, self.event.frame.event_type(), param, bytes);
+            self.put_raw(&mut out, param, bytes);
         }
         Some(out.into_bump_slice())
     }
@@ -79,7 +83,7 @@ impl EventFields<'_> {
             }
             out.extend_from_slice_copy(param.name.as_bytes());
             out.push(b'=');
-            put_raw(&mut out, self.event.frame.event_type(), param, bytes);
+            self.put_raw(&mut out, param, bytes);
             let end = out.len();
             out.push(b'(');
             if self.put_resolved(&mut out, n, param, bytes) {
@@ -93,8 +97,12 @@ impl EventFields<'_> {
 
     /// Appends the resolved text, and says whether there is one; where there is none nothing was appended.
     fn put_resolved(&self, out: &mut Text<'_>, n: usize, param: &Param, bytes: &[u8]) -> bool {
+        if matches!(param.ty, ParamType::FsPath | ParamType::FsRelPath) {
+            let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+            return put_some(out, self.whole_path(n, param.ty, text));
+        }
         if param.ty == ParamType::Dyn {
-            let variant = variant(self.event.frame.event_type(), bytes);
+            let variant = variant(self.event.frame.event_type(), param, bytes);
             return variant.is_some_and(|(param, bytes)| self.put_resolved(out, n, &param, bytes));
         }
         let Some(value) = number(param.ty, bytes) else { return false };
@@ -104,8 +112,9 @@ impl EventFields<'_> {
                 let name = u16::try_from(value).ok().and_then(event::syscall_name);
                 put_some(out, name.map(str::as_bytes))
             }
+            ParamType::RelTime if value == -1 => false,
             ParamType::RelTime => {
-                put_duration(out, value);
+                put_seconds(out, value as u64);
                 true
             }
             ParamType::Errno => put_errno(out, value),
@@ -126,6 +135,36 @@ impl EventFields<'_> {
         }
     }
 
+    /// A path that does not begin at the root, joined with the directory that it begins at.
+    fn whole_path<'p>(&'p self, n: usize, ty: ParamType, path: &'p [u8]) -> Option<&'p [u8]> {
+        let is_partial = !path.is_empty() && !path.starts_with(b"/") && path != NA;
+        if !is_partial || ty == ParamType::CharBuf {
+            return None;
+        }
+        let dir = match ty {
+            // The table puts the directory's descriptor right before the name.
+            ParamType::FsRelPath => {
+                let dirfd = n.checked_sub(1).and_then(|n| self.event.frame.param_i64(n))?;
+                if dirfd == AT_FDCWD { self.cwd() } else { self.directory(n - 1, dirfd) }
+            }
+            _ => self.cwd(),
+        };
+        normalised(self.at.bump, Some(dir?), path)
+    }
+
+    /// The directory behind the descriptor that parameter `n` names.
+    fn directory(&self, n: usize, fd: i64) -> Option<&[u8]> {
+        if self.event.is_from_file() {
+            return self.recorded_as(fd).map(|facts| facts.name);
+        }
+        let dir = match self.event.body {
+            Body::Open(open) if n == 1 => open.dir.as_ref(),
+            Body::Call(call) => call.shape.name_from(n).and_then(|name| call.dirs[name].as_ref()),
+            _ => None,
+        };
+        dir.map(|dir| dir.path)
+    }
+
     fn put_fd(&self, out: &mut Text<'_>, n: usize, fd: i64) -> bool {
         if fd == AT_FDCWD {
             out.extend_from_slice_copy(b"AT_FDCWD");
@@ -134,14 +173,17 @@ impl EventFields<'_> {
         if fd < 0 {
             return put_errno(out, fd);
         }
-        let dir = match self.event.body {
-            Body::Open(open) if n == 1 && open.fd != fd => open.dir.as_ref(),
-            Body::Call(call) => call.shape.name_from(n).and_then(|name| call.dirs[name].as_ref()),
-            _ => None,
-        };
-        if let Some(dir) = dir {
+        if self.event.is_from_file() {
+            let known = self.recorded_as(fd);
+            return known.is_some_and(|facts| {
+                put_shown(out, &recorded::shown(&facts));
+                true
+            });
+        }
+        let is_own = matches!(self.event.body, Body::Open(open) if open.fd == fd);
+        if let Some(dir) = self.directory(n, fd).filter(|_| !is_own) {
             out.extend_from_slice_copy(b"<d>");
-            out.extend_from_slice_copy(dir.path);
+            out.extend_from_slice_copy(dir);
             return true;
         }
         // Else the one descriptor whose identity is known: the one that the call made or used. A copy is what it is a copy of.
@@ -152,12 +194,8 @@ impl EventFields<'_> {
             _ => n == 0 || ty.info().is_none_or(|i| i.flags & EF_CREATES_FD == 0),
         };
         match self.descriptor() {
-            Some(Descriptor { fd: known, parts: [ty, l4, name] })
-                if is_known && (known == fd || is_copy(self.event.frame.event_type())) =>
-            {
-                for part in [b"<", ty, l4, b">", name] {
-                    out.extend_from_slice_copy(part);
-                }
+            Some(shown) if is_known && (shown.fd == fd || is_copy(ty)) => {
+                put_shown(out, &shown);
                 true
             }
             _ => false,
@@ -170,6 +208,8 @@ impl EventFields<'_> {
         let own = i64::from(header.tgid) == pid || i64::from(header.tid) == pid;
         let version = if own {
             self.version()
+        } else if self.event.is_from_file() {
+            return self.put_living_comm(out, pid);
         } else if matches!(self.event.body, Body::Exec(_) | Body::Fork(_)) {
             match self.link(1) {
                 Some(Link::Known(tgid, version)) if i64::from(*tgid) == pid => Some(&**version),
@@ -183,11 +223,12 @@ impl EventFields<'_> {
 
     /// The name of a process that a call names by its id, as far as the caller's ids are those of the initial namespace.
     fn put_other_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
-        let Ok(pid) = u32::try_from(pid) else { return false };
         let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
-        if pid == 0 || !is_outside || !matches!(self.event.body, Body::Call(_)) {
-            return false;
-        }
+        is_outside && matches!(self.event.body, Body::Call(_)) && self.put_living_comm(out, pid)
+    }
+
+    fn put_living_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+        let Some(pid) = u32::try_from(pid).ok().filter(|&pid| pid != 0) else { return false };
         match self.at.lineage.living(self.at.shard, pid, Start::default(), self.event.key) {
             Ok(found) => put_some(out, found.as_ref().map(|(_, v)| v.image.comm())),
             Err(wait) => {
@@ -195,6 +236,67 @@ impl EventFields<'_> {
                 false
             }
         }
+    }
+
+    /// Appends the raw text.
+    fn put_raw(&self, out: &mut Text<'_>, param: &Param, bytes: &[u8]) {
+        if bytes.is_empty() {
+            out.extend_from_slice_copy(nothing(param.ty));
+            return;
+        }
+        match param.ty {
+            ParamType::Dyn => match variant(self.event.frame.event_type(), param, bytes) {
+                Some((param, bytes)) => self.put_raw(out, &param, bytes),
+                None => out.extend_from_slice_copy(NA),
+            },
+            ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
+                put_buffer(out, self.at.buffers, bytes);
+            }
+            ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
+                out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+            }
+            ParamType::SockTuple => put_tuple(out, bytes),
+            ParamType::SockAddr => put_sock_addr(out, bytes),
+            ParamType::FdList => self.put_fd_list(out, bytes),
+            ty => match (ty, number(ty, bytes)) {
+                (ParamType::SigSet, Some(set)) => put_signals(out, set),
+                (ParamType::RelTime, Some(-1)) => out.extend_from_slice_copy(b"none"),
+                (ParamType::AbsTime, Some(ns)) => {
+                    put_time(out, ns as u64, self.at.utc_offset_s);
+                }
+                (_, Some(value)) => put_number(out, param, value),
+                (_, None) => out.extend_from_slice_copy(NA),
+            },
+        }
+    }
+
+    /// Each descriptor with the letter of its kind, a question mark where it is not known, and flags.
+    fn put_fd_list(&self, out: &mut Text<'_>, bytes: &[u8]) {
+        for (n, (fd, flags)) in fd_list(bytes).enumerate() {
+            if n > 0 {
+                out.push(b' ');
+            }
+            let facts = self.recorded_as(fd);
+            let letter = facts.map_or(&b"?"[..], |facts| recorded::typechar(facts.kind));
+            put_signed(out, fd);
+            out.push(b':');
+            out.extend_from_slice_copy(letter);
+            // As C widens a number with a sign.
+            put!(out, "{:x}", i32::from(flags));
+        }
+    }
+}
+
+/// How many have no value at all: what could be empty before other types could be shows so.
+fn nothing(ty: ParamType) -> &'static [u8] {
+    match ty {
+        ParamType::ByteBuf
+        | ParamType::CharBufArray
+        | ParamType::CharBufPairArray
+        | ParamType::SockTuple
+        | ParamType::FdList
+        | ParamType::Dyn => b"NULL",
+        _ => NA,
     }
 }
 
@@ -212,27 +314,26 @@ fn is_copy(ty: EventType) -> bool {
 }
 
 /// A parameter whose first byte says what it is, as that parameter.
-fn variant(ty: EventType, bytes: &[u8]) -> Option<(Param, &[u8])> {
-    const SET_AND_GETSOCKOPT: [EventType; 2] = [EventType(45), EventType(47)];
+fn variant<'b>(ty: EventType, dynamic: &Param, bytes: &'b [u8]) -> Option<(Param, &'b [u8])> {
+    const SETSOCKOPT: EventType = EventType(45);
+    const GETSOCKOPT: EventType = EventType(47);
+    const OLD_BPF: EventType = EventType(297);
     let (&tag, bytes) = bytes.split_first()?;
-    let (ty, format) = match (ty, tag) {
-        (EventType::PTRACE_X, 0) => (ParamType::U64, ParamFormat::Hex),
-        (EventType::PTRACE_X, 1) => (ParamType::SigType, ParamFormat::Dec),
-        (EventType::KEYCTL_X, 0) => (ParamType::I64, ParamFormat::Dec),
-        (EventType::KEYCTL_X, 1) => (ParamType::CharBuf, ParamFormat::Na),
-        (EventType(297), 0) => (ParamType::Fd, ParamFormat::Dec),
-        (EventType(297), 1) => (ParamType::Errno, ParamFormat::Dec),
-        (ty, tag) if SET_AND_GETSOCKOPT.contains(&ty) => match tag {
-            0 => (ParamType::ByteBuf, ParamFormat::Hex),
-            1 => (ParamType::Errno, ParamFormat::Dec),
-            2 => (ParamType::U32, ParamFormat::Dec),
-            3 => (ParamType::U64, ParamFormat::Dec),
-            4 => (ParamType::RelTime, ParamFormat::Dec),
-            _ => return None,
-        },
-        _ => return None,
+    let variants: &[ParamType] = match ty {
+        EventType::PTRACE_X => &[ParamType::U64, ParamType::SigType],
+        EventType::KEYCTL_X => &[ParamType::I64, ParamType::CharBuf],
+        OLD_BPF => &[ParamType::Fd, ParamType::Errno],
+        SETSOCKOPT | GETSOCKOPT => &[
+            ParamType::ByteBuf,
+            ParamType::Errno,
+            ParamType::U32,
+            ParamType::U64,
+            ParamType::RelTime,
+        ],
+        _ => &[],
     };
-    Some((Param { name: "", ty, format, flags: None }, bytes))
+    let ty = *variants.get(usize::from(tag))?;
+    Some((Param { name: "", ty, format: dynamic.format, flags: None }, bytes))
 }
 
 /// Signals of x86-64 and arm64 (`include/uapi/asm-generic/signal.h`); those above have no name.
@@ -252,14 +353,6 @@ fn signal_name(signal: i64) -> Option<&'static str> {
 #[must_use]
 pub fn signal_named(name: &str) -> Option<i64> {
     position(&SIGNALS, name)
-}
-
-/// Seconds with what is left of a fraction; all ones is no time at all.
-fn put_duration(out: &mut Text<'_>, ns: i64) {
-    match ns as u64 {
-        u64::MAX => out.extend_from_slice_copy(b"none"),
-        ns => put!(out, "{}s", ns as f64 / 1e9),
-    }
 }
 
 fn put_signals(out: &mut Text<'_>, set: i64) {
@@ -324,58 +417,42 @@ fn number(ty: ParamType, bytes: &[u8]) -> Option<i64> {
     })
 }
 
-fn put_raw(out: &mut Text<'_>, ty: EventType, param: &Param, bytes: &[u8]) {
-    match param.ty {
-        ParamType::Dyn => match variant(ty, bytes) {
-            Some((param, bytes)) => put_raw(out, ty, &param, bytes),
-            None => out.extend_from_slice_copy(NA),
-        },
-        ParamType::SigSet => match number(param.ty, bytes) {
-            Some(set) => put_signals(out, set),
-            None => out.extend_from_slice_copy(NA),
-        },
-        ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
-            put_bytes(out, bytes);
-        }
-        ParamType::SockTuple => put_tuple(out, bytes),
-        _ if bytes.is_empty() => out.extend_from_slice_copy(NA),
-        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
-            out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
-        }
-        ParamType::SockAddr => put_sock_addr(out, bytes),
-        ty => match number(ty, bytes) {
-            Some(value) => put_number(out, param, value),
-            None => out.extend_from_slice_copy(NA),
-        },
-    }
-}
-
 fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
-    use ParamType::{EnumFlags8, EnumFlags16, EnumFlags32, Flags8, Flags16, Flags32, Gid, Uid};
-    // Flags are decimal whatever the table says.
-    let is_flags =
-        matches!(param.ty, Flags8 | Flags16 | Flags32 | EnumFlags8 | EnumFlags16 | EnumFlags32);
-    match param.format {
-        // No user, no group.
-        _ if matches!(param.ty, Uid | Gid) && value == i64::from(u32::MAX) => put_signed(out, -1),
-        ParamFormat::Hex if !is_flags => put!(out, "{value:X}"),
-        ParamFormat::Oct if value != 0 => put!(out, "0{value:o}"),
-        ParamFormat::Hex | ParamFormat::Oct | ParamFormat::Dec | ParamFormat::Na => {
-            put_signed(out, value);
+    use ParamType::{Gid, I16, I32, I64, Mode, Port, U8, U16, U32, U64, Uid};
+    let is_wide = matches!(param.ty, I64 | U64);
+    // As C prints an unsigned number that it takes for a signed one.
+    let signed = if is_wide { value } else { i64::from(value as i32) };
+    let bits = if is_wide { value as u64 } else { u64::from(value as u32) };
+    match (param.ty, param.format) {
+        (I16 | I32 | I64 | U8 | U16 | U32 | U64 | Mode | Port, ParamFormat::Hex) => {
+            put!(out, "{bits:X}");
         }
+        (I16 | I32 | I64 | U8 | U16 | U32 | U64 | Mode | Port, ParamFormat::Oct) if bits != 0 => {
+            put!(out, "0{bits:o}");
+        }
+        (I16 | I32 | I64 | U8 | U16 | U32 | U64 | Mode | Port | Uid | Gid, _) => {
+            put_signed(out, signed);
+        }
+        // The rest is decimal whatever the table says.
+        _ => put_signed(out, value),
     }
 }
 
-/// Bytes with dots for what cannot be printed.
-fn put_bytes(out: &mut Text<'_>, bytes: &[u8]) {
-    if bytes.is_empty() {
-        out.extend_from_slice_copy(b"NULL");
-        return;
-    }
-    let shown = if bytes.len() > MAX_BYTES_SHOWN { &bytes[..MAX_BYTES_SHOWN - 3] } else { bytes };
-    out.extend(shown.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'.' }));
-    if shown.len() < bytes.len() {
-        out.extend_from_slice_copy(b"...");
+/// Number and flags of each descriptor of a list, as far as there are bytes for them.
+pub(super) fn fd_list(bytes: &[u8]) -> impl Iterator<Item = (i64, i16)> + '_ {
+    let (head, entries) = bytes.split_at_checked(N_LIST_HEAD).unwrap_or((&[0, 0], &[]));
+    let n = usize::from(u16::from_le_bytes([head[0], head[1]]));
+    entries.as_chunks::<N_LIST_ENTRY>().0.iter().take(n).map(|entry| {
+        let (fd, flags) = entry.split_at(8);
+        let fd = i64::from_le_bytes(fd.try_into().unwrap_or_default());
+        (fd, i16::from_le_bytes(flags.try_into().unwrap_or_default()))
+    })
+}
+
+fn put_shown(out: &mut Text<'_>, shown: &Shown<'_>) {
+    let [kind, l4, name] = shown.parts;
+    for part in [b"<", kind, l4, b">", name] {
+        out.extend_from_slice_copy(part);
     }
 }
 

@@ -39,6 +39,10 @@ impl SockKind {
         }
     }
 
+    pub(super) fn is_inet(self) -> bool {
+        matches!(self, Self::Ipv4 | Self::Ipv6)
+    }
+
     pub(super) fn typechar(self) -> &'static [u8] {
         match self {
             SockKind::Ipv4 => b"4",
@@ -67,6 +71,11 @@ impl Ends {
 
     fn server(&self) -> Option<SocketAddr> {
         if self.is_server { self.local } else { self.remote }
+    }
+
+    /// Client and server.
+    pub(super) fn pair(&self) -> [Option<(IpAddr, u16)>; 2] {
+        [self.client(), self.server()].map(|end| end.map(|end| (end.ip(), end.port())))
     }
 }
 
@@ -175,27 +184,7 @@ impl<'e> EventFields<'e> {
         }
     }
 
-    /// Whether the descriptor is an IPv4 or IPv6 socket.
-    pub(super) fn uses_inet_socket(&self) -> bool {
-        self.sock_ends().is_some_and(|e| matches!(e.kind, SockKind::Ipv4 | SockKind::Ipv6))
-    }
-
-    /// Addresses of both ends.
-    pub(super) fn end_ips(&self) -> [Option<IpAddr>; 2] {
-        let ends = self.sock_ends();
-        [ends.and_then(|e| e.client()), ends.and_then(|e| e.server())].map(|a| a.map(|a| a.ip()))
-    }
-
-    /// Ports of both ends.
-    pub(super) fn end_ports(&self) -> [Option<u16>; 2] {
-        let ends = self.sock_ends();
-        [ends.and_then(|e| e.client()), ends.and_then(|e| e.server())].map(|a| a.map(|a| a.port()))
-    }
-
     pub(super) fn socket(&self, field: Field, call: &'e Socket<'e>) -> Option<Value<'_>> {
-        if field == Field::FdNum {
-            return Some(Value::I64(call.fd.max(-1)));
-        }
         let ends = self.sock_ends()?;
         let ip = |a: Option<SocketAddr>| a.map(|a| Value::Ip(a.ip()));
         let port = |a: Option<SocketAddr>| a.map(|a| Value::U64(u64::from(a.port())));
@@ -204,7 +193,7 @@ impl<'e> EventFields<'e> {
             put_decimal(&mut digits, u64::from(a?.port()));
             Some(Value::Bytes(digits.into_bump_slice()))
         };
-        let is_inet = matches!(ends.kind, SockKind::Ipv4 | SockKind::Ipv6);
+        let is_inet = ends.kind.is_inet();
         match field {
             Field::FdType => Some(Value::Bytes(match ends.kind {
                 SockKind::Ipv4 => b"ipv4",

@@ -192,6 +192,11 @@ pub(crate) fn call(ty: EventType, p: Proc, build: impl Fn(&mut FrameWriter<'_>))
     finish(build, header(ty, p))
 }
 
+/// A call out of a savefile.
+pub(crate) fn saved_call(ty: EventType, p: Proc, build: impl Fn(&mut FrameWriter<'_>)) -> Vec<u8> {
+    finish(build, FrameHeader { flags: flags::FROM_FILE, ..header(ty, p) })
+}
+
 /// Adds the section of an object.
 pub(crate) fn object(w: &mut FrameWriter<'_>, section: SectionKind, kind: FileKind, path: &str) {
     let facts = FileFacts { ino: 99, dev: 0x801, flags: 0, kind, path: b"" };

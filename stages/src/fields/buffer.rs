@@ -1,0 +1,160 @@
+//! Raw bytes as text: what calls read and wrote, arguments, environments.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bumpalo::collections::Vec as BumpVec;
+
+/// How parameters of raw bytes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BufferFormat {
+    /// Dots for what cannot be printed.
+    #[default]
+    Dotted,
+    /// The same; a text longer than so many bytes is cut to that length and ends in three dots.
+    DottedUpTo(usize),
+    /// Only what can be printed, and ends of lines; on a line of its own.
+    Text,
+    /// Sixteen bytes a line in hexadecimal.
+    Hex,
+    /// The same with the text beside it.
+    HexText,
+    /// Base64 with padding.
+    Base64,
+}
+
+const N_PER_LINE: usize = 16;
+
+fn is_printable(byte: u8) -> bool {
+    byte == b' ' || byte.is_ascii_graphic()
+}
+
+fn dotted(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    bytes.iter().map(|&b| if is_printable(b) { b } else { b'.' })
+}
+
+/// Appends bytes that are there; of none `NULL` is shown.
+pub(super) fn put_buffer(out: &mut BumpVec<'_, u8>, format: BufferFormat, bytes: &[u8]) {
+    if bytes.is_empty() {
+        out.extend_from_slice_copy(b"NULL");
+        return;
+    }
+    match format {
+        BufferFormat::DottedUpTo(max_len) if bytes.len() > max_len => {
+            let n_dots = if max_len > 3 { 3 } else { 0 };
+            out.extend(dotted(&bytes[..max_len - n_dots]));
+            out.extend_from_slice_copy(&b"..."[..n_dots]);
+        }
+        BufferFormat::Dotted | BufferFormat::DottedUpTo(_) => out.extend(dotted(bytes)),
+        BufferFormat::Text => put_text(out, bytes),
+        BufferFormat::Hex => put_hex(out, bytes, |_, _| {}),
+        BufferFormat::HexText => put_hex(out, bytes, |out, line| {
+            let n_missing = (N_PER_LINE - line.len()) / 2;
+            out.extend(std::iter::repeat_n(b' ', n_missing * 5 + 2));
+            out.extend(dotted(line));
+        }),
+        BufferFormat::Base64 => {
+            let start = out.len();
+            out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+            let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+            debug_assert_eq!(written.ok(), Some(out.len() - start), "the room was counted");
+        }
+    }
+}
+
+/// A return becomes the end of a line, and swallows the one behind it.
+fn put_text(out: &mut BumpVec<'_, u8>, bytes: &[u8]) {
+    out.push(b'\n');
+    let mut last = None;
+    for &byte in bytes {
+        match byte {
+            b'\r' => out.push(b'\n'),
+            b'\n' if last.is_some_and(|last| last != b'\r') => out.push(b'\n'),
+            byte if is_printable(byte) => out.push(byte),
+            _ => {}
+        }
+        last = Some(byte);
+    }
+}
+
+/// Lines of an offset and eight pairs of bytes; `end` has the last word on each.
+fn put_hex(out: &mut BumpVec<'_, u8>, bytes: &[u8], end: impl Fn(&mut BumpVec<'_, u8>, &[u8])) {
+    for (n, line) in bytes.chunks(N_PER_LINE).enumerate() {
+        out.extend_from_slice_copy(b"\n\t0x");
+        let offset = n * N_PER_LINE;
+        if offset > 0xffff {
+            put_hex_digits(out, (offset >> 16) as u16);
+        }
+        put_hex_digits(out, offset as u16);
+        out.push(b':');
+        for pair in line.chunks(2) {
+            out.push(b' ');
+            for byte in pair {
+                out.extend_from_slice_copy(&hex_of(*byte));
+            }
+        }
+        end(out, line);
+    }
+    out.push(b'\n');
+}
+
+fn hex_of(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)])
+}
+
+fn put_hex_digits(out: &mut BumpVec<'_, u8>, n: u16) {
+    for byte in n.to_be_bytes() {
+        out.extend_from_slice_copy(&hex_of(byte));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+
+    use super::*;
+
+    fn check(format: BufferFormat, bytes: &[u8], expected: &str) {
+        let bump = Bump::new();
+        let mut out = BumpVec::new_in(&bump);
+        put_buffer(&mut out, format, bytes);
+        assert_eq!(std::str::from_utf8(&out), Ok(expected), "{format:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_a_dot() {
+        check(BufferFormat::Dotted, b"a\0b\xff\n c~", "a.b.. c~");
+        check(BufferFormat::Dotted, b"", "NULL");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_to_the_length_that_it_may_have() {
+        check(BufferFormat::DottedUpTo(6), b"123456", "123456");
+        check(BufferFormat::DottedUpTo(6), b"1234567", "123...");
+        check(BufferFormat::DottedUpTo(2), b"1234567", "12");
+    }
+
+    #[test]
+    fn text_keeps_the_ends_of_its_lines() {
+        check(BufferFormat::Text, b"GET /\r\nHost: x\n\n\x01\r\n", "\nGET /\nHost: x\n\n\n");
+        check(BufferFormat::Text, b"\na", "\na");
+    }
+
+    #[test]
+    fn lines_of_sixteen_bytes_in_hexadecimal() {
+        let bytes: Vec<u8> = (b'0'..=b'B').collect();
+        let expected = "\n\t0x0000: 3031 3233 3435 3637 3839 3a3b 3c3d 3e3f\n\t0x0010: 4041 42\n";
+        check(BufferFormat::Hex, &bytes, expected);
+        let expected = format!(
+            "\n\t0x0000: 3031 3233 3435 3637 3839 3a3b 3c3d 3e3f  0123456789:;<=>?\n\t0x0010: 4041 42{}@AB\n",
+            " ".repeat(6 * 5 + 2)
+        );
+        check(BufferFormat::HexText, &bytes, &expected);
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        check(BufferFormat::Base64, b"a", "YQ==");
+        check(BufferFormat::Base64, b"light work.", "bGlnaHQgd29yay4=");
+    }
+}
