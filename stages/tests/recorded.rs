@@ -3,9 +3,7 @@
 mod support;
 
 use bus::Key;
-use event::{
-    DescriptorFacts, EventType, FrameWriter, SectionKind, SockTuple, descriptor_flags as flag,
-};
+use event::{DescriptorFacts, EventType, FrameWriter, SectionKind, descriptor_flags as flag};
 use rules::RuleMatching;
 use stages::Progress;
 use support::*;
@@ -68,7 +66,7 @@ const FILE: DescriptorFacts<'_> = DescriptorFacts {
     open_flags: 1,
     kind: b'f',
     l4: 1,
-    flags: flag::UPPER_LAYER,
+    flags: flag::OWN | flag::UPPER_LAYER,
     client_port: 0,
     server_port: 0,
     client: [0; 16],
@@ -82,7 +80,7 @@ fn connection() -> DescriptorFacts<'static> {
         fd: 7,
         kind: b'4',
         l4: 2,
-        flags: flag::CLIENT | flag::CONNECTED | flag::CLIENT_IS_LOCAL,
+        flags: flag::OWN | flag::CLIENT | flag::CONNECTED | flag::CLIENT_IS_LOCAL,
         client_port: 40_000,
         server_port: 443,
         client: ip([10, 0, 0, 5]),
@@ -113,7 +111,7 @@ fn a_connection_has_its_ends() {
     const ENDS: &str = "%fd.cip %fd.cport %fd.sip %fd.sport %fd.lip %fd.lport %fd.rip %fd.rport %fd.cproto %fd.sproto %fd.lproto %fd.rproto";
     let (out, accepted) = (
         connection(),
-        DescriptorFacts { flags: flag::SERVER | flag::SERVER_IS_LOCAL, ..connection() },
+        DescriptorFacts { flags: flag::OWN | flag::SERVER | flag::SERVER_IS_LOCAL, ..connection() },
     );
     check(
         ENDS,
@@ -141,7 +139,7 @@ fn a_connection_has_its_ends() {
 
 #[test]
 fn who_is_which_end_is_not_told_before_it_is_known() {
-    let made = DescriptorFacts { flags: 0, ..connection() };
+    let made = DescriptorFacts { flags: flag::OWN, ..connection() };
     check(
         "%fd.cip %fd.sport %fd.lip %fd.rproto %fd.type",
         read(&[made]),
@@ -149,7 +147,7 @@ fn who_is_which_end_is_not_told_before_it_is_known() {
     );
     let listening = DescriptorFacts {
         kind: b'6',
-        flags: flag::SERVER_SOCKET | flag::SERVER,
+        flags: flag::OWN | flag::SERVER_SOCKET | flag::SERVER,
         server: [0xfd; 16],
         name: b"fdfd::1:443",
         ..connection()
@@ -179,7 +177,6 @@ fn every_kind_has_its_name_and_its_letter() {
         (b'm', "memfd m"),
         (b'P', "pidfd P"),
         (b'X', "<NA> X"),
-        (0, "<NA> o"),
     ] {
         check("%fd.type %fd.typechar", read(&[DescriptorFacts { kind, ..FILE }]), expected);
     }
@@ -188,26 +185,36 @@ fn every_kind_has_its_name_and_its_letter() {
 #[test]
 fn a_descriptor_that_is_not_known_has_at_most_the_name_of_the_call() {
     const ALL: &str = "%fd.num|%fd.type|%fd.typechar|%fd.name|%fd.nameraw|%fd.directory|%fd.filename|%evt.category|%evt.buflen";
-    check(ALL, read(&[]), "7|<NA>|o|||/|<NA>|unknown|<NA>");
-    // What stands first is another descriptor.
-    check(ALL, read(&[DescriptorFacts { fd: 3, ..FILE }]), "7|<NA>|o|||/|<NA>|unknown|<NA>");
+    let unknown = |fd, name, raw_name| DescriptorFacts {
+        fd,
+        flags: flag::OWN,
+        name,
+        raw_name,
+        ..DescriptorFacts::default()
+    };
+    check(ALL, read(&[unknown(7, b"", b"")]), "7|<NA>|o|||/|<NA>|unknown|<NA>");
+    // What is not asked for is not attached; another descriptor is not the event's own.
+    const NOTHING: &str = "<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|unknown|<NA>";
+    check(ALL, read(&[]), NOTHING);
+    check(ALL, read(&[DescriptorFacts { flags: 0, ..FILE }]), NOTHING);
     let open = saved_call(EventType::OPENAT_2_X, CAT, |w| {
         w.i64(-2).i64(4).str(b"x/../none").u32(1).u32(0).u32(0).u64(0);
+        describe(w, &unknown(-1, b"/srv/none", b"x/../none"));
         describe(
             w,
             &DescriptorFacts { fd: 4, kind: b'd', name: b"/srv", ..DescriptorFacts::default() },
         );
     });
     check(
-        &format!("{ALL}|%evt.arg.name|%evt.arg.dirfd"),
+        &format!("{ALL}|%evt.arg.name|%evt.arg.dirfd|%fs.path.name"),
         open,
-        "-1|<NA>|f|/srv/none|x/../none|/srv|<NA>|file|<NA>|/srv/none|<d>/srv",
+        "-1|<NA>|f|/srv/none|x/../none|/srv|<NA>|file|<NA>|/srv/none|<d>/srv|/srv/none",
     );
     let accept = saved_call(EventType::ACCEPT4_6_X, CAT, |w| {
-        let (source, dest) = ("10.0.0.9:5".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
-        w.i64(-24).sock_tuple(&SockTuple::Inet { source, dest });
+        w.i64(-24).empty();
+        describe(w, &unknown(-1, b"", b""));
     });
-    check("%fd.num %fd.typechar %fd.name %evt.res", accept, "-1 4 10.0.0.9:5->10.0.0.1:80 EMFILE");
+    check("%fd.num %fd.typechar %evt.res %evt.arg.tuple", accept, "-1 4 EMFILE NULL");
 }
 
 #[test]

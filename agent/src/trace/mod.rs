@@ -149,6 +149,7 @@ impl Run<'_> {
             evt_num_shift: EVT_NUM_SHIFT,
             time: *time,
             utc_offset: outputs::local_offset(),
+            buffers: stages::BufferFormat::Dotted,
         }))
     }
 

@@ -101,8 +101,8 @@ enum Source<'d, 'e> {
     Used(&'e Call<'e>),
     /// The history of a savefile.
     Recorded(&'d DescriptorFacts<'e>),
-    /// A savefile whose history knows nothing of the descriptor.
-    Unrecorded,
+    /// A savefile whose history knows nothing of the descriptor: all there is, is what the event says.
+    Unrecorded(&'d DescriptorFacts<'e>),
     /// There is no descriptor.
     None,
 }
@@ -186,7 +186,7 @@ impl<'e> EventFields<'e> {
                 Source::Socket(call) => self.socket(field, call),
                 Source::Used(call) => self.used(field, call),
                 Source::Recorded(facts) => self.recorded_field(field, facts),
-                Source::Unrecorded => self.unrecorded_field(field),
+                Source::Unrecorded(facts) => self.unrecorded_field(field, facts),
                 Source::None => None,
             },
         }
@@ -195,8 +195,8 @@ impl<'e> EventFields<'e> {
     fn source(&self) -> Source<'_, 'e> {
         if self.event.is_from_file() {
             return match self.recorded() {
-                Some(facts) => Source::Recorded(facts),
-                None if self.has_own_descriptor() => Source::Unrecorded,
+                Some(facts) if facts.kind != 0 => Source::Recorded(facts),
+                Some(facts) => Source::Unrecorded(facts),
                 None => Source::None,
             };
         }
@@ -218,8 +218,7 @@ impl<'e> EventFields<'e> {
             Source::Socket(call) => call.fd,
             // The working directory is no descriptor.
             Source::Used(call) => call.fd.filter(|&fd| fd != AT_FDCWD)?,
-            Source::Recorded(facts) => return Some(facts.fd),
-            Source::Unrecorded => return Some(self.unrecorded_number()),
+            Source::Recorded(facts) | Source::Unrecorded(facts) => return Some(facts.fd),
             Source::None => return None,
         };
         Some(fd.max(-1))
@@ -325,7 +324,7 @@ impl<'e> EventFields<'e> {
             Source::Opened(open) => opened_kind(open) == FdKind::File,
             Source::Used(call) => used_kind(call) == Some(FdKind::File),
             Source::Recorded(facts) => facts.kind == b'f',
-            Source::Socket(_) | Source::Unrecorded | Source::None => false,
+            Source::Socket(_) | Source::Unrecorded(_) | Source::None => false,
         }
     }
 
@@ -336,7 +335,7 @@ impl<'e> EventFields<'e> {
             Source::Used(call) => used_kind(call).is_some(),
             Source::Socket(_) => self.sock_ends().is_some(),
             Source::Recorded(_) => true,
-            Source::Unrecorded | Source::None => false,
+            Source::Unrecorded(_) | Source::None => false,
         }
     }
 

@@ -110,6 +110,7 @@ impl<'e> EventFields<'e> {
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
+            recorded: OnceCell::new(),
         }
     }
 

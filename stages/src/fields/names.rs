@@ -6,7 +6,7 @@ use super::EventFields;
 use super::fd::kernel_name;
 use crate::parse::{Body, Call, FsPaths};
 use crate::path::{directory, normalised};
-use event::{DescriptorFacts, EventType, FileFacts};
+use event::{EventType, FileFacts};
 
 /// Spellings of an event's file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,7 @@ impl<'e> EventFields<'e> {
     /// Which spellings of its name the event has.
     pub(crate) fn names(&self) -> Names {
         if self.event.is_from_file() {
-            let names_file = |facts: &DescriptorFacts<'_>| matches!(facts.kind, b'f' | b'd');
-            let has_one = self.has_passed_name() || self.recorded().is_some_and(names_file);
+            let has_one = self.has_passed_name() || self.recorded_file().is_some();
             return if has_one { Names::One(NameView::Lexical) } else { Names::None };
         }
         match self.event.body {
@@ -105,9 +104,9 @@ impl<'e> EventFields<'e> {
         const EPERM: i64 = -1;
         let path = match self.event.body {
             Body::Open(open) if open.fd != EPERM => match field {
-                Field::FsPathName => match self.recorded() {
-                    Some(facts) if self.event.is_from_file() => Some(facts.name),
-                    _ => self.opened_name(open),
+                Field::FsPathName => match self.recorded_name() {
+                    Some(name) => Some(name),
+                    None => self.opened_name(open),
                 },
                 Field::FsPathNameraw => open.name,
                 Field::FsPathSource
@@ -128,9 +127,9 @@ impl<'e> EventFields<'e> {
             FsPaths::Pair(source, _) if is(Field::FsPathSource, Field::FsPathSourceraw) => source,
             FsPaths::Pair(_, target) if is(Field::FsPathTarget, Field::FsPathTargetraw) => target,
             FsPaths::Descriptor if is(Field::FsPathName, Field::FsPathNameraw) => {
-                return match self.recorded() {
-                    Some(facts) if self.event.is_from_file() => Some(facts.name),
-                    _ => call.object().and_then(kernel_name),
+                return match self.recorded_name() {
+                    Some(name) => Some(name),
+                    None => call.object().and_then(kernel_name),
                 };
             }
             FsPaths::None | FsPaths::Name | FsPaths::Pair(..) | FsPaths::Descriptor => return None,

@@ -5,9 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{
-    DescriptorFacts, EF_CREATES_FD, EF_DESTROYS_FD, EF_USES_FD, EventType, descriptor_flags as flag,
-};
+use event::{DescriptorFacts, EventType, descriptor_flags as flag};
 use rules::{FdField as Field, Value};
 
 use super::EventFields;
@@ -136,54 +134,29 @@ pub(super) fn shown<'e>(facts: &DescriptorFacts<'e>) -> Shown<'e> {
 }
 
 impl<'e> EventFields<'e> {
-    /// What the file tells of the event's own descriptor.
+    /// What the file tells of the event's own descriptor; without a kind it knows only what the event says itself.
     pub(super) fn recorded(&self) -> Option<&DescriptorFacts<'e>> {
-        self.recorded
-            .get_or_init(|| {
-                let facts = self.event.frame.trailer().descriptor()?;
-                // The first section may be of another descriptor where the own one is not known.
-                let has_made = self.makes_descriptor() && self.result().is_some_and(|res| res >= 0);
-                let is_own = has_made || self.own_number() == Some(facts.fd);
-                (is_own && self.has_own_descriptor()).then_some(facts)
-            })
-            .as_ref()
+        self.recorded.get_or_init(|| self.event.frame.trailer().descriptor()).as_ref()
+    }
+
+    /// What the file tells of the directory or file behind the event's own descriptor.
+    pub(super) fn recorded_file(&self) -> Option<&DescriptorFacts<'e>> {
+        self.recorded().filter(|facts| matches!(facts.kind, b'f' | b'd'))
+    }
+
+    /// The name of the event's own descriptor, as far as the file tells it.
+    pub(super) fn recorded_name(&self) -> Option<&'e [u8]> {
+        self.recorded().filter(|_| self.event.is_from_file()).map(|facts| facts.name)
     }
 
     /// What the file tells of any descriptor that the event names.
     pub(super) fn recorded_as(&self, fd: i64) -> Option<DescriptorFacts<'e>> {
-        self.event.frame.trailer().descriptors().find(|facts| facts.fd == fd)
+        self.event.frame.trailer().descriptors().find(|facts| facts.fd == fd && facts.kind != 0)
     }
 
     /// The working directory of the process.
     pub(super) fn cwd(&self) -> Option<&[u8]> {
         self.version().map(|version| version.cwd.as_slice())
-    }
-
-    fn table_flags(&self) -> u16 {
-        self.event.frame.event_type().info().map_or(0, |info| info.flags)
-    }
-
-    fn makes_descriptor(&self) -> bool {
-        self.table_flags() & EF_CREATES_FD != 0
-    }
-
-    /// Whether the event is about a descriptor at all.
-    pub(super) fn has_own_descriptor(&self) -> bool {
-        self.table_flags() & (EF_CREATES_FD | EF_USES_FD | EF_DESTROYS_FD) != 0
-    }
-
-    fn own_number(&self) -> Option<i64> {
-        match self.event.body {
-            Body::Open(open) => Some(open.fd),
-            Body::Socket(call) => Some(call.fd),
-            Body::Call(call) => call.fd,
-            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => None,
-        }
-    }
-
-    /// The number of a descriptor that the file knows nothing of.
-    pub(super) fn unrecorded_number(&self) -> i64 {
-        if self.makes_descriptor() { -1 } else { self.own_number().unwrap_or(-1) }
     }
 
     pub(super) fn recorded_field(
@@ -249,41 +222,18 @@ impl<'e> EventFields<'e> {
     }
 
     /// The same of a descriptor that the file knows nothing of.
-    pub(super) fn unrecorded_field(&self, field: Field) -> Option<Value<'_>> {
+    pub(super) fn unrecorded_field(
+        &self,
+        field: Field,
+        facts: &DescriptorFacts<'e>,
+    ) -> Option<Value<'_>> {
         match field {
-            Field::FdName => Some(Value::Bytes(self.unrecorded_name())),
-            Field::FdNameraw => Some(Value::Bytes(match self.event.body {
-                Body::Open(open) if self.has_dirfd() => open.name.unwrap_or_default(),
-                _ => self.unrecorded_name(),
-            })),
-            Field::FdDirectory => name_part(field, b'f', self.unrecorded_name()).map(Value::Bytes),
+            Field::FdName => Some(Value::Bytes(facts.name)),
+            Field::FdNameraw => Some(Value::Bytes(facts.raw_name)),
+            Field::FdDirectory => name_part(field, b'f', facts.name).map(Value::Bytes),
             Field::FdTypechar => Some(Value::Bytes(self.made_typechar())),
             _ => None,
         }
-    }
-
-    fn has_dirfd(&self) -> bool {
-        matches!(self.event.frame.event_type(), EventType::OPENAT_2_X | EventType::OPENAT2_X)
-    }
-
-    /// What the call would have made has a name: the file's, or both ends of the connection.
-    fn unrecorded_name(&self) -> &[u8] {
-        const TUPLE: usize = 1;
-        let name = match self.event.frame.event_type() {
-            EventType::ACCEPT_5_X | EventType::ACCEPT4_6_X | EventType::CONNECT_X => {
-                self.arg(TUPLE)
-            }
-            EventType::OPEN_BY_HANDLE_AT_X => self.event.frame.param_str(3),
-            _ => match self.event.body {
-                // A whole name is left as it is.
-                Body::Open(open) => match open.name {
-                    Some(name) if name.starts_with(b"/") && !self.has_dirfd() => Some(name),
-                    name => self.lexical_name().or(name),
-                },
-                _ => None,
-            },
-        };
-        name.unwrap_or_default()
     }
 
     /// The letter of what the call would have made.

@@ -145,7 +145,7 @@ impl EventFields<'_> {
             // The table puts the directory's descriptor right before the name.
             ParamType::FsRelPath => {
                 let dirfd = n.checked_sub(1).and_then(|n| self.event.frame.param_i64(n))?;
-                if dirfd == AT_FDCWD { self.cwd() } else { self.directory(n - 1, dirfd) }
+                if dirfd == AT_FDCWD { self.cwd() } else { self.directory_of(n - 1, dirfd) }
             }
             _ => self.cwd(),
         };
@@ -153,7 +153,7 @@ impl EventFields<'_> {
     }
 
     /// The directory behind the descriptor that parameter `n` names.
-    fn directory(&self, n: usize, fd: i64) -> Option<&[u8]> {
+    fn directory_of(&self, n: usize, fd: i64) -> Option<&[u8]> {
         if self.event.is_from_file() {
             return self.recorded_as(fd).map(|facts| facts.name);
         }
@@ -181,7 +181,7 @@ impl EventFields<'_> {
             });
         }
         let is_own = matches!(self.event.body, Body::Open(open) if open.fd == fd);
-        if let Some(dir) = self.directory(n, fd).filter(|_| !is_own) {
+        if let Some(dir) = self.directory_of(n, fd).filter(|_| !is_own) {
             out.extend_from_slice_copy(b"<d>");
             out.extend_from_slice_copy(dir);
             return true;

@@ -18,7 +18,7 @@ pub use event::TracedEvent;
 
 use clock::Clock;
 
-use crate::fields::{Chain, EventFields, Surroundings};
+use crate::fields::{BufferFormat, Chain, EventFields, Surroundings};
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Event};
 use crate::state::{Lineage, LineageLimits, StateWriter};
@@ -43,6 +43,8 @@ pub struct TracerConfig {
     pub time: TimeFormat,
     /// Local time.
     pub utc_offset: UtcOffset,
+    /// How parameters show raw bytes.
+    pub buffers: BufferFormat,
 }
 
 /// What became of a frame.
@@ -71,6 +73,7 @@ pub struct Tracer {
     /// Types that may change state.
     changing: EventSet,
     clock: Clock,
+    buffers: BufferFormat,
     chain: Chain,
     bump: Bump,
     until_reclaim: u32,
@@ -80,8 +83,16 @@ impl Tracer {
     /// A trace that has seen nothing yet.
     #[must_use]
     pub fn new(config: TracerConfig) -> Self {
-        let TracerConfig { filter, suppressed, users, hostname, evt_num_shift, time, utc_offset } =
-            config;
+        let TracerConfig {
+            filter,
+            suppressed,
+            users,
+            hostname,
+            evt_num_shift,
+            time,
+            utc_offset,
+            buffers,
+        } = config;
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, LineageLimits::default()));
         let with_scratch = |filter: Filter| {
             let (interest, scratch) = (filter.interest(), filter.scratch());
@@ -101,6 +112,7 @@ impl Tracer {
                 .filter(|&ty| Event::may_change_state(ty))
                 .collect(),
             clock: Clock::new(time, utc_offset),
+            buffers,
             chain: Chain::default(),
             bump: Bump::new(),
             until_reclaim: RECLAIM_EVERY,
@@ -135,6 +147,7 @@ impl Tracer {
             evt_num_shift,
             changing,
             clock,
+            buffers,
             chain,
             bump,
             until_reclaim: _,
@@ -163,6 +176,8 @@ impl Tracer {
             hostname,
             clock_offset_ns: 0,
             evt_num_shift: *evt_num_shift,
+            utc_offset_s: clock.utc_offset_s(),
+            buffers: *buffers,
             bump,
         };
         let event: &'t Event<'t> = bump.alloc(event);
