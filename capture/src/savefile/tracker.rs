@@ -304,7 +304,7 @@ impl Tracker {
             Role::Exec if event.param_i64(0) == Some(0) => self.exec(event, tid),
             Role::Enter | Role::Exec | Role::Exit | Role::Other => {}
         }
-        let mut slot = self.slot_of(tid);
+        let mut slot = self.look_up(event, tid);
         self.changed_cwd = None;
         self.follow_descriptors(event, tid, role, &mut slot);
         match slot {
@@ -320,6 +320,18 @@ impl Tracker {
         facts
     }
 
+    /// The place of a thread's process, and an end to what its last enter said unless this is the exit it waits for.
+    fn look_up(&mut self, event: &SavedEvent<'_>, tid: u32) -> Option<u32> {
+        let thread = self.threads.get_mut(&tid)?;
+        if !Enter::is_read_by(event.event_type) {
+            thread.enter.clear();
+        }
+        if self.processes[thread.process as usize].tgid == thread.tgid {
+            return Some(thread.process);
+        }
+        self.groups.get(&thread.tgid).copied()
+    }
+
     fn follow_descriptors(
         &mut self,
         event: &SavedEvent<'_>,
@@ -327,44 +339,38 @@ impl Tracker {
         role: Role,
         slot: &mut Option<u32>,
     ) {
-        let is_unsharing = Descriptors::unshares(event);
         let changes = self.descriptors.changes(event);
         if slot.is_none() && (changes || role == Role::Enter) && event.tid > 0 {
             *slot = self.add_unknown(tid);
         }
-        let table = slot.map(|slot| self.processes[slot as usize].table);
-        self.descriptors.begin(event, table);
-        let Some(place) = *slot else { return };
+        let Some(place) = *slot else {
+            self.descriptors.begin(event, None);
+            return;
+        };
         let process = &mut self.processes[place as usize];
-        if is_unsharing {
+        if Descriptors::unshares(event) {
             process.table = self.descriptors.unshare(process.table);
-            self.descriptors.begin(event, Some(process.table));
         }
+        let table = process.table;
+        self.descriptors.begin(event, Some(table));
         if role == Role::Enter {
             if let Some(thread) = self.threads.get_mut(&tid) {
                 thread.enter.keep(event);
             }
-            return;
-        }
-        if !changes {
-            return;
-        }
-        if event.event_type == EventType::PIDFD_GETFD_X {
-            self.pidfd_getfd(event, place);
-            return;
-        }
-        let Some(thread) = self.threads.get_mut(&tid) else { return };
-        let process = &mut self.processes[place as usize];
-        let has_moved =
-            self.descriptors.follow(event, &thread.enter, process.table, &mut process.cwd);
-        thread.enter.clear();
-        if has_moved {
-            self.changed_cwd = Some(place);
+        } else if event.event_type == EventType::PIDFD_GETFD_X {
+            self.pidfd_getfd(event, table);
+        } else if changes {
+            let mut thread = Some(event.event_type)
+                .filter(|&ty| Enter::is_read_by(ty))
+                .and_then(|_| self.threads.get_mut(&tid));
+            let enter = thread.as_mut().map(|t| &mut t.enter);
+            if self.descriptors.follow(event, enter, table, &mut process.cwd) {
+                self.changed_cwd = Some(place);
+            }
         }
     }
 
-    fn pidfd_getfd(&mut self, event: &SavedEvent<'_>, slot: u32) {
-        let own = self.processes[slot as usize].table;
+    fn pidfd_getfd(&mut self, event: &SavedEvent<'_>, own: TableId) {
         let (Some(fd), Some(pidfd), Some(target)) =
             (event.param_i64(0), event.param_i64(1), event.param_i64(2))
         else {

@@ -47,6 +47,11 @@ impl Enter {
         matches!(ty, OPEN_E | CREAT_E | OPENAT_E | OPENAT2_E | CONNECT_E)
     }
 
+    /// Whether exits of this type are.
+    pub(in crate::savefile) fn is_read_by(exit: EventType) -> bool {
+        Self::is_of(EventType(exit.0.wrapping_sub(1)))
+    }
+
     /// Keeps what an enter says, where its exit is read against it.
     pub(in crate::savefile) fn keep(&mut self, event: &SavedEvent<'_>) {
         let (dirfd, text_at, flags_at) = match event.event_type {
@@ -83,14 +88,24 @@ impl Descriptors {
     pub(in crate::savefile) fn follow(
         &mut self,
         event: &SavedEvent<'_>,
-        enter: &Enter,
+        enter: Option<&mut Enter>,
         id: TableId,
         cwd: &mut Vec<u8>,
     ) -> bool {
         use EventType as E;
+        if let Some(enter) = enter {
+            let said = enter.of(event.event_type);
+            if event.event_type == E::CONNECT_X {
+                self.connect(event, said, id);
+            } else {
+                self.open(event, said, id, cwd);
+            }
+            enter.clear();
+            return false;
+        }
         match event.event_type {
             E::OPEN_X | E::CREAT_X | E::OPENAT_2_X | E::OPENAT2_X | E::OPEN_BY_HANDLE_AT_X => {
-                self.open(event, enter, id, cwd);
+                self.open(event, None, id, cwd);
             }
             E::CLOSE_X => self.close(event, id),
             E::CLOSE_RANGE_X => self.close_range(event, id),
@@ -104,7 +119,7 @@ impl Descriptors {
             E::SOCKETPAIR_X => self.socketpair(event, id),
             E::SOCKET_X => self.socket(event, id),
             E::BIND_X => self.bind(event, id),
-            E::CONNECT_X => self.connect(event, enter, id),
+            E::CONNECT_X => self.connect(event, None, id),
             E::ACCEPT_5_X | E::ACCEPT4_6_X => self.accept(event, id),
             E::SEND_X | E::SENDTO_X | E::SENDMSG_X | E::SENDMMSG_X => {
                 self.infer_datagram_socket(event, id);

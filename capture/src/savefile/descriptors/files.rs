@@ -37,7 +37,7 @@ struct Opened<'a> {
     ino: u64,
 }
 
-fn opened<'a>(event: &SavedEvent<'a>, enter: &'a Enter) -> Opened<'a> {
+fn opened<'a>(event: &SavedEvent<'a>, enter: Option<&'a Enter>) -> Opened<'a> {
     use EventType as E;
     let ty = event.event_type;
     let (name_at, flags_at, dirfd_at, dev_at) = match ty {
@@ -64,7 +64,7 @@ fn opened<'a>(event: &SavedEvent<'a>, enter: &'a Enter) -> Opened<'a> {
         });
     }
     // Another thread may have written another name there since; the kernel took the first.
-    if let Some(enter) = enter.of(ty) {
+    if let Some(enter) = enter {
         let said = enter.text.strip_suffix(&[0]).unwrap_or(&enter.text);
         if said != UNAVAILABLE {
             opened.name = said;
@@ -76,7 +76,13 @@ fn opened<'a>(event: &SavedEvent<'a>, enter: &'a Enter) -> Opened<'a> {
 }
 
 impl Descriptors {
-    pub(super) fn open(&mut self, event: &SavedEvent<'_>, enter: &Enter, id: TableId, cwd: &[u8]) {
+    pub(super) fn open(
+        &mut self,
+        event: &SavedEvent<'_>,
+        enter: Option<&Enter>,
+        id: TableId,
+        cwd: &[u8],
+    ) {
         let opened = opened(event, enter);
         let mut path = std::mem::take(&mut self.path_room);
         let mut dir = std::mem::take(&mut self.name_room);

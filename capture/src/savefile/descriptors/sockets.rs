@@ -160,7 +160,7 @@ impl Descriptors {
         self.name_room = name;
     }
 
-    pub(super) fn connect(&mut self, event: &SavedEvent<'_>, enter: &Enter, id: TableId) {
+    pub(super) fn connect(&mut self, event: &SavedEvent<'_>, enter: Option<&Enter>, id: TableId) {
         let Some(fd) = self.now.own else { return };
         let result = event.param_i64(0).unwrap_or(-1);
         let tuple = event.param(1).and_then(SockTuple::decode);
@@ -173,7 +173,7 @@ impl Descriptors {
         if result < 0 && result != EINPROGRESS {
             return;
         }
-        let passed = enter.of(event.event_type).and_then(|e| SockAddr::decode(&e.text));
+        let passed = enter.and_then(|e| SockAddr::decode(&e.text));
         let read_at_exit = event.param(3).and_then(SockAddr::decode);
         let mut name = std::mem::take(&mut self.name_room);
         name.clear();

@@ -1,0 +1,227 @@
+//! Recordings made of calls, and what their frames tell of descriptors.
+
+use std::io::Cursor;
+
+use capture::{
+    ProcessEntry,
+    savefile::{
+        Compression, DescriptorList, EVT_NUM_SHIFT, Interface, Machine, Playback, PlaybackDemand,
+        Reader, Writer,
+    },
+};
+use event::{DescriptorFacts, EventType, Frame, FrameHeader, FrameWriter, SockAddr, SockTuple};
+
+/// A parameter.
+#[derive(Clone, Debug)]
+pub(crate) enum Param {
+    I64(i64),
+    U32(u32),
+    U16(u16),
+    U8(u8),
+    Text(String),
+    /// `client->server`, or a path.
+    Tuple(String),
+    Addr(String),
+    List(Vec<(i64, i16)>),
+    Empty,
+}
+
+pub(crate) fn text(s: &str) -> Param {
+    Param::Text(s.into())
+}
+
+pub(crate) fn tuple(s: &str) -> Param {
+    Param::Tuple(s.into())
+}
+
+pub(crate) fn addr(s: &str) -> Param {
+    Param::Addr(s.into())
+}
+
+/// What one section says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) fd: i64,
+    pub(crate) kind: char,
+    pub(crate) name: String,
+    pub(crate) raw_name: String,
+    pub(crate) l4: u8,
+    pub(crate) flags: u16,
+    pub(crate) ino: u64,
+    pub(crate) dev: u32,
+    pub(crate) open_flags: u32,
+    pub(crate) ports: (u16, u16),
+}
+
+impl Told {
+    fn of(facts: &DescriptorFacts<'_>) -> Self {
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        Self {
+            fd: facts.fd,
+            kind: if facts.kind == 0 { '?' } else { char::from(facts.kind) },
+            name: text(facts.name),
+            raw_name: text(facts.raw_name),
+            l4: facts.l4,
+            flags: facts.flags,
+            ino: facts.ino,
+            dev: facts.dev,
+            open_flags: facts.open_flags,
+            ports: (facts.client_port, facts.server_port),
+        }
+    }
+
+    /// `fd<kind>name`.
+    pub(crate) fn short(&self) -> String {
+        format!("{}<{}>{}", self.fd, self.kind, self.name)
+    }
+
+    pub(crate) fn has(&self, flags: u16) -> bool {
+        self.flags & flags == flags
+    }
+}
+
+/// What the frame of one event says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Played {
+    pub(crate) own: Option<Told>,
+    pub(crate) others: Vec<Told>,
+    pub(crate) cwd: Option<String>,
+    pub(crate) tgid: u32,
+    pub(crate) start_ns: u64,
+}
+
+impl Played {
+    /// Its own descriptor in short.
+    pub(crate) fn short(&self) -> String {
+        self.own.as_ref().map_or_else(|| "-".into(), Told::short)
+    }
+
+    pub(crate) fn own(&self) -> &Told {
+        self.own.as_ref().expect("an event with a descriptor")
+    }
+
+    pub(crate) fn others_short(&self) -> Vec<String> {
+        self.others.iter().map(Told::short).collect()
+    }
+}
+
+/// A recording in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Recording {
+    pub(crate) processes: Vec<ProcessEntry>,
+    pub(crate) descriptors: Vec<DescriptorList>,
+    pub(crate) interfaces: Vec<Interface>,
+    frames: Vec<Vec<u8>>,
+}
+
+/// A process that the list tells of.
+pub(crate) fn process(tid: i64, pid: i64, cwd: &str) -> ProcessEntry {
+    ProcessEntry { tid, pid, cwd: cwd.as_bytes().to_vec(), ..ProcessEntry::default() }
+}
+
+impl Recording {
+    /// With process 5, working in `/home`.
+    pub(crate) fn new() -> Self {
+        Self { processes: vec![process(5, 5, "/home")], ..Self::default() }
+    }
+
+    /// Adds a call of process 5.
+    pub(crate) fn call(&mut self, ty: EventType, params: &[Param]) -> &mut Self {
+        self.call_of(5, ty, params)
+    }
+
+    pub(crate) fn call_of(&mut self, tid: u32, ty: EventType, params: &[Param]) -> &mut Self {
+        let mut buf = vec![0; 64 * 1024];
+        let header = FrameHeader { event_type: ty.0, tid, ..FrameHeader::default() };
+        let mut w = FrameWriter::new(&mut buf, header);
+        for param in params {
+            match param {
+                Param::I64(v) => w.i64(*v),
+                Param::U32(v) => w.u32(*v),
+                Param::U16(v) => w.bytes(&v.to_le_bytes()),
+                Param::U8(v) => w.u8(*v),
+                Param::Text(v) => w.str(v.as_bytes()),
+                Param::Tuple(v) => w.sock_tuple(&parse_tuple(v)),
+                Param::Addr(v) => w.sock_addr(&parse_addr(v)),
+                Param::List(v) => {
+                    let mut bytes = (v.len() as u16).to_le_bytes().to_vec();
+                    for (fd, flags) in v {
+                        bytes.extend_from_slice(&fd.to_le_bytes());
+                        bytes.extend_from_slice(&flags.to_le_bytes());
+                    }
+                    w.bytes(&bytes)
+                }
+                Param::Empty => w.empty(),
+            };
+        }
+        self.frames.push(w.finish().unwrap().to_vec());
+        self
+    }
+
+    /// Writes it, reads it back, and gives what each event's frame says.
+    pub(crate) fn play(&self, demand: PlaybackDemand) -> Vec<Played> {
+        let mut w =
+            Writer::new(Vec::new(), Compression::None, &Machine::default(), &[], &[], 0).unwrap();
+        w.interfaces(&self.interfaces).unwrap();
+        for p in &self.processes {
+            w.process(p).unwrap();
+        }
+        for list in &self.descriptors {
+            w.descriptors(list).unwrap();
+        }
+        for frame in &self.frames {
+            w.frame(&Frame::parse(frame).unwrap()).unwrap();
+        }
+        let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
+        let mut playback = Playback::new(reader);
+        playback.set_demand(demand);
+        let mut out = Vec::new();
+        while let Some(played) = playback.next_frame().unwrap() {
+            if played.key.0 & ((1 << EVT_NUM_SHIFT) - 1) != 0 {
+                continue;
+            }
+            let frame = Frame::parse(played.frame).unwrap();
+            let trailer = frame.trailer();
+            let own = trailer.descriptor().map(|d| Told::of(&d));
+            out.push(Played {
+                others: trailer
+                    .descriptors()
+                    .skip(usize::from(own.is_some()))
+                    .map(|d| Told::of(&d))
+                    .collect(),
+                own,
+                cwd: trailer.dir().map(|d| String::from_utf8_lossy(d.path).into_owned()),
+                tgid: frame.header().tgid,
+                start_ns: frame.header().start_ns,
+            });
+        }
+        out
+    }
+
+    /// With everything in the frames.
+    pub(crate) fn play_all(&self) -> Vec<Played> {
+        self.play(PlaybackDemand { own: true, all: true })
+    }
+
+    /// The last event with everything in its frame.
+    pub(crate) fn last(&self) -> Played {
+        self.play_all().pop().unwrap()
+    }
+}
+
+fn parse_tuple(s: &str) -> SockTuple<'_> {
+    match s.split_once("->") {
+        Some((source, dest)) => {
+            SockTuple::Inet { source: source.parse().unwrap(), dest: dest.parse().unwrap() }
+        }
+        None => SockTuple::Unix { source: 0xabc, dest: 0xdef, path: s.as_bytes() },
+    }
+}
+
+fn parse_addr(s: &str) -> SockAddr<'_> {
+    if s.starts_with('/') {
+        SockAddr::Unix(s.as_bytes())
+    } else {
+        SockAddr::Inet(s.parse().unwrap())
+    }
+}
