@@ -203,8 +203,14 @@ impl Checker<'_> {
             (Op::In, true) => TestKey::EachElement(Box::new(test)),
             (Op::Intersects, true) => TestKey::AnyElement(Box::new(test)),
             _ if self.never_member() => TestKey::Never,
+            (Op::Intersects, false) => self.open_to_all_types(test),
             _ => test,
         })
+    }
+
+    /// The same test, from which no event types are told: of the comparisons with `syscall.type` only `=`, `!=` and `in` with values tell them.
+    fn open_to_all_types(&self, test: TestKey) -> TestKey {
+        if self.field() == Some(Field::SyscallType) { TestKey::OneOf(vec![test]) } else { test }
     }
 
     /// Fields of which no value is ever found in a list.
@@ -265,10 +271,11 @@ impl Checker<'_> {
         if self.sees_first_operand_only() {
             tests.truncate(1);
         }
-        let keys = |tests: Vec<TestKey>| tests.into_iter().map(|t| self.key(t)).collect();
+        let key = |test| self.key(self.open_to_all_types(test));
+        let keys = |tests: Vec<TestKey>| tests.into_iter().map(key).collect();
         Ok(match (modifier, tests.len()) {
             (_, 0) => Checked::One(self.key(TestKey::Never)),
-            (_, 1) => Checked::One(self.key(tests.swap_remove(0))),
+            (_, 1) => Checked::One(key(tests.swap_remove(0))),
             (Modifier::Any, _) => Checked::Any(keys(tests)),
             (Modifier::All, _) => Checked::All(keys(tests)),
             (Modifier::One, _) => Checked::One(self.key(TestKey::OneOf(tests))),
