@@ -3,34 +3,27 @@
 use std::ops::Range;
 
 use crate::buffers::{Computed, Item, Place};
+use crate::byte_bits::ByteBits;
 
 /// The letters that are options, and those of them that take a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Letters {
-    known: [u64; 4],
-    with_value: [u64; 4],
+    known: ByteBits,
+    with_value: ByteBits,
 }
 
 impl Letters {
     /// Reads a text such as `nt:v`: a colon behind a letter says that it takes a value.
     pub(crate) fn new(text: &[u8]) -> Self {
-        let mut letters = Self { known: [0; 4], with_value: [0; 4] };
+        let mut letters = Self { known: ByteBits::EMPTY, with_value: ByteBits::EMPTY };
         for (i, &letter) in text.iter().enumerate().filter(|&(_, &letter)| letter != b':') {
-            set(&mut letters.known, letter);
+            letters.known.add(letter);
             if text.get(i + 1) == Some(&b':') {
-                set(&mut letters.with_value, letter);
+                letters.with_value.add(letter);
             }
         }
         letters
     }
-}
-
-fn set(bits: &mut [u64; 4], byte: u8) {
-    bits[usize::from(byte >> 6)] |= 1 << (byte & 63);
-}
-
-fn has(bits: &[u64; 4], byte: u8) -> bool {
-    bits[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
 }
 
 /// An option on a command line.
@@ -105,11 +98,11 @@ fn scan(
         for at in 1..place.len() {
             let letter = computed.text(place)[at];
             let letter_place = place.part(at..at + 1);
-            if !has(&letters.known, letter) {
+            if !letters.known.has(letter) {
                 found(computed, letter, Found::Unknown)?;
                 continue;
             }
-            if !has(&letters.with_value, letter) {
+            if !letters.with_value.has(letter) {
                 found(computed, letter, Found::Flag(letter_place))?;
                 continue;
             }

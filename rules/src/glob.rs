@@ -1,5 +1,7 @@
 //! Shell patterns as `fnmatch` without flags has them: `*` also matches `/` and a leading dot.
 
+use crate::byte_bits::ByteBits;
+
 /// A compiled pattern. Matching neither allocates nor recurses: O(pattern * text) at worst.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Glob {
@@ -13,7 +15,7 @@ enum Token {
     AnyByte,
     AnyText,
     /// One bit per byte value.
-    Set([u64; 4]),
+    Set(ByteBits),
 }
 
 impl Glob {
@@ -80,7 +82,7 @@ fn token(pattern: &[u8], fold_case: bool) -> Option<(Token, usize)> {
         [b'?', ..] => (Token::AnyByte, 1),
         [b'[', ..] => bracket(pattern, fold_case),
         // Nothing to escape.
-        [b'\\'] => (Token::Set([0; 4]), 1),
+        [b'\\'] => (Token::Set(ByteBits::EMPTY), 1),
         [b'\\', b, ..] => (fold(b), 2),
         [b, ..] => (fold(b), 1),
     })
@@ -92,32 +94,24 @@ impl Token {
             Self::Byte(b) if fold_case => b == byte.to_ascii_lowercase(),
             Self::Byte(b) => b == byte,
             Self::AnyByte => true,
-            Self::Set(set) => has(&set, byte),
+            Self::Set(set) => set.has(byte),
             Self::AnyText => false,
         }
     }
-}
-
-fn add(set: &mut [u64; 4], byte: u8) {
-    set[usize::from(byte >> 6)] |= 1 << (byte & 63);
-}
-
-fn has(set: &[u64; 4], byte: u8) -> bool {
-    set[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
 }
 
 /// Reads `[...]` at the start of a pattern as glibc does, in the C locale.
 fn bracket(pattern: &[u8], fold_case: bool) -> (Token, usize) {
     let fold = |b: u8| if fold_case { b.to_ascii_lowercase() } else { b };
     // Bytes written out count in either case; classes do not.
-    let (mut written, mut named) = ([0; 4], [0; 4]);
+    let (mut written, mut named) = (ByteBits::EMPTY, ByteBits::EMPTY);
     let mut i = 1;
     let negated = matches!(pattern.get(i), Some(b'!' | b'^'));
     i += usize::from(negated);
     let first = i;
     // Where members behind an unknown class begin: these are never looked at.
     let mut is_cut = false;
-    let broken = (Token::Set([0; 4]), pattern.len());
+    let broken = (Token::Set(ByteBits::EMPTY), pattern.len());
     loop {
         let rest = pattern.get(i..).unwrap_or(&[]);
         let low = match member(rest) {
@@ -134,7 +128,7 @@ fn bracket(pattern: &[u8], fold_case: bool) -> (Token, usize) {
                 i += len;
                 match class {
                     Some(class) if !is_cut => {
-                        (0..=u8::MAX).filter(|&b| class(b)).for_each(|b| add(&mut named, b));
+                        (0..=u8::MAX).filter(|&b| class(b)).for_each(|b| named.add(b));
                     }
                     Some(_) => {}
                     None => is_cut = true,
@@ -160,14 +154,14 @@ fn bracket(pattern: &[u8], fold_case: bool) -> (Token, usize) {
             _ => low,
         };
         if !is_cut {
-            (fold(low)..=fold(high)).for_each(|b| add(&mut written, b));
+            (fold(low)..=fold(high)).for_each(|b| written.add(b));
         }
     }
-    let mut set = [0; 4];
+    let mut set = ByteBits::EMPTY;
     for b in 0..=u8::MAX {
-        let is_member = has(&written, fold(b)) || has(&named, b);
+        let is_member = written.has(fold(b)) || named.has(b);
         if is_member != negated && !(is_cut && negated) {
-            add(&mut set, b);
+            set.add(b);
         }
     }
     (Token::Set(set), i + 1)

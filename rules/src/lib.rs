@@ -43,6 +43,7 @@ mod affix;
 mod alert;
 mod ast;
 mod buffers;
+mod byte_bits;
 mod candidates;
 mod canonical;
 mod catalog;

@@ -11,12 +11,11 @@ use event::{
 use super::locate::Step;
 use super::shapes::Written;
 use super::tree::{Place as _, Tree, Wrong};
-use super::value::{encode, unknown};
+use super::value::{AT_FDCWD, encode, unknown};
 use super::written::{Event, Params};
 
 /// The descriptor of calls that do not say which.
 pub(super) const DEFAULT_FD: i64 = 3;
-const AT_FDCWD: i64 = -100;
 
 /// What is written of a call, by the position of its parameters.
 pub(super) struct Given {

@@ -11,7 +11,7 @@ use rules::closest;
 use super::shapes::Written;
 
 /// `PPM_AT_FDCWD`.
-const AT_FDCWD: i64 = -100;
+pub(super) const AT_FDCWD: i64 = -100;
 /// Families of sockets by the names that `socket` has for them.
 const FAMILIES: [(&str, u8); 5] =
     [("unspec", 0), ("unix", 1), ("ipv4", 2), ("ipv6", 10), ("netlink", 16)];
