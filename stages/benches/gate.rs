@@ -1,16 +1,26 @@
 //! Gate targets: the merge alone, and a whole shard over ordinary events, default rules loaded, nothing matching.
 
+#[path = "../../rules/benches/common/official_like.rs"]
+mod official_like;
+#[path = "../../rules/benches/common/random.rs"]
+mod random;
+mod recording;
+
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use bench_harness::samples::{self, At};
 use bench_harness::{Pass, TargetFn, run_targets};
 use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use event::EventSet;
 use perf::{CountingAlloc, Registry};
 use rules::{Alert, DEFAULT_RULES, Options, RuleMatching, Ruleset, Source};
 use stages::{
     Lineage, LineageLimits, Merge, Progress, Route, Shard, ShardConfig, ShardMeters, Users,
 };
+
+use recording::{Ready, Recording, load};
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::system();
@@ -177,11 +187,44 @@ fn shard_process() -> Pass {
     })
 }
 
+/// Ordinary work as it was recorded, and many rules in the manner of the official ones, all matches; a new shard for each pass.
+fn recorded<const N_RULES: usize>() -> Pass {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings/ordinary-work.scap.gz");
+    let recording = Recording::read(&path);
+    let ruleset = load(official_like::rules(N_RULES));
+    let n_events = recording.events(&EventSet::all()).len();
+    let ready = move || {
+        let events = recording.events(&EventSet::all());
+        Ready::new(&recording, &events, &ruleset, events.len())
+    };
+    let n_expected = ready().run().n_alerts();
+    let prepare = move |state: &mut Option<Ready>| {
+        if let Some(done) = state.replace(ready()) {
+            assert_eq!(done.n_alerts(), n_expected, "the same events, the same alerts");
+        }
+    };
+    Pass::prepared(n_events as u64, None, prepare, |state| {
+        *state = state.take().map(Ready::run);
+    })
+}
+
 fn main() {
-    let targets: [TargetFn; 4] = [
+    let targets: [TargetFn; 7] = [
         ("merge", "stages::Merge::fill", merge),
         ("shard_open", "stages::Shard::poll_once (openat)", shard_open),
         ("shard_connect", "stages::Shard::poll_once (connect)", shard_connect),
+        ("shard_recorded", "stages::Shard::poll_once (recorded, no rules)", recorded::<0>),
+        (
+            "shard_recorded_100_rules",
+            "stages::Shard::poll_once (recorded, 100 rules)",
+            recorded::<100>,
+        ),
+        (
+            "shard_recorded_1000_rules",
+            "stages::Shard::poll_once (recorded, 1,000 rules)",
+            recorded::<1_000>,
+        ),
         ("shard_process", "stages::Shard::poll_once (fork, exec, open, exit)", shard_process),
     ];
     run_targets(&targets, std::env::args().skip(1));
