@@ -157,7 +157,7 @@ impl NameView {
 pub struct AlertMarks {
     /// The event arrived behind the shard's window.
     pub late: bool,
-    /// The process or an ancestor was not known.
+    /// The process, or an ancestor that the rule names, was not known.
     pub lineage_unknown: bool,
     /// A parameter did not fit.
     pub truncated: bool,

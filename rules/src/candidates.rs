@@ -1,21 +1,21 @@
-//! The rules that an event can match at all: what many rules need is asked first, once for all of them.
+//! The rules that an event can match at all: what many rules need is asked first, once for all of them. Here it is planned, see `steps`.
 //!
 //! A bit per rule of the event's type, in load order. Each step asks what some rules need, a comparison or a lookup, and strikes out those that did
 //! not get it; what is left runs. A lookup's hit names the rules it satisfies (`Cells`), so that a step costs the same for ten rules and for a thousand.
+//!
+//! Steps that ask of the process alone strike out the same rules for all its events while it stays as it is: what they leave is kept (`Masks`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use event::EventType;
-
 use crate::cells::Cells;
 use crate::clauses::{Asked, Clause, Clauses, Literal};
-use crate::eval::Memory;
+use crate::compile::fields_read;
 use crate::group::Group;
 use crate::ir::{Ir, IrId, IrNode};
 use crate::predicate::Predicate;
-use crate::program::{Code, GROUP, Program};
+use crate::program::GROUP;
 use crate::schema::Arity;
-use crate::value::Fields;
+use crate::steps::{Ask, Candidates, MAX_LANES, Needs, Part, Step};
 
 /// Rules of a type from which on it is worth while.
 const MIN_RULES: usize = 4;
@@ -27,53 +27,19 @@ const MIN_GAIN: f32 = 0.8;
 const MIN_LEFT: f32 = 0.02;
 /// Guesses are not trusted below this.
 const MIN_SHARE: f32 = 0.1;
-/// Steps of one type; the best are taken.
+/// Steps of one type that ask of the process alone, and others; the best are taken.
 const MAX_STEPS: usize = 48;
-/// Words of a mask that are taken at once.
-const MAX_LANES: usize = 16;
 /// Numbers that the lookups of all types may take, 4 bytes each. Types that come behind do without.
 const MAX_NUMBERS: usize = 1 << 24;
-
-/// How the rules of one event type are sorted out.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    steps: Vec<Step>,
-    /// Words of a mask.
-    pub(crate) n_words: usize,
-}
-
-/// Strikes out those of `concerned` that did not get what they need.
-#[derive(Debug)]
-struct Step {
-    concerned: Box<[u64]>,
-    needs: Needs,
-}
-
-#[derive(Debug)]
-enum Needs {
-    One(Ask),
-    /// Any part.
-    Any(Box<[Part]>),
-}
-
-#[derive(Debug)]
-struct Part {
-    concerned: Box<[u64]>,
-    ask: Ask,
-}
-
-#[derive(Debug)]
-enum Ask {
-    /// The lookup of a group: for each of its rows the rules that it satisfies.
-    Lookup { group: u32, satisfied: Cells },
-    /// Code, which satisfies all concerned or none.
-    Code(u32),
-}
 
 /// Steps before their code is written.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     steps: Vec<PlannedStep>,
+    /// So many of them come first, which ask of the process alone.
+    n_of_process: usize,
+    /// All of them in the order that is best for one event.
+    by_worth: Vec<u16>,
     n_rules: usize,
 }
 
@@ -82,6 +48,13 @@ struct PlannedStep {
     lookups: BTreeMap<u32, BTreeSet<(u32, u32)>>,
     singles: BTreeMap<Literal, BTreeSet<u32>>,
     cost: u32,
+}
+
+/// A step that could be taken.
+struct Open {
+    of: ByRule,
+    is_single: bool,
+    is_of_process: bool,
 }
 
 /// What the planning of all types has in common.
@@ -93,7 +66,9 @@ pub(crate) struct Planner<'a> {
     /// Of each group its rows, and the rows of each of its tests.
     pub(crate) rows: &'a [(usize, Vec<Vec<u32>>)],
     /// Of [`MAX_NUMBERS`].
-    pub(crate) n_numbers: usize,
+    n_numbers: usize,
+    /// Of each comparison of the graph: whether it asks of the process alone.
+    of_process: Vec<bool>,
 }
 
 /// Clauses that are asked by one lookup, by rule; of several the rarest.
@@ -108,6 +83,17 @@ fn keep_rarest(to: &mut ByRule, rule: u32, clause: Clause) {
     }
 }
 
+/// Rules that a step is expected to strike out of those that are left.
+fn gain(of: &ByRule, left: &[f32]) -> f32 {
+    of.iter().map(|(&rule, c)| left[rule as usize] * (1.0 - c.share)).sum()
+}
+
+fn take(of: &ByRule, left: &mut [f32]) {
+    for (&rule, clause) in of {
+        left[rule as usize] *= clause.share.max(MIN_SHARE);
+    }
+}
+
 impl<'a> Planner<'a> {
     pub(crate) fn new(
         ir: &'a Ir,
@@ -115,7 +101,23 @@ impl<'a> Planner<'a> {
         tests: &'a [u32],
         rows: &'a [(usize, Vec<Vec<u32>>)],
     ) -> Self {
-        Self { ir, groups, tests, rows, n_numbers: 0 }
+        let is_of_process = |key| fields_read(key).iter().all(|f| f.field.is_of_process());
+        let of_process = ir.predicates.iter().map(is_of_process).collect();
+        Self { ir, groups, tests, rows, n_numbers: 0, of_process }
+    }
+
+    /// Of each node whether it asks of the process alone, for a type for which the value of some is known.
+    pub(crate) fn of_process(&self, known: &[Option<bool>]) -> Vec<bool> {
+        let mut out: Vec<bool> = Vec::with_capacity(known.len());
+        for (node, known) in self.ir.nodes.iter().zip(known) {
+            out.push(match node {
+                _ if known.is_some() => true,
+                IrNode::Test(p) => self.of_process[*p as usize],
+                &IrNode::Not(of) => out[of as usize],
+                IrNode::And(of) | IrNode::Or(of) => of.iter().all(|&c| out[c as usize]),
+            });
+        }
+        out
     }
 
     /// The group and the bit of a literal, where a lookup answers it.
@@ -135,7 +137,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the steps for rules, whose bits are their places.
-    pub(crate) fn plan(&mut self, clauses: &Clauses<'_>, roots: &[IrId]) -> Plan {
+    pub(crate) fn plan(
+        &mut self,
+        clauses: &Clauses<'_>,
+        roots: &[IrId],
+        of_process: &[bool],
+    ) -> Plan {
+        let is_of_process =
+            |clause: &Clause| clause.literals.iter().all(|l| of_process[l.node as usize]);
         let n_rules = roots.len();
         if n_rules < MIN_RULES {
             return Plan { n_rules, ..Plan::default() };
@@ -143,7 +152,8 @@ impl<'a> Planner<'a> {
         let mut of_part: BTreeMap<Literal, Option<Clause>> = BTreeMap::new();
         let mut of_group: BTreeMap<u32, ByRule> = BTreeMap::new();
         let mut of_single: BTreeMap<Literal, ByRule> = BTreeMap::new();
-        let mut others = ByRule::new();
+        // Of several groups, of the process alone and else.
+        let mut others = [ByRule::new(), ByRule::new()];
         for (rule, &root) in (0..).zip(roots) {
             for part in clauses.conjuncts(root) {
                 let clause = of_part.entry(part).or_insert_with(|| clauses.of(part));
@@ -157,7 +167,11 @@ impl<'a> Planner<'a> {
                         keep_rarest(of_single.entry(single).or_default(), rule, clause);
                     }
                     _ if clause.literals.iter().all(|&l| self.grouped(l).is_some()) => {
-                        keep_rarest(&mut others, rule, clause);
+                        keep_rarest(
+                            &mut others[usize::from(!is_of_process(&clause))],
+                            rule,
+                            clause,
+                        );
                     }
                     _ => {}
                 }
@@ -165,48 +179,71 @@ impl<'a> Planner<'a> {
         }
         for of in of_group.values().filter(|of| of.len() < MIN_CONCERNED) {
             for (&rule, clause) in of {
-                keep_rarest(&mut others, rule, clause.clone());
+                let others = &mut others[usize::from(!is_of_process(clause))];
+                keep_rarest(others, rule, clause.clone());
             }
         }
         let singles = of_single.into_values().map(|of| (true, of));
-        let lookups = of_group.into_values().chain([others]).map(|of| (false, of));
-        let steps = self.best_steps(singles.chain(lookups).collect(), n_rules);
-        let mut steps: Vec<PlannedStep> = steps.iter().map(|of| self.step(of)).collect();
+        let lookups = of_group.into_values().chain(others).map(|of| (false, of));
+        let open = singles.chain(lookups).filter(|(_, of)| !of.is_empty());
+        let mut open: Vec<Open> = open
+            .map(|(is_single, of)| {
+                let is_of_process = of.values().all(is_of_process);
+                Open { of, is_single, is_of_process }
+            })
+            .collect();
+        let mut left = vec![1.0f32; n_rules];
+        let mut steps = self.best_steps(open.extract_if(.., |o| o.is_of_process), &mut left);
+        let n_of_process = steps.len();
+        steps.extend(self.best_steps(open.into_iter(), &mut left));
+        let by_worth = self.by_worth(&steps, n_rules);
+        let steps: Vec<PlannedStep> = steps.iter().map(|of| self.step(of)).collect();
         self.n_numbers += steps.iter().map(|s| self.n_numbers(s)).sum::<usize>();
         if self.n_numbers > MAX_NUMBERS {
-            steps.clear();
+            return Plan { n_rules, ..Plan::default() };
         }
-        Plan { steps, n_rules }
+        Plan { steps, n_of_process, by_worth, n_rules }
     }
 
     /// Orders steps by what they strike out for their cost, each given those before it. A rule that is struck out often enough by then takes no
     /// part in further lookups, so that none is made for its sake; the code of a single literal always concerns all who need it, who do
     /// not ask it again.
-    fn best_steps(&self, mut open: Vec<(bool, ByRule)>, n_rules: usize) -> Vec<ByRule> {
-        let mut left = vec![1.0f32; n_rules];
+    fn best_steps(&self, open: impl Iterator<Item = Open>, left: &mut [f32]) -> Vec<ByRule> {
+        let mut open: Vec<(Open, u32)> =
+            open.map(|o| (self.step(&o.of).cost, o)).map(|(cost, o)| (o, cost)).collect();
         let mut steps = Vec::new();
-        let mut costs: Vec<u32> = open.iter().map(|(_, of)| self.step(of).cost).collect();
         while steps.len() < MAX_STEPS {
-            let gain = |of: &ByRule| -> f32 {
-                of.iter().map(|(&rule, c)| left[rule as usize] * (1.0 - c.share)).sum()
-            };
-            let worth = open.iter().enumerate().map(|(n, (_, of))| (n, gain(of)));
-            let worth = worth.filter(|&(_, gain)| gain >= MIN_GAIN);
+            let worth = open.iter().enumerate().map(|(n, (o, cost))| (n, gain(&o.of, left), cost));
+            let worth = worth.filter(|&(_, gain, _)| gain >= MIN_GAIN);
             let best = worth
-                .map(|(n, gain)| (n, gain / costs[n] as f32))
+                .map(|(n, gain, &cost)| (n, gain / cost as f32))
                 .max_by(|(_, a), (_, b)| a.total_cmp(b));
             let Some((best, _)) = best else { break };
-            costs.swap_remove(best);
-            let (is_single, mut of) = open.swap_remove(best);
+            let (Open { mut of, is_single, .. }, _) = open.swap_remove(best);
             if !is_single {
                 of.retain(|&rule, _| left[rule as usize] >= MIN_LEFT);
             }
-            for (&rule, clause) in &of {
-                left[rule as usize] *= clause.share.max(MIN_SHARE);
-            }
+            take(&of, left);
             steps.push(of);
         }
         steps
+    }
+
+    /// The order that is best for one event.
+    fn by_worth(&self, steps: &[ByRule], n_rules: usize) -> Vec<u16> {
+        let costs: Vec<u32> = steps.iter().map(|of| self.step(of).cost).collect();
+        let mut left = vec![1.0f32; n_rules];
+        let mut open: Vec<usize> = (0..steps.len()).collect();
+        let mut order = Vec::new();
+        while !open.is_empty() {
+            let worth = open.iter().enumerate();
+            let worth = worth.map(|(at, &n)| (at, gain(&steps[n], &left) / costs[n] as f32));
+            let Some((at, _)) = worth.max_by(|(_, a), (_, b)| a.total_cmp(b)) else { break };
+            let best = open.swap_remove(at);
+            take(&steps[best], &mut left);
+            order.push(best as u16);
+        }
+        order
     }
 
     /// A part as a clause by itself, where it is not one that rules out little.
@@ -258,7 +295,7 @@ impl<'a> Planner<'a> {
         plan: Plan,
         mut code_of: impl FnMut(Literal) -> u32,
     ) -> Candidates {
-        let Plan { steps, n_rules } = plan;
+        let Plan { steps, n_of_process, by_worth, n_rules } = plan;
         let n_words = match n_rules.div_ceil(64) {
             _ if steps.is_empty() => 0,
             1 => 1,
@@ -301,7 +338,9 @@ impl<'a> Planner<'a> {
             };
             Step { concerned, needs }
         });
-        Candidates { steps: steps.collect(), n_words }
+        let steps: Vec<Step> = steps.collect();
+        let in_turn = (0..steps.len() as u16).collect();
+        Candidates { steps, n_of_process, in_turn, by_worth, n_words }
     }
 }
 
@@ -314,142 +353,5 @@ impl Plan {
     /// What holds for every rule that comes through the steps and needs it.
     pub(crate) fn asked(&self, ir: &Ir) -> Asked {
         Asked::new(ir, self.singles().collect())
-    }
-}
-
-/// Masks have a multiple of `N` words.
-fn meet<const N: usize>(a: &[u64], b: &[u64]) -> bool {
-    let mut met = [0; N];
-    for (a, b) in a.as_chunks::<N>().0.iter().zip(b.as_chunks::<N>().0) {
-        for n in 0..N {
-            met[n] |= a[n] & b[n];
-        }
-    }
-    met != [0; N]
-}
-
-/// Takes those of `concerned` that are not in `kept` out of `mask`.
-fn strike<const N: usize>(mask: &mut [u64], concerned: &[u64], kept: &[u64]) {
-    let masks = mask.as_chunks_mut::<N>().0;
-    let concerned = concerned.as_chunks::<N>().0;
-    for ((mask, concerned), kept) in masks.iter_mut().zip(concerned).zip(kept.as_chunks::<N>().0) {
-        for n in 0..N {
-            mask[n] &= !concerned[n] | kept[n];
-        }
-    }
-}
-
-fn strike_all<const N: usize>(mask: &mut [u64], concerned: &[u64]) {
-    let masks = mask.as_chunks_mut::<N>().0;
-    for (mask, concerned) in masks.iter_mut().zip(concerned.as_chunks::<N>().0) {
-        for n in 0..N {
-            mask[n] &= !concerned[n];
-        }
-    }
-}
-
-impl Candidates {
-    /// Leaves in `mask` the rules that can match. `mask` and `kept` have [`Candidates::n_words`] words, which are not 0.
-    pub(crate) fn sort_out<F: Fields>(
-        &self,
-        program: &Program,
-        at: (&Code, EventType),
-        fields: &F,
-        memory: &mut Memory,
-        (mask, kept): (&mut [u64], &mut [u64]),
-    ) {
-        // With the length known the loops over words are gone.
-        match mask.len() {
-            1 => self.take_steps::<F, 1>(
-                program,
-                at,
-                fields,
-                memory,
-                (&mut mask[..1], &mut kept[..1]),
-            ),
-            4 => self.take_steps::<F, 4>(
-                program,
-                at,
-                fields,
-                memory,
-                (&mut mask[..4], &mut kept[..4]),
-            ),
-            8 => self.take_steps::<F, 8>(
-                program,
-                at,
-                fields,
-                memory,
-                (&mut mask[..8], &mut kept[..8]),
-            ),
-            _ => self.take_steps::<F, MAX_LANES>(program, at, fields, memory, (mask, kept)),
-        }
-    }
-
-    #[expect(clippy::inline_always, reason = "its callers know the length")]
-    #[inline(always)]
-    fn take_steps<F: Fields, const N: usize>(
-        &self,
-        program: &Program,
-        (code, ty): (&Code, EventType),
-        fields: &F,
-        memory: &mut Memory,
-        (mask, kept): (&mut [u64], &mut [u64]),
-    ) {
-        let n = mask.len();
-        for step in &self.steps {
-            let all_concerned = &step.concerned[..n];
-            if !meet::<N>(mask, all_concerned) {
-                continue;
-            }
-            match &step.needs {
-                Needs::One(Ask::Code(start)) => {
-                    if !program.holds(code, *start, ty, fields, memory) {
-                        strike_all::<N>(mask, all_concerned);
-                    }
-                    continue;
-                }
-                Needs::One(Ask::Lookup { group, satisfied }) => {
-                    program.look_up(*group as usize, fields, memory);
-                    match memory.hits[*group as usize].rows() {
-                        None => continue,
-                        // Most values hit nothing.
-                        Some([]) => {
-                            strike_all::<N>(mask, all_concerned);
-                            continue;
-                        }
-                        Some(rows) => {
-                            kept.fill(0);
-                            for &row in rows {
-                                satisfied.add_to(row, kept);
-                            }
-                        }
-                    }
-                }
-                Needs::Any(parts) => {
-                    kept.fill(0);
-                    for Part { concerned, ask } in parts {
-                        let concerned = &concerned[..n];
-                        if !meet::<N>(mask, concerned) {
-                            continue;
-                        }
-                        let all = match ask {
-                            Ask::Code(start) => program.holds(code, *start, ty, fields, memory),
-                            Ask::Lookup { group, satisfied } => {
-                                program.look_up(*group as usize, fields, memory);
-                                let rows = memory.hits[*group as usize].rows();
-                                for &row in rows.unwrap_or_default() {
-                                    satisfied.add_to(row, kept);
-                                }
-                                rows.is_none()
-                            }
-                        };
-                        if all {
-                            kept.iter_mut().zip(concerned).for_each(|(kept, c)| *kept |= c);
-                        }
-                    }
-                }
-            }
-            strike::<N>(mask, all_concerned, kept);
-        }
     }
 }

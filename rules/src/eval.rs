@@ -7,8 +7,10 @@ use event::EventType;
 use crate::buffers::Buffers;
 use crate::costs::Meter;
 use crate::group::Hits;
-use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE};
+use crate::masks::{Known, Masks};
+use crate::program::{CALL, Code, GROUP, ONCE, Op, Program, RETURN_FALSE, RETURN_TRUE, RuleCode};
 use crate::recent::Recent;
+use crate::steps::Which;
 use crate::value::Fields;
 
 /// Index of a rule in its ruleset, in order of first definition.
@@ -25,6 +27,7 @@ pub struct MatchScratch {
     /// Rules of the event's type that can still match, and those that one step keeps.
     mask: Vec<u64>,
     kept: Vec<u64>,
+    masks: Masks,
     pub(crate) matched: Vec<RuleId>,
 }
 
@@ -50,7 +53,7 @@ const MAX_GENERATION: u32 = u32::MAX >> 1;
 
 impl MatchScratch {
     pub(crate) fn fit(&mut self, program: &Program) {
-        let Self { program: program_of, memory, mask, kept, matched } = self;
+        let Self { program: program_of, memory, masks, mask, kept, matched } = self;
         grow(&mut memory.memo, program.n_slots());
         grow(&mut memory.asked, program.groups.len());
         grow(&mut memory.answers, program.n_group_words);
@@ -65,6 +68,7 @@ impl MatchScratch {
         memory.calls.reserve(program.max_depth);
         grow(mask, program.n_words);
         grow(kept, program.n_words);
+        masks.reset(program.n_words);
         matched.clear();
         matched.reserve(program.n_rules);
     }
@@ -95,6 +99,24 @@ impl Memory {
     }
 }
 
+/// Sets the bits of so many rules.
+fn fill(mask: &mut [u64], n_rules: usize) {
+    mask.fill(0);
+    mask[..n_rules / 64].fill(u64::MAX);
+    if let odd @ 1.. = n_rules % 64 {
+        mask[n_rules / 64] = u64::MAX >> (64 - odd);
+    }
+}
+
+/// The places of the bits that are set, in order.
+fn places(mask: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    mask.iter().enumerate().flat_map(|(n, &word)| {
+        std::iter::successors(Some(word), |left| Some(left & left.wrapping_sub(1)))
+            .take_while(|&left| left != 0)
+            .map(move |left| n * 64 + left.trailing_zeros() as usize)
+    })
+}
+
 fn grow<T: Clone + Default>(to: &mut Vec<T>, len: usize) {
     if to.len() < len {
         to.resize(len, T::default());
@@ -114,16 +136,18 @@ impl Program {
         if !scratch.fits(self) {
             scratch.fit(self);
         }
-        let MatchScratch { program: _, memory, mask, kept, matched } = scratch;
+        let MatchScratch { program: _, memory, masks, mask, kept, matched } = scratch;
         memory.next_event();
         matched.clear();
         meter.event();
         let code = self.code(ty);
+        let at = (code, ty);
         let n_words = code.candidates.n_words;
         if n_words == 0 {
             meter.shared();
-            for &(rule, start) in &code.rules {
-                let matches = self.holds(code, start, ty, fields, memory);
+            for &RuleCode { rule, of_process, others } in &code.rules {
+                let matches = self.holds(at, others, fields, memory)
+                    && self.holds(at, of_process, fields, memory);
                 meter.rule(rule);
                 if matches {
                     matched.push(rule);
@@ -135,38 +159,65 @@ impl Program {
             return;
         }
         let mask = &mut mask[..n_words];
-        let n_rules = code.rules.len();
-        mask.fill(0);
-        mask[..n_rules / 64].fill(u64::MAX);
-        if let odd @ 1.. = n_rules % 64 {
-            mask[n_rules / 64] = u64::MAX >> (64 - odd);
-        }
-        let masks = (&mut *mask, &mut kept[..n_words]);
-        code.candidates.sort_out(self, (code, ty), fields, memory, masks);
+        let kept = &mut kept[..n_words];
+        let knows_process = self.sort_out(at, fields, memory, masks, (mask, kept));
         meter.shared();
-        for (n, &word) in mask.iter().enumerate() {
-            let mut left = word;
-            while left != 0 {
-                let (rule, start) = code.rules[n * 64 + left.trailing_zeros() as usize];
-                left &= left - 1;
-                let matches = self.holds(code, start, ty, fields, memory);
-                meter.rule(rule);
-                if matches {
-                    matched.push(rule);
-                    if first_only {
-                        return;
-                    }
+        for place in places(mask) {
+            let RuleCode { rule, of_process, others } = code.rules[place];
+            let matches = self.holds(at, others, fields, memory)
+                && (knows_process || self.holds(at, of_process, fields, memory));
+            meter.rule(rule);
+            if matches {
+                matched.push(rule);
+                if first_only {
+                    return;
                 }
             }
         }
     }
 
+    /// Leaves in `mask` the rules that can match. Whether they were asked all that is asked of the process alone.
+    #[inline]
+    fn sort_out<F: Fields>(
+        &self,
+        at: (&Code, EventType),
+        fields: &F,
+        memory: &mut Memory,
+        masks: &mut Masks,
+        (mask, kept): (&mut [u64], &mut [u64]),
+    ) -> bool {
+        let (code, _) = at;
+        let Code { candidates, rules, .. } = code;
+        let process = if code.asks_of_process { fields.process() } else { None };
+        let known = process.map(|process| masks.get(process, code.number, mask.len()));
+        match known.unwrap_or(Known::Nothing) {
+            Known::Nothing => {
+                fill(mask, rules.len());
+                candidates.sort_out(self, at, Which::All, fields, memory, (mask, kept));
+                return false;
+            }
+            Known::Seen(words) => {
+                fill(mask, rules.len());
+                candidates.sort_out(self, at, Which::OfProcess, fields, memory, (mask, kept));
+                words.copy_from_slice(mask);
+                for place in places(mask) {
+                    if !self.holds(at, rules[place].of_process, fields, memory) {
+                        words[place / 64] &= !(1 << (place % 64));
+                    }
+                }
+                mask.copy_from_slice(words);
+            }
+            Known::Mask(words) => mask.copy_from_slice(words),
+        }
+        candidates.sort_out(self, at, Which::Others, fields, memory, (mask, kept));
+        true
+    }
+
     /// Runs code from an op to its end.
     pub(crate) fn holds<F: Fields>(
         &self,
-        code: &Code,
+        (code, ty): (&Code, EventType),
         start: u32,
-        ty: EventType,
         fields: &F,
         s: &mut Memory,
     ) -> bool {

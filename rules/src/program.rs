@@ -7,13 +7,14 @@ use std::sync::Arc;
 use event::{EventSet, EventType, N_EVENT_TYPES};
 
 use crate::buffers::Needs;
-use crate::candidates::{Candidates, Planner};
+use crate::candidates::Planner;
 use crate::clauses::Literal;
 use crate::emit::Emit;
 use crate::eval::RuleId;
 use crate::group::{Group, Kind, known_by_type};
 use crate::ir::{Ir, IrId, IrNode};
 use crate::predicate::{Predicate, PredicateKey, TestKey};
+use crate::steps::Candidates;
 
 /// Target of a jump that ends its block with "true".
 pub(crate) const RETURN_TRUE: u32 = u32::MAX;
@@ -69,11 +70,24 @@ pub(crate) struct Code {
     pub(crate) ops: Vec<Op>,
     /// First op of each shared block.
     pub(crate) blocks: Vec<u32>,
-    /// Rules in order, with the first op of each.
-    pub(crate) rules: Vec<(RuleId, u32)>,
+    /// Its place among those of the program.
+    pub(crate) number: u32,
+    /// Rules in order.
+    pub(crate) rules: Vec<RuleCode>,
+    /// Whether some rule, or some step, asks something of the process alone.
+    pub(crate) asks_of_process: bool,
     /// How they are sorted out, their places being their bits.
     pub(crate) candidates: Candidates,
     max_depth: usize,
+}
+
+/// A rule, and the first op of what the steps leave to be asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RuleCode {
+    pub(crate) rule: RuleId,
+    /// What is asked of the process alone.
+    pub(crate) of_process: u32,
+    pub(crate) others: u32,
 }
 
 impl Program {
@@ -118,7 +132,8 @@ impl Program {
             let roots = of_type.iter().map(|&i| (RuleId(i as u32), rules[i].0)).collect::<Vec<_>>();
             let code = *same.entry((decided, of_type)).or_insert(next);
             if code == next {
-                let code = Code::compile(ir, ty, &roots, &tests, &mut planner);
+                let mut code = Code::compile(ir, ty, &roots, &tests, &mut planner);
+                code.number = u32::from(next);
                 out.n_words = out.n_words.max(code.candidates.n_words);
                 out.n_blocks = out.n_blocks.max(code.blocks.len());
                 out.max_depth = out.max_depth.max(code.max_depth);
@@ -217,7 +232,8 @@ impl Code {
             .collect();
         let clauses = planner.clauses(&known);
         let roots: Vec<IrId> = rules.iter().map(|&(_, root)| root).collect();
-        let plan = planner.plan(&clauses, &roots);
+        let of_process = planner.of_process(&known);
+        let plan = planner.plan(&clauses, &roots, &of_process);
         let asked = plan.asked(ir);
         let parts: Vec<Vec<Literal>> = roots.iter().map(|&r| clauses.left_of(r, &asked)).collect();
         let children = |node| children(node, &known);
@@ -272,8 +288,13 @@ impl Code {
             for part in &parts {
                 out.max_depth = out.max_depth.max(depth[part.node as usize]);
             }
-            out.rules.push((rule, emit.all(&parts, &mut out.ops)));
+            let is_of_process = |part: &Literal| of_process[part.node as usize];
+            let (own, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_of_process);
+            out.asks_of_process |= !own.is_empty();
+            let of_process = emit.all(&own, &mut out.ops);
+            out.rules.push(RuleCode { rule, of_process, others: emit.all(&others, &mut out.ops) });
         }
+        out.asks_of_process |= out.candidates.n_of_process > 0;
         out
     }
 }

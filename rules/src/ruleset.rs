@@ -222,6 +222,14 @@ impl Ruleset {
         self.rules.iter().filter(is_blind).map(|r| &r.info)
     }
 
+    /// The farthest ancestor that a rule's condition or output asks for, 1 the parent; `usize::MAX` for all of them, 0 for none. `rule` comes
+    /// from this ruleset.
+    #[must_use]
+    pub fn ancestor_read(&self, rule: RuleId) -> usize {
+        let Rule { fields, .. } = &self.rules[rule.0 as usize];
+        fields.iter().map(FieldRef::ancestor).max().unwrap_or(0)
+    }
+
     /// What loading warned of.
     #[must_use]
     pub fn warnings(&self) -> &[RuleError] {

@@ -19,6 +19,17 @@ pub enum Value<'a> {
     Ip(IpAddr),
 }
 
+/// A process as it is for some time: its own state and that of its ancestors, and whom its events run as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    /// A number that no other process and no other state ever has, of this or an ancestor. They count up.
+    pub state: u64,
+    /// User of the event.
+    pub uid: u32,
+    /// Group of the event.
+    pub gid: u32,
+}
+
 /// Read access to the fields of one event.
 ///
 /// Implementations must give the same answer to the same question for as long as one evaluation lasts: results are
@@ -37,5 +48,11 @@ pub trait Fields {
     /// fields whose values are lists ([`crate::FieldInfo`]); implementations must override it for those.
     fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
         self.get(field).map(each).is_some()
+    }
+
+    /// What tells two events apart whose processes differ in any way: for events for which it is the same, the fields of the process, its
+    /// ancestors, user and container give the same, so that what follows from these alone is found once. `None` where that is not known.
+    fn process(&self) -> Option<ProcessId> {
+        None
     }
 }

@@ -68,6 +68,11 @@ impl Detector {
         std::mem::take(&mut self.has_raised)
     }
 
+    /// Lets go of the last event's ancestors, so that what has died can be used again.
+    pub(crate) fn let_go(&mut self) {
+        self.chain.clear();
+    }
+
     /// Evaluates one event and raises its alerts. Where it has to wait for another shard nothing was counted or raised, and the call is made
     /// again. `PROFILED`: a profile is asked for.
     pub(crate) fn detect<const PROFILED: bool>(
@@ -114,13 +119,13 @@ impl Detector {
                 marks: AlertMarks::default(),
             };
             let mut alert = engine.ruleset.alert(rule, &fields, facts);
+            let lineage_unknown = fields.lineage_unknown(engine.ruleset.ancestor_read(rule));
             if let Some(wait) = fields.take_wait() {
                 return Err(wait);
             }
-            // Only now is it known whether the output asked for an ancestor in vain.
             facts.marks = AlertMarks {
                 late: event.is_late(),
-                lineage_unknown: fields.lineage_unknown(),
+                lineage_unknown,
                 truncated: event.frame.has(flags::TRUNCATED),
                 faulted: event.frame.has(flags::FAULTED),
                 fd_raced: event.frame.has(flags::FD_RACED),

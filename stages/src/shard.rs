@@ -370,6 +370,7 @@ impl Shard {
                 source.wake();
             }
         }
+        self.detector.let_go();
         self.writer.reclaim();
         self.wake_output();
     }

@@ -217,10 +217,15 @@ impl Users {
         self.has_changes.store(true, Ordering::Relaxed);
     }
 
+    /// Whether names may differ from event to event.
+    pub(crate) fn has_changes(&self) -> bool {
+        // Relaxed: see `note`.
+        self.has_changes.load(Ordering::Relaxed)
+    }
+
     /// What was noted of the place, read under the lock.
     fn noted<T>(&self, place: Place<'_>, find: impl FnOnce(&PlaceChanges) -> Noted<T>) -> Noted<T> {
-        // Relaxed: see `note`.
-        if !self.has_changes.load(Ordering::Relaxed) {
+        if !self.has_changes() {
             return Noted::Nothing;
         }
         let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);

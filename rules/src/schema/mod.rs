@@ -2,6 +2,7 @@
 
 mod arg;
 mod field_ref;
+mod of_process;
 #[macro_use]
 mod rows;
 mod scope;

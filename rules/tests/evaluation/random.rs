@@ -3,7 +3,7 @@
 use event::EventType;
 use proptest::prelude::*;
 use proptest::sample::select;
-use rules::{Field, RuleMatching, Ruleset};
+use rules::{Field, FieldRef, Fields, MatchScratch, ProcessId, RuleMatching, Ruleset, Value};
 
 use crate::oracle::{Cond, Event, Owned, Regex, Right, Side, field};
 use crate::{in_yaml, load_with, rule};
@@ -364,11 +364,35 @@ fn any_event() -> impl Strategy<Value = (EventType, Event)> {
     })
 }
 
+/// An event that says whose it is.
+struct Told<'e> {
+    event: &'e Event,
+    process: ProcessId,
+}
+
+impl Fields for Told<'_> {
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        self.event.get(field)
+    }
+
+    fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, pred: P) -> bool {
+        self.event.any(field, pred)
+    }
+
+    fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
+        self.event.elements(field, each)
+    }
+
+    fn process(&self) -> Option<ProcessId> {
+        Some(self.process)
+    }
+}
+
 fn matched(
     set: &Ruleset,
     ty: EventType,
-    event: &Event,
-    scratch: &mut rules::MatchScratch,
+    event: &impl Fields,
+    scratch: &mut MatchScratch,
 ) -> Vec<u32> {
     set.evaluate(ty, event, scratch).iter().map(|r| r.0).collect()
 }
@@ -427,6 +451,33 @@ proptest! {
             let of_all = (0u32..).zip(&rules).filter(|(_, c)| c.matches(*ty, event));
             let expected: Vec<u32> = of_all.map(|(i, _)| i).collect();
             prop_assert_eq!(&matched(&all, *ty, event, &mut scratch), &expected, "{:?}", event);
+        }
+    }
+    /// Processes that come again and again, so that what was kept of them is used.
+    #[test]
+    fn what_is_kept_of_a_process_changes_no_answer(
+        rules in prop::collection::vec(usual_condition(), 4..120),
+        processes in prop::collection::vec(any_event(), 2..5),
+        events in prop::collection::vec(any_event(), 2..5),
+        order in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 60),
+    ) {
+        let text: String =
+            rules.iter().enumerate().map(|(i, c)| rule(&format!("r{i}"), &c.to_string())).collect();
+        let all = load_with(&text, RuleMatching::All);
+        let first = load_with(&text, RuleMatching::First);
+        let (mut scratch, mut scratch_of_first) = (all.scratch(), first.scratch());
+        for (process, event) in order {
+            let process = process.index(processes.len());
+            let (ty, event) = event.get(&events);
+            let event = &event.done_by(&processes[process].1);
+            let of_all = (0u32..).zip(&rules).filter(|(_, c)| c.matches(*ty, event));
+            let expected: Vec<u32> = of_all.map(|(i, _)| i).collect();
+            // Numbers that share a place, and numbers that are told apart by their user only.
+            let state = process as u64 / 2;
+            let told = Told { event, process: ProcessId { state, uid: process as u32 % 2, gid: 0 } };
+            prop_assert_eq!(&matched(&all, *ty, &told, &mut scratch), &expected, "{:?}", event);
+            let only = matched(&first, *ty, &told, &mut scratch_of_first);
+            prop_assert_eq!(&only, &expected[..expected.len().min(1)], "first of {:?}", event);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The ancestors of an event's process, looked up when first asked for and kept for the event.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
-use crate::state::Version;
+use crate::state::{Chains, Version};
 
 /// One ancestor.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ struct Place {
 pub(crate) struct Chain {
     parent: Place,
     n_used: Cell<usize>,
+    pub(super) numbers: RefCell<Chains>,
 }
 
 impl Chain {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use event::DescriptorFacts;
-use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, Value};
+use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value};
 
 pub use buffer::BufferFormat;
 pub use errno::errno_named;
@@ -66,9 +66,8 @@ pub(crate) struct EventFields<'e> {
     view: Cell<NameView>,
     /// Another shard has to go on before the answers can be had: all of them are void.
     wait: Cell<Option<Wait>>,
-    /// An ancestor was asked for that is not known.
-    missed: Cell<bool>,
     leaders: process::Leaders,
+    number: OnceCell<Option<u64>>,
     lexical: [OnceCell<Option<&'e [u8]>>; 2],
     ends: OnceCell<Option<Ends>>,
     sock_name: OnceCell<Option<&'e [u8]>>,
@@ -87,8 +86,8 @@ impl<'e> EventFields<'e> {
             chain,
             view: Cell::new(NameView::Both),
             wait: Cell::new(None),
-            missed: Cell::new(false),
             leaders: process::Leaders::default(),
+            number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
@@ -105,8 +104,8 @@ impl<'e> EventFields<'e> {
             chain: self.chain,
             view: self.view.clone(),
             wait: Cell::new(None),
-            missed: Cell::new(false),
             leaders: process::Leaders::default(),
+            number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
@@ -124,9 +123,13 @@ impl<'e> EventFields<'e> {
         self.process.as_ref().is_some_and(|v| !v.is_stand_in)
     }
 
-    /// Whether the process, or an ancestor that was asked for, is not known.
-    pub(crate) fn lineage_unknown(&self) -> bool {
-        !self.has_process() || self.missed.get()
+    /// Whether the process, or an ancestor up to this one (1 the parent), is not known.
+    pub(crate) fn lineage_unknown(&self, ancestor: usize) -> bool {
+        !self.has_process()
+            || (1..=ancestor)
+                .map_while(|level| self.link(level))
+                .find(|link| !matches!(link, Link::Known(..)))
+                .is_some_and(|link| matches!(link, Link::Unknown(_)))
     }
 
     /// The shard that the answers since the last call have to wait for, if any.
@@ -157,11 +160,7 @@ impl<'e> EventFields<'e> {
     fn ancestor(&self, level: usize) -> Option<(u32, &Version)> {
         match self.link(level)? {
             Link::Known(tgid, version) => Some((*tgid, version)),
-            Link::Unknown(_) => {
-                self.missed.set(true);
-                None
-            }
-            Link::End => None,
+            Link::Unknown(_) | Link::End => None,
         }
     }
 
@@ -220,5 +219,15 @@ impl Fields for EventFields<'_> {
             }
             _ => self.get(field).is_some_and(pred),
         }
+    }
+
+    fn process(&self) -> Option<ProcessId> {
+        let number = self.number.get_or_init(|| {
+            let Surroundings { lineage, shard, .. } = self.at;
+            let own = self.version().filter(|_| !self.at.users.has_changes())?;
+            self.chain.numbers.borrow_mut().number(lineage, shard, own, self.event.key)
+        });
+        let header = self.event.header();
+        number.map(|state| ProcessId { state, uid: header.uid, gid: header.gid })
     }
 }

@@ -1,5 +1,6 @@
 //! The process table: versioned, written by each process's owner, read by every shard as of a key.
 //!
+//! - [`chain`]: a number for each state of a process and its ancestors.
 //! - [`change`]: what other calls change of a process.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
@@ -8,6 +9,7 @@
 //! - [`pool`]: what nobody holds any more, to be used again.
 //! - [`writer`]: forks, execs and exits become versions; reclamation.
 
+mod chain;
 mod change;
 mod image;
 mod lineage;
@@ -16,6 +18,7 @@ mod pool;
 mod slots;
 mod writer;
 
+pub(crate) use chain::Chains;
 pub(crate) use image::strings;
 pub use image::{Image, exe_flags};
 pub(crate) use lineage::Ancestor;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use bus::Key;
 use containers::Container;
 use event::{FrameHeader, flags};
@@ -130,6 +130,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Version {
     pub(super) key: Key,
+    /// Which no other version of any process ever has; the pool gives it.
+    pub(super) serial: u64,
     pub(super) prev: ArcSwapOption<Version>,
     /// Its parent at the fork (follow [`State::Dead`] for the present one).
     pub parent: Parent,
@@ -154,6 +156,7 @@ impl Version {
     pub(super) fn successor(&self, key: Key) -> Self {
         Self {
             key,
+            serial: 0,
             prev: ArcSwapOption::empty(),
             parent: self.parent.clone(),
             image: Arc::clone(&self.image),
@@ -220,6 +223,12 @@ impl ProcNode {
             next = version.prev.load_full();
         }
         None
+    }
+
+    /// The same, mostly without a counted reference, to be let go of soon.
+    pub(super) fn peek(&self, key: Key) -> Option<Guard<Arc<Version>>> {
+        let head = self.head.load();
+        if head.key <= key { Some(head) } else { self.as_of(key).map(Guard::from_inner) }
     }
 
     /// Puts a version on top. Only the owner of the tgid may call it, with growing keys.
@@ -296,6 +305,7 @@ mod tests {
     fn version(key: u64, parent: Parent, state: State) -> Arc<Version> {
         Arc::new(Version {
             key: Key(key),
+            serial: key,
             prev: ArcSwapOption::empty(),
             parent,
             image: Arc::default(),

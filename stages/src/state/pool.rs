@@ -51,12 +51,16 @@ pub(super) struct Pool {
     /// Stands in where something was taken out.
     blank: Arc<Version>,
     nowhere: Arc<Vec<u8>>,
+    next_serial: u64,
+    n_shards: u64,
 }
 
 impl Pool {
-    pub(super) fn new() -> Self {
+    /// For one of so many shards: no two of them give a version the same serial.
+    pub(super) fn new(shard: usize, n_shards: usize) -> Self {
         let blank = Version {
             key: Key::MIN,
+            serial: 0,
             prev: ArcSwapOption::empty(),
             parent: Parent::None,
             image: Arc::default(),
@@ -75,6 +79,8 @@ impl Pool {
             pending: Vec::with_capacity(MAX_FREE),
             blank: Arc::new(blank),
             nowhere: Arc::default(),
+            next_serial: 1 + shard as u64,
+            n_shards: n_shards as u64,
         }
     }
 
@@ -93,7 +99,9 @@ impl Pool {
         &self.nowhere
     }
 
-    pub(super) fn version(&mut self, value: Version) -> Arc<Version> {
+    pub(super) fn version(&mut self, mut value: Version) -> Arc<Version> {
+        value.serial = self.next_serial;
+        self.next_serial += self.n_shards;
         if let Some(mut version) = self.versions.free.pop()
             && let Some(place) = Arc::get_mut(&mut version)
         {
@@ -169,6 +177,7 @@ impl Pool {
     fn release_version(&mut self, mut version: Arc<Version>) {
         let Some(Version {
             key: _,
+            serial: _,
             prev,
             parent,
             image,
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_used_again_says_nothing_of_before() {
-        let mut pool = Pool::new();
+        let mut pool = Pool::new(0, 1);
         let mut first = alive(&pool, 1, Parent::Unknown(9));
         first.image = image(&mut pool, b"secret");
         first.cwd = pool.cwd(b"/home");
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_a_reader_holds_is_not_used_again() {
-        let mut pool = Pool::new();
+        let mut pool = Pool::new(0, 1);
         let mut first = alive(&pool, 1, Parent::None);
         first.image = image(&mut pool, b"held");
         let node = pool.node(7, Start::exact(3), first);
@@ -259,7 +268,7 @@ mod tests {
 
     #[test]
     fn long_chains_are_released_without_recursion_and_within_bounds() {
-        let mut pool = Pool::new();
+        let mut pool = Pool::new(0, 1);
         let first = alive(&pool, 1, Parent::None);
         let mut last = pool.node(1, Start::exact(1), first);
         for n in 2..300_000 {
@@ -280,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_giant_buffer_is_not_kept() {
-        let mut pool = Pool::new();
+        let mut pool = Pool::new(0, 1);
         let mut version = alive(&pool, 1, Parent::None);
         version.image = image(&mut pool, &vec![b'x'; MAX_TEXT_BYTES]);
         let version = pool.version(version);

@@ -50,11 +50,11 @@ impl StateWriter {
     pub(crate) fn new(shard: usize, lineage: Arc<Lineage>) -> Self {
         Self {
             shard,
-            lineage,
             graves: VecDeque::new(),
             superseding: VecDeque::new(),
             containers: VecDeque::with_capacity(MAX_CONTAINERS),
-            pool: Pool::new(),
+            pool: Pool::new(shard, lineage.n_shards()),
+            lineage,
         }
     }
 
@@ -102,6 +102,7 @@ impl StateWriter {
         let inherited = origin.version.as_deref();
         let version = Version {
             key,
+            serial: 0,
             prev: ArcSwapOption::empty(),
             parent: origin.parent,
             image: self.forked_image(inherited, fork),
@@ -184,6 +185,7 @@ impl StateWriter {
         }
         let version = Version {
             key,
+            serial: 0,
             prev: ArcSwapOption::empty(),
             parent,
             image: self.pool.image(&program),
@@ -257,6 +259,7 @@ impl StateWriter {
         let image = Program { comm: UNTOLD, exe: UNTOLD, ..Program::default() };
         let version = Version {
             key: event.key,
+            serial: 0,
             prev: ArcSwapOption::empty(),
             parent: Parent::Unknown(0),
             image: self.pool.image(&image),

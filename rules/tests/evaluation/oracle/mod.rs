@@ -86,6 +86,19 @@ impl Event {
         self.0.insert(field.into(), of.iter().map(|t| Owned::text(t)).collect());
         self
     }
+
+    /// The same done by the process of another event.
+    pub(crate) fn done_by(&self, other: &Self) -> Self {
+        let is_of_process = |f: &FieldRef| {
+            let name = f.field.info().name;
+            ["proc.", "thread.", "user.", "group.", "container."]
+                .iter()
+                .any(|c| name.starts_with(c))
+        };
+        let own = self.0.iter().filter(|(f, _)| !is_of_process(f));
+        let others = other.0.iter().filter(|(f, _)| is_of_process(f));
+        Self(own.chain(others).map(|(f, values)| (f.clone(), values.clone())).collect())
+    }
 }
 
 impl Fields for Event {
