@@ -252,13 +252,10 @@ fn blocks_are_handed_out_as_they_stand() {
     let blocks: Vec<Vec<u8>> =
         (0..9000).map(|n| if n % 3 == 0 { comment.clone() } else { event_block(n, 1) }).collect();
     let mut reader = Reader::new(Cursor::new([section(), blocks.concat()].concat())).unwrap();
-    assert_eq!(reader.last_block(), None);
     for expected in &blocks {
-        assert!(reader.next_event().unwrap().is_some());
-        assert_eq!(reader.last_block(), Some(&expected[..]));
+        assert_eq!(reader.next_event().unwrap().unwrap().block(), &expected[..]);
     }
     assert!(reader.next_event().unwrap().is_none());
-    assert_eq!(reader.last_block(), None);
 }
 
 #[test]

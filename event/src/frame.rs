@@ -253,7 +253,7 @@ impl<'a> Frame<'a> {
     }
 
     /// All parameters in order, each the bytes that [`Frame::param`] gives.
-    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let mut rest = self.data;
         self.lens.iter().map_while(move |l| {
             let (param, tail) = rest.split_at_checked(usize::from(u16::from_le_bytes(*l)))?;

@@ -14,8 +14,8 @@ const MAX_META_LEN: u32 = 256 << 20;
 const MAX_EVENT_LEN: u32 = 128 << 10;
 /// Interfaces that a list may have whose block claims too few bytes.
 const MAX_SHORT_INTERFACES: usize = 4096;
-const HEAD_LEN: usize = 8;
-const TRAILER_LEN: usize = 4;
+pub(super) const HEAD_LEN: usize = 8;
+pub(super) const TRAILER_LEN: usize = 4;
 const FRAME_LEN: u32 = (HEAD_LEN + TRAILER_LEN) as u32;
 
 /// A block that lies in the stream's buffer until the next one is asked for.
@@ -122,11 +122,6 @@ impl BlockStream {
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buf
-    }
-
-    /// A block as it stands in the file.
-    pub(super) fn block(&self, head: BlockHead) -> &[u8] {
-        &self.buf[head.start..head.start + head.len]
     }
 
     /// Where a block's body begins and ends in the buffer, padding included.

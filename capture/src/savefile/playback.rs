@@ -13,6 +13,7 @@ use super::{
     Header, Reader, SavefileError,
     convert::Converter,
     reader::ReaderCounts,
+    saved_blocks::{BlockKeeper, SavedBlocks},
     tracker::{Facts, Tracker},
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Playback {
     /// Length of the frame in `buf`; `None` while the last frame is a seed.
     in_buf: Option<usize>,
     times: Option<Times>,
+    blocks: Option<BlockKeeper>,
+    n_sections: u64,
 }
 
 /// Where the times of some events go.
@@ -106,6 +109,8 @@ impl Playback {
             buf,
             in_buf: None,
             times: None,
+            blocks: None,
+            n_sections: 1,
         }
     }
 
@@ -117,6 +122,23 @@ impl Playback {
     /// Times one event in `every`: its reading, and what is then made of it.
     pub(super) fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
         self.times = Some(Times { sampler: Sampler::new(every), read, convert });
+    }
+
+    /// Keeps the blocks that frames are made of, for [`Playback::last_blocks`]. Comes before the first frame.
+    pub fn keep_blocks(&mut self) {
+        self.blocks = Some(BlockKeeper::default());
+    }
+
+    /// The blocks behind the frame given last, as they stand in the file; nothing without [`Playback::keep_blocks`].
+    #[must_use]
+    pub fn last_blocks(&self) -> SavedBlocks<'_> {
+        self.blocks.as_ref().map(BlockKeeper::blocks).unwrap_or_default()
+    }
+
+    /// Sections of the file so far, the one at hand included. It has a header of its own.
+    #[must_use]
+    pub fn n_sections(&self) -> u64 {
+        self.n_sections
     }
 
     /// What the section at hand says before its first event.
@@ -171,6 +193,10 @@ impl Playback {
 
     #[cold]
     fn begin_section(&mut self) {
+        self.n_sections += 1;
+        if let Some(blocks) = &mut self.blocks {
+            blocks.restart();
+        }
         self.converter.restart();
         self.tracker.restart();
         self.tracker.seed(self.reader.header());
@@ -185,6 +211,9 @@ impl Playback {
     /// As [`Reader::next_event`].
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<PlayedFrame<'_>>, SavefileError> {
+        if let Some(blocks) = &mut self.blocks {
+            blocks.begin();
+        }
         let mut clock = self.times.as_mut().and_then(Times::start);
         loop {
             self.in_buf = None;
@@ -200,6 +229,9 @@ impl Playback {
                 return Ok(None);
             };
             clock.iter_mut().for_each(Clock::has_read);
+            if let Some(blocks) = &mut self.blocks {
+                blocks.add(&event);
+            }
             let Some(event) = self.converter.convert(event) else {
                 clock.iter_mut().for_each(Clock::has_converted);
                 continue;

@@ -29,8 +29,6 @@ pub struct Reader {
     header: Header,
     /// A block that was read ahead and waits in the buffer: the first event, or the header of the next section.
     ahead: Option<BlockHead>,
-    /// Block of the event given last.
-    last: Option<BlockHead>,
     n_events: u64,
     counts: ReaderCounts,
     is_done: bool,
@@ -69,7 +67,6 @@ impl Reader {
             stream,
             header: Header::default(),
             ahead: None,
-            last: None,
             n_events: 0,
             counts: ReaderCounts::default(),
             is_done: false,
@@ -105,12 +102,6 @@ impl Reader {
         self.counts
     }
 
-    /// The block of the event that was given last, as it stands in the file.
-    #[must_use]
-    pub fn last_block(&self) -> Option<&[u8]> {
-        self.last.map(|head| self.stream.block(head))
-    }
-
     /// Says how many events came before the damage, behind which nothing is read.
     #[cold]
     fn end_with(&mut self, error: SavefileError) -> SavefileError {
@@ -141,7 +132,6 @@ impl Reader {
     #[inline]
     fn next_layout(&mut self) -> Result<Option<Layout>, SavefileError> {
         loop {
-            self.last = None;
             if self.is_done {
                 return Ok(None);
             }
@@ -168,7 +158,6 @@ impl Reader {
             }
             match Layout::find(head.kind, self.stream.bytes(), BlockStream::body_range(head)) {
                 Ok(Some(layout)) => {
-                    self.last = Some(head);
                     return Ok(Some(layout));
                 }
                 Ok(None) => self.counts.n_unknown_types += 1,

@@ -6,6 +6,7 @@ use event::{EF_LARGE_PAYLOAD, EventType, FrameHeader, FrameTooLarge, FrameWriter
 
 use super::{
     STATE_ONLY,
+    block::{HEAD_LEN, TRAILER_LEN},
     bytes::{Bytes, Cut},
     kind,
 };
@@ -62,9 +63,17 @@ pub struct SavedEvent<'a> {
     /// Parameters that follow the recorded ones: their lengths, and their bytes.
     added_lens: &'a [[u8; 2]],
     added: &'a [u8],
+    /// The block that it stands in.
+    block: &'a [u8],
 }
 
 impl<'a> SavedEvent<'a> {
+    /// The block that it stands in, as the file has it.
+    #[must_use]
+    pub fn block(&self) -> &'a [u8] {
+        self.block
+    }
+
     /// Number of parameters.
     #[must_use]
     pub fn n_params(&self) -> usize {
@@ -173,6 +182,8 @@ pub(super) struct Layout {
     lens_at: usize,
     data_at: usize,
     data_end: usize,
+    block_at: usize,
+    block_end: usize,
 }
 
 impl Layout {
@@ -182,7 +193,7 @@ impl Layout {
     /// What is wrong with it, for people.
     #[inline]
     pub(super) fn find(kind: u32, buf: &[u8], range: Range<usize>) -> Result<Option<Self>, String> {
-        let end = range.end;
+        let (block_at, end) = (range.start - HEAD_LEN, range.end);
         let mut b = Bytes(buf.get(range).unwrap_or_default());
         let has_flags =
             matches!(kind, kind::EVENT_FLAGS | kind::EVENT_FLAGS_LARGE | kind::EVENT_FLAGS_V1);
@@ -232,14 +243,27 @@ impl Layout {
             lens_at,
             data_at,
             data_end,
+            block_at,
+            block_end: end + TRAILER_LEN,
         }))
     }
 
     /// The event, in the buffer that the layout was found in.
     #[inline]
     pub(super) fn event(self, buf: &[u8]) -> SavedEvent<'_> {
-        let Self { cpu, event_type, is_state_only, is_wide, ts, tid, lens_at, data_at, data_end } =
-            self;
+        let Self {
+            cpu,
+            event_type,
+            is_state_only,
+            is_wide,
+            ts,
+            tid,
+            lens_at,
+            data_at,
+            data_end,
+            block_at,
+            block_end,
+        } = self;
         let lens = &buf[lens_at..data_at];
         let lens =
             if is_wide { Lens::Wide(lens.as_chunks().0) } else { Lens::Narrow(lens.as_chunks().0) };
@@ -254,6 +278,7 @@ impl Layout {
             data,
             added_lens: &[],
             added: &[],
+            block: &buf[block_at..block_end],
         }
     }
 }

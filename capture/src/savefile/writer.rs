@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, io::Write};
 
-use event::{EF_LARGE_PAYLOAD, Frame, flags};
+use event::{EF_LARGE_PAYLOAD, EventType, Frame, flags};
 use flate2::write::GzEncoder;
 
 use super::{
-    DescriptorList, Group, HOSTNAME_LEN, Interface, MACHINE_LEN, Machine, SECTION_MAGIC,
+    DescriptorList, Group, HOSTNAME_LEN, Header, Interface, MACHINE_LEN, Machine, SECTION_MAGIC,
     STATE_ONLY, SavefileError, User, VERSION_MAJOR, VERSION_MINOR, bytes::Body, descriptor_list,
-    interface_list, kind, process_list,
+    enter_recipes::EnterRecipes, interface_list, kind, process_list,
 };
 use crate::process::ProcessEntry;
 
@@ -55,7 +55,12 @@ pub struct Writer<W: Write> {
     block: Body,
     /// Added to a live frame's boot-clock time to make it a time since the epoch.
     boot_to_epoch_ns: u64,
+    /// How starts of calls are made, where they are wanted.
+    enters: Option<EnterRecipes>,
     n_events: u64,
+    n_bytes: u64,
+    /// What is open, until the process list is whole.
+    open: Vec<DescriptorList>,
     /// Further threads of processes that are still to come, by process.
     threads: HashMap<i64, Vec<i64>>,
 }
@@ -75,26 +80,87 @@ impl<W: Write> Writer<W> {
         groups: &[Group],
         boot_to_epoch_ns: u64,
     ) -> Result<Self, SavefileError> {
+        let mut w = Self::of(out, compression, boot_to_epoch_ns);
+        w.begin_section(Some(machine), users, groups)?;
+        Ok(w)
+    }
+
+    /// Writes all that another file says before its first event.
+    ///
+    /// # Errors
+    /// [`SavefileError::Io`].
+    pub fn with_header(
+        out: W,
+        compression: Compression,
+        header: &Header,
+    ) -> Result<Self, SavefileError> {
+        let mut w = Self::of(out, compression, 0);
+        w.section(header)?;
+        Ok(w)
+    }
+
+    /// Begins another section, with all that another file says before its first event: for files of several sections.
+    ///
+    /// # Errors
+    /// [`SavefileError::Io`].
+    pub fn section(&mut self, header: &Header) -> Result<(), SavefileError> {
+        let Header { machine, interfaces, users, groups, processes, descriptors, .. } = header;
+        self.is_list_open = true;
+        self.begin_section(machine.as_ref(), users, groups)?;
+        if !interfaces.is_empty() {
+            self.interfaces(interfaces)?;
+        }
+        for process in processes {
+            self.process(process)?;
+        }
+        for list in descriptors {
+            self.descriptors(list)?;
+        }
+        self.close_list()
+    }
+
+    fn of(out: W, compression: Compression, boot_to_epoch_ns: u64) -> Self {
         let out = match compression {
             Compression::None => Output::Plain(out),
             Compression::Gzip => {
                 Output::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::default())))
             }
         };
-        let mut w = Self {
+        Self {
             out,
             processes: Body::default(),
             is_list_open: true,
             block: Body::default(),
             boot_to_epoch_ns,
+            enters: None,
             n_events: 0,
+            n_bytes: 0,
             threads: HashMap::new(),
-        };
-        w.block(kind::SECTION, |b| {
+            open: Vec::new(),
+        }
+    }
+
+    /// Writes the start of each call in front of its return, made of what the return says: older programs take a call's descriptor from
+    /// there. They have the same time, since a frame knows no other.
+    #[must_use]
+    pub fn with_enters(mut self) -> Self {
+        self.enters = Some(EnterRecipes::new());
+        self
+    }
+
+    fn begin_section(
+        &mut self,
+        machine: Option<&Machine>,
+        users: &[User],
+        groups: &[Group],
+    ) -> Result<(), SavefileError> {
+        self.block(kind::SECTION, |b| {
             b.u32(SECTION_MAGIC).u16(VERSION_MAJOR).u16(VERSION_MINOR).i64(-1);
         })?;
-        w.block(kind::MACHINE, |b| machine_body(machine, b))?;
-        w.block(kind::USERS, |b| {
+        if let Some(machine) = machine {
+            self.block(kind::MACHINE, |b| machine_body(machine, b))?;
+        }
+        self.block(kind::USERS, |b| {
             for u in users {
                 b.record(|b| {
                     b.u8(0).u32(u.uid).u32(u.gid);
@@ -106,8 +172,7 @@ impl<W: Write> Writer<W> {
                     b.u8(1).u32(g.gid).text(&g.name, MAX_NAME);
                 });
             }
-        })?;
-        Ok(w)
+        })
     }
 
     fn block(&mut self, kind: u32, fill: impl FnOnce(&mut Body)) -> Result<(), SavefileError> {
@@ -119,6 +184,7 @@ impl<W: Write> Writer<W> {
         let total = (block.0.len() + 4) as u32;
         block.0[4..8].copy_from_slice(&total.to_le_bytes());
         block.u32(total);
+        self.n_bytes += u64::from(total);
         self.out.write_all(&self.block.0)
     }
 
@@ -177,6 +243,11 @@ impl<W: Write> Writer<W> {
         self.block(kind::DESCRIPTORS, |b| descriptor_list::write(list, b))
     }
 
+    /// Says what the processes of the list have open. Comes before the seeds; it is written behind the last of them.
+    pub fn open_descriptors(&mut self, lists: Vec<DescriptorList>) {
+        self.open = lists;
+    }
+
     fn process_block(&mut self) -> Result<(), SavefileError> {
         let list = std::mem::take(&mut self.processes);
         self.block(kind::PROCESSES, |b| {
@@ -185,10 +256,16 @@ impl<W: Write> Writer<W> {
     }
 
     fn close_list(&mut self) -> Result<(), SavefileError> {
-        if self.is_list_open {
-            self.is_list_open = false;
+        if !self.is_list_open {
+            return Ok(());
+        }
+        if !self.processes.0.is_empty() {
             self.process_block()?;
         }
+        for list in std::mem::take(&mut self.open) {
+            self.descriptors(&list)?;
+        }
+        self.is_list_open = false;
         Ok(())
     }
 
@@ -202,14 +279,32 @@ impl<W: Write> Writer<W> {
             return self.process(&ProcessEntry::from_seed(frame));
         }
         self.close_list()?;
+        let ty = frame.event_type();
+        let Some(info) = ty.info() else { return Ok(()) };
+        let enters = self.enters.take();
+        if let Some((enter, params)) = enters.as_ref().and_then(|e| e.of(ty)) {
+            let params = params.iter().map(|&n| frame.param(usize::from(n)).unwrap_or_default());
+            self.event(frame, enter, params)?;
+        }
+        self.enters = enters;
+        self.event(frame, ty, frame.params().take(info.params.len()))?;
+        self.n_events += 1;
+        Ok(())
+    }
+
+    /// Writes one block with the header of a frame.
+    fn event<'p>(
+        &mut self,
+        frame: &Frame<'_>,
+        ty: EventType,
+        params: impl Iterator<Item = &'p [u8]> + Clone,
+    ) -> Result<(), SavefileError> {
         let header = *frame.header();
-        let Some(info) = frame.event_type().info() else { return Ok(()) };
-        let is_wide = info.flags & EF_LARGE_PAYLOAD != 0;
-        let n_params = frame.n_params().min(info.params.len());
+        let is_wide = ty.info().is_some_and(|info| info.flags & EF_LARGE_PAYLOAD != 0);
+        let (n_params, n_data) = params.clone().fold((0, 0), |(n, sum), p| (n + 1, sum + p.len()));
         let ts =
             if frame.has(flags::FROM_FILE) { header.ts } else { header.ts + self.boot_to_epoch_ns };
         let tid = if header.tid == u32::MAX { -1 } else { i64::from(header.tid) };
-        let n_data: usize = frame.params().take(n_params).map(<[u8]>::len).sum();
         let len = EVENT_HEAD + n_params * if is_wide { 4 } else { 2 } + n_data;
         let is_state_only = frame.has(flags::STATE_ONLY);
         let kind = match (is_wide, is_state_only) {
@@ -223,20 +318,35 @@ impl<W: Write> Writer<W> {
             if is_state_only {
                 b.u32(STATE_ONLY);
             }
-            b.u64(ts).i64(tid).u32(len as u32).u16(header.event_type).u32(n_params as u32);
-            for param in frame.params().take(n_params) {
+            b.u64(ts).i64(tid).u32(len as u32).u16(ty.0).u32(n_params as u32);
+            for param in params.clone() {
                 if is_wide {
                     b.u32(param.len() as u32);
                 } else {
                     b.u16(param.len() as u16);
                 }
             }
-            for param in frame.params().take(n_params) {
+            for param in params {
                 b.bytes(param);
             }
-        })?;
+        })
+    }
+
+    /// Passes blocks of events on as they stand in another file: see [`SavedBlocks`](super::SavedBlocks). They count as one event.
+    ///
+    /// # Errors
+    /// [`SavefileError::Io`].
+    pub fn saved_blocks(&mut self, blocks: &[u8]) -> Result<(), SavefileError> {
+        self.close_list()?;
+        self.n_bytes += blocks.len() as u64;
+        self.out.write_all(blocks)?;
         self.n_events += 1;
         Ok(())
+    }
+
+    /// Bytes written so far, before they are compressed.
+    pub fn n_bytes(&self) -> u64 {
+        self.n_bytes
     }
 
     /// Events written so far.
