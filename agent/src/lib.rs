@@ -18,6 +18,7 @@ mod fields_command;
 mod host;
 mod live;
 mod plan;
+mod playback_demand;
 mod recorder;
 mod replay;
 mod request;

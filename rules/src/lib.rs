@@ -114,6 +114,7 @@ pub use schema::{
     FieldRef, FieldType, Format, FsPathField, ProcField, UserField,
 };
 pub use selection::{IdleSelection, SelectBy, Selection};
+pub use services::service_name;
 pub use source::Source;
 pub use validation::{FileResult, Finding, Unread, validate};
 pub use value::{Fields, ProcessId, Value};

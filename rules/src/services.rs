@@ -51,16 +51,48 @@ db-lsp 17500  dcap 22125  gsidcap 22128  wnn6 22273  binkp 24554  mongodb 27017 
 dircproxy 57000  tfido 60177  fido 60179
 ";
 
-/// The port of a service. O(table), once per literal.
-pub(crate) fn service_port(name: &str) -> Option<u16> {
+/// The names by which ports are known whose first name in the table is another.
+const USUAL: [(u16, &str); 22] = [
+    (9, "discard"),
+    (21, "ftp"),
+    (25, "smtp"),
+    (43, "whois"),
+    (80, "http"),
+    (88, "kerberos"),
+    (110, "pop3"),
+    (111, "sunrpc"),
+    (119, "nntp"),
+    (123, "ntp"),
+    (135, "epmap"),
+    (162, "snmp-trap"),
+    (465, "submissions"),
+    (514, "shell"),
+    (515, "printer"),
+    (3389, "ms-wbt-server"),
+    (3478, "stun"),
+    (5432, "postgresql"),
+    (6000, "x11"),
+    (6566, "sane-port"),
+    (8080, "http-alt"),
+    (10080, "amanda"),
+];
+
+fn rows() -> impl Iterator<Item = (&'static str, u16)> {
     let words = |line: &'static str| line.split_whitespace();
     let mut words = SERVICES.lines().flat_map(words);
-    while let (Some(service), Some(port)) = (words.next(), words.next()) {
-        if service == name {
-            return port.parse().ok();
-        }
-    }
-    None
+    std::iter::from_fn(move || Some((words.next()?, words.next()?.parse().ok()?)))
+}
+
+/// The port of a service. O(table), once per literal.
+pub(crate) fn service_port(name: &str) -> Option<u16> {
+    rows().find(|(service, _)| *service == name).map(|(_, port)| port)
+}
+
+/// The usual name of the service behind a port. O(table).
+#[must_use]
+pub fn service_name(port: u16) -> Option<&'static str> {
+    let usual = USUAL.iter().find(|(of, _)| *of == port).map(|(_, name)| *name);
+    usual.or_else(|| rows().find(|(_, of)| *of == port).map(|(name, _)| name))
 }
 
 #[cfg(test)]
@@ -87,6 +119,11 @@ mod tests {
             assert_eq!(service_port(name), Some(port));
         }
         assert_eq!(service_port("HTTPS"), None);
+        for (port, name) in [(80, "http"), (53, "domain"), (443, "https"), (5432, "postgresql")] {
+            assert_eq!(service_name(port), Some(name));
+        }
+        assert_eq!(service_name(4), None);
+        assert!(USUAL.iter().all(|(port, name)| service_port(name) == Some(*port)));
         assert_eq!(service_port(""), None);
     }
 }

@@ -71,7 +71,9 @@ mod swap;
 mod trace;
 mod users;
 
-pub use fields::{BufferFormat, capability_named, category_name, errno_named, signal_named};
+pub use fields::{
+    BufferFormat, PortFormat, capability_named, category_name, errno_named, signal_named,
+};
 pub use merge::Merge;
 pub use meters::ShardMeters;
 pub use parse::{
@@ -84,5 +86,5 @@ pub use state::{
     exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
-pub use trace::{Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset};
+pub use trace::{ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset};
 pub use users::{User, Users};

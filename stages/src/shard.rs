@@ -12,7 +12,7 @@ use perf::{Sampler, boot_now_ns};
 use rules::{Alert, RuleMatching, Ruleset};
 
 use crate::detect::{Detector, WhenFull};
-use crate::fields::{BufferFormat, Surroundings};
+use crate::fields::{BufferFormat, PortFormat, Surroundings};
 use crate::merge::Merge;
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
@@ -343,6 +343,7 @@ impl Shard {
             evt_num_shift: self.evt_num_shift,
             utc_offset_s: detector.utc_offset_s(),
             buffers: BufferFormat::default(),
+            ports: PortFormat::Number,
             bump,
         };
         // Looked at once for the window: what is not asked for costs its events nothing.

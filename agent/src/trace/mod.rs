@@ -119,6 +119,7 @@ impl Run<'_> {
         let (mut playback, mut progress) =
             self.open(path).map_err(|e| Refusal::of_file(path, &e))?;
         let mut tracer = self.tracer(playback.header())?;
+        playback.set_demand(self.options.demand);
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
         if progress.is_some() {
             Progress::end();
@@ -137,7 +138,7 @@ impl Run<'_> {
     }
 
     fn tracer(&self, header: &Header) -> Result<Tracer> {
-        let Options { suppressed, time, exclude_users, .. } = self.options;
+        let Options { suppressed, time, exclude_users, buffers, ports, .. } = self.options;
         let users =
             if *exclude_users { Users::new() } else { crate::savefile_users::users(header) };
         let hostname = header.machine.as_ref().map(|m| String::from_utf8_lossy(&m.hostname).into());
@@ -149,7 +150,8 @@ impl Run<'_> {
             evt_num_shift: EVT_NUM_SHIFT,
             time: *time,
             utc_offset: outputs::local_offset(),
-            buffers: stages::BufferFormat::Dotted,
+            buffers: *buffers,
+            ports: *ports,
         }))
     }
 
@@ -191,11 +193,12 @@ impl Run<'_> {
                 summary.count(&event);
             }
             if !quiet && (*debug || !event.is_internal()) {
-                let (out, offset_s) = (&mut self.out.buf, event.utc_offset_s());
+                let (out, shown, offset_s) =
+                    (&mut self.out.buf, event.shown(), event.utc_offset_s());
                 let is_printed = if *json {
-                    format.print_json(out, &event, offset_s, &mut self.scratch)
+                    format.print_json(out, &shown, offset_s, &mut self.scratch)
                 } else {
-                    format.print(out, &event, offset_s, &mut self.scratch)
+                    format.print(out, &shown, offset_s, &mut self.scratch)
                 };
                 if is_printed {
                     event.was_printed();

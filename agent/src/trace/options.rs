@@ -3,12 +3,17 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use capture::savefile::PlaybackDemand;
 use rules::{Filter, LineFormat};
-use stages::TimeFormat;
+use stages::{BufferFormat, PortFormat, TimeFormat};
 
 use super::args::TraceArgs;
 use super::format::Wanted;
 use super::refusal::Refusal;
+use crate::playback_demand::playback_demand;
+
+/// Bytes of a buffer that are shown unless told otherwise.
+const USUAL_SNAPLEN: usize = 80;
 
 /// A trace as asked for.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
@@ -16,10 +21,14 @@ pub(super) struct Options {
     pub(super) files: Vec<PathBuf>,
     /// The filter's words joined; empty where there is none.
     pub(super) filter: String,
+    /// What it and the format ask of descriptors.
+    pub(super) demand: PlaybackDemand,
     pub(super) format: LineFormat,
     pub(super) has_colours: bool,
     pub(super) json: bool,
     pub(super) time: TimeFormat,
+    pub(super) buffers: BufferFormat,
+    pub(super) ports: PortFormat,
     pub(super) max_events: Option<u64>,
     pub(super) max_ns: Option<u64>,
     pub(super) quiet: bool,
@@ -44,8 +53,12 @@ impl Options {
         }
         let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
         let filter = args.filter.join(" ");
-        compile_filter(&filter)?;
+        let compiled = compile_filter(&filter)?;
         let format = wanted.compile()?;
+        let asked = compiled.iter().flat_map(Filter::fields_used);
+        // The name of what is quiet is not shown.
+        let shown = format.fields_used().filter(|_| !args.quiet);
+        let demand = playback_demand(asked.chain(shown));
         if args.read.is_empty() {
             return Err(Refusal::new("nothing to read: peregrine trace needs -r FILE")
                 .with("the running kernel cannot be traced yet; `peregrine` by itself watches it with rules"));
@@ -53,10 +66,13 @@ impl Options {
         Ok(Self {
             files: args.read.clone(),
             filter,
+            demand,
             format,
             has_colours: wanted.has_colours,
             json: args.json,
             time: time(args)?,
+            buffers: buffers(args),
+            ports: if args.resolve_ports { PortFormat::Service } else { PortFormat::Number },
             max_events: args.count.as_deref().map(count).transpose()?,
             max_ns: args.seconds.as_deref().map(duration_ns).transpose()?,
             quiet: args.quiet,
@@ -104,6 +120,19 @@ fn time(args: &TraceArgs) -> Result<TimeFormat, Refusal> {
         }
     };
     Ok(if args.json { TimeFormat::Number } else { time })
+}
+
+fn buffers(args: &TraceArgs) -> BufferFormat {
+    match args {
+        TraceArgs { ascii: true, .. } => BufferFormat::Text,
+        TraceArgs { hex: true, .. } => BufferFormat::Hex,
+        TraceArgs { hex_ascii: true, .. } => BufferFormat::HexText,
+        TraceArgs { base64: true, .. } => BufferFormat::Base64,
+        TraceArgs { snaplen: Some(n), .. } => BufferFormat::DottedUpTo(*n),
+        // A line may be long where no one reads it.
+        TraceArgs { verbose: true, .. } | TraceArgs { json: true, .. } => BufferFormat::Dotted,
+        _ => BufferFormat::DottedUpTo(USUAL_SNAPLEN),
+    }
 }
 
 fn count(text: &str) -> Result<u64, Refusal> {

@@ -10,6 +10,7 @@ mod errno;
 mod evt;
 mod fd;
 mod names;
+mod ports;
 mod process;
 mod recorded;
 mod render;
@@ -27,6 +28,7 @@ use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value}
 pub use buffer::BufferFormat;
 pub use errno::errno_named;
 pub use evt::category_name;
+pub use ports::PortFormat;
 pub use process::capability_named;
 pub use render::signal_named;
 
@@ -54,6 +56,8 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) utc_offset_s: i32,
     /// How parameters show raw bytes.
     pub(crate) buffers: BufferFormat,
+    /// How addresses show ports.
+    pub(crate) ports: PortFormat,
     pub(crate) bump: &'e Bump,
 }
 
@@ -110,6 +114,18 @@ impl<'e> EventFields<'e> {
             ends: OnceCell::new(),
             sock_name: OnceCell::new(),
             recorded: OnceCell::new(),
+        }
+    }
+
+    /// A value as outputs that take bytes as they are show it: buffers in their format.
+    pub(crate) fn printed<'s>(&'s self, field: &FieldRef, value: Value<'s>) -> Value<'s> {
+        match value {
+            Value::Bytes(bytes) if field.ty() == rules::FieldType::Buffer => {
+                let mut out = bumpalo::collections::Vec::new_in(self.at.bump);
+                buffer::put_buffer(&mut out, self.at.buffers, bytes);
+                Value::Bytes(out.into_bump_slice())
+            }
+            value => value,
         }
     }
 

@@ -11,6 +11,7 @@ use rules::{FdField as Field, Value};
 use super::EventFields;
 use super::digits::put_decimal;
 use super::fd::{Shown, device};
+use super::ports::{PortFormat, with_services};
 use super::user::NA;
 use crate::parse::Body;
 use crate::path::{directory, file_name};
@@ -176,6 +177,9 @@ impl<'e> EventFields<'e> {
         match field {
             Field::FdType => Some(Value::Bytes(type_name(facts.kind))),
             Field::FdTypechar => Some(Value::Bytes(typechar(facts.kind))),
+            Field::FdName if view.is_inet() && self.at.ports == PortFormat::Service => {
+                Some(Value::Bytes(with_services(facts.name, self.at.bump)))
+            }
             Field::FdName => Some(Value::Bytes(facts.name)),
             Field::FdNameraw => Some(Value::Bytes(facts.raw_name)),
             Field::FdDirectory | Field::FdFilename => {

@@ -13,6 +13,7 @@ use super::buffer::put_buffer;
 use super::digits::{put_addr, put_pair, put_signed};
 use super::errno::{errno_name, position};
 use super::fd::{AT_FDCWD, Shown};
+use super::ports::{PortFormat, has_ports, with_services};
 use super::recorded;
 use super::times::{put_seconds, put_time};
 use super::user::NA;
@@ -177,6 +178,9 @@ impl EventFields<'_> {
             let known = self.recorded_as(fd);
             return known.is_some_and(|facts| {
                 put_shown(out, &recorded::shown(&facts));
+                if matches!(facts.kind, b'4' | b'6') {
+                    self.name_ports(out, out.len() - facts.name.len());
+                }
                 true
             });
         }
@@ -199,6 +203,15 @@ impl EventFields<'_> {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Names the ports of an address that was put behind `start`, where that is asked for.
+    fn name_ports(&self, out: &mut Text<'_>, start: usize) {
+        if self.at.ports == PortFormat::Service {
+            let named = with_services(&out[start..], self.at.bump);
+            out.truncate(start);
+            out.extend_from_slice_copy(named);
         }
     }
 
@@ -255,8 +268,17 @@ impl EventFields<'_> {
             ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
                 out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
             }
-            ParamType::SockTuple => put_tuple(out, bytes),
-            ParamType::SockAddr => put_sock_addr(out, bytes),
+            ParamType::SockTuple | ParamType::SockAddr => {
+                let start = out.len();
+                if param.ty == ParamType::SockTuple {
+                    put_tuple(out, bytes);
+                } else {
+                    put_sock_addr(out, bytes);
+                }
+                if has_ports(bytes) {
+                    self.name_ports(out, start);
+                }
+            }
             ParamType::FdList => self.put_fd_list(out, bytes),
             ty => match (ty, number(ty, bytes)) {
                 (ParamType::SigSet, Some(set)) => put_signals(out, set),

@@ -120,6 +120,12 @@ impl<'t> TracedEvent<'t> {
         self.clock.utc_offset_s()
     }
 
+    /// The fields as its line shows them.
+    #[must_use]
+    pub fn shown(&self) -> ShownEvent<'_, 't> {
+        ShownEvent(self)
+    }
+
     /// Notes that it was printed, for the time that passes until the next one is.
     pub fn was_printed(&self) {
         self.clock.printed();
@@ -148,6 +154,24 @@ impl<'t> TracedEvent<'t> {
             Extracted::Evt(field) if is_of_head(field) => &self.head,
             Extracted::Evt(_) | Extracted::Fd(_) | Extracted::FsPath(_) => self.whole(),
         }
+    }
+}
+
+/// The fields of an event as its line shows them: buffers are texts in the format that was asked for.
+pub struct ShownEvent<'a, 't>(&'a TracedEvent<'t>);
+
+impl Fields for ShownEvent<'_, '_> {
+    #[inline]
+    fn get(&self, field: &FieldRef) -> Option<Value<'_>> {
+        let value = self.0.get(field)?;
+        match field.field {
+            Field::EvtBuffer | Field::EvtRawarg => Some(self.0.head.printed(field, value)),
+            _ => Some(value),
+        }
+    }
+
+    fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
+        self.0.elements(field, each)
     }
 }
 

@@ -14,11 +14,11 @@ use bus::Key;
 use rules::{Filter, MatchScratch};
 
 pub use clock::{TimeFormat, UtcOffset};
-pub use event::TracedEvent;
+pub use event::{ShownEvent, TracedEvent};
 
 use clock::Clock;
 
-use crate::fields::{BufferFormat, Chain, EventFields, Surroundings};
+use crate::fields::{BufferFormat, Chain, EventFields, PortFormat, Surroundings};
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Event};
 use crate::state::{Lineage, LineageLimits, StateWriter};
@@ -45,6 +45,8 @@ pub struct TracerConfig {
     pub utc_offset: UtcOffset,
     /// How parameters show raw bytes.
     pub buffers: BufferFormat,
+    /// How addresses show ports.
+    pub ports: PortFormat,
 }
 
 /// What became of a frame.
@@ -74,6 +76,7 @@ pub struct Tracer {
     changing: EventSet,
     clock: Clock,
     buffers: BufferFormat,
+    ports: PortFormat,
     chain: Chain,
     bump: Bump,
     until_reclaim: u32,
@@ -92,6 +95,7 @@ impl Tracer {
             time,
             utc_offset,
             buffers,
+            ports,
         } = config;
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, LineageLimits::default()));
         let with_scratch = |filter: Filter| {
@@ -113,6 +117,7 @@ impl Tracer {
                 .collect(),
             clock: Clock::new(time, utc_offset),
             buffers,
+            ports,
             chain: Chain::default(),
             bump: Bump::new(),
             until_reclaim: RECLAIM_EVERY,
@@ -148,6 +153,7 @@ impl Tracer {
             changing,
             clock,
             buffers,
+            ports,
             chain,
             bump,
             until_reclaim: _,
@@ -178,6 +184,7 @@ impl Tracer {
             evt_num_shift: *evt_num_shift,
             utc_offset_s: clock.utc_offset_s(),
             buffers: *buffers,
+            ports: *ports,
             bump,
         };
         let event: &'t Event<'t> = bump.alloc(event);

@@ -8,6 +8,8 @@ mod enters;
 mod plan;
 mod table;
 
+use event::EventType;
+
 use self::{
     enters::Enters,
     plan::{Fate, Origin, Plans, Rewrite, Verdict, schema_len},
@@ -48,6 +50,7 @@ impl Converter {
 
     /// The event as the current schema has it, or nothing where it is none of its own.
     pub(super) fn convert<'a>(&'a mut self, mut event: SavedEvent<'a>) -> Option<SavedEvent<'a>> {
+        event.is_state_only |= is_announcement(event.event_type);
         let n_schema = schema_len(event.event_type);
         if event.n_params() > n_schema {
             event = event.with_first_params(n_schema);
@@ -72,6 +75,11 @@ impl Converter {
         }
         (fate != Fate::Stored).then_some(event)
     }
+}
+
+/// Whether events of the type announce containers, users or groups: they are numbered and change what is known, but are not shown.
+fn is_announcement(ty: EventType) -> bool {
+    matches!(ty.0, 228 | 272 | 324 | 354..=361)
 }
 
 /// Collects the parameters that follow the kept ones.
