@@ -6,6 +6,7 @@ mod descriptor;
 mod given;
 mod judge;
 mod locate;
+mod people;
 mod pipeline;
 mod report;
 mod scene;
@@ -29,10 +30,11 @@ use crate::rule_files;
 use crate::rule_load;
 use judge::{Raised, judge};
 use locate::Step;
+use people::people;
 use pipeline::{Pipeline, Setting};
 use report::Outcome;
 use scene::Scene;
-use tree::{Place as _, Tree, Wrong, users};
+use tree::{Place as _, Tree, Wrong};
 use written::{Matching, TestFile};
 
 /// A test file above this size is refused.
@@ -174,20 +176,16 @@ fn setting(file: &TestFile, path: &Path, config: &Config) -> Result<Setting, Wro
         anyhow!("the rules are wrong:\n{}", all.join("\n"))
     });
     let hostname = file.hostname.as_ref().map_or("localhost", |h| &h.0);
-    Ok(Setting {
-        ruleset: Arc::new(ruleset.at(named)?),
-        matching,
-        hostname: hostname.into(),
-        users: Arc::new(users(file)),
-    })
+    Ok(Setting { ruleset: Arc::new(ruleset.at(named)?), matching, hostname: hostname.into() })
 }
 
 fn run_test(file: &TestFile, n: usize, setting: &Setting) -> Result<Outcome, Wrong> {
     let test = &file.tests[n];
     let place = vec![Step::Key("tests"), Step::Index(n)];
-    let mut scene = Scene::new(Tree::build(file, n)?);
+    let tree = Tree::build(file, n)?;
+    let mut pipeline = Pipeline::new(setting, people(file, &tree).at(&place)?);
+    let mut scene = Scene::new(tree);
     let seeds = scene.seeds().at(&place)?;
-    let mut pipeline = Pipeline::new(setting);
     for seed in &seeds {
         pipeline.seed(seed).at(&place)?;
     }

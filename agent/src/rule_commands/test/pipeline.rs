@@ -20,7 +20,6 @@ pub(super) struct Setting {
     pub(super) ruleset: Arc<Ruleset>,
     pub(super) matching: RuleMatching,
     pub(super) hostname: Arc<str>,
-    pub(super) users: Arc<Users>,
 }
 
 /// A shard that has seen nothing yet.
@@ -35,7 +34,7 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// The pipeline of a test. Processes from before it come first ([`Pipeline::seed`]), then its events.
-    pub(super) fn new(setting: &Setting) -> Self {
+    pub(super) fn new(setting: &Setting, users: Users) -> Self {
         let limits = BatchLimits { max_frames: 1, max_bytes: event::MAX_FRAME_LEN };
         let (tx, rx) = lane(2, limits);
         let (alert_tx, alerts) = alert_lane(ALERT_LANE.max(setting.ruleset.rules().len()));
@@ -55,7 +54,7 @@ impl Pipeline {
             output: None,
             meters: ShardMeters::default(),
             hostname: Arc::clone(&setting.hostname),
-            users: Arc::clone(&setting.users),
+            users: Arc::new(users),
             clock_offset_ns: BEGIN_EPOCH_NS - BEGIN_NS as i64,
             utc_offset_s: 0,
             evt_num_shift: EVT_NUM_SHIFT,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 use event::{EventType, FrameHeader, ProcFacts};
-use stages::{User, Users, exe_flags};
+use stages::exe_flags;
 
 use super::locate::Step;
 use super::shapes::{Text, Written};
@@ -87,21 +87,6 @@ pub(super) struct Tree {
     next_pid: u32,
     /// Ids that the test file gives to processes.
     asked_pids: Vec<u32>,
-}
-
-/// Who is in the file's lists of users and groups, for the pipeline.
-pub(super) fn users(file: &TestFile) -> Users {
-    let mut all = Users::new();
-    for (uid, user) in &file.users {
-        let bytes = |text: &Text| text.0.clone().into_bytes().into_boxed_slice();
-        let keys = &user.0;
-        let (name, homedir, shell) = (bytes(&keys.name), bytes(&keys.homedir), bytes(&keys.shell));
-        all.add_user(*uid, User { name, homedir, shell });
-    }
-    for (gid, name) in &file.groups {
-        all.add_group(*gid, name.0.as_bytes());
-    }
-    all
 }
 
 impl Names for Tree {
