@@ -58,7 +58,7 @@ fn an_id_that_a_process_asks_for_is_given_to_no_other() {
 }
 
 #[test]
-fn numbers_at_their_ends_are_no_crash() {
+fn what_cannot_be_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = |process: &str, event: &str| {
         let text = format!(
@@ -71,6 +71,10 @@ fn numbers_at_their_ends_are_no_crash() {
     };
     fs::write(folder.path().join("none.yaml"), "").expect("a file");
     let max = u64::MAX;
+    let child = outcome("cat", "{fork: , child: {as: kid, user: root}}");
+    let expected = "BROKEN  a-test.yaml:2: of a child only `as` and `pid` can be said: the rest is its parent's\n";
+    assert!(child.starts_with(expected), "{child}");
+    assert_eq!(outcome("cat", "{fork: , child: {as: kid, pid: 7}}"), "1 passed, 0 failed\n");
     let late = outcome("cat", &format!("{{getpid: , after: {max}ns}}"));
     let expected =
         "BROKEN  a-test.yaml:2: the events of a test are spread over more than 584 years\n";

@@ -12,7 +12,7 @@ use super::given::{DEFAULT_FD, Given, number};
 use super::locate::Step;
 use super::tree::{BEGIN_NS, Place as _, Program, Tree, Wrong, check_name};
 use super::value::{addr_bytes, duration_ns, ends, tuple_bytes};
-use super::written::{Event, Mark, Process};
+use super::written::{Event, Mark, Process, ProcessKeys};
 
 /// Time between events that say nothing of it.
 const STEP_NS: u64 = 1_000_000;
@@ -218,11 +218,12 @@ impl Scene {
             None => (self.tree.procs[proc].label.clone(), None),
             Some(Process::Line(label)) => (label.clone(), None),
             Some(Process::Full(keys)) => {
-                let label = keys.label.as_ref().or(keys.name.as_ref());
-                (
-                    label.map_or_else(|| self.tree.procs[proc].label.clone(), |l| l.0.clone()),
-                    keys.pid,
-                )
+                let (label, pid) = (keys.label.clone(), keys.pid);
+                let own = ProcessKeys { label: label.clone(), pid, ..ProcessKeys::default() };
+                if **keys != own {
+                    bail!("of a child only `as` and `pid` can be said: the rest is its parent's");
+                }
+                (label.map_or_else(|| self.tree.procs[proc].label.clone(), |l| l.0), pid)
             }
         };
         let pid = self.tree.pid(pid)?;

@@ -105,7 +105,7 @@ impl ShortForm for Process {
 
 /// Most keys are named as the `proc.*` fields that they fill.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each a key of the file")]
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProcessKeys {
     pub(super) name: Option<Text>,
