@@ -28,6 +28,7 @@ mod probe;
 pub mod recipe;
 mod sockaddr;
 mod table;
+mod task;
 mod trailer;
 mod writer;
 
@@ -42,8 +43,9 @@ pub use sockaddr::{SockAddr, SockTuple};
 pub use table::{
     Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE, EF_OLD_VERSION,
     EF_SKIPS_THREAD, EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES, Param, ParamFormat,
-    ParamType, syscall_id, syscall_name, syscall_names,
+    ParamType, native_syscall_name, syscall_id, syscall_name, syscall_names,
 };
+pub use task::TaskFacts;
 pub use trailer::{
     CreatorFacts, ExitFacts, FileFacts, FileKind, ProcFacts, Section, SectionKind, SockFacts,
     Trailer, file_flags, sock_flags,

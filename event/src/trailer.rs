@@ -4,7 +4,7 @@
 //! A section is `u16 kind, u16 body length, u32 zero, body, padding to 8`. Unknown kinds are skipped, so a newer kernel object and an
 //! older agent understand each other.
 
-use crate::{DescriptorFacts, FrameError, descriptor_flags};
+use crate::{DescriptorFacts, FrameError, TaskFacts, descriptor_flags};
 
 const SECTION_HEAD: usize = 8;
 
@@ -29,6 +29,8 @@ pub enum SectionKind {
     /// [`DescriptorFacts`], from savefiles only. The first is of the descriptor that the call returned or used (it says so); the others are
     /// of the further descriptors that its parameters name.
     Descriptor = 8,
+    /// [`TaskFacts`], from savefiles only: of a thread or process that a parameter names.
+    Task = 10,
 }
 
 /// One section, not yet decoded.
@@ -115,6 +117,16 @@ impl<'a> Trailer<'a> {
         self.sections()
             .filter(|s| s.kind == SectionKind::Descriptor as u16)
             .filter_map(|s| DescriptorFacts::from_bytes(s.body))
+    }
+
+    /// The name of a thread, where the frame tells it.
+    #[must_use]
+    pub fn comm_of(self, tid: u32) -> Option<&'a [u8]> {
+        self.sections()
+            .filter(|s| s.kind == SectionKind::Task as u16)
+            .filter_map(|s| TaskFacts::from_bytes(s.body))
+            .find(|task| task.tid == tid)
+            .map(|task| task.comm)
     }
 
     /// Who forked.

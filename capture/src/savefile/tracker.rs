@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use event::{
-    CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, SectionKind,
-    flags,
+    CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, ParamType,
+    SectionKind, TaskFacts, flags,
 };
 use foldhash::fast::RandomState;
 
@@ -33,9 +33,15 @@ const PARAM_PID: usize = 4;
 const PARAM_PTID: usize = 5;
 const PARAM_CWD: usize = 6;
 const PARAM_REAPER: usize = 4;
+/// Of every clone and exec.
+const PARAM_COMM: usize = 13;
 
 /// The working directory of a process of which nothing is known, as other readers spell it.
 const NO_CWD: &[u8] = b"./";
+/// Head and padding of a section.
+const MAX_SECTION_REST: usize = 8 + 7;
+/// The name of such a process.
+const NO_COMM: &[u8] = b"<NA>";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -58,6 +64,7 @@ struct Thread {
     /// Its process, among all, as long as that one has this id.
     process: u32,
     enter: Enter,
+    comm: Box<[u8]>,
 }
 
 /// What the threads of a process share.
@@ -86,6 +93,8 @@ pub(super) enum Facts {
 #[derive(Debug)]
 pub(super) struct Tracker {
     roles: Vec<Role>,
+    /// By event type, a bit for each parameter that is a thread.
+    task_params: Vec<u32>,
     threads: HashMap<u32, Thread, RandomState>,
     /// Processes by their ids.
     groups: HashMap<u32, u32, RandomState>,
@@ -95,6 +104,7 @@ pub(super) struct Tracker {
     descriptors: Descriptors,
     /// The event changed the working directory of this process.
     changed_cwd: Option<u32>,
+    shows_params: bool,
     path_room: Vec<u8>,
 }
 
@@ -114,10 +124,18 @@ fn role(n: u16) -> Role {
     }
 }
 
+/// A bit for each parameter that is a thread or process.
+fn task_params(n: u16) -> u32 {
+    let params = EventType(n).info().map_or(&[][..], |info| info.params);
+    let is_task = |ty| matches!(ty, ParamType::Pid | ParamType::Pid32);
+    params.iter().take(32).rev().fold(0, |bits, p| bits << 1 | u32::from(is_task(p.ty)))
+}
+
 impl Tracker {
     pub(super) fn new() -> Self {
         Self {
             roles: (0..event::N_EVENT_TYPES as u16).map(role).collect(),
+            task_params: (0..event::N_EVENT_TYPES as u16).map(task_params).collect(),
             threads: HashMap::default(),
             groups: HashMap::default(),
             processes: Vec::new(),
@@ -125,6 +143,7 @@ impl Tracker {
             n_incarnations: 0,
             descriptors: Descriptors::new(),
             changed_cwd: None,
+            shows_params: PlaybackDemand::default().all,
             path_room: Vec::new(),
         }
     }
@@ -133,10 +152,12 @@ impl Tracker {
     pub(super) fn restart(&mut self) {
         let mut descriptors = Descriptors::new();
         descriptors.take_over(&self.descriptors);
-        *self = Self { n_incarnations: self.n_incarnations, descriptors, ..Self::new() };
+        let Self { n_incarnations, shows_params, .. } = *self;
+        *self = Self { n_incarnations, descriptors, shows_params, ..Self::new() };
     }
 
     pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
+        self.shows_params = demand.all;
         self.descriptors.set_demand(demand);
     }
 
@@ -199,7 +220,23 @@ impl Tracker {
     }
 
     fn bind_thread(&mut self, tid: u32, tgid: u32, process: u32) -> Option<Thread> {
-        self.threads.insert(tid, Thread { tgid, process, enter: Enter::default() })
+        let thread = Thread { tgid, process, enter: Enter::default(), comm: Box::default() };
+        self.threads.insert(tid, thread)
+    }
+
+    /// Gives a thread its name.
+    fn name(&mut self, tid: u32, comm: &[u8]) {
+        if let Some(thread) = self.threads.get_mut(&tid).filter(|thread| *thread.comm != *comm) {
+            thread.comm = comm.into();
+        }
+    }
+
+    /// The name that a clone or exec tells.
+    fn take_name(&mut self, event: &SavedEvent<'_>, tid: u32) {
+        let comm = event.param(PARAM_COMM).map(|b| b.strip_suffix(&[0]).unwrap_or(b));
+        if let Some(comm) = comm.filter(|comm| !comm.is_empty()) {
+            self.name(tid, comm);
+        }
     }
 
     fn add_process(&mut self, tgid: u32) -> Option<u32> {
@@ -210,7 +247,9 @@ impl Tracker {
     /// A process that only its events tell of.
     fn add_unknown(&mut self, tgid: u32) -> Option<u32> {
         let table = self.descriptors.empty();
-        self.put_process(tgid, 0, table, NO_CWD)
+        let slot = self.put_process(tgid, 0, table, NO_CWD);
+        self.name(tgid, NO_COMM);
+        slot
     }
 
     /// A thread beside the first one of its process.
@@ -251,9 +290,11 @@ impl Tracker {
                 let cwd = &mut self.processes[slot as usize].cwd;
                 change_dir(cwd, &e.cwd, &mut self.path_room);
             }
+            self.name(e.pid as u32, &e.comm);
         }
         for e in header.processes.iter().filter(|e| !e.is_main_thread()) {
             self.add_thread(e.tid as u32, e.pid as u32);
+            self.name(e.tid as u32, &e.comm);
         }
         self.descriptors.set_interfaces(&header.interfaces);
         let ports = Descriptors::server_ports(&header.descriptors);
@@ -386,7 +427,8 @@ impl Tracker {
         }
     }
 
-    /// Puts what is known of the event's descriptors, and of the directory it changed to, behind its parameters.
+    /// Puts what is known of the event's descriptors, of the directory it changed to, and of the threads that it names, behind its
+    /// parameters.
     pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
         if let Some(slot) = self.changed_cwd {
             let cwd = &self.processes[slot as usize].cwd;
@@ -396,7 +438,29 @@ impl Tracker {
                 frame.section(SectionKind::Dir, &[&facts.fixed_bytes(), path]);
             }
         }
+        if self.shows_params {
+            let mut params = self.task_params[usize::from(event.event_type.0)];
+            while params != 0 {
+                if let Some(tid) = event.param_i64(params.trailing_zeros() as usize) {
+                    self.describe_task(tid, frame);
+                }
+                params &= params - 1;
+            }
+        }
         self.descriptors.describe(event, frame);
+    }
+
+    fn describe_task(&self, tid: i64, frame: &mut FrameWriter<'_>) {
+        if let Some(tid) = u32::try_from(tid).ok().filter(|&tid| tid != 0)
+            && let Some(thread) = self.threads.get(&tid)
+        {
+            let facts = TaskFacts { tid, comm: &thread.comm };
+            let fixed = facts.fixed_bytes();
+            // A frame without it is better than none.
+            if MAX_SECTION_REST + fixed.len() + facts.comm.len() <= frame.room() {
+                frame.section(SectionKind::Task, &[&fixed, facts.comm]);
+            }
+        }
     }
 
     /// The directory that a fork or exec names, where it does.
@@ -420,6 +484,7 @@ impl Tracker {
         } else {
             self.add_thread(tid, tgid);
         }
+        self.take_name(event, tid);
         let Some(creator) = ptid else { return Facts::None };
         let parent = self.tgid_of(creator);
         let start = self.incarnation(parent);
@@ -474,9 +539,11 @@ impl Tracker {
         let caller = event.tid as u32;
         if flags & CLONE_THREAD != 0 {
             self.add_thread(child, self.tgid_of(caller));
+            self.take_name(event, child);
             return;
         }
         self.fork(event, child, caller, flags);
+        self.take_name(event, child);
         if let Some(&slot) = self.groups.get(&child) {
             self.processes[slot as usize].is_expected = true;
         }
@@ -501,6 +568,7 @@ impl Tracker {
         process.table = self.descriptors.unshare(process.table);
         self.descriptors.exec(process.table);
         self.take_cwd(event, slot);
+        self.take_name(event, tgid);
     }
 
     fn end_thread(&mut self, tid: u32, event: &SavedEvent<'_>, header: &mut FrameHeader) -> Facts {

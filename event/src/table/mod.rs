@@ -1,6 +1,7 @@
 //! What an event type is called and which parameters it carries.
 
 mod flag_sets;
+mod native_calls;
 mod rows;
 mod syscall_names;
 
@@ -213,6 +214,12 @@ pub fn syscall_name(id: u16) -> Option<&'static str> {
     syscall_names::NAMES.get(usize::from(id)).copied().filter(|name| !name.is_empty())
 }
 
+/// Name of a system call by its number on x86-64, of which old recordings keep more than the schema has a number for. O(1).
+#[must_use]
+pub fn native_syscall_name(number: u16) -> Option<&'static str> {
+    native_calls::name(number)
+}
+
 /// Number in the schema (`ppm_sc`) of a system call. O(number of calls).
 #[must_use]
 pub fn syscall_id(name: &str) -> Option<u16> {
@@ -270,6 +277,20 @@ mod tests {
             assert_eq!((info.name, info.params.len()), (name, n));
         }
         assert_eq!(N_EVENT_TYPES, 454);
+    }
+
+    #[test]
+    fn calls_have_the_kernels_numbers() {
+        for (number, name) in [
+            (0, "read"),
+            (221, "fadvise64"),
+            (334, "rseq"),
+            (424, "pidfd_send_signal"),
+            (437, "openat2"),
+        ] {
+            assert_eq!(native_syscall_name(number), Some(name));
+        }
+        assert_eq!([335, 423, 1000].map(native_syscall_name), [None; 3]);
     }
 
     #[test]

@@ -79,7 +79,12 @@ impl EventFields<'_> {
         let info = self.info()?;
         // Old files have the start of a call as well, which has no result.
         let first = info.params.first().filter(|_| info.direction == Direction::Exit)?;
-        matches!(first.name, "res" | "fd").then(|| self.event.frame.param_i64(0))?
+        match first.name {
+            "res" | "fd" => self.event.frame.param_i64(0),
+            // Of getuid and its kin.
+            "uid" | "euid" | "gid" | "egid" => self.event.frame.param_u32(0).map(i64::from),
+            _ => None,
+        }
     }
 
     #[expect(clippy::too_many_lines, reason = "an arm for each field, and no catch-all")]
@@ -234,8 +239,13 @@ impl EventFields<'_> {
         if ty.0 > EventType::GENERIC_X.0 {
             return ty.name();
         }
-        let id = frame.param(0).and_then(|b| Some(u16::from_le_bytes(*b.as_array()?)));
-        id.and_then(event::syscall_name).unwrap_or("unknown")
+        let number = |n| Some(u16::from_le_bytes(*frame.param(n)?.as_array()?));
+        match number(0) {
+            // Not known where it was recorded, but for its number there.
+            Some(0) | None => number(1).and_then(event::native_syscall_name),
+            Some(id) => event::syscall_name(id),
+        }
+        .unwrap_or("unknown")
     }
 
     fn flagged(&self, flags: u16) -> Option<Value<'_>> {

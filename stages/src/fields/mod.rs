@@ -11,6 +11,7 @@ mod evt;
 mod fd;
 mod names;
 mod ports;
+mod printable;
 mod process;
 mod recorded;
 mod render;

@@ -14,6 +14,7 @@ use super::digits::{put_addr, put_pair, put_signed};
 use super::errno::{errno_name, position};
 use super::fd::{AT_FDCWD, Shown};
 use super::ports::{PortFormat, has_ports, with_services};
+use super::printable::{printable, put_printable};
 use super::recorded;
 use super::times::{put_seconds, put_time};
 use super::user::NA;
@@ -45,7 +46,11 @@ impl EventFields<'_> {
             // Text is itself.
             let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
             let whole = self.whole_path(n, param.ty, text);
-            return Some(if bytes.is_empty() { NA } else { whole.unwrap_or(text) });
+            return Some(match param.ty {
+                _ if bytes.is_empty() => NA,
+                ParamType::CharBuf => text,
+                _ => printable(self.at.bump, whole.unwrap_or(text)),
+            });
         }
         let mut out = Text::with_capacity_in(64, self.at.bump);
         if !self.put_resolved(&mut out, n, param, bytes) {
@@ -150,7 +155,7 @@ impl EventFields<'_> {
             }
             _ => self.cwd(),
         };
-        normalised(self.at.bump, Some(dir?), path)
+        normalised(self.at.bump, Some(dir?), path).map(|whole| printable(self.at.bump, whole))
     }
 
     /// The directory behind the descriptor that parameter `n` names.
@@ -217,12 +222,14 @@ impl EventFields<'_> {
 
     /// The name of a process: the event's own, its parent, or the one that the call is about.
     fn put_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+        if self.event.is_from_file() {
+            let tid = u32::try_from(pid).ok();
+            return put_some(out, tid.and_then(|tid| self.event.frame.trailer().comm_of(tid)));
+        }
         let header = self.event.header();
         let own = i64::from(header.tgid) == pid || i64::from(header.tid) == pid;
         let version = if own {
             self.version()
-        } else if self.event.is_from_file() {
-            return self.put_living_comm(out, pid);
         } else if matches!(self.event.body, Body::Exec(_) | Body::Fork(_)) {
             match self.link(1) {
                 Some(Link::Known(tgid, version)) if i64::from(*tgid) == pid => Some(&**version),
@@ -236,12 +243,11 @@ impl EventFields<'_> {
 
     /// The name of a process that a call names by its id, as far as the caller's ids are those of the initial namespace.
     fn put_other_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+        let Ok(pid) = u32::try_from(pid) else { return false };
         let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
-        is_outside && matches!(self.event.body, Body::Call(_)) && self.put_living_comm(out, pid)
-    }
-
-    fn put_living_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
-        let Some(pid) = u32::try_from(pid).ok().filter(|&pid| pid != 0) else { return false };
+        if pid == 0 || !is_outside || !matches!(self.event.body, Body::Call(_)) {
+            return false;
+        }
         match self.at.lineage.living(self.at.shard, pid, Start::default(), self.event.key) {
             Ok(found) => put_some(out, found.as_ref().map(|(_, v)| v.image.comm())),
             Err(wait) => {
@@ -265,7 +271,7 @@ impl EventFields<'_> {
             ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
                 put_buffer(out, self.at.buffers, bytes);
             }
-            ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath => {
+            ParamType::CharBuf => {
                 out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
             }
             ParamType::SockTuple | ParamType::SockAddr => {
@@ -278,6 +284,9 @@ impl EventFields<'_> {
                 if has_ports(bytes) {
                     self.name_ports(out, start);
                 }
+            }
+            ParamType::FsPath | ParamType::FsRelPath => {
+                put_printable(out, bytes.strip_suffix(&[0]).unwrap_or(bytes));
             }
             ParamType::FdList => self.put_fd_list(out, bytes),
             ty => match (ty, number(ty, bytes)) {
@@ -473,15 +482,16 @@ pub(super) fn fd_list(bytes: &[u8]) -> impl Iterator<Item = (i64, i16)> + '_ {
 
 fn put_shown(out: &mut Text<'_>, shown: &Shown<'_>) {
     let [kind, l4, name] = shown.parts;
-    for part in [b"<", kind, l4, b">", name] {
+    for part in [b"<", kind, l4, b">"] {
         out.extend_from_slice_copy(part);
     }
+    put_printable(out, name);
 }
 
 fn put_sock_addr(out: &mut Text<'_>, bytes: &[u8]) {
     match SockAddr::decode(bytes) {
         Some(SockAddr::Inet(addr)) => put_addr(out, addr),
-        Some(SockAddr::Unix(path)) => out.extend_from_slice_copy(path),
+        Some(SockAddr::Unix(path)) => put_printable(out, path),
         Some(SockAddr::Other(family)) => put!(out, "family {family}"),
         None => out.extend_from_slice_copy(NA),
     }
@@ -500,7 +510,7 @@ fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
         }
         Some(SockTuple::Unix { source, dest, path }) => {
             put!(out, "{source:x}->{dest:x} ");
-            out.extend_from_slice_copy(path);
+            put_printable(out, path);
         }
         Some(SockTuple::Other(family)) => put!(out, "family {family}"),
         None => out.extend_from_slice_copy(b"NULL"),
