@@ -143,3 +143,65 @@ fn formats_can_be_shown() {
         "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info\n"
     );
 }
+
+#[test]
+fn what_is_written_is_what_was_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let read = |file: &str, args: &[&str]| {
+        let ended = trace(
+            &[
+                &[
+                    "-r",
+                    file,
+                    "-p",
+                    "*%evt.time %thread.tid %proc.name %evt.type %fd.name %evt.args",
+                ],
+                args,
+            ]
+            .concat(),
+        );
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8_lossy(&ended.stdout).into_owned()
+    };
+    let write = |file: &str, args: &[&str]| {
+        let ended = trace(&[&["-r", &recording(), "-w", file], args].concat());
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success() && ended.stdout.is_empty(), "{said}");
+        assert!(said.ends_with("\r100.00\n"), "{said:?}");
+    };
+    let whole = path("whole.scap");
+    write(&whole, &[]);
+    assert_eq!(read(&whole, &[]), read(&recording(), &[]));
+    // A filter that follows nothing loses what a fat file keeps hidden.
+    let (lean, fat) = (path("lean.scap"), path("fat.scap"));
+    write(&lean, &["evt.type=close", "and", "fd.name", "exists"]);
+    write(&fat, &["evt.type=close and fd.name exists", "-F", "-z"]);
+    let closes = read(&recording(), &["evt.type=close and fd.name exists"]);
+    assert!(closes.lines().count() > 10);
+    assert_eq!(read(&fat, &[]), closes);
+    let lost = read(&lean, &[]);
+    assert_eq!(lost.lines().count(), closes.lines().count());
+    assert_ne!(lost, closes);
+    let ended = trace(&["-r", &recording(), "-w", "/no/such/folder/x"]);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("can't open /no/such/folder/x"), "{said}");
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
+fn buffers_are_shown_as_asked_for() {
+    let one = |args: &[&str]| {
+        let filter = "evt.type=read and evt.buffer startswith \"\x7fELF\"";
+        let filter = filter.replace("\\x7f", "\u{7f}");
+        lines(&[&["-p", "%evt.buffer", "-n", "1", &filter], args].concat()).join("\n")
+    };
+    assert!(one(&[]).starts_with(".ELF.."), "{}", one(&[]));
+    assert_eq!(one(&["-s", "8"]), ".ELF....");
+    assert_eq!(one(&["-s", "7"]), ".ELF...");
+    assert!(one(&["-A"]).starts_with("\nELF"));
+    assert!(one(&["-b"]).starts_with("f0VMR"));
+    assert!(one(&["-x"]).starts_with("\n\t0x0000: 7f45 4c46"));
+    let line = one(&["-X"]);
+    assert!(line.lines().nth(1).is_some_and(|l| l.contains("  .ELF")), "{line}");
+}

@@ -76,6 +76,18 @@ pub(crate) struct TraceArgs {
     #[arg(short = 'P', long)]
     pub(crate) progress: bool,
 
+    /// Write what passes the filter to FILE (.scap; `-` is stdout), and print no events
+    #[arg(short = 'w', long = "write", alias = "writefile", value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+
+    /// Compress the file that is written with gzip
+    #[arg(short = 'z', long, requires = "write")]
+    pub(crate) compress: bool,
+
+    /// Write events that do not pass but change state as well, hidden, so that the file is understood as the whole would be
+    #[arg(short = 'F', long, requires = "write")]
+    pub(crate) fatfile: bool,
+
     /// Print events about the recording itself, too
     #[arg(short = 'D', long)]
     pub(crate) debug: bool,

@@ -7,6 +7,7 @@ mod format;
 mod options;
 mod output;
 mod progress;
+mod recording;
 mod refusal;
 mod summary;
 
@@ -19,7 +20,7 @@ use anyhow::{Context as _, Result};
 use capture::savefile::{EVT_NUM_SHIFT, Header, Playback, Reader, SavefileError};
 use rules::LineScratch;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use stages::{Step, Tracer, TracerConfig, Users};
+use stages::{Step, TracedEvent, Tracer, TracerConfig, Users};
 
 pub(crate) use args::TraceArgs;
 pub(crate) use refusal::Refusal;
@@ -32,6 +33,7 @@ use format::{RESET, Wanted};
 use options::{Options, may_colour};
 use output::Output;
 use progress::Progress;
+use recording::{Fate, Recording};
 use summary::Summary;
 
 /// Why reading ended.
@@ -51,6 +53,7 @@ struct Run<'o> {
     out: Output,
     scratch: LineScratch,
     summary: Option<Summary>,
+    recording: Option<Recording>,
     /// Raised by SIGINT and SIGTERM.
     stop: Arc<AtomicBool>,
     n_passed: u64,
@@ -82,14 +85,16 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
         out: Output::new(options.unbuffered)?,
         scratch: LineScratch::default(),
         summary: options.summary.then(Summary::new),
+        recording: options.recording(),
         stop: stop_flag()?,
         n_passed: 0,
         n_suppressed: 0,
     };
     let ended = run.files();
     // What was printed before something went wrong is not lost, and neither are the counts.
+    let written = run.recording.as_mut().map_or(Ok(()), Recording::finish);
     let told = run.tell_counts();
-    ended.and(told)
+    ended.and(written).and(told)
 }
 
 /// A flag that the first SIGINT or SIGTERM raises; the second ends the process.
@@ -120,6 +125,9 @@ impl Run<'_> {
             self.open(path).map_err(|e| Refusal::of_file(path, &e))?;
         let mut tracer = self.tracer(playback.header())?;
         playback.set_demand(self.options.demand);
+        if let Some(recording) = &mut self.recording {
+            recording.begin(&mut playback)?;
+        }
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
         if progress.is_some() {
             Progress::end();
@@ -162,56 +170,76 @@ impl Run<'_> {
         tracer: &mut Tracer,
         mut progress: Option<&mut Progress>,
     ) -> Result<End> {
-        let Options { max_events, max_ns, quiet, debug, json, format, .. } = self.options;
+        let Options { max_events, max_ns, .. } = self.options;
         let mut n_passed = 0;
         let mut first_ts = None;
         // Relaxed: the flag says all there is to say.
         while !self.stop.load(Ordering::Relaxed) {
-            let next = playback.next_frame();
-            let Some(played) = next.with_context(|| path.display().to_string())? else {
+            let next = playback.next_frame().with_context(|| path.display().to_string())?;
+            let is_there = next.is_some();
+            let Some(played) = playback.last_frame().filter(|_| is_there) else {
+                if let Some(recording) = &mut self.recording {
+                    recording.end_of_file(playback)?;
+                }
                 return Ok(End::Through);
             };
             if let Some(progress) = &mut progress {
                 progress.event();
             }
-            let event = match tracer.step(played.key, played.frame) {
-                Ok(Step::Passed(event)) => event,
+            let (fate, event) = match tracer.step(played.key, played.frame) {
+                Ok(Step::Passed(event)) => (Fate::Passed, Some(event)),
                 Ok(Step::Suppressed) => {
                     self.n_suppressed += 1;
-                    continue;
+                    (Fate::Rejected, None)
                 }
-                Ok(Step::StateOnly | Step::Rejected) | Err(_) => continue,
+                Ok(Step::Rejected) => (Fate::Rejected, None),
+                Ok(Step::StateOnly) => (Fate::StateOnly, None),
+                Err(_) => continue,
             };
-            let ts = event.header().ts;
-            let first_ts = *first_ts.get_or_insert(ts);
-            if max_ns.is_some_and(|max| ts.saturating_sub(first_ts) >= max) {
-                return Ok(End::Through);
-            }
-            n_passed += 1;
-            self.n_passed += 1;
-            if let Some(summary) = &mut self.summary {
-                summary.count(&event);
-            }
-            if !quiet && (*debug || !event.is_internal()) {
-                let (out, shown, offset_s) =
-                    (&mut self.out.buf, event.shown(), event.utc_offset_s());
-                let is_printed = if *json {
-                    format.print_json(out, &shown, offset_s, &mut self.scratch)
-                } else {
-                    format.print(out, &shown, offset_s, &mut self.scratch)
-                };
-                if is_printed {
-                    event.was_printed();
-                    if !self.out.end_line()? {
-                        return Ok(End::ReaderGone);
-                    }
+            if let Some(event) = &event {
+                let ts = event.header().ts;
+                let first_ts = *first_ts.get_or_insert(ts);
+                if max_ns.is_some_and(|max| ts.saturating_sub(first_ts) >= max) {
+                    return Ok(End::Through);
                 }
+            }
+            if let Some(recording) = &mut self.recording {
+                recording.frame(playback, fate, played.frame)?;
+            }
+            let Some(event) = event else { continue };
+            n_passed += 1;
+            if !self.show(&event)? {
+                return Ok(End::ReaderGone);
             }
             if *max_events == Some(n_passed) {
                 return Ok(End::Through);
             }
         }
         Ok(End::Interrupted)
+    }
+
+    /// Counts and prints an event that passed; `false` where nobody reads any more.
+    #[inline]
+    fn show(&mut self, event: &TracedEvent<'_>) -> Result<bool> {
+        let Options { quiet, debug, json, format, .. } = self.options;
+        self.n_passed += 1;
+        if let Some(summary) = &mut self.summary {
+            summary.count(event);
+        }
+        if *quiet || !*debug && event.is_internal() {
+            return Ok(true);
+        }
+        let (out, shown, offset_s) = (&mut self.out.buf, event.shown(), event.utc_offset_s());
+        let is_printed = if *json {
+            format.print_json(out, &shown, offset_s, &mut self.scratch)
+        } else {
+            format.print(out, &shown, offset_s, &mut self.scratch)
+        };
+        if !is_printed {
+            return Ok(true);
+        }
+        event.was_printed();
+        self.out.end_line()
     }
 
     /// What comes at the end: the table of `-S` on stdout, the counts of `-v` on stderr.

@@ -3,12 +3,13 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use capture::savefile::PlaybackDemand;
+use capture::savefile::{Compression, PlaybackDemand};
 use rules::{Filter, LineFormat};
 use stages::{BufferFormat, PortFormat, TimeFormat};
 
 use super::args::TraceArgs;
 use super::format::Wanted;
+use super::recording::{Extent, Recording};
 use super::refusal::Refusal;
 use crate::playback_demand::playback_demand;
 
@@ -27,6 +28,9 @@ pub(super) struct Options {
     pub(super) has_colours: bool,
     pub(super) json: bool,
     pub(super) time: TimeFormat,
+    pub(super) write: Option<PathBuf>,
+    pub(super) compression: Compression,
+    pub(super) fatfile: bool,
     pub(super) buffers: BufferFormat,
     pub(super) ports: PortFormat,
     pub(super) max_events: Option<u64>,
@@ -57,7 +61,7 @@ impl Options {
         let format = wanted.compile()?;
         let asked = compiled.iter().flat_map(Filter::fields_used);
         // The name of what is quiet is not shown.
-        let shown = format.fields_used().filter(|_| !args.quiet);
+        let shown = format.fields_used().filter(|_| !args.quiet && args.write.is_none());
         let demand = playback_demand(asked.chain(shown));
         if args.read.is_empty() {
             return Err(Refusal::new("nothing to read: peregrine trace needs -r FILE")
@@ -71,19 +75,34 @@ impl Options {
             has_colours: wanted.has_colours,
             json: args.json,
             time: time(args)?,
+            write: args.write.clone(),
+            compression: if args.compress { Compression::Gzip } else { Compression::None },
+            fatfile: args.fatfile,
             buffers: buffers(args),
             ports: if args.resolve_ports { PortFormat::Service } else { PortFormat::Number },
             max_events: args.count.as_deref().map(count).transpose()?,
             max_ns: args.seconds.as_deref().map(duration_ns).transpose()?,
-            quiet: args.quiet,
+            quiet: args.quiet || args.write.is_some(),
             summary: args.summary,
             verbose: args.verbose,
-            progress: args.progress,
+            progress: args.progress || args.write.is_some(),
             debug: args.debug,
             suppressed: args.suppress_comm.iter().map(|c| c.as_bytes().into()).collect(),
             exclude_users: args.exclude_users,
             unbuffered: args.unbuffered,
         })
+    }
+
+    /// The file to write, where one is asked for.
+    pub(super) fn recording(&self) -> Option<Recording> {
+        let is_all = self.filter.trim().is_empty() && self.suppressed.is_empty();
+        let extent = match (is_all, self.fatfile) {
+            (true, _) => Extent::All,
+            (false, false) => Extent::Passed,
+            (false, true) => Extent::PassedAndState,
+        };
+        let path = self.write.as_deref()?;
+        Some(Recording::new(path, self.compression, extent, !self.exclude_users))
     }
 
     /// The filter, compiled anew for each file.
