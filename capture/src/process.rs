@@ -78,9 +78,10 @@ impl Default for ProcessEntry {
             tid: 0,
             pid: 0,
             ptid: 0,
-            sid: 0,
-            vpgid: 0,
-            pgid: 0,
+            // What an old list lacks is -1, as other readers have it.
+            sid: -1,
+            vpgid: -1,
+            pgid: -1,
             comm: Vec::new(),
             exe: Vec::new(),
             exepath: Vec::new(),

@@ -29,6 +29,7 @@ pub mod recipe;
 mod sockaddr;
 mod table;
 mod task;
+mod thread;
 mod trailer;
 mod writer;
 
@@ -46,6 +47,7 @@ pub use table::{
     ParamType, native_syscall_name, syscall_id, syscall_name, syscall_names,
 };
 pub use task::TaskFacts;
+pub use thread::{ThreadFacts, thread_facts};
 pub use trailer::{
     CreatorFacts, ExitFacts, FileFacts, FileKind, ProcFacts, Section, SectionKind, SockFacts,
     Trailer, file_flags, sock_flags,

@@ -4,7 +4,7 @@
 //! A section is `u16 kind, u16 body length, u32 zero, body, padding to 8`. Unknown kinds are skipped, so a newer kernel object and an
 //! older agent understand each other.
 
-use crate::{DescriptorFacts, FrameError, TaskFacts, descriptor_flags};
+use crate::{DescriptorFacts, FrameError, TaskFacts, ThreadFacts, descriptor_flags};
 
 const SECTION_HEAD: usize = 8;
 
@@ -29,6 +29,8 @@ pub enum SectionKind {
     /// [`DescriptorFacts`], from savefiles only. The first is of the descriptor that the call returned or used (it says so); the others are
     /// of the further descriptors that its parameters name.
     Descriptor = 8,
+    /// [`ThreadFacts`], from savefiles only: of the thread that made the event.
+    Thread = 9,
     /// [`TaskFacts`], from savefiles only: of a thread or process that a parameter names.
     Task = 10,
 }
@@ -127,6 +129,12 @@ impl<'a> Trailer<'a> {
             .filter_map(|s| TaskFacts::from_bytes(s.body))
             .find(|task| task.tid == tid)
             .map(|task| task.comm)
+    }
+
+    /// What a savefile tells of the event's thread.
+    #[must_use]
+    pub fn thread(self) -> Option<ThreadFacts<'a>> {
+        ThreadFacts::from_bytes(self.body(SectionKind::Thread)?)
     }
 
     /// Who forked.

@@ -191,7 +191,7 @@ impl Oracle {
                 m.proc.tgid,
                 m.comm,
                 m.comm,
-                above.first().map_or(0, |m| m.proc.tgid),
+                above.first().map_or("<NA>".to_owned(), |m| m.proc.tgid.to_string()),
                 name(1),
                 names.join(" "),
                 above.first().map_or("<NA>".to_owned(), line)

@@ -19,6 +19,7 @@ mod reader;
 mod replay;
 mod saved_blocks;
 mod saved_event;
+mod threads;
 mod tracker;
 mod writer;
 

@@ -3,7 +3,7 @@
 //! [`Reader`] gives events as they were recorded, the [`Converter`] those of the current schema, and the [`Tracker`] says whose thread
 //! made them. What comes out are frames like those of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::RangeInclusive, path::Path, sync::Arc};
 
 use bus::Key;
 use event::{MAX_FRAME_LEN, SectionKind, flags};
@@ -14,6 +14,7 @@ use super::{
     convert::Converter,
     reader::ReaderCounts,
     saved_blocks::{BlockKeeper, SavedBlocks},
+    threads::Threads,
     tracker::{Facts, Tracker},
 };
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 /// Low bits of a replay's keys. An event's key is its number (`evt.num`) above so many zeros; the processes of a list that stands before
 /// it are counted in them.
 pub const EVT_NUM_SHIFT: u32 = 24;
+
+/// Users and groups that come and go: Falco numbers these events and shows them to nobody.
+const NOTICES: RangeInclusive<u16> = 354..=361;
 
 /// Key of an event by its number.
 #[must_use]
@@ -52,6 +56,7 @@ pub struct Playback {
     reader: Reader,
     converter: Converter,
     tracker: Tracker,
+    threads: Threads,
     seeds: Seeds,
     n_seeded: usize,
     /// Number of the event read last.
@@ -96,12 +101,14 @@ impl Playback {
     pub fn new(reader: Reader) -> Self {
         let mut tracker = Tracker::new();
         tracker.seed(reader.header());
+        let threads = Threads::new(reader.header());
         let seeds = seeds(reader.header(), &tracker);
         let buf = vec![0; MAX_FRAME_LEN];
         Self {
             reader,
             converter: Converter::new(),
             tracker,
+            threads,
             seeds,
             n_seeded: 0,
             evt_num: 0,
@@ -200,6 +207,7 @@ impl Playback {
         self.converter.restart();
         self.tracker.restart();
         self.tracker.seed(self.reader.header());
+        self.threads.seed(self.reader.header());
         self.seeds = seeds(self.reader.header(), &self.tracker);
         self.n_seeded = 0;
     }
@@ -239,6 +247,10 @@ impl Playback {
             self.evt_num += 1;
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
+            self.threads.follow(&event, &header);
+            if NOTICES.contains(&event.event_type.0) {
+                header.flags |= flags::STATE_ONLY;
+            }
             let mut frame = event.start_frame(header, &mut self.buf);
             match facts {
                 Facts::None => {}
@@ -250,6 +262,7 @@ impl Playback {
                 }
             }
             self.tracker.describe(&event, &mut frame);
+            self.threads.describe(&header, &mut frame);
             match frame.finish().map(<[u8]>::len) {
                 Ok(len) => {
                     self.in_buf = Some(len);

@@ -23,7 +23,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use event::DescriptorFacts;
+use event::{DescriptorFacts, ThreadFacts};
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value};
 
 pub use buffer::BufferFormat;
@@ -169,6 +169,15 @@ impl<'e> EventFields<'e> {
         if self.event.is_from_file() { ts } else { perf::to_epoch_ns(ts, self.at.clock_offset_ns) }
     }
 
+    /// What a savefile tells of the event's own thread.
+    fn thread(&self) -> Option<ThreadFacts<'e>> {
+        let header = self.event.header();
+        if header.tid == header.tgid || !self.event.is_from_file() {
+            return None;
+        }
+        self.event.frame.trailer().thread()
+    }
+
     fn version(&self) -> Option<&Version> {
         self.process.as_deref()
     }
@@ -241,7 +250,8 @@ impl Fields for EventFields<'_> {
     fn process(&self) -> Option<ProcessId> {
         let number = self.number.get_or_init(|| {
             let Surroundings { lineage, shard, .. } = self.at;
-            let own = self.version().filter(|_| !self.at.users.has_changes())?;
+            let is_plain = !self.at.users.has_changes() && self.thread().is_none();
+            let own = self.version().filter(|_| is_plain)?;
             self.chain.numbers.borrow_mut().number(lineage, shard, own, self.event.key)
         });
         let header = self.event.header();

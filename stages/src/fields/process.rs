@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bumpalo::collections::Vec as BumpVec;
+use event::thread_facts;
 use rules::{Arg, ProcField as Field, Value};
 
 use super::digits::put_decimal;
@@ -103,8 +104,8 @@ impl EventFields<'_> {
             }
             Field::ProcExe => own(Text::Exe),
             Field::ProcExepath => own(Text::Exepath),
-            Field::ProcName => own(Text::Name),
-            Field::ProcCmdline => own(Text::Cmdline),
+            Field::ProcName => bytes(self.own_name(version)),
+            Field::ProcCmdline => bytes(self.own_cmdline(version)),
             Field::ProcPexe => parents(Text::Exe),
             Field::ProcPexepath => parents(Text::Exepath),
             Field::ProcPname => parents(Text::Name),
@@ -187,6 +188,9 @@ impl EventFields<'_> {
             Field::ProcPidTs => self.started_at(version).map(Value::U64),
             Field::ProcPpidTs => self.started_at(self.ancestor(1)?.1).map(Value::U64),
             Field::ThreadVtid => {
+                if let Some(own) = self.thread().filter(|t| t.knows(thread_facts::VTID)) {
+                    return id(own.vtid);
+                }
                 // A further thread's id in its own namespace is only known where the namespace is the initial one.
                 if header.tid == header.tgid {
                     told(ids.vpid)
@@ -226,16 +230,33 @@ impl EventFields<'_> {
 
     fn name_and_tid(&self, version: &Version) -> &[u8] {
         let mut text = BumpVec::new_in(self.at.bump);
-        text.extend_from_slice_copy(version.image.comm());
+        text.extend_from_slice_copy(self.own_name(version));
         put_decimal(&mut text, u64::from(self.event.header().tid));
+        text.into_bump_slice()
+    }
+
+    /// The name of the event's own thread, which need not be that of its process.
+    fn own_name<'s>(&'s self, version: &'s Version) -> &'s [u8] {
+        let own = self.thread().filter(|t| t.knows(thread_facts::COMM));
+        own.map_or(version.image.comm(), |t| t.comm)
+    }
+
+    fn own_cmdline<'s>(&'s self, version: &'s Version) -> &'s [u8] {
+        let (name, image) = (self.own_name(version), &version.image);
+        if name == image.comm() {
+            return image.cmdline();
+        }
+        let args = &image.cmdline()[image.comm().len()..];
+        let mut text = BumpVec::with_capacity_in(name.len() + args.len(), self.at.bump);
+        text.extend_from_slice_copy(name);
+        text.extend_from_slice_copy(args);
         text.into_bump_slice()
     }
 
     fn parent_id(&self) -> Option<Value<'static>> {
         match self.link(1)? {
             Link::Known(tgid, _) | Link::Unknown(Some(tgid)) => id(*tgid),
-            Link::End => id(0),
-            Link::Unknown(None) => None,
+            Link::End | Link::Unknown(None) => None,
         }
     }
 
@@ -301,7 +322,10 @@ impl EventFields<'_> {
         if is_hosts && wanted == self.event.header().tgid {
             return bytes(text.of(own));
         }
-        if is_hosts && wanted != u32::MAX {
+        if wanted == u32::MAX {
+            return bytes(b"");
+        }
+        if is_hosts {
             let cell = &self.leaders[band as usize];
             if cell.get().is_none() {
                 let found =

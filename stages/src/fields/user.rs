@@ -1,5 +1,6 @@
 //! `user.*` and `group.*`.
 
+use event::thread_facts;
 use rules::{UserField as Field, Value};
 
 use super::EventFields;
@@ -13,7 +14,8 @@ const NOBODY: UserRef<'_> = UserRef { name: NA, homedir: NA, shell: NA };
 impl EventFields<'_> {
     fn uid(&self) -> Option<u32> {
         if self.event.is_from_file() {
-            self.version().map(|v| v.ids.uid)
+            let own = self.thread().filter(|t| t.knows(thread_facts::UID));
+            own.map(|t| t.uid).or_else(|| self.version().map(|v| v.ids.uid))
         } else {
             Some(self.event.header().uid)
         }
@@ -21,7 +23,8 @@ impl EventFields<'_> {
 
     fn gid(&self) -> Option<u32> {
         if self.event.is_from_file() {
-            self.version().map(|v| v.ids.gid)
+            let own = self.thread().filter(|t| t.knows(thread_facts::GID));
+            own.map(|t| t.gid).or_else(|| self.version().map(|v| v.ids.gid))
         } else {
             Some(self.event.header().gid)
         }

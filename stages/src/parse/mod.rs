@@ -7,7 +7,7 @@ mod process;
 
 use bumpalo::Bump;
 use bus::Key;
-use event::{EventType, Frame, FrameError, FrameHeader, flags};
+use event::{EF_SKIPS_THREAD, EventType, Frame, FrameError, FrameHeader, flags};
 
 pub use call::{Call, Change, FdKind, FsPaths, Shape};
 pub use file::Open;
@@ -121,6 +121,19 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn is_state_only(&self) -> bool {
         self.header().flags & (flags::SEED | flags::STATE_ONLY) != 0
+    }
+
+    /// Whether it is, in a savefile, of a thread that nobody told of, and makes it known: not so a switch, which may be of the kernel's own,
+    /// a fork, whose child tells of itself, and what is of no thread.
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        let header = self.header();
+        header.start_ns == 0
+            && self.is_from_file()
+            && header.tgid != u32::MAX
+            && self.frame.event_type().info().is_some_and(|info| {
+                info.flags & EF_SKIPS_THREAD == 0
+                    && !matches!(info.name, "switch" | "clone" | "clone3" | "fork" | "vfork")
+            })
     }
 
     /// Whether it comes from a savefile, whose headers know neither users nor start times.

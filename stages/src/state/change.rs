@@ -43,6 +43,8 @@ pub(super) fn changed_ids(old: &Ids, event: &Event<'_>, call: &Call<'_>, change:
         }
         Change::Setpgid => set_group(&mut ids, call, header, now),
         // Live, each event tells by itself who made it.
+        // What another thread than the first changes is its own, and stands behind its frames.
+        Change::User(_) | Change::Group(_) if header.tid != header.tgid => {}
         Change::User(n) if event.is_from_file() => ids.uid = call.id(n).unwrap_or(old.uid),
         Change::Group(n) if event.is_from_file() => ids.gid = call.id(n).unwrap_or(old.gid),
         Change::Chdir | Change::Fchdir | Change::User(_) | Change::Group(_) => {}

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use bumpalo::Bump;
 use bus::Key;
 use containers::Container;
-use event::{EF_SKIPS_THREAD, FrameHeader};
+use event::{FrameHeader, flags};
 
 use super::Image;
 use super::change::{changed_ids, new_cwd};
@@ -65,7 +65,7 @@ impl StateWriter {
         bump: &'a Bump,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
-        if is_of_nobody(event) {
+        if event.is_of_nobody() {
             self.stand_in(event, meters);
         }
         match event.body {
@@ -173,7 +173,7 @@ impl StateWriter {
         let ids = exec_ids(before.as_deref(), exec, header, event.is_from_file());
         let cwd = match &before {
             // As Falco has it: what is kept of the history of a file is the directory, whatever the exec tells.
-            _ if !event.is_from_file() || event.is_state_only() => {
+            _ if !event.is_from_file() || event.frame.has(flags::SEED) => {
                 self.cwd(before.as_deref(), exec.cwd)
             }
             Some(v) => Arc::clone(&v.cwd),
@@ -276,7 +276,7 @@ impl StateWriter {
     fn exit(&mut self, event: &Event<'_>, exit: &Exit, meters: &ShardMeters) -> Result<(), Wait> {
         let header = event.header();
         let key = event.key;
-        if !exit.is_group_dead && !is_of_nobody(event) {
+        if !exit.is_group_dead && !event.is_of_nobody() {
             return Ok(());
         }
         let Some(node) = self.known(header, key) else { return Ok(()) };
@@ -433,20 +433,6 @@ impl StateWriter {
             next = below;
         }
     }
-}
-
-/// Whether the event of a savefile is of a thread that nobody told of, and makes it known: not so a switch, which may be of the kernel's
-/// own, a fork, whose child tells of itself, and what is of no thread.
-fn is_of_nobody(event: &Event<'_>) -> bool {
-    event.header().start_ns == 0
-        && event.header().tgid != u32::MAX
-        && event.is_from_file()
-        && !matches!(event.body, Body::Fork(_))
-        && event
-            .frame
-            .event_type()
-            .info()
-            .is_some_and(|info| info.flags & EF_SKIPS_THREAD == 0 && info.name != "switch")
 }
 
 fn loaded_program<'a>(exec: &Exec<'a>) -> Program<'a> {

@@ -161,7 +161,7 @@ impl Tracer {
         let bump: &'t Bump = bump;
         let head = Event { key, own_key: key, frame: Frame::parse(bytes)?, body: Body::Other };
         let ty = head.frame.event_type();
-        let is_whole = changing.contains(ty) || head.is_state_only();
+        let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
         let event = if is_whole { head.looked_into(bump) } else { head };
         if is_whole {
             // There is no other shard to wait for.

@@ -1,6 +1,7 @@
 //! Recordings of the corpus, event by event: what other programs print of an event is what our fields say of it. The corpus is found
 //! through `PEREGRINE_CORPUS`; what differs stands in `differences.tsv`, with the reason.
 
+mod conditions;
 mod differences;
 mod fields;
 mod golden;

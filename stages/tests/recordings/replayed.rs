@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bus::Key;
 use capture::savefile::{EVT_NUM_SHIFT, Header, Playback};
-use rules::RuleMatching;
+use rules::{Alert, RuleMatching, Ruleset};
 use serde_json::Value;
 use stages::{Progress, User, Users};
 
@@ -46,31 +47,8 @@ pub(crate) fn replayed(path: &Path, fields: &[&str]) -> Vec<(Id, Values)> {
         "- rule: all\n  desc: d\n  condition: evt.num >= 0\n  output: \"{}\"\n  priority: INFO\n  warn_evttypes: false\n",
         output.join(" ")
     );
-    let rules = ruleset(&text, RuleMatching::All);
-    let mut playback = Playback::open(path).expect("a capture of the corpus can be opened");
-    let users = users(playback.header());
-    let mut frames: Vec<(Key, Vec<u8>)> = Vec::new();
-    while let Some(next) = playback.next_frame().expect("captures of the corpus are whole") {
-        frames.push((next.key, next.frame.to_vec()));
-    }
-    let mut p =
-        pipeline(&Setup { users, evt_num_shift: EVT_NUM_SHIFT, ..Setup::new(1, 1, &rules) });
-    let mut feeder = Feeder {
-        frames: frames.iter().map(|(key, frame)| (*key, &frame[..])).collect(),
-        at: 0,
-        lanes: p.lanes.remove(0),
-        watermark: p.watermarks[0].clone(),
-    };
-    loop {
-        feeder.step(100);
-        match p.shards[0].poll_once() {
-            Progress::Ended => break,
-            Progress::Waiting(w) => panic!("one shard waits for nobody: {w:?}"),
-            Progress::Worked | Progress::Idle => {}
-        }
-    }
     let mut all = Vec::new();
-    while let Some(alert) = p.alerts[0].pop() {
+    for alert in raised(path, &ruleset(&text, RuleMatching::All)) {
         let values: Values = alert
             .fields
             .iter()
@@ -81,6 +59,33 @@ pub(crate) fn replayed(path: &Path, fields: &[&str]) -> Vec<(Id, Values)> {
         all.push(((number("evt.rawtime"), number("thread.tid"), ty), values));
     }
     all
+}
+
+/// The alerts that rules raise over a recording, in the file's order.
+pub(crate) fn raised(path: &Path, rules: &Arc<Ruleset>) -> Vec<Alert> {
+    let mut playback = Playback::open(path).expect("a capture of the corpus can be opened");
+    let users = users(playback.header());
+    let mut frames: Vec<(Key, Vec<u8>)> = Vec::new();
+    while let Some(next) = playback.next_frame().expect("captures of the corpus are whole") {
+        frames.push((next.key, next.frame.to_vec()));
+    }
+    let mut p = pipeline(&Setup { users, evt_num_shift: EVT_NUM_SHIFT, ..Setup::new(1, 1, rules) });
+    let mut feeder = Feeder {
+        frames: frames.iter().map(|(key, frame)| (*key, &frame[..])).collect(),
+        at: 0,
+        lanes: p.lanes.remove(0),
+        watermark: p.watermarks[0].clone(),
+    };
+    let mut raised = Vec::new();
+    loop {
+        feeder.step(100);
+        // One shard waits for nothing but room for its alerts.
+        let is_ended = p.shards[0].poll_once() == Progress::Ended;
+        raised.extend(std::iter::from_fn(|| p.alerts[0].pop()));
+        if is_ended {
+            return raised;
+        }
+    }
 }
 
 /// Users and groups as the file lists them.
