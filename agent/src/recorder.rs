@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use bus::{LaneRx, Waiter, Watermark};
-use capture::Seeds;
-use capture::savefile::{Compression, Group, Machine, User, Writer};
+use capture::savefile::{Compression, Group, Machine, SavefileError, User, Writer};
+use capture::{OpenDescriptors, Seeds};
 use event::Frame;
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
@@ -86,10 +86,15 @@ impl RecorderParts {
         let out = BufWriter::with_capacity(256 << 10, file.try_clone().with_context(context)?);
         // The offset is that of a clock started at boot, so it is positive on any machine whose clock is set.
         let offset = realtime_offset_ns.max(0) as u64;
+        let broken = |e: SavefileError| anyhow!(savefile_errors::of_recording(&path, &e));
         let mut writer =
             Writer::new(out, Compression::None, &machine(offset), &users, &groups, offset)
-                .map_err(|e| anyhow!(savefile_errors::of_recording(&path, &e)))?;
+                .map_err(broken)?
+                .with_enters();
+        // Without interfaces a recording is one all the same.
+        writer.interfaces(&capture::interfaces().unwrap_or_default()).map_err(broken)?;
         writer.threads(seeds.threads());
+        writer.open_descriptors(OpenDescriptors::of(&seeds.pids()).lists);
         Ok(Self { path, file, writer: Some(writer) })
     }
 }

@@ -163,6 +163,11 @@ fn a_recorded_run_replays_to_the_same_alerts() {
     );
     let live = ended.alerts();
     assert_eq!(live.len(), 55, "{live:#?}");
+    let reader = capture::savefile::Reader::open(&file).expect("a recording");
+    let header = reader.header();
+    assert!(header.interfaces.iter().any(|i| i.name == b"lo"), "{:?}", header.interfaces);
+    let me = header.descriptors.iter().find(|l| l.tid == i64::from(std::process::id()));
+    assert!(me.is_some_and(|l| l.entries.len() > 2), "what this process had open is listed");
     let key = format!("engine.replay.capture_file={path}");
     let replay = ["-o", "engine.kind=replay", "-o", &key];
     for args in

@@ -52,7 +52,7 @@ pub use kernel::{
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;
-pub use procfs::Seeds;
+pub use procfs::{OpenDescriptors, Seeds, interfaces};
 pub use ring::{Peek, Ring};
 pub use route::{owner, route};
 pub use synthetic::{Reservation, RingFull, SyntheticRing, SyntheticTx, synthetic_ring};

@@ -3,6 +3,14 @@
 //! Processes are read in parallel. One that ends while it is read is left out and counted. A file that may not be read (another user's
 //! environment, without privileges) leaves its fields empty. All ids are those of the pid namespace that `/proc` belongs to.
 
+#[expect(unsafe_code, reason = "the system library's list of interfaces")]
+mod interfaces;
+mod open_descriptors;
+mod sockets;
+
+pub use interfaces::interfaces;
+pub use open_descriptors::OpenDescriptors;
+
 use std::{
     cell::RefCell,
     fs::{self, File},
@@ -11,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use event::{MAX_FRAME_LEN, flags};
+use event::{FrameHeader, MAX_FRAME_LEN, flags};
 use rayon::prelude::*;
 
 use crate::process::{MAX_LIST_LEN, MAX_PATH_LEN, ProcessEntry, SeedIds, parents_first};
@@ -107,6 +115,13 @@ impl Seeds {
     /// Every seed in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).filter_map(|n| self.get(n))
+    }
+
+    /// Ids of the processes, in the seeds' order.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let tgid = |frame: &[u8]| Some(FrameHeader::from_bytes(frame.first_chunk()?).tgid);
+        self.iter().filter_map(tgid).collect()
     }
 
     /// Threads `(tid, tgid)` beside the first of each process; a recording needs them.
