@@ -279,6 +279,19 @@ pub(crate) fn shown(text: &str) -> String {
     if text.is_empty() { "\"\"".to_owned() } else { format!("`{text}`") }
 }
 
+/// Text in which control characters, which a terminal would obey, are written as escapes.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn missing(keys: &[&str]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     match &keys[..] {
@@ -418,8 +431,13 @@ impl RuleError {
     /// The error on one line: `file:line:column: code: text`.
     #[must_use]
     pub fn one_line(&self) -> String {
+        format!("{}: {}: {}", self.place(), self.code.as_str(), self.message())
+    }
+
+    /// What is wrong and what to do about it, on one line whatever the file says.
+    pub(crate) fn message(&self) -> String {
         let hint = self.hint.as_ref().map_or_else(String::new, |h| format!("; {h}"));
-        format!("{}: {}: {}{hint}", self.place(), self.code.as_str(), self.problem)
+        printable(&format!("{}{hint}", self.problem))
     }
 
     fn place(&self) -> String {
@@ -441,10 +459,11 @@ fn skipped_columns(column: u32) -> usize {
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = if self.code.is_warning() { "warning" } else { "error" };
-        writeln!(f, "{severity}[{}]: {}", self.code.as_str(), self.problem)?;
+        let problem = printable(&self.problem.to_string());
+        writeln!(f, "{severity}[{}]: {problem}", self.code.as_str())?;
         write!(f, "  --> {}", self.place())?;
         if let Some((kind, name)) = &self.item {
-            write!(f, " ({kind} `{name}`)")?;
+            write!(f, " ({kind} `{}`)", printable(name))?;
         }
         if self.line > 0 {
             let number = self.line.to_string();
@@ -456,10 +475,10 @@ impl fmt::Display for RuleError {
             let carets = "^".repeat((self.width as usize).clamp(1, SHOWN_COLUMNS));
             write!(f, "\n{pad} |\n{number} | {shown}\n{pad} | {before}{carets}")?;
             if let Some(hint) = &self.hint {
-                write!(f, "\n{pad} = hint: {hint}")?;
+                write!(f, "\n{pad} = hint: {}", printable(hint))?;
             }
         } else if let Some(hint) = &self.hint {
-            write!(f, "\n  = hint: {hint}")?;
+            write!(f, "\n  = hint: {}", printable(hint))?;
         }
         Ok(())
     }
@@ -521,6 +540,18 @@ fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_says_moves_no_cursor() {
+        let mut error = RuleError::file_read("a.yaml", "");
+        error.problem = Problem::UnknownKey("a\u{1b}[2J\nb".into());
+        error.item = Some((ItemKind::Rule, "r\u{7}".into()));
+        error.hint = Some("did you mean `\t`?".into());
+        let one = "a.yaml: LOAD_ERR_FILE_READ: unknown key `a\\u{1b}[2J\\nb`; did you mean `\\t`?";
+        assert_eq!(error.one_line(), one);
+        let drawn = "error[LOAD_ERR_FILE_READ]: unknown key `a\\u{1b}[2J\\nb`\n  --> a.yaml (rule `r\\u{7}`)\n  = hint: did you mean `\\t`?";
+        assert_eq!(error.to_string(), drawn);
+    }
 
     #[test]
     fn neighbours_are_found() {

@@ -81,12 +81,11 @@ impl FileResult {
 
 impl Finding {
     fn new(drawn: RuleError, context: Context) -> Self {
-        let hint = drawn.hint.as_ref().map_or_else(String::new, |h| format!("; {h}"));
         Self {
             code: drawn.code.as_str(),
             codedesc: drawn.code.description(),
             context,
-            message: format!("{}{hint}", drawn.problem),
+            message: drawn.message(),
             drawn,
         }
     }
