@@ -15,6 +15,7 @@ mod header;
 mod interface_list;
 mod playback;
 mod process_list;
+mod processes;
 mod reader;
 mod replay;
 mod saved_blocks;

@@ -4,22 +4,18 @@
 //! The process list, the child's side of clones, execs and exits say which thread belongs to which process. An incarnation number stands
 //! for the start time: it is unique in a file, so a process id that is used again is another process.
 
-use std::collections::HashMap;
-
 use event::{
     CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, ParamType,
     SectionKind, TaskFacts, flags,
 };
-use foldhash::fast::RandomState;
 
 use super::{
     Header, SavedEvent,
     descriptors::{Descriptors, Enter, TableId, change_dir},
     playback::PlaybackDemand,
+    processes::{Processes, Slot},
 };
 
-/// Largest number of process ids that Linux has; a file with more threads at once is damaged, and the rest of them stay unknown.
-const MAX_THREADS: usize = 1 << 22;
 const CLONE_FILES: u32 = 1;
 const CLONE_NEWPID: u32 = 0x40;
 const CLONE_PARENT: u32 = 0x100;
@@ -46,8 +42,8 @@ const NO_COMM: &[u8] = b"<NA>";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Fork {
-        flags: Option<usize>,
-        vtid: Option<usize>,
+        flags: Option<u8>,
+        vtid: Option<u8>,
         is_vfork: bool,
     },
     Exec,
@@ -55,30 +51,6 @@ enum Role {
     /// The start of a call.
     Enter,
     Other,
-}
-
-/// A thread.
-#[derive(Debug)]
-struct Thread {
-    tgid: u32,
-    /// Its process, among all, as long as that one has this id.
-    process: u32,
-    enter: Enter,
-    comm: Box<[u8]>,
-}
-
-/// What the threads of a process share.
-#[derive(Debug)]
-struct Process {
-    tgid: u32,
-    /// 0 for a process that only its events tell of.
-    incarnation: u64,
-    n_threads: u32,
-    table: TableId,
-    /// Ends in a slash.
-    cwd: Vec<u8>,
-    /// The caller's side of its clone made it; its own side comes yet.
-    is_expected: bool,
 }
 
 /// Facts that the replay adds behind an event's parameters.
@@ -95,15 +67,11 @@ pub(super) struct Tracker {
     roles: Vec<Role>,
     /// By event type, a bit for each parameter that is a thread.
     task_params: Vec<u32>,
-    threads: HashMap<u32, Thread, RandomState>,
-    /// Processes by their ids.
-    groups: HashMap<u32, u32, RandomState>,
-    processes: Vec<Process>,
-    free: Vec<u32>,
+    processes: Processes,
     n_incarnations: u64,
     descriptors: Descriptors,
     /// The event changed the working directory of this process.
-    changed_cwd: Option<u32>,
+    changed_cwd: Option<Slot>,
     shows_params: bool,
     path_room: Vec<u8>,
 }
@@ -111,12 +79,11 @@ pub(super) struct Tracker {
 fn role(n: u16) -> Role {
     let ty = EventType(n);
     let Some(info) = ty.info() else { return Role::Other };
+    let at = |name| ty.param_index(name).and_then(|n| u8::try_from(n).ok());
     match info.name {
-        "clone" | "fork" | "vfork" | "clone3" if info.params.len() > PARAM_PTID => Role::Fork {
-            flags: ty.param_index("flags"),
-            vtid: ty.param_index("vtid"),
-            is_vfork: info.name == "vfork",
-        },
+        "clone" | "fork" | "vfork" | "clone3" if info.params.len() > PARAM_PTID => {
+            Role::Fork { flags: at("flags"), vtid: at("vtid"), is_vfork: info.name == "vfork" }
+        }
         "execve" | "execveat" if info.params.len() > PARAM_PTID => Role::Exec,
         "procexit" => Role::Exit,
         _ if Enter::is_of(ty) => Role::Enter,
@@ -136,10 +103,7 @@ impl Tracker {
         Self {
             roles: (0..event::N_EVENT_TYPES as u16).map(role).collect(),
             task_params: (0..event::N_EVENT_TYPES as u16).map(task_params).collect(),
-            threads: HashMap::default(),
-            groups: HashMap::default(),
-            processes: Vec::new(),
-            free: Vec::new(),
+            processes: Processes::default(),
             n_incarnations: 0,
             descriptors: Descriptors::new(),
             changed_cwd: None,
@@ -171,62 +135,23 @@ impl Tracker {
         self.n_incarnations
     }
 
-    /// A process with its first thread, in place of what had the id before.
     fn put_process(
         &mut self,
         tgid: u32,
         incarnation: u64,
         table: TableId,
         cwd: &[u8],
-    ) -> Option<u32> {
-        if self.threads.len() >= MAX_THREADS {
+    ) -> Option<Slot> {
+        let (slot, unused) = self.processes.put(tgid, incarnation, table, cwd);
+        if let Some(table) = unused {
             self.descriptors.release(table);
-            return None;
         }
-        let slot = if let Some(&slot) = self.groups.get(&tgid) {
-            let process = &mut self.processes[slot as usize];
-            self.descriptors.release(process.table);
-            process.incarnation = incarnation;
-            process.n_threads = 1;
-            process.table = table;
-            process.is_expected = false;
-            slot
-        } else {
-            let process = Process {
-                tgid,
-                incarnation,
-                n_threads: 1,
-                table,
-                cwd: Vec::new(),
-                is_expected: false,
-            };
-            let slot = if let Some(slot) = self.free.pop() {
-                // The room of its last directory stays.
-                let cwd = std::mem::take(&mut self.processes[slot as usize].cwd);
-                self.processes[slot as usize] = Process { cwd, ..process };
-                slot
-            } else {
-                self.processes.push(process);
-                self.processes.len() as u32 - 1
-            };
-            self.groups.insert(tgid, slot);
-            slot
-        };
-        let place = &mut self.processes[slot as usize].cwd;
-        place.clear();
-        place.extend_from_slice(cwd);
-        self.bind_thread(tgid, tgid, slot);
-        Some(slot)
-    }
-
-    fn bind_thread(&mut self, tid: u32, tgid: u32, process: u32) -> Option<Thread> {
-        let thread = Thread { tgid, process, enter: Enter::default(), comm: Box::default() };
-        self.threads.insert(tid, thread)
+        slot
     }
 
     /// Gives a thread its name.
     fn name(&mut self, tid: u32, comm: &[u8]) {
-        if let Some(thread) = self.threads.get_mut(&tid).filter(|thread| *thread.comm != *comm) {
+        if let Some(thread) = self.processes.thread_mut(tid).filter(|t| *t.comm != *comm) {
             thread.comm = comm.into();
         }
     }
@@ -239,13 +164,13 @@ impl Tracker {
         }
     }
 
-    fn add_process(&mut self, tgid: u32) -> Option<u32> {
+    fn add_process(&mut self, tgid: u32) -> Option<Slot> {
         let (incarnation, table) = (self.next_incarnation(), self.descriptors.empty());
         self.put_process(tgid, incarnation, table, b"")
     }
 
     /// A process that only its events tell of.
-    fn add_unknown(&mut self, tgid: u32) -> Option<u32> {
+    fn add_unknown(&mut self, tgid: u32) -> Option<Slot> {
         let table = self.descriptors.empty();
         let slot = self.put_process(tgid, 0, table, NO_CWD);
         self.name(tgid, NO_COMM);
@@ -254,32 +179,26 @@ impl Tracker {
 
     /// A thread beside the first one of its process.
     fn add_thread(&mut self, tid: u32, tgid: u32) {
-        let known = self.groups.get(&tgid).copied();
-        let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { return };
-        if self.threads.len() >= MAX_THREADS {
+        let Some(slot) = self.processes.of_id(tgid).or_else(|| self.add_unknown(tgid)) else {
             return;
-        }
-        let before = self.bind_thread(tid, tgid, slot).map(|t| t.tgid);
+        };
+        let before = self.processes.bind(tid, slot);
         if before == Some(tgid) {
             return;
         }
-        self.processes[slot as usize].n_threads += 1;
+        self.processes.get_mut(slot).n_threads += 1;
         // It was taken for a process of its own until now.
         if before == Some(tid)
-            && let Some(&own) = self.groups.get(&tid)
-            && self.processes[own as usize].incarnation == 0
+            && let Some(own) = self.processes.of_id(tid)
+            && self.processes.get(own).incarnation == 0
         {
             self.remove_process(own);
         }
     }
 
-    fn remove_process(&mut self, slot: u32) {
-        let process = &mut self.processes[slot as usize];
-        self.groups.remove(&process.tgid);
-        // No thread has this id, so none is led here any more.
-        process.tgid = u32::MAX;
-        self.descriptors.release(process.table);
-        self.free.push(slot);
+    fn remove_process(&mut self, slot: Slot) {
+        let table = self.processes.remove(slot);
+        self.descriptors.release(table);
     }
 
     /// Takes in what the file says before its events: processes first, then the threads they have beside the first, then what they have
@@ -287,7 +206,7 @@ impl Tracker {
     pub(super) fn seed(&mut self, header: &Header) {
         for e in header.processes.iter().filter(|e| e.is_main_thread()) {
             if let Some(slot) = self.add_process(e.pid as u32) {
-                let cwd = &mut self.processes[slot as usize].cwd;
+                let cwd = &mut self.processes.get_mut(slot).cwd;
                 change_dir(cwd, &e.cwd, &mut self.path_room);
             }
             self.name(e.pid as u32, &e.comm);
@@ -299,34 +218,16 @@ impl Tracker {
         self.descriptors.set_interfaces(&header.interfaces);
         let ports = Descriptors::server_ports(&header.descriptors);
         for list in &header.descriptors {
-            let tgid = self.tgid_of(list.tid as u32);
-            let known = self.groups.get(&tgid).copied();
+            let tgid = self.processes.tgid_of(list.tid as u32);
+            let known = self.processes.of_id(tgid);
             let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { continue };
-            let table = self.processes[slot as usize].table;
-            self.descriptors.seed(table, list, &ports);
+            self.descriptors.seed(self.processes.get(slot).table, list, &ports);
         }
-    }
-
-    fn process(&self, tgid: u32) -> Option<&Process> {
-        self.groups.get(&tgid).map(|&slot| &self.processes[slot as usize])
     }
 
     /// Incarnation of a process, 0 where it is not known.
     pub(super) fn incarnation(&self, tgid: u32) -> u64 {
-        self.process(tgid).map_or(0, |p| p.incarnation)
-    }
-
-    fn tgid_of(&self, tid: u32) -> u32 {
-        self.threads.get(&tid).map_or(tid, |t| t.tgid)
-    }
-
-    /// The place of a thread's process.
-    fn slot_of(&self, tid: u32) -> Option<u32> {
-        let thread = self.threads.get(&tid)?;
-        if self.processes[thread.process as usize].tgid == thread.tgid {
-            return Some(thread.process);
-        }
-        self.groups.get(&thread.tgid).copied()
+        self.processes.of_id(tgid).map_or(0, |slot| self.processes.get(slot).incarnation)
     }
 
     /// Fills in process id, incarnation and flags of an event's header, and follows what the event changes.
@@ -345,15 +246,14 @@ impl Tracker {
             Role::Exec if event.param_i64(0) == Some(0) => self.exec(event, tid),
             Role::Enter | Role::Exec | Role::Exit | Role::Other => {}
         }
-        let mut slot = self.look_up(event, tid);
+        let mut slot = self.processes.of_thread(tid);
         self.changed_cwd = None;
         self.follow_descriptors(event, tid, role, &mut slot);
-        match slot {
-            Some(slot) => {
-                let process = &self.processes[slot as usize];
-                (header.tgid, header.start_ns) = (process.tgid, process.incarnation);
-            }
-            None => header.tgid = self.tgid_of(tid),
+        if let Some(slot) = slot {
+            let process = self.processes.get(slot);
+            (header.tgid, header.start_ns) = (process.tgid, process.incarnation);
+        } else {
+            header.tgid = self.processes.tgid_of(tid);
         }
         if role == Role::Exit {
             facts = self.end_thread(tid, event, header);
@@ -361,24 +261,12 @@ impl Tracker {
         facts
     }
 
-    /// The place of a thread's process, and an end to what its last enter said unless this is the exit it waits for.
-    fn look_up(&mut self, event: &SavedEvent<'_>, tid: u32) -> Option<u32> {
-        let thread = self.threads.get_mut(&tid)?;
-        if !Enter::is_read_by(event.event_type) {
-            thread.enter.clear();
-        }
-        if self.processes[thread.process as usize].tgid == thread.tgid {
-            return Some(thread.process);
-        }
-        self.groups.get(&thread.tgid).copied()
-    }
-
     fn follow_descriptors(
         &mut self,
         event: &SavedEvent<'_>,
         tid: u32,
         role: Role,
-        slot: &mut Option<u32>,
+        slot: &mut Option<Slot>,
     ) {
         let changes = self.descriptors.changes(event);
         if slot.is_none() && (changes || role == Role::Enter) && event.tid > 0 {
@@ -388,25 +276,30 @@ impl Tracker {
             self.descriptors.begin(event, None);
             return;
         };
-        let process = &mut self.processes[place as usize];
         if Descriptors::unshares(event) {
+            let process = self.processes.get_mut(place);
             process.table = self.descriptors.unshare(process.table);
         }
-        let table = process.table;
+        let table = self.processes.get(place).table;
         self.descriptors.begin(event, Some(table));
+        let mut enter = self.processes.thread_mut(tid).and_then(|t| t.enter.take());
         if role == Role::Enter {
-            if let Some(thread) = self.threads.get_mut(&tid) {
-                thread.enter.keep(event);
-            }
+            enter.get_or_insert_default().keep(event);
         } else if event.event_type == EventType::PIDFD_GETFD_X {
             self.pidfd_getfd(event, table);
         } else if changes {
-            let mut thread = Some(event.event_type)
-                .filter(|&ty| Enter::is_read_by(ty))
-                .and_then(|_| self.threads.get_mut(&tid));
-            let enter = thread.as_mut().map(|t| &mut t.enter);
-            if self.descriptors.follow(event, enter, table, &mut process.cwd) {
+            let cwd = &mut self.processes.get_mut(place).cwd;
+            if self.descriptors.follow(event, enter.as_deref(), table, cwd) {
                 self.changed_cwd = Some(place);
+            }
+        }
+        if let Some(mut enter) = enter {
+            // Whatever comes next is another call.
+            if role != Role::Enter {
+                enter.clear();
+            }
+            if let Some(thread) = self.processes.thread_mut(tid) {
+                thread.enter = Some(enter);
             }
         }
     }
@@ -420,8 +313,9 @@ impl Tracker {
         if fd < 0 {
             return;
         }
-        let of = self.descriptors.pid_of(own, pidfd).and_then(|pid| self.process(pid));
-        match of.map(|p| p.table) {
+        let pid = self.descriptors.pid_of(own, pidfd);
+        let of = pid.and_then(|pid| self.processes.of_thread(pid));
+        match of.map(|slot| self.processes.get(slot).table) {
             Some(of) => self.descriptors.copy_from(of, target, own, fd),
             None => self.descriptors.forget(own, fd),
         }
@@ -431,7 +325,7 @@ impl Tracker {
     /// parameters.
     pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
         if let Some(slot) = self.changed_cwd {
-            let cwd = &self.processes[slot as usize].cwd;
+            let cwd = &self.processes.get(slot).cwd;
             let path = if cwd.len() > 1 { cwd.strip_suffix(b"/").unwrap_or(cwd) } else { cwd };
             if path.starts_with(b"/") {
                 let facts = FileFacts { ino: 0, dev: 0, flags: 0, kind: FileKind::Directory, path };
@@ -452,7 +346,7 @@ impl Tracker {
 
     fn describe_task(&self, tid: i64, frame: &mut FrameWriter<'_>) {
         if let Some(tid) = u32::try_from(tid).ok().filter(|&tid| tid != 0)
-            && let Some(thread) = self.threads.get(&tid)
+            && let Some(thread) = self.processes.thread(tid)
         {
             let facts = TaskFacts { tid, comm: &thread.comm };
             let fixed = facts.fixed_bytes();
@@ -464,21 +358,21 @@ impl Tracker {
     }
 
     /// The directory that a fork or exec names, where it does.
-    fn take_cwd(&mut self, event: &SavedEvent<'_>, slot: u32) {
+    fn take_cwd(&mut self, event: &SavedEvent<'_>, slot: Slot) {
         let path = event.param(PARAM_CWD).map(|b| b.strip_suffix(&[0]).unwrap_or(b));
         if let Some(path) = path.filter(|p| p.starts_with(b"/")) {
-            change_dir(&mut self.processes[slot as usize].cwd, path, &mut self.path_room);
+            change_dir(&mut self.processes.get_mut(slot).cwd, path, &mut self.path_room);
         }
     }
 
     /// A child's own return of the clone that made it.
-    fn child_side(&mut self, event: &SavedEvent<'_>, tid: u32, flags: Option<usize>) -> Facts {
+    fn child_side(&mut self, event: &SavedEvent<'_>, tid: u32, flags: Option<u8>) -> Facts {
         let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
         let ptid = event.param_i64(PARAM_PTID).map(|ptid| ptid as u32);
         if tid == tgid {
-            let expected = self.groups.get(&tgid).copied();
-            match expected.filter(|&slot| self.processes[slot as usize].is_expected) {
-                Some(slot) => self.processes[slot as usize].is_expected = false,
+            let known = self.processes.of_id(tgid);
+            match known.filter(|&slot| self.processes.get(slot).is_expected) {
+                Some(slot) => self.processes.get_mut(slot).is_expected = false,
                 None => self.fork(event, tgid, ptid.unwrap_or(0), clone_flags(event, flags)),
             }
         } else {
@@ -486,7 +380,7 @@ impl Tracker {
         }
         self.take_name(event, tid);
         let Some(creator) = ptid else { return Facts::None };
-        let parent = self.tgid_of(creator);
+        let parent = self.processes.tgid_of(creator);
         let start = self.incarnation(parent);
         Facts::Creator(CreatorFacts {
             creator_tid: creator,
@@ -500,20 +394,18 @@ impl Tracker {
     /// A new process, with what it has of the one that a thread belongs to.
     fn fork(&mut self, event: &SavedEvent<'_>, child: u32, parent_tid: u32, flags: u32) {
         let incarnation = self.next_incarnation();
-        let parent = self.slot_of(parent_tid).filter(|&p| self.processes[p as usize].tgid != child);
-        let (table, cwd) = match parent {
+        let parent = self.processes.of_thread(parent_tid);
+        let (table, cwd) = match parent.map(|p| self.processes.get(p)).filter(|p| p.tgid != child) {
             Some(parent) => {
-                let parent = &self.processes[parent as usize];
                 let table = if flags & CLONE_FILES != 0 {
                     self.descriptors.share(parent.table)
                 } else {
                     self.descriptors.fork(parent.table)
                 };
-                (table, Some(parent.cwd.clone()))
+                (table, parent.cwd.clone())
             }
-            None => (self.descriptors.empty(), None),
+            None => (self.descriptors.empty(), Vec::new()),
         };
-        let cwd = cwd.unwrap_or_default();
         if let Some(slot) = self.put_process(child, incarnation, table, &cwd) {
             self.take_cwd(event, slot);
         }
@@ -525,36 +417,36 @@ impl Tracker {
         &mut self,
         event: &SavedEvent<'_>,
         child: u32,
-        flags: Option<usize>,
-        vtid: Option<usize>,
+        flags: Option<u8>,
+        vtid: Option<u8>,
     ) {
         let in_other_namespace =
-            vtid.and_then(|n| event.param_i64(n)).is_some_and(|v| v != event.tid);
+            vtid.and_then(|n| event.param_i64(usize::from(n))).is_some_and(|v| v != event.tid);
         let flags = clone_flags(event, flags);
         let is_left_to_child =
             flags & (CLONE_CHILD_IN_PIDNS | CLONE_NEWPID | CLONE_PARENT | CLONE_VFORK) != 0;
-        if in_other_namespace || is_left_to_child || self.threads.contains_key(&child) {
+        if in_other_namespace || is_left_to_child || self.processes.thread(child).is_some() {
             return;
         }
         let caller = event.tid as u32;
         if flags & CLONE_THREAD != 0 {
-            self.add_thread(child, self.tgid_of(caller));
+            self.add_thread(child, self.processes.tgid_of(caller));
             self.take_name(event, child);
             return;
         }
         self.fork(event, child, caller, flags);
         self.take_name(event, child);
-        if let Some(&slot) = self.groups.get(&child) {
-            self.processes[slot as usize].is_expected = true;
+        if let Some(slot) = self.processes.of_id(child) {
+            self.processes.get_mut(slot).is_expected = true;
         }
     }
 
     fn exec(&mut self, event: &SavedEvent<'_>, tid: u32) {
         let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
-        let known = self.groups.get(&tgid).copied();
+        let known = self.processes.of_id(tgid);
         let Some(slot) = known.or_else(|| self.add_process(tgid)) else { return };
-        if self.processes[slot as usize].incarnation == 0 {
-            self.processes[slot as usize].incarnation = self.next_incarnation();
+        if self.processes.get(slot).incarnation == 0 {
+            self.processes.get_mut(slot).incarnation = self.next_incarnation();
         }
         if let Some(own) = event.param_i64(PARAM_TID).map(|own| own as u32)
             && own != tgid
@@ -562,9 +454,9 @@ impl Tracker {
             self.add_thread(own, tgid);
         } else {
             // The other threads are gone by the time an exec returns.
-            self.processes[slot as usize].n_threads = 1;
+            self.processes.get_mut(slot).n_threads = 1;
         }
-        let process = &mut self.processes[slot as usize];
+        let process = self.processes.get_mut(slot);
         process.table = self.descriptors.unshare(process.table);
         self.descriptors.exec(process.table);
         self.take_cwd(event, slot);
@@ -573,17 +465,17 @@ impl Tracker {
 
     fn end_thread(&mut self, tid: u32, event: &SavedEvent<'_>, header: &mut FrameHeader) -> Facts {
         let tgid = header.tgid;
-        let slot = self.slot_of(tid);
-        self.threads.remove(&tid);
+        let slot = self.processes.of_thread(tid);
+        self.processes.forget_thread(tid);
         let Some(slot) = slot else { return Facts::None };
-        let process = &mut self.processes[slot as usize];
+        let process = self.processes.get_mut(slot);
         process.n_threads = process.n_threads.saturating_sub(1);
         if process.n_threads > 0 {
             return Facts::None;
         }
         let is_known = process.incarnation != 0;
         self.remove_process(slot);
-        self.threads.remove(&tgid);
+        self.processes.forget_thread(tgid);
         if !is_known {
             return Facts::None;
         }
@@ -591,13 +483,13 @@ impl Tracker {
         let reaper = event
             .param_i64(PARAM_REAPER)
             .filter(|&tid| tid > 0)
-            .map_or(0, |tid| self.tgid_of(tid as u32));
+            .map_or(0, |tid| self.processes.tgid_of(tid as u32));
         Facts::Exit(ExitFacts { reaper_tgid: reaper, reaper_start_ns: self.incarnation(reaper) })
     }
 }
 
-fn clone_flags(event: &SavedEvent<'_>, at: Option<usize>) -> u32 {
-    at.and_then(|n| event.param(n))
+fn clone_flags(event: &SavedEvent<'_>, at: Option<u8>) -> u32 {
+    at.and_then(|n| event.param(usize::from(n)))
         .and_then(|b| b.as_array().copied())
         .map_or(0, u32::from_le_bytes)
 }

@@ -47,11 +47,6 @@ impl Enter {
         matches!(ty, OPEN_E | CREAT_E | OPENAT_E | OPENAT2_E | CONNECT_E)
     }
 
-    /// Whether exits of this type are.
-    pub(in crate::savefile) fn is_read_by(exit: EventType) -> bool {
-        Self::is_of(EventType(exit.0.wrapping_sub(1)))
-    }
-
     /// Keeps what an enter says, where its exit is read against it.
     pub(in crate::savefile) fn keep(&mut self, event: &SavedEvent<'_>) {
         let (dirfd, text_at, flags_at) = match event.event_type {
@@ -88,24 +83,15 @@ impl Descriptors {
     pub(in crate::savefile) fn follow(
         &mut self,
         event: &SavedEvent<'_>,
-        enter: Option<&mut Enter>,
+        enter: Option<&Enter>,
         id: TableId,
         cwd: &mut Vec<u8>,
     ) -> bool {
         use EventType as E;
-        if let Some(enter) = enter {
-            let said = enter.of(event.event_type);
-            if event.event_type == E::CONNECT_X {
-                self.connect(event, said, id);
-            } else {
-                self.open(event, said, id, cwd);
-            }
-            enter.clear();
-            return false;
-        }
+        let enter = enter.and_then(|enter| enter.of(event.event_type));
         match event.event_type {
             E::OPEN_X | E::CREAT_X | E::OPENAT_2_X | E::OPENAT2_X | E::OPEN_BY_HANDLE_AT_X => {
-                self.open(event, None, id, cwd);
+                self.open(event, enter, id, cwd);
             }
             E::CLOSE_X => self.close(event, id),
             E::CLOSE_RANGE_X => self.close_range(event, id),
@@ -119,7 +105,7 @@ impl Descriptors {
             E::SOCKETPAIR_X => self.socketpair(event, id),
             E::SOCKET_X => self.socket(event, id),
             E::BIND_X => self.bind(event, id),
-            E::CONNECT_X => self.connect(event, None, id),
+            E::CONNECT_X => self.connect(event, enter, id),
             E::ACCEPT_5_X | E::ACCEPT4_6_X => self.accept(event, id),
             E::SEND_X | E::SENDTO_X | E::SENDMSG_X | E::SENDMMSG_X => {
                 self.infer_datagram_socket(event, id);
@@ -170,14 +156,12 @@ impl Descriptors {
     /// Whether the call gives its process a table of its own before it does anything.
     pub(in crate::savefile) fn unshares(event: &SavedEvent<'_>) -> bool {
         const CLONE_FILES: u32 = 1;
-        result(event) >= 0
-            && match event.event_type {
-                EventType::CLOSE_RANGE_X => {
-                    number_u32(event, 3).is_some_and(|f| f & CLOSE_RANGE_UNSHARE != 0)
-                }
-                EventType::UNSHARE_X => number_u32(event, 1).is_some_and(|f| f & CLONE_FILES != 0),
-                _ => false,
-            }
+        let (flags_at, bit) = match event.event_type {
+            EventType::CLOSE_RANGE_X => (3, CLOSE_RANGE_UNSHARE),
+            EventType::UNSHARE_X => (1, CLONE_FILES),
+            _ => return false,
+        };
+        number_u32(event, flags_at).is_some_and(|flags| flags & bit != 0) && result(event) >= 0
     }
 
     fn dup(&mut self, event: &SavedEvent<'_>, id: TableId, is_close_on_exec: bool) {

@@ -228,6 +228,11 @@ impl Descriptors {
             self.budget.store.release(closed);
         }
         now.table = table;
+        if !spec.changes && !self.demand.own && !self.demand.all {
+            // Nobody will ask.
+            now.own = None;
+            return;
+        }
         now.name_changed = false;
         now.name.clear();
         now.raw_name.clear();

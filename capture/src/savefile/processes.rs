@@ -1,0 +1,195 @@
+//! Threads and processes of a savefile, by their ids.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::descriptors::{Enter, TableId};
+
+/// Ids of one page.
+const PAGE: usize = 64;
+/// Largest number of process ids that Linux has; what has a larger one is damage, and stays unknown.
+const MAX_ID: usize = 1 << 22;
+
+/// A thread.
+#[derive(Debug)]
+pub(super) struct Thread {
+    /// The process it belongs to.
+    pub(super) tgid: u32,
+    /// Its place, as long as the process there has this id.
+    process: Slot,
+    /// What the enter of a call under way said; kept for the next one when it is over.
+    pub(super) enter: Option<Box<Enter>>,
+    pub(super) comm: Box<[u8]>,
+}
+
+/// What the threads of a process share.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) tgid: u32,
+    /// 0 for a process that only its events tell of.
+    pub(super) incarnation: u64,
+    pub(super) n_threads: u32,
+    pub(super) table: TableId,
+    /// Ends in a slash.
+    pub(super) cwd: Vec<u8>,
+    /// The caller's side of its clone made it; its own side comes yet.
+    pub(super) is_expected: bool,
+}
+
+/// Place of a process among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+type Page = Box<[Option<Thread>; PAGE]>;
+
+/// All threads and processes. A page of threads costs memory once one of them is known, 2 KiB then.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    pages: Vec<Option<Page>>,
+    groups: HashMap<u32, Slot, RandomState>,
+    all: Vec<Process>,
+    free: Vec<Slot>,
+}
+
+fn place(tid: u32) -> Option<(usize, usize)> {
+    let tid = tid as usize;
+    (tid < MAX_ID).then_some((tid / PAGE, tid % PAGE))
+}
+
+impl Processes {
+    pub(super) fn thread(&self, tid: u32) -> Option<&Thread> {
+        let (page, at) = place(tid)?;
+        self.pages.get(page)?.as_ref()?[at].as_ref()
+    }
+
+    pub(super) fn thread_mut(&mut self, tid: u32) -> Option<&mut Thread> {
+        let (page, at) = place(tid)?;
+        self.pages.get_mut(page)?.as_mut()?[at].as_mut()
+    }
+
+    /// Process id of a thread; its own id where nothing is known.
+    pub(super) fn tgid_of(&self, tid: u32) -> u32 {
+        self.thread(tid).map_or(tid, |t| t.tgid)
+    }
+
+    /// The process of a thread. O(1), without a hash unless the thread outlived its process.
+    pub(super) fn of_thread(&self, tid: u32) -> Option<Slot> {
+        let thread = self.thread(tid)?;
+        if self.get(thread.process).tgid == thread.tgid {
+            return Some(thread.process);
+        }
+        self.of_id(thread.tgid)
+    }
+
+    pub(super) fn of_id(&self, tgid: u32) -> Option<Slot> {
+        self.groups.get(&tgid).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> &Process {
+        &self.all[slot.0 as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Process {
+        &mut self.all[slot.0 as usize]
+    }
+
+    /// Puts a process with its first thread in place of what had the id before. Gives its place, or none where the id is none that Linux
+    /// has, and the table that nobody has any more.
+    pub(super) fn put(
+        &mut self,
+        tgid: u32,
+        incarnation: u64,
+        table: TableId,
+        cwd: &[u8],
+    ) -> (Option<Slot>, Option<TableId>) {
+        if place(tgid).is_none() {
+            return (None, Some(table));
+        }
+        let mut new =
+            Process { tgid, incarnation, n_threads: 1, table, cwd: Vec::new(), is_expected: false };
+        let known = self.of_id(tgid);
+        let slot = match known.or_else(|| self.free.pop()) {
+            Some(slot) => slot,
+            None => Slot(self.all.len() as u32),
+        };
+        let before = self.all.get_mut(slot.0 as usize).map(|p| {
+            // The room of the directory stays.
+            new.cwd = std::mem::take(&mut p.cwd);
+            new.cwd.clear();
+            p.table
+        });
+        new.cwd.extend_from_slice(cwd);
+        match self.all.get_mut(slot.0 as usize) {
+            Some(place) => *place = new,
+            None => self.all.push(new),
+        }
+        self.groups.insert(tgid, slot);
+        self.bind(tgid, slot);
+        (Some(slot), before.filter(|_| known.is_some()))
+    }
+
+    /// Says to which process a thread belongs. Gives the id of the one that it did before.
+    pub(super) fn bind(&mut self, tid: u32, process: Slot) -> Option<u32> {
+        let (page, at) = place(tid)?;
+        let tgid = self.get(process).tgid;
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let page = self.pages[page].get_or_insert_with(|| Box::new([const { None }; PAGE]));
+        page[at]
+            .replace(Thread { tgid, process, enter: None, comm: Box::default() })
+            .map(|before| before.tgid)
+    }
+
+    pub(super) fn forget_thread(&mut self, tid: u32) {
+        if let Some((page, at)) = place(tid)
+            && let Some(Some(page)) = self.pages.get_mut(page)
+        {
+            page[at] = None;
+        }
+    }
+
+    /// Takes a process out, and gives its table.
+    pub(super) fn remove(&mut self, slot: Slot) -> TableId {
+        let process = &mut self.all[slot.0 as usize];
+        let tgid = std::mem::replace(&mut process.tgid, u32::MAX);
+        let table = process.table;
+        self.groups.remove(&tgid);
+        // No thread has that id, so none is led here any more.
+        self.free.push(slot);
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::savefile::descriptors::Descriptors;
+
+    #[test]
+    fn a_thread_that_outlived_its_process_is_led_to_no_other() {
+        let table = Descriptors::new().empty();
+        let mut all = Processes::default();
+        let first = all.put(5, 1, table, b"/a/").0.unwrap();
+        assert_eq!(all.bind(6, first), None);
+        all.remove(first);
+        assert_eq!((all.of_thread(6), all.tgid_of(6)), (None, 5));
+        let other = all.put(9, 2, table, b"/b/").0.unwrap();
+        assert_eq!((other, all.of_thread(9), all.of_thread(6)), (first, Some(other), None));
+        // The id is used again, at another place.
+        let again = all.put(5, 3, table, b"").0.unwrap();
+        assert_eq!((all.of_thread(6), all.get(again).incarnation), (Some(again), 3));
+    }
+
+    #[test]
+    fn ids_that_linux_does_not_have_stay_unknown() {
+        let table = Descriptors::new().empty();
+        let mut all = Processes::default();
+        for id in [MAX_ID as u32, u32::MAX] {
+            assert_eq!(all.put(id, 1, table, b""), (None, Some(table)));
+            assert!(all.thread(id).is_none());
+        }
+        assert!(all.put(MAX_ID as u32 - 1, 1, table, b"").0.is_some());
+    }
+}
