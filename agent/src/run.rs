@@ -18,6 +18,7 @@ use crate::config::{self, CaptureSource, Config, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
+use crate::playback_demand::playback_demand;
 use crate::recorder::RecorderParts;
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
@@ -265,8 +266,12 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let mut registry = Registry::new();
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.
-    let source = check_source(config, &ruleset)?;
+    let mut source = check_source(config, &ruleset)?;
     let is_asked = !wishes.is_command || origin.source.socket.is_some();
+    if let (Checked::Replay(_, replay), false) = (&mut source, is_asked) {
+        // Nobody can give it other rules.
+        replay.set_demand(playback_demand(ruleset.fields_used()));
+    }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;

@@ -7,6 +7,7 @@ use perf::Tally;
 use rules::{MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
 
 use crate::fields::EventFields;
+use crate::parse::Event;
 use crate::profile::Profiler;
 use crate::state::Wait;
 
@@ -14,6 +15,8 @@ use crate::state::Wait;
 pub(crate) struct Engine {
     pub(crate) ruleset: Arc<Ruleset>,
     pub(crate) interest: EventSet,
+    /// Types of the events that are more than a header: rules ask for them, or they change state.
+    pub(crate) looked_into: EventSet,
     /// Whether any rule reads a file's name, so that both spellings count.
     pub(crate) reads_names: bool,
     pub(crate) matching: RuleMatching,
@@ -29,8 +32,11 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(ruleset: Arc<Ruleset>, matching: RuleMatching) -> Self {
         let n_rules = ruleset.rules().len();
+        let all = EventSet::all();
+        let changing = all.iter().filter(|&ty| Event::may_change_state(ty)).collect::<EventSet>();
         Self {
             interest: ruleset.interest(),
+            looked_into: ruleset.interest().union(&changing),
             reads_names: ruleset.uses_fd_name(),
             matching,
             scratch: ruleset.scratch(),

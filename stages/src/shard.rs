@@ -308,8 +308,10 @@ impl Shard {
         let mut clock = Stopwatch::start(window.is_timed);
         let mut events = BumpVec::with_capacity_in(entries.len(), bump);
         let mut n_rejected = 0;
+        let looked_into = &detector.engine.looked_into;
         for entry in entries {
-            let event = Event::parse(entry.key, entry.own_key, merge.bytes(entry), bump).ok();
+            let bytes = merge.bytes(entry);
+            let event = Event::parse_some(entry.key, entry.own_key, bytes, looked_into, bump).ok();
             n_rejected += u64::from(event.is_none());
             events.push(event);
         }

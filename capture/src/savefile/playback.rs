@@ -229,7 +229,7 @@ impl Playback {
                 self.n_seeded += 1;
                 return Ok(self.last_frame());
             }
-            let Some(event) = self.reader.next_event()? else {
+            let Some(mut event) = self.reader.next_event()? else {
                 if self.reader.next_section()? {
                     self.begin_section();
                     continue;
@@ -240,10 +240,10 @@ impl Playback {
             if let Some(blocks) = &mut self.blocks {
                 blocks.add(&event);
             }
-            let Some(event) = self.converter.convert(event) else {
+            if !self.converter.convert(&mut event) {
                 clock.iter_mut().for_each(Clock::has_converted);
                 continue;
-            };
+            }
             self.evt_num += 1;
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);

@@ -15,7 +15,7 @@ use perf::Latency;
 
 use super::{
     Header, Reader, SavefileError,
-    playback::{Playback, PlayedFrame},
+    playback::{Playback, PlaybackDemand, PlayedFrame},
     reader::ReaderCounts,
 };
 use crate::{
@@ -62,6 +62,11 @@ impl Replay {
     /// Ends once events are so much later than the first.
     pub fn end_after(&mut self, limit: Duration) {
         self.limit_ns = u64::try_from(limit.as_nanos()).ok();
+    }
+
+    /// Says what of the descriptors is wanted; without this, all is.
+    pub fn set_demand(&mut self, demand: PlaybackDemand) {
+        self.playback.set_demand(demand);
     }
 
     /// Times one event in `every`: its reading, and what is then made of it.

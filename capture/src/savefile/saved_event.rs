@@ -111,20 +111,29 @@ impl<'a> SavedEvent<'a> {
         recorded.chain(added)
     }
 
-    /// The event with its first recorded parameters alone.
-    pub(super) fn with_first_params(self, n: usize) -> Self {
-        let (lens, data) = if n < self.lens.count() {
+    /// Leaves out all but the first recorded parameters.
+    #[inline]
+    pub(super) fn keep_first_params(&mut self, n: usize) {
+        if n < self.lens.count() {
             let n_data = (0..n).map(|i| self.lens.get(i)).sum();
-            (self.lens.first(n), self.data.get(..n_data).unwrap_or_default())
-        } else {
-            (self.lens, self.data)
-        };
-        Self { lens, data, added_lens: &[], added: &[], ..self }
+            self.data = self.data.get(..n_data).unwrap_or_default();
+            self.lens = self.lens.first(n);
+        }
     }
 
-    /// The event with parameters behind the recorded ones.
-    pub(super) fn with_added_params(self, lens: &'a [[u8; 2]], bytes: &'a [u8]) -> Self {
-        Self { added_lens: lens, added: bytes, ..self }
+    /// Puts parameters behind the recorded ones.
+    #[inline]
+    pub(super) fn set_added_params(&mut self, lens: &'a [[u8; 2]], bytes: &'a [u8]) {
+        (self.added_lens, self.added) = (lens, bytes);
+    }
+
+    /// Lengths and bytes of the recorded and of the added parameters; `None` for the few types with long parameters.
+    #[inline]
+    pub(super) fn narrow_parts(&self) -> Option<[(&'a [[u8; 2]], &'a [u8]); 2]> {
+        match self.lens {
+            Lens::Narrow(lens) => Some([(lens, self.data), (self.added_lens, self.added)]),
+            Lens::Wide(_) => None,
+        }
     }
 
     pub(super) fn param_i64(&self, n: usize) -> Option<i64> {
@@ -150,8 +159,7 @@ impl<'a> SavedEvent<'a> {
         header: FrameHeader,
         buf: &'b mut [u8],
     ) -> FrameWriter<'b> {
-        if let Lens::Narrow(lens) = self.lens {
-            let parts = [(lens, self.data), (self.added_lens, self.added)];
+        if let Some(parts) = self.narrow_parts() {
             return FrameWriter::with_encoded(buf, header, &parts);
         }
         let mut w = FrameWriter::with_params(buf, header, self.n_params());

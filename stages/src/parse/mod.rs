@@ -7,7 +7,7 @@ mod process;
 
 use bumpalo::Bump;
 use bus::Key;
-use event::{EF_SKIPS_THREAD, EventType, Frame, FrameError, FrameHeader, flags};
+use event::{EF_SKIPS_THREAD, EventSet, EventType, Frame, FrameError, FrameHeader, flags};
 
 pub use call::{Call, Change, FdKind, FsPaths, Shape};
 pub use file::Open;
@@ -60,6 +60,19 @@ impl<'a> Event<'a> {
     ) -> Result<Self, FrameError> {
         let head = Self { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
         Ok(head.looked_into(bump))
+    }
+
+    /// As [`Event::parse`], with the body of events of some types alone, and of seeds.
+    pub(crate) fn parse_some(
+        key: Key,
+        own_key: Key,
+        bytes: &'a [u8],
+        types: &EventSet,
+        bump: &'a Bump,
+    ) -> Result<Self, FrameError> {
+        let head = Self { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
+        let is_whole = types.contains(head.frame.event_type()) || head.is_state_only();
+        Ok(if is_whole { head.looked_into(bump) } else { head })
     }
 
     /// The event with the body that its frame has, for one that was made without.

@@ -1,5 +1,7 @@
 //! The last enter of each thread, until its exit asks for it.
 
+use std::ops::Range;
+
 use event::EventType;
 
 use crate::savefile::SavedEvent;
@@ -18,16 +20,34 @@ const MAX_PARAMS: usize = 8;
 pub(super) struct StoredEnter {
     event_type: Option<EventType>,
     n_params: u8,
-    /// Ends of the parameters in `data`.
-    ends: [u16; MAX_PARAMS],
+    lens: [[u8; 2]; MAX_PARAMS],
     data: Vec<u8>,
 }
 
 impl StoredEnter {
-    pub(super) fn param(&self, n: usize) -> Option<&[u8]> {
-        let end = *self.ends[..usize::from(self.n_params)].get(n)?;
-        let start = n.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.data.get(usize::from(start)..usize::from(end))
+    /// Lengths and bytes of some parameters, if it has all of them.
+    pub(super) fn params(&self, range: Range<usize>) -> Option<(&[[u8; 2]], &[u8])> {
+        let all = &self.lens[..usize::from(self.n_params)];
+        let lens = all.get(range.clone())?;
+        let n_bytes = |lens: &[[u8; 2]]| -> usize {
+            lens.iter().map(|&len| usize::from(u16::from_le_bytes(len))).sum()
+        };
+        let start = n_bytes(&all[..range.start]);
+        Some((lens, self.data.get(start..start + n_bytes(lens))?))
+    }
+
+    fn set(&mut self, event_type: EventType, parts: &[(&[[u8; 2]], &[u8])]) {
+        self.event_type = Some(event_type);
+        self.data.clear();
+        let mut n_params = 0;
+        for (lens, bytes) in parts {
+            for (slot, len) in self.lens[n_params..].iter_mut().zip(*lens) {
+                *slot = *len;
+                n_params += 1;
+            }
+            self.data.extend_from_slice(bytes);
+        }
+        self.n_params = n_params as u8;
     }
 }
 
@@ -55,17 +75,10 @@ impl Enters {
         }
         let page = self.pages[page]
             .get_or_insert_with(|| Box::new(std::array::from_fn(|_| StoredEnter::default())));
+        let Some(parts) = event.narrow_parts() else { return };
         let slot = &mut page[at];
         let before = slot.data.capacity();
-        slot.data.clear();
-        slot.n_params = 0;
-        slot.event_type = Some(event.event_type);
-        for (param, end) in event.params().zip(&mut slot.ends) {
-            slot.data.extend_from_slice(param);
-            let Ok(len) = u16::try_from(slot.data.len()) else { break };
-            *end = len;
-            slot.n_params += 1;
-        }
+        slot.set(event.event_type, &parts);
         self.n_bytes += slot.data.capacity() - before;
     }
 

@@ -11,7 +11,7 @@ mod table;
 use event::EventType;
 
 use self::{
-    enters::Enters,
+    enters::{Enters, StoredEnter},
     plan::{Fate, Origin, Plans, Rewrite, Verdict, schema_len},
 };
 use super::SavedEvent;
@@ -48,32 +48,52 @@ impl Converter {
         self.n_trimmed
     }
 
-    /// The event as the current schema has it, or nothing where it is none of its own.
-    pub(super) fn convert<'a>(&'a mut self, mut event: SavedEvent<'a>) -> Option<SavedEvent<'a>> {
+    /// Makes of the event what the current schema has for it; gives whether it is one of its own.
+    #[inline]
+    pub(super) fn convert<'a>(&'a mut self, event: &mut SavedEvent<'a>) -> bool {
         event.is_state_only |= is_announcement(event.event_type);
         let n_schema = schema_len(event.event_type);
         if event.n_params() > n_schema {
-            event = event.with_first_params(n_schema);
+            event.keep_first_params(n_schema);
             self.n_trimmed += 1;
         }
-        let rewrite = match self.plans.verdict(event.event_type, event.n_params()) {
-            Verdict::Keep => return Some(event),
-            Verdict::Drop => return None,
-            Verdict::Rewrite(rewrite) => rewrite,
+        match self.plans.verdict(event.event_type, event.n_params()) {
+            Verdict::Keep => true,
+            Verdict::Drop => false,
+            Verdict::Store => {
+                self.enters.store(event);
+                false
+            }
+            Verdict::Rewrite(_) => self.rewrite(event),
+        }
+    }
+
+    fn rewrite<'a>(&'a mut self, event: &mut SavedEvent<'a>) -> bool {
+        let Self { plans, enters, added_lens, added, .. } = self;
+        let Verdict::Rewrite(rewrite) = plans.verdict(event.event_type, event.n_params()) else {
+            return true;
         };
-        self.added_lens.clear();
-        self.added.clear();
-        let origins = self.plans.origins(rewrite);
-        fill(origins, &event, &mut self.enters, &mut self.added_lens, &mut self.added);
-        let &Rewrite { event_type, n_kept, fate, .. } = rewrite;
-        let mut event =
-            event.with_first_params(n_kept).with_added_params(&self.added_lens, &self.added);
+        let &Rewrite { event_type, n_kept, fate, enter, first_of_enter, .. } = rewrite;
+        let origins = plans.origins(rewrite);
+        added_lens.clear();
+        added.clear();
+        let enter = enter.and_then(|of| Some((of, enters.take(event.tid, of)?)));
+        let all =
+            first_of_enter.and_then(|first| enter.as_ref()?.1.params(first..first + origins.len()));
+        if let Some((lens, bytes)) = all {
+            added_lens.extend_from_slice(lens);
+            added.extend_from_slice(bytes);
+        } else {
+            fill(origins, event, enter, added_lens, added);
+        }
+        event.keep_first_params(n_kept);
+        event.set_added_params(added_lens, added);
         event.event_type = event_type;
         event.is_state_only |= fate != Fate::Delivered;
         if matches!(fate, Fate::Stored | Fate::StoredAndHidden) {
-            self.enters.store(&event);
+            self.enters.store(event);
         }
-        (fate != Fate::Stored).then_some(event)
+        fate != Fate::Stored
     }
 }
 
@@ -86,26 +106,19 @@ fn is_announcement(ty: EventType) -> bool {
 fn fill(
     origins: &[Origin],
     event: &SavedEvent<'_>,
-    enters: &mut Enters,
+    enter: Option<(EventType, &StoredEnter)>,
     lens: &mut Vec<[u8; 2]>,
     data: &mut Vec<u8>,
 ) {
-    let enter_of = origins.iter().find_map(|o| match o {
-        Origin::Enter { of, .. } => Some(*of),
-        _ => None,
-    });
-    let enter = enter_of.and_then(|of| Some((of, enters.take(event.tid, of)?)));
     for origin in origins {
         let start = data.len();
         let bytes = match *origin {
             Origin::Recorded(n) => event.param(n).unwrap_or_default(),
             Origin::Filler(filler) => filler.bytes(),
-            Origin::Enter { of, n, or } => match enter {
-                Some((stored, enter)) if stored == of => {
-                    enter.param(n).unwrap_or_else(|| or.bytes())
-                }
-                _ => or.bytes(),
-            },
+            Origin::Enter { of, n, or } => enter
+                .filter(|(stored, _)| *stored == of)
+                .and_then(|(_, enter)| Some(enter.params(n..n + 1)?.1))
+                .unwrap_or_else(|| or.bytes()),
             Origin::Json => {
                 container::write_json(event, data);
                 &[]

@@ -78,6 +78,10 @@ pub(super) struct Rewrite {
     pub(super) n_kept: usize,
     pub(super) added: Range<usize>,
     pub(super) fate: Fate,
+    /// The enter that it takes parameters from.
+    pub(super) enter: Option<EventType>,
+    /// All that is added is of the enter, one parameter after the other from this one on.
+    pub(super) first_of_enter: Option<usize>,
 }
 
 /// Whether an event is kept for its exit, and whether it is delivered.
@@ -97,11 +101,14 @@ pub(super) enum Verdict<'a> {
     Keep,
     /// Nobody needs it.
     Drop,
+    /// It is kept for its exit as it is.
+    Store,
     Rewrite(&'a Rewrite),
 }
 
 const KEEP: u16 = u16::MAX;
 const DROP: u16 = u16::MAX - 1;
+const STORE: u16 = u16::MAX - 2;
 
 /// What to do with every event, by type and number of parameters.
 #[derive(Debug)]
@@ -137,6 +144,7 @@ impl Plans {
         match self.verdicts[usize::from(self.starts[usize::from(ty.0)]) + n_params] {
             KEEP => Verdict::Keep,
             DROP => Verdict::Drop,
+            STORE => Verdict::Store,
             n => Verdict::Rewrite(&self.rewrites[usize::from(n)]),
         }
     }
@@ -191,16 +199,34 @@ impl Plans {
             }
         }
         let recorded_all = (0..n_params).map(Origin::Recorded);
-        if ty == recorded && fate == Fate::Delivered && recorded_all.eq(params.iter().copied()) {
-            return KEEP;
+        if ty == recorded && recorded_all.eq(params.iter().copied()) {
+            match fate {
+                Fate::Delivered => return KEEP,
+                Fate::Stored => return STORE,
+                Fate::Hidden | Fate::StoredAndHidden => {}
+            }
         }
         let n_kept = (0..).zip(&params).take_while(|&(n, &p)| p == Origin::Recorded(n)).count();
         let start = self.origins.len();
         self.origins.extend_from_slice(&params[n_kept..]);
         let added = start..self.origins.len();
-        self.rewrites.push(Rewrite { event_type: ty, n_kept, added, fate });
+        let (enter, first_of_enter) = of_enter(&params[n_kept..]);
+        self.rewrites.push(Rewrite { event_type: ty, n_kept, added, fate, enter, first_of_enter });
         (self.rewrites.len() - 1) as u16
     }
+}
+
+/// The enter that parameters come from, and the first of its parameters where they are nothing else in its order.
+fn of_enter(added: &[Origin]) -> (Option<EventType>, Option<usize>) {
+    let of_enter = |origin: &Origin| match *origin {
+        Origin::Enter { of, n, .. } => Some((of, n)),
+        _ => None,
+    };
+    let enter = added.iter().find_map(of_enter).map(|(of, _)| of);
+    let first = added.first().and_then(of_enter).filter(|&(of, first)| {
+        (first..).zip(added).all(|(n, origin)| of_enter(origin) == Some((of, n)))
+    });
+    (enter, first.map(|(_, first)| first))
 }
 
 pub(super) fn schema_len(ty: EventType) -> usize {
@@ -242,7 +268,7 @@ mod tests {
                 let what = format!("{} {ty:?} with {n}", info.name);
                 let (to, len, fate) = match plans.verdict(ty, n) {
                     Verdict::Keep => (ty, n, Fate::Delivered),
-                    Verdict::Drop => continue,
+                    Verdict::Drop | Verdict::Store => continue,
                     Verdict::Rewrite(r) => (r.event_type, r.n_kept + r.added.len(), r.fate),
                 };
                 let to_info = to.info().unwrap();
@@ -295,5 +321,14 @@ mod tests {
         assert_eq!(rewrite(330, 3).fate, Fate::Hidden);
         assert_eq!(rewrite(12, 0).fate, Fate::StoredAndHidden);
         assert_eq!(plans.verdict(EventType(202), 0), Verdict::Drop);
+        assert_eq!(plans.verdict(EventType(6), 2), Verdict::Store);
+        let read = rewrite(7, 2);
+        assert_eq!((read.enter, read.first_of_enter), (Some(EventType(6)), Some(0)));
+        assert_eq!(rewrite(81, 2).first_of_enter, Some(1));
+        assert_eq!(
+            (rewrite(31, 2).enter, rewrite(31, 2).first_of_enter),
+            (Some(EventType(30)), Some(0))
+        );
+        assert_eq!(rewrite(29, 2).first_of_enter, None, "a default follows");
     }
 }
