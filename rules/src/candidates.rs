@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use event::EventType;
+
 use crate::cells::Cells;
 use crate::clauses::{Asked, Clause, Clauses, Literal};
 use crate::compile::fields_read;
@@ -14,7 +16,7 @@ use crate::group::Group;
 use crate::ir::{Ir, IrId, IrNode};
 use crate::predicate::Predicate;
 use crate::program::GROUP;
-use crate::schema::Arity;
+use crate::schema::{Arity, FieldRef};
 use crate::steps::{Ask, Candidates, MAX_LANES, Needs, Part, Step};
 
 /// Rules of a type from which on it is worth while.
@@ -67,6 +69,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) rows: &'a [(usize, Vec<Vec<u32>>)],
     /// Of [`MAX_NUMBERS`].
     n_numbers: usize,
+    /// The type that is planned for.
+    ty: EventType,
     /// Of each comparison of the graph: whether it asks of the process alone.
     of_process: Vec<bool>,
 }
@@ -103,7 +107,7 @@ impl<'a> Planner<'a> {
     ) -> Self {
         let is_of_process = |key| fields_read(key).iter().all(|f| f.field.is_of_process());
         let of_process = ir.predicates.iter().map(is_of_process).collect();
-        Self { ir, groups, tests, rows, n_numbers: 0, of_process }
+        Self { ir, groups, tests, rows, n_numbers: 0, ty: EventType(0), of_process }
     }
 
     /// Of each node whether it asks of the process alone, for a type for which the value of some is known.
@@ -139,10 +143,12 @@ impl<'a> Planner<'a> {
     /// Plans the steps for rules, whose bits are their places.
     pub(crate) fn plan(
         &mut self,
+        ty: EventType,
         clauses: &Clauses<'_>,
         roots: &[IrId],
         of_process: &[bool],
     ) -> Plan {
+        self.ty = ty;
         let is_of_process =
             |clause: &Clause| clause.literals.iter().all(|l| of_process[l.node as usize]);
         let n_rules = roots.len();
@@ -267,11 +273,15 @@ impl<'a> Planner<'a> {
             }
         }
         let of_group = |&g: &u32| {
-            let Group { kind, arity, .. } = self.groups[g as usize];
-            kind.cost() * if arity == Arity::Ancestors { 8 } else { 1 }
+            let Group { kind, arity, field, .. } = &self.groups[g as usize];
+            kind.cost() * if *arity == Arity::Ancestors { 8 } else { 1 } + field.cost_for(self.ty)
         };
         let of_single = |l: &Literal| match self.ir.nodes[l.node as usize] {
-            IrNode::Test(p) => Predicate::cost(&self.ir.predicates[p as usize]),
+            IrNode::Test(p) => {
+                let key = &self.ir.predicates[p as usize];
+                let more = |f: &FieldRef| f.cost_for(self.ty) - f.cost();
+                Predicate::cost(key) + fields_read(key).into_iter().map(more).sum::<u32>()
+            }
             _ => self.ir.cost(l.node),
         };
         step.cost = step.lookups.keys().map(of_group).sum::<u32>()

@@ -1,5 +1,6 @@
 //! Definitions to compiled rules: the stages behind reading, shared by what runs rules and by what explains them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::alert::RuleInfo;
@@ -121,9 +122,10 @@ fn compile_rule(
     };
     let tests = resolver.ir.tests(root);
     let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));
-    let fields = read.chain(template.fields()).cloned().collect();
+    let fields: BTreeSet<FieldRef> = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
-    Some((Rule { info: Arc::new(info), template, types, fields, calls }, root))
+    let ancestor_read = fields.iter().map(FieldRef::ancestor).max().unwrap_or(0);
+    Some((Rule { info: Arc::new(info), template, types, fields, ancestor_read, calls }, root))
 }
 
 /// Whether the error is one for which a rule may ask to be skipped.

@@ -136,7 +136,7 @@ fn anchor(pattern: &[u8]) -> Option<(BytesTest, &[u8])> {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) kind: Kind,
-    field: FieldRef,
+    pub(crate) field: FieldRef,
     pub(crate) arity: Arity,
     n_tests: usize,
     lookup: Lookup,

@@ -9,7 +9,7 @@ use crate::buffers::{Buffers, Needs};
 use crate::compare;
 use crate::compile::fields_read;
 use crate::expr::{Expr, Function};
-use crate::schema::{Arg, Arity, Field, FieldRef};
+use crate::schema::{Arity, FieldRef};
 use crate::test::Test;
 use crate::transform::Evaluator;
 use crate::value::Fields;
@@ -261,14 +261,7 @@ impl Predicate {
             Arity::Ends => 2,
             Arity::Ancestors => 8,
         };
-        let of_field = |f: &FieldRef| match f.field {
-            // Put into words for each event.
-            Field::EvtArg | Field::EvtArgs | Field::EvtInfo => 32,
-            // A level of ancestry has to be looked up.
-            _ if matches!(f.arg, Arg::Index(_)) => 4,
-            _ => 0,
-        };
-        let lookup: u32 = fields_read(key).into_iter().map(of_field).sum();
+        let lookup: u32 = fields_read(key).into_iter().map(FieldRef::cost).sum();
         // A value is made and copied.
         let computed = if key.left.as_field().is_some() { 0 } else { 16 };
         2 + lookup + computed + test * values

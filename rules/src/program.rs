@@ -233,7 +233,7 @@ impl Code {
         let clauses = planner.clauses(&known);
         let roots: Vec<IrId> = rules.iter().map(|&(_, root)| root).collect();
         let of_process = planner.of_process(&known);
-        let plan = planner.plan(&clauses, &roots, &of_process);
+        let plan = planner.plan(ty, &clauses, &roots, &of_process);
         let asked = plan.asked(ir);
         let parts: Vec<Vec<Literal>> = roots.iter().map(|&r| clauses.left_of(r, &asked)).collect();
         let children = |node| children(node, &known);

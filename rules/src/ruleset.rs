@@ -94,6 +94,8 @@ pub(crate) struct Rule {
     pub(crate) types: EventSet,
     /// What its condition and its output read.
     pub(crate) fields: BTreeSet<FieldRef>,
+    /// See [`Ruleset::ancestor_read`].
+    pub(crate) ancestor_read: usize,
     /// Calls without an event of their own that its condition names.
     pub(crate) calls: BTreeSet<Box<str>>,
 }
@@ -226,8 +228,7 @@ impl Ruleset {
     /// from this ruleset.
     #[must_use]
     pub fn ancestor_read(&self, rule: RuleId) -> usize {
-        let Rule { fields, .. } = &self.rules[rule.0 as usize];
-        fields.iter().map(FieldRef::ancestor).max().unwrap_or(0)
+        self.rules[rule.0 as usize].ancestor_read
     }
 
     /// What loading warned of.

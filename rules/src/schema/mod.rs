@@ -1,6 +1,7 @@
 //! The fields that conditions and outputs may name: type, argument, how many values they have, and whether this build extracts them.
 
 mod arg;
+mod cost;
 mod field_ref;
 mod of_process;
 #[macro_use]
