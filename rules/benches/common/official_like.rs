@@ -88,23 +88,56 @@ pub(crate) const DIRECTORIES: [&str; 24] = [
     "/run",
 ];
 
-const FILES: [&str; 16] = [
+/// Programs that a rule is about; the others are what it excepts.
+const NOTED_PROGRAMS: [&str; 16] = [
+    "zsh",
+    "nginx",
+    "httpd",
+    "php-fpm",
+    "mysqld",
+    "postgres",
+    "redis-server",
+    "java",
+    "ssh",
+    "scp",
+    "rsync",
+    "wget",
+    "nc",
+    "ncat",
+    "docker",
+    "runc",
+];
+
+/// Directories that a rule is about: what is read and written all the time is not.
+const NOTED_DIRECTORIES: [&str; 12] = [
+    "/etc/ssh",
+    "/etc/pam.d",
+    "/etc/cron.d",
+    "/etc/nginx",
+    "/root",
+    "/root/.ssh",
+    "/home",
+    "/var/log",
+    "/var/www",
+    "/dev/shm",
+    "/opt",
+    "/run",
+];
+
+/// Ends and parts of the names of such files.
+const NOTED_FILES: [&str; 12] = [
     "shadow",
-    "passwd",
     "sudoers",
     "sshd_config",
     "id_rsa",
     "authorized_keys",
     "crontab",
-    "hosts",
-    "resolv.conf",
     "ld.so.preload",
     ".bashrc",
     ".profile",
     "config.json",
     "access.log",
-    "Makefile",
-    "libc.so.6",
+    ".bash_history",
 ];
 
 const ARGUMENTS: [&str; 16] = [
@@ -278,38 +311,42 @@ fn about_process(r: &mut Random) -> String {
         (1, 8),
         (1, 9),
     ]) {
-        0 => format!("proc.name in ({})", programs(r)),
-        1 => format!("proc.name = {}", program(r)),
+        0 => format!("proc.name in ({})", noted_programs(r)),
+        1 => format!("proc.name = {}", noted_program(r)),
         2 => any_of(r, |r| format!("proc.cmdline contains \"{}\"", argument(r))),
         3 => any_of(r, |r| {
             let op = r.weighted(&[(13, "icontains"), (9, "contains"), (4, "startswith")]);
             format!("proc.args {op} \"{}\"", argument(r))
         }),
         4 => any_of(r, |r| match r.below(2) {
-            0 => format!("proc.pexe endswith /{}", program(r)),
-            _ => format!("proc.pcmdline contains {}", program(r)),
+            0 => format!("proc.pexe endswith /{}", noted_program(r)),
+            _ => format!("proc.pcmdline contains {}", noted_program(r)),
         }),
-        5 => format!("(proc.pname exists and proc.pname in ({}))", programs(r)),
-        6 => format!("proc.aname{} in ({})", r.of(&["", "[2]", "[3]"]), programs(r)),
-        7 => format!("user.name in ({}, {})", program(r), program(r)),
-        8 => format!("proc.exe endswith /{}", program(r)),
+        5 => format!("(proc.pname exists and proc.pname in ({}))", noted_programs(r)),
+        6 => format!("proc.aname{} in ({})", r.of(&["", "[2]", "[3]"]), noted_programs(r)),
+        7 => format!("user.name in ({}, {})", noted_program(r), noted_program(r)),
+        8 => format!("proc.exe endswith /{}", noted_program(r)),
         _ => format!("proc.env icontains \"{}\"", argument(r)),
     }
 }
 
 fn about_file(r: &mut Random) -> String {
     match r.weighted(&[(3, 0), (2, 1), (5, 2), (5, 3), (7, 4), (4, 5), (3, 6)]) {
-        0 => format!("fd.name in ({})", list(r, file)),
+        0 => format!("fd.name in ({})", list(r, noted_file)),
         1 => {
-            format!("(fd.name in ({}) or fd.directory in ({}))", list(r, file), list(r, directory))
+            format!(
+                "(fd.name in ({}) or fd.directory in ({}))",
+                list(r, noted_file),
+                list(r, noted_directory)
+            )
         }
-        2 => any_of(r, |r| format!("fd.name startswith {}", directory(r))),
-        3 => any_of(r, |r| format!("fd.name endswith {}", own(r, &FILES, "file"))),
-        4 => any_of(r, |r| format!("fd.name contains {}", own(r, &FILES, "part"))),
-        5 => {
-            any_of(r, |r| format!("fd.name glob '{}/*/{}*'", directory(r), own(r, &FILES, "glob")))
-        }
-        _ => format!("fd.directory in ({})", list(r, directory)),
+        2 => any_of(r, |r| format!("fd.name startswith {}", noted_directory(r))),
+        3 => any_of(r, |r| format!("fd.name endswith {}", own(r, &NOTED_FILES, "file"))),
+        4 => any_of(r, |r| format!("fd.name contains {}", own(r, &NOTED_FILES, "part"))),
+        5 => any_of(r, |r| {
+            format!("fd.name glob '{}/*/{}*'", noted_directory(r), own(r, &NOTED_FILES, "glob"))
+        }),
+        _ => format!("fd.directory in ({})", list(r, noted_directory)),
     }
 }
 
@@ -383,14 +420,30 @@ fn program(r: &mut Random) -> String {
 }
 
 fn directory(r: &mut Random) -> String {
-    if r.percent(33) {
-        return r.of(&DIRECTORIES).to_owned();
-    }
-    format!("{}/app-{:x}", r.of(&DIRECTORIES), r.below(1 << 16))
+    below(r, &DIRECTORIES)
 }
 
-fn file(r: &mut Random) -> String {
-    format!("{}/{}", directory(r), own(r, &FILES, "file"))
+fn below(r: &mut Random, known: &[&str]) -> String {
+    if r.percent(33) {
+        return r.of(known).to_owned();
+    }
+    format!("{}/app-{:x}", r.of(known), r.below(1 << 16))
+}
+
+fn noted_program(r: &mut Random) -> String {
+    own(r, &NOTED_PROGRAMS, "tool")
+}
+
+fn noted_programs(r: &mut Random) -> String {
+    list(r, noted_program)
+}
+
+fn noted_directory(r: &mut Random) -> String {
+    below(r, &NOTED_DIRECTORIES)
+}
+
+fn noted_file(r: &mut Random) -> String {
+    format!("{}/{}", noted_directory(r), own(r, &NOTED_FILES, "file"))
 }
 
 fn argument(r: &mut Random) -> String {
