@@ -16,8 +16,9 @@ const MAX_ID: usize = 1 << 22;
 pub(super) struct Thread {
     /// The process it belongs to.
     pub(super) tgid: u32,
-    /// Its place, as long as the process there has this id.
+    /// Its place, as long as the process there is of this generation.
     process: Slot,
+    generation: u32,
     /// What the enter of a call under way said; kept for the next one when it is over.
     pub(super) enter: Option<Box<Enter>>,
     pub(super) comm: Box<[u8]>,
@@ -35,6 +36,8 @@ pub(super) struct Process {
     pub(super) cwd: Vec<u8>,
     /// The caller's side of its clone made it; its own side comes yet.
     pub(super) is_expected: bool,
+    /// Another one for each process and after each exec, which ends all threads but one.
+    generation: u32,
 }
 
 /// Place of a process among all.
@@ -50,6 +53,7 @@ pub(super) struct Processes {
     groups: HashMap<u32, Slot, RandomState>,
     all: Vec<Process>,
     free: Vec<Slot>,
+    n_generations: u32,
 }
 
 fn place(tid: u32) -> Option<(usize, usize)> {
@@ -76,10 +80,15 @@ impl Processes {
     /// The process of a thread. O(1), without a hash unless the thread outlived its process.
     pub(super) fn of_thread(&self, tid: u32) -> Option<Slot> {
         let thread = self.thread(tid)?;
-        if self.get(thread.process).tgid == thread.tgid {
+        if self.get(thread.process).generation == thread.generation {
             return Some(thread.process);
         }
         self.of_id(thread.tgid)
+    }
+
+    fn next_generation(&mut self) -> u32 {
+        self.n_generations = self.n_generations.wrapping_add(1);
+        self.n_generations
     }
 
     pub(super) fn of_id(&self, tgid: u32) -> Option<Slot> {
@@ -106,8 +115,15 @@ impl Processes {
         if place(tgid).is_none() {
             return (None, Some(table));
         }
-        let mut new =
-            Process { tgid, incarnation, n_threads: 1, table, cwd: Vec::new(), is_expected: false };
+        let mut new = Process {
+            tgid,
+            incarnation,
+            n_threads: 1,
+            table,
+            cwd: Vec::new(),
+            is_expected: false,
+            generation: self.next_generation(),
+        };
         let known = self.of_id(tgid);
         let slot = match known.or_else(|| self.free.pop()) {
             Some(slot) => slot,
@@ -129,17 +145,30 @@ impl Processes {
         (Some(slot), before.filter(|_| known.is_some()))
     }
 
-    /// Says to which process a thread belongs. Gives the id of the one that it did before.
+    /// Ends all threads of a process but one.
+    pub(super) fn keep_only(&mut self, tid: u32, process: Slot) {
+        let comm = self.thread_mut(tid).map(|t| std::mem::take(&mut t.comm));
+        let generation = self.next_generation();
+        let place = self.get_mut(process);
+        (place.generation, place.n_threads) = (generation, 1);
+        self.bind(tid, process);
+        if let Some((thread, comm)) = self.thread_mut(tid).zip(comm) {
+            thread.comm = comm;
+        }
+    }
+
+    /// Says to which process a thread belongs. Gives the id of the one that it did before, if that one is still there.
     pub(super) fn bind(&mut self, tid: u32, process: Slot) -> Option<u32> {
         let (page, at) = place(tid)?;
-        let tgid = self.get(process).tgid;
+        let &Process { tgid, generation, .. } = self.get(process);
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
         let page = self.pages[page].get_or_insert_with(|| Box::new([const { None }; PAGE]));
-        page[at]
-            .replace(Thread { tgid, process, enter: None, comm: Box::default() })
-            .map(|before| before.tgid)
+        let comm = Box::default();
+        let thread = Thread { tgid, process, generation, enter: None, comm };
+        let before = page[at].replace(thread)?;
+        (self.get(before.process).generation == before.generation).then_some(before.tgid)
     }
 
     pub(super) fn forget_thread(&mut self, tid: u32) {
@@ -152,11 +181,12 @@ impl Processes {
 
     /// Takes a process out, and gives its table.
     pub(super) fn remove(&mut self, slot: Slot) -> TableId {
-        let process = &mut self.all[slot.0 as usize];
-        let tgid = std::mem::replace(&mut process.tgid, u32::MAX);
-        let table = process.table;
+        // No thread is of that generation, so none is led here any more.
+        let generation = self.next_generation();
+        let process = self.get_mut(slot);
+        process.generation = generation;
+        let (tgid, table) = (process.tgid, process.table);
         self.groups.remove(&tgid);
-        // No thread has that id, so none is led here any more.
         self.free.push(slot);
         table
     }

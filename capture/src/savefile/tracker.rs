@@ -448,13 +448,12 @@ impl Tracker {
         if self.processes.get(slot).incarnation == 0 {
             self.processes.get_mut(slot).incarnation = self.next_incarnation();
         }
-        if let Some(own) = event.param_i64(PARAM_TID).map(|own| own as u32)
-            && own != tgid
-        {
-            self.add_thread(own, tgid);
-        } else {
+        let own = event.param_i64(PARAM_TID).map_or(tgid, |own| own as u32);
+        if own == tgid {
             // The other threads are gone by the time an exec returns.
-            self.processes.get_mut(slot).n_threads = 1;
+            self.processes.keep_only(tgid, slot);
+        } else {
+            self.add_thread(own, tgid);
         }
         let process = self.processes.get_mut(slot);
         process.table = self.descriptors.unshare(process.table);

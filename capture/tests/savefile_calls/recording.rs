@@ -11,6 +11,17 @@ use capture::{
 };
 use event::{DescriptorFacts, EventType, Frame, FrameHeader, FrameWriter, SockAddr, SockTuple};
 
+pub(crate) const OPEN_E: EventType = EventType(2);
+pub(crate) const OPENAT_E: EventType = EventType(306);
+pub(crate) const CONNECT_E: EventType = EventType(22);
+pub(crate) const FSTAT_X: EventType = EventType(71);
+pub(crate) const GETCWD_X: EventType = EventType(93);
+pub(crate) const POLL_X: EventType = EventType(81);
+pub(crate) const AT_FDCWD: i64 = -100;
+pub(crate) const O_CLOEXEC: u32 = 0x1000;
+pub(crate) const O_DIRECTORY: u32 = 0x400;
+pub(crate) const CLONE_THREAD: u32 = 1 << 13;
+
 /// A parameter.
 #[derive(Clone, Debug)]
 pub(crate) enum Param {
@@ -224,4 +235,83 @@ fn parse_addr(s: &str) -> SockAddr<'_> {
     } else {
         SockAddr::Inet(s.parse().unwrap())
     }
+}
+
+/// Calls that many tests make.
+pub(crate) trait Calls {
+    fn open(&mut self, fd: i64, name: &str, flags: u32) -> &mut Self;
+    fn openat(&mut self, fd: i64, dirfd: i64, name: &str) -> &mut Self;
+    fn fstat(&mut self, tid: u32, fd: i64) -> &mut Self;
+    fn close(&mut self, tid: u32, res: i64, fd: i64) -> &mut Self;
+    fn socket(&mut self, fd: i64, domain: u32, ty: u32) -> &mut Self;
+    fn fork(&mut self, child: u32, parent: i64, flags: u32) -> &mut Self;
+    fn exec(&mut self, tid: u32) -> &mut Self;
+}
+
+impl Calls for Recording {
+    fn open(&mut self, fd: i64, name: &str, flags: u32) -> &mut Self {
+        self.call(
+            EventType::OPEN_X,
+            &[
+                Param::I64(fd),
+                text(name),
+                Param::U32(flags),
+                Param::U32(0),
+                Param::U32(0x801),
+                Param::I64(77),
+            ],
+        )
+    }
+
+    fn openat(&mut self, fd: i64, dirfd: i64, name: &str) -> &mut Self {
+        self.call(
+            EventType::OPENAT_2_X,
+            &[
+                Param::I64(fd),
+                Param::I64(dirfd),
+                text(name),
+                Param::U32(1),
+                Param::U32(0),
+                Param::U32(0),
+                Param::I64(0),
+            ],
+        )
+    }
+
+    fn fstat(&mut self, tid: u32, fd: i64) -> &mut Self {
+        self.call_of(tid, FSTAT_X, &[Param::I64(0), Param::I64(fd)])
+    }
+
+    fn close(&mut self, tid: u32, res: i64, fd: i64) -> &mut Self {
+        self.call_of(tid, EventType::CLOSE_X, &[Param::I64(res), Param::I64(fd)])
+    }
+
+    fn socket(&mut self, fd: i64, domain: u32, ty: u32) -> &mut Self {
+        self.call(
+            EventType::SOCKET_X,
+            &[Param::I64(fd), Param::U32(domain), Param::U32(ty), Param::U32(0), Param::U32(0)],
+        )
+    }
+
+    fn fork(&mut self, child: u32, parent: i64, flags: u32) -> &mut Self {
+        let pid = if flags & CLONE_THREAD != 0 { 5 } else { i64::from(child) };
+        let mut params = vec![Param::Empty; 21];
+        (params[0], params[3], params[4]) =
+            (Param::I64(0), Param::I64(i64::from(child)), Param::I64(pid));
+        (params[5], params[15]) = (Param::I64(parent), Param::U32(flags));
+        self.call_of(child, EventType::CLONE_20_X, &params)
+    }
+
+    fn exec(&mut self, tid: u32) -> &mut Self {
+        let mut params = vec![Param::Empty; 31];
+        let id = Param::I64(i64::from(tid));
+        (params[0], params[3], params[4], params[5]) =
+            (Param::I64(0), id.clone(), id, Param::I64(1));
+        self.call_of(tid, EventType::EXECVE_19_X, &params)
+    }
+}
+
+/// The own descriptor of each event, in short.
+pub(crate) fn shorts(recording: &Recording) -> Vec<String> {
+    recording.play_all().iter().map(Played::short).collect()
 }

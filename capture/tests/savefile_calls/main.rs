@@ -1,0 +1,7 @@
+//! What each family of calls does to the descriptors of a recording's processes.
+
+mod files;
+mod model;
+mod processes;
+mod recording;
+mod sockets;
