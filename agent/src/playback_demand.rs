@@ -22,7 +22,7 @@ fn asks(field: Field) -> (bool, bool) {
     match field.extracted() {
         Some(Extracted::Fd(_)) => (true, false),
         // Names start from directories.
-        Some(Extracted::FsPath(_)) => (true, true),
+        Some(Extracted::FsPath(_) | Extracted::FdList(_)) => (true, true),
         Some(Extracted::Evt(evt)) => match evt {
             F::EvtArg | F::EvtArgs | F::EvtInfo | F::EvtAbspath => (true, true),
             F::EvtCategory
@@ -42,11 +42,8 @@ fn asks(field: Field) -> (bool, bool) {
             | F::EvtIsSyslog => (true, false),
             _ => (false, false),
         },
-        Some(Extracted::Proc(_) | Extracted::User(_) | Extracted::Container(_)) => (false, false),
-        // Lists of poll and what is not known here.
-        None => {
-            let is_of_list = field.name().starts_with("fdlist.");
-            (is_of_list, is_of_list)
+        Some(Extracted::Proc(_) | Extracted::User(_) | Extracted::Container(_)) | None => {
+            (false, false)
         }
     }
 }
@@ -69,5 +66,6 @@ mod tests {
         assert_eq!(demand(&["evt.category"]), (true, false));
         assert_eq!(demand(&["evt.info"]), (true, true));
         assert_eq!(demand(&["fs.path.name"]), (true, true));
+        assert_eq!(demand(&["fdlist.names"]), (true, true));
     }
 }

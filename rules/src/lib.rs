@@ -110,8 +110,8 @@ pub use locations::{Context, Location, Position};
 pub use output::{LineFormat, LineScratch, escape_line};
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{
-    Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, Field, FieldInfo,
-    FieldRef, FieldType, Format, FsPathField, ProcField, UserField,
+    Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, FdListField, Field,
+    FieldInfo, FieldRef, FieldType, Format, FsPathField, ProcField, UserField,
 };
 pub use selection::{IdleSelection, SelectBy, Selection};
 pub use services::service_name;

@@ -3,7 +3,9 @@
 mod support;
 
 use bus::Key;
-use event::{EventType, FileKind, FrameHeader, FrameWriter, SectionKind, SockTuple, flags};
+use event::{
+    DescriptorFacts, EventType, FileKind, FrameHeader, FrameWriter, SectionKind, SockTuple, flags,
+};
 use rules::{Class, Field, RuleMatching};
 use stages::Progress;
 use support::*;
@@ -13,6 +15,7 @@ const SHELL: Proc = Proc { tgid: 40, start: 20 };
 const CAT: Proc = Proc { tgid: 51, start: 30 };
 /// An event that was raised on its own.
 const ASYNCEVENT: EventType = EventType(402);
+const POLL: EventType = EventType(81);
 
 /// What an output gives for calls of `cat`, which a shell of the first process started.
 fn outputs(condition: &str, output: &str, calls: &[Vec<u8>]) -> Vec<String> {
@@ -96,6 +99,12 @@ fn what_is_extracted_has_a_value_in_some_event() {
         }),
         call(ASYNCEVENT, CAT, |w| {
             w.u32(0).str(b"container").bytes(b"{}");
+        }),
+        // Only savefiles have lists of descriptors.
+        saved_call(POLL, CAT, |w| {
+            let facts = DescriptorFacts { fd: 3, kind: b'4', ..DescriptorFacts::default() };
+            w.i64(1).bytes(&[1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0]).i64(-1);
+            w.section(SectionKind::Descriptor, &[&facts.fixed_bytes()]);
         }),
     ];
     let condition = "not evt.type in (execve, procexit)";

@@ -238,14 +238,52 @@ fn every_descriptor_that_a_call_names_is_shown() {
         rename,
         "res=0 olddirfd=-100(AT_FDCWD) oldpath=a(/home/u/a) newdirfd=4(<d>/to) newpath=b/./c(/to/b/c) flags=0|/home/u/a|/to/b/c|<NA>",
     );
-    let poll = saved_call(POLL_X, CAT, |w| {
-        let entries: Vec<u8> = [(7_i64, 4_i16), (8, 0x19), (9, -1)]
-            .iter()
-            .flat_map(|(fd, flags)| [&fd.to_le_bytes()[..], &flags.to_le_bytes()].concat())
-            .collect();
-        w.i64(1).bytes(&[&3_u16.to_le_bytes()[..], &entries].concat()).i64(-1);
-        describe(w, &connection());
-        describe(w, &DescriptorFacts { fd: 8, kind: b'U', ..FILE });
-    });
-    check("%evt.args", poll, "res=1 fds=7:44 8:u19 9:?ffffffff timeout=-1");
+}
+
+/// A poll of several descriptors, with what is known of them.
+fn poll(fds: &[(i64, i16)], known: &[DescriptorFacts<'_>]) -> Vec<u8> {
+    saved_call(POLL_X, CAT, |w| {
+        let mut list = (fds.len() as u16).to_le_bytes().to_vec();
+        for (fd, flags) in fds {
+            list.extend_from_slice(&fd.to_le_bytes());
+            list.extend_from_slice(&flags.to_le_bytes());
+        }
+        w.i64(1).bytes(&list).i64(-1);
+        for facts in known {
+            describe(w, facts);
+        }
+    })
+}
+
+#[test]
+fn a_list_of_descriptors_has_what_each_of_them_has() {
+    const LISTS: &str = "%fdlist.nums|%fdlist.names|%fdlist.cips|%fdlist.cports|%fdlist.sips|%fdlist.sports|%fd.num";
+    let listening = DescriptorFacts {
+        fd: 5,
+        flags: flag::SERVER | flag::SERVER_SOCKET,
+        server: ip([10, 0, 0, 5]),
+        server_port: 80,
+        name: b"10.0.0.5:80",
+        ..connection()
+    };
+    let known = [
+        DescriptorFacts { flags: flag::CLIENT, ..connection() },
+        DescriptorFacts { fd: 8, kind: b'U', flags: 0, name: b"", ..FILE },
+        listening,
+        DescriptorFacts { fd: 4, flags: flag::SERVER, ..connection() },
+    ];
+    let fds = [(8, 0x19), (7, 4), (9, -1), (5, 1), (4, 1)];
+    check("%evt.args", poll(&fds, &known), "res=1 fds=8:u19 7:44 9:?ffffffff 5:41 4:41 timeout=-1");
+    check(
+        LISTS,
+        poll(&fds, &known),
+        "8,7,9,5,4|<NA>,10.0.0.5:40000->1.2.3.4:443,<NA>,10.0.0.5:80,10.0.0.5:40000->1.2.3.4:443\
+         |10.0.0.5,10.0.0.5|40000,40000|1.2.3.4,10.0.0.5,1.2.3.4|443,443|<NA>",
+    );
+    check(LISTS, poll(&[], &[]), "<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>");
+    check(
+        "%fdlist.nums %evt.args",
+        read(&[FILE]),
+        "<NA> res=3 data=abc fd=7(<f>/etc/passwd) size=100",
+    );
 }

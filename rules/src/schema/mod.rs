@@ -14,7 +14,8 @@ pub use arg::{Arg, ArgKind};
 pub use field_ref::FieldRef;
 pub(crate) use scope::Scope;
 pub use table::{
-    ContainerField, EvtField, Extracted, FdField, Field, FsPathField, ProcField, UserField,
+    ContainerField, EvtField, Extracted, FdField, FdListField, Field, FsPathField, ProcField,
+    UserField,
 };
 pub use ty::FieldType;
 

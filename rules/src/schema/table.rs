@@ -89,7 +89,7 @@ struct Row {
 }
 
 evt_rows! {
-    process_rows user_rows fd_rows fs_path_rows container_rows
+    process_rows user_rows fd_rows fs_path_rows fdlist_rows container_rows
     various_rows k8smeta_rows k8s_audit_rows json_rows
     define_fields {}
 }

@@ -125,6 +125,12 @@ pub(super) fn put_signed(out: &mut BumpVec<'_, u8>, n: i64) {
     out.extend_from_slice_copy(digits.text());
 }
 
+pub(super) fn put_ip(out: &mut BumpVec<'_, u8>, ip: IpAddr) {
+    let mut digits = Digits::new();
+    digits.ip(ip);
+    out.extend_from_slice_copy(digits.text());
+}
+
 /// Address and port with a colon between them; no brackets around IPv6, as Falco prints it.
 pub(super) fn put_addr(out: &mut BumpVec<'_, u8>, addr: SocketAddr) {
     let mut digits = Digits::new();

@@ -9,6 +9,7 @@ mod digits;
 mod errno;
 mod evt;
 mod fd;
+mod fdlist;
 mod names;
 mod ports;
 mod printable;
@@ -219,6 +220,7 @@ impl Fields for EventFields<'_> {
             Extracted::User(f) => self.user(f),
             Extracted::Fd(f) => self.fd(f),
             Extracted::FsPath(f) => self.fs_path(f),
+            Extracted::FdList(f) => self.fdlist(f),
             Extracted::Container(f) => self.container(f),
         }
     }

@@ -13,11 +13,13 @@ const N_DIGITS: i32 = 6;
 pub(super) fn put_seconds(out: &mut BumpVec<'_, u8>, ns: u64) {
     let seconds = ns as f64 / NS as f64;
     // The exponent is that of the rounded number.
-    let scientific = format!("{seconds:.*e}", N_DIGITS as usize - 1);
+    let bump = out.bump();
+    let scientific = bumpalo::format!(in bump, "{:.*e}", N_DIGITS as usize - 1, seconds);
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let written = if (-4..N_DIGITS).contains(&exponent) {
-        let fixed = format!("{seconds:.*}", (N_DIGITS - 1 - exponent) as usize);
+        let n_decimals = (N_DIGITS - 1 - exponent) as usize;
+        let fixed = bumpalo::format!(in bump, "{:.*}", n_decimals, seconds);
         write!(out, "{}s", without_zeros(&fixed))
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };

@@ -152,7 +152,9 @@ impl<'t> TracedEvent<'t> {
         match extracted {
             Extracted::Proc(_) | Extracted::User(_) | Extracted::Container(_) => &self.head,
             Extracted::Evt(field) if is_of_head(field) => &self.head,
-            Extracted::Evt(_) | Extracted::Fd(_) | Extracted::FsPath(_) => self.whole(),
+            Extracted::Evt(_) | Extracted::Fd(_) | Extracted::FsPath(_) | Extracted::FdList(_) => {
+                self.whole()
+            }
         }
     }
 }

@@ -47,13 +47,12 @@ impl Differences {
 
     /// Fails for a difference that is not known, and for a known one that is none any more.
     pub(crate) fn check(self) {
-        let mut said = String::new();
-        for ([capture, ty, field], (n, what)) in &self.unknown {
-            said += &format!("{capture}\t{ty}\t{field}\t{n} times, first:\n{what}\n");
-        }
-        for known in self.known.iter().filter(|k| !self.seen.contains(&k.line)) {
-            said += &format!("differences.tsv:{}: there is no such difference\n", known.line);
-        }
-        assert!(said.is_empty(), "{said}");
+        let unknown = self.unknown.iter().map(|([capture, ty, field], (n, what))| {
+            format!("{capture}\t{ty}\t{field}\t{n} times, first:\n{what}")
+        });
+        let gone = self.known.iter().filter(|k| !self.seen.contains(&k.line));
+        let gone = gone.map(|k| format!("differences.tsv:{}: there is no such difference", k.line));
+        let said: Vec<String> = unknown.chain(gone).collect();
+        assert!(said.is_empty(), "{}", said.join("\n"));
     }
 }

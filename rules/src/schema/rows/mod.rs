@@ -7,6 +7,8 @@ mod evt;
 #[macro_use]
 mod fd;
 #[macro_use]
+mod fdlist;
+#[macro_use]
 mod fs_path;
 #[macro_use]
 mod json;
