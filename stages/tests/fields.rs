@@ -102,9 +102,10 @@ fn what_is_extracted_has_a_value_in_some_event() {
         }),
         // Only savefiles have lists of descriptors.
         saved_call(POLL, CAT, |w| {
-            let facts = DescriptorFacts { fd: 3, kind: b'4', ..DescriptorFacts::default() };
+            let name = b"0.0.0.0:0->0.0.0.0:0";
+            let facts = DescriptorFacts { fd: 3, kind: b'4', name, ..DescriptorFacts::default() };
             w.i64(1).bytes(&[1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0]).i64(-1);
-            w.section(SectionKind::Descriptor, &[&facts.fixed_bytes()]);
+            w.section(SectionKind::Descriptor, &[&facts.fixed_bytes(), name]);
         }),
     ];
     let condition = "not evt.type in (execve, procexit)";

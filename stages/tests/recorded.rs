@@ -108,6 +108,7 @@ fn a_file_has_what_its_opening_told() {
 
 #[test]
 fn a_connection_has_its_ends() {
+    const MORE: &str = "%fd.type %fd.typechar %fd.l4proto %fd.sockfamily %fd.is_server %fd.connected %fd.name %fd.filename %evt.category %evt.buflen.net";
     const ENDS: &str = "%fd.cip %fd.cport %fd.sip %fd.sport %fd.lip %fd.lport %fd.rip %fd.rport %fd.cproto %fd.sproto %fd.lproto %fd.rproto";
     let (out, accepted) = (
         connection(),
@@ -123,7 +124,6 @@ fn a_connection_has_its_ends() {
         read(&[accepted]),
         "10.0.0.5 40000 1.2.3.4 443 1.2.3.4 443 10.0.0.5 40000 40000 443 443 40000",
     );
-    const MORE: &str = "%fd.type %fd.typechar %fd.l4proto %fd.sockfamily %fd.is_server %fd.connected %fd.name %fd.filename %evt.category %evt.buflen.net";
     check(MORE, read(&[out]), "ipv4 4 tcp ip false true 10.0.0.5:40000->1.2.3.4:443 <NA> net 3");
     check(
         MORE,
@@ -184,6 +184,7 @@ fn every_kind_has_its_name_and_its_letter() {
 
 #[test]
 fn a_descriptor_that_is_not_known_has_at_most_the_name_of_the_call() {
+    const NOTHING: &str = "<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|unknown|<NA>";
     const ALL: &str = "%fd.num|%fd.type|%fd.typechar|%fd.name|%fd.nameraw|%fd.directory|%fd.filename|%evt.category|%evt.buflen";
     let unknown = |fd, name, raw_name| DescriptorFacts {
         fd,
@@ -194,7 +195,6 @@ fn a_descriptor_that_is_not_known_has_at_most_the_name_of_the_call() {
     };
     check(ALL, read(&[unknown(7, b"", b"")]), "7|<NA>|o|||/|<NA>|unknown|<NA>");
     // What is not asked for is not attached; another descriptor is not the event's own.
-    const NOTHING: &str = "<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|<NA>|unknown|<NA>";
     check(ALL, read(&[]), NOTHING);
     check(ALL, read(&[DescriptorFacts { flags: 0, ..FILE }]), NOTHING);
     let open = saved_call(EventType::OPENAT_2_X, CAT, |w| {
