@@ -205,3 +205,18 @@ fn buffers_are_shown_as_asked_for() {
     let line = one(&["-X"]);
     assert!(line.lines().nth(1).is_some_and(|l| l.contains("  .ELF")), "{line}");
 }
+
+#[test]
+fn a_filter_over_processes_holds_at_every_event() {
+    let all = lines(&["-p", "%evt.num %proc.name"]);
+    let names: std::collections::BTreeSet<&str> =
+        all.iter().filter_map(|l| l.split_once(' ').map(|(_, name)| name)).collect();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        let expected: Vec<&String> =
+            all.iter().filter(|l| l.split_once(' ').is_some_and(|(_, n)| n == name)).collect();
+        let filter = format!("proc.name=\"{name}\"");
+        let ours = lines(&["-p", "%evt.num %proc.name", &filter]);
+        assert_eq!(ours.iter().collect::<Vec<_>>(), expected, "{name}");
+    }
+}

@@ -121,6 +121,12 @@ impl Filter {
         self.fields.iter()
     }
 
+    /// Whether nothing but the thread of an event and its process decide, as they are known at the time.
+    #[must_use]
+    pub fn is_of_process(&self) -> bool {
+        self.fields.iter().all(|field| field.field.is_of_process())
+    }
+
     /// Working memory for one evaluating thread.
     #[must_use]
     pub fn scratch(&self) -> MatchScratch {
@@ -171,6 +177,8 @@ mod tests {
         let fields: Vec<String> = filter.fields_used().map(ToString::to_string).collect();
         assert_eq!(fields, ["evt.type", "proc.name"]);
         assert_eq!(filter.interest(), EventSet::all());
+        assert!(!filter.is_of_process());
+        assert!(Filter::compile("proc.name=a or user.name=b").unwrap().is_of_process());
         let filter = Filter::compile("proc.name=a and evt.type = listen").unwrap();
         assert!(filter.interest().contains(EventType::LISTEN_X));
         assert!(!filter.interest().contains(EventType::OPEN_X));

@@ -5,10 +5,13 @@
 
 mod clock;
 mod event;
+mod verdicts;
 
 use std::sync::Arc;
 
-use ::event::{EventSet, EventType, Frame, FrameError, N_EVENT_TYPES};
+use ::event::{
+    EventSet, EventType, Frame, FrameError, FrameHeader, HEADER_LEN, N_EVENT_TYPES, flags,
+};
 use bumpalo::Bump;
 use bus::Key;
 use rules::{Filter, MatchScratch};
@@ -17,6 +20,7 @@ pub use clock::{TimeFormat, UtcOffset};
 pub use event::{ShownEvent, TracedEvent};
 
 use clock::Clock;
+use verdicts::Verdicts;
 
 use crate::fields::{BufferFormat, Chain, EventFields, PortFormat, Surroundings};
 use crate::meters::ShardMeters;
@@ -24,6 +28,8 @@ use crate::parse::{Body, Event};
 use crate::state::{Lineage, LineageLimits, StateWriter};
 use crate::users::Users;
 
+/// Another thread runs; may be one of the kernel's own.
+const SWITCH: EventType = EventType(152);
 /// Events between two looks at what nobody can ask for any more.
 const RECLAIM_EVERY: u32 = 256;
 
@@ -68,6 +74,8 @@ pub struct Tracer {
     writer: StateWriter,
     meters: ShardMeters,
     filter: Option<(Filter, EventSet, MatchScratch)>,
+    /// Where the filter asks of processes alone.
+    verdicts: Option<Verdicts>,
     suppressed: Vec<Box<[u8]>>,
     users: Arc<Users>,
     hostname: Arc<str>,
@@ -98,6 +106,8 @@ impl Tracer {
             ports,
         } = config;
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, LineageLimits::default()));
+        let verdicts = filter.as_ref().filter(|f| f.is_of_process() && suppressed.is_empty());
+        let verdicts = verdicts.map(|_| Verdicts::new());
         let with_scratch = |filter: Filter| {
             let (interest, scratch) = (filter.interest(), filter.scratch());
             (filter, interest, scratch)
@@ -107,6 +117,7 @@ impl Tracer {
             lineage,
             meters: ShardMeters::default(),
             filter: filter.map(with_scratch),
+            verdicts,
             suppressed,
             users,
             hostname,
@@ -139,6 +150,9 @@ impl Tracer {
         if self.until_reclaim == 0 {
             self.reclaim(key);
         }
+        if self.is_rejected_by_head(bytes) {
+            return Ok(Step::Rejected);
+        }
         self.bump.reset();
         self.chain.clear();
         let Self {
@@ -146,6 +160,7 @@ impl Tracer {
             writer,
             meters,
             filter,
+            verdicts,
             suppressed,
             users,
             hostname,
@@ -167,6 +182,11 @@ impl Tracer {
             // There is no other shard to wait for.
             let applied = writer.apply(&event, bump, meters);
             debug_assert!(applied.is_ok());
+            if let Some(verdicts) = verdicts
+                && (!event.is_state_only() || event.frame.has(flags::SEED) || changing.contains(ty))
+            {
+                verdicts.forget();
+            }
         }
         if event.is_state_only() {
             return Ok(Step::StateOnly);
@@ -199,9 +219,32 @@ impl Tracer {
         if let Some((filter, _, scratch)) = filter
             && !filter.matches(ty, &traced, scratch)
         {
+            if let Some(verdicts) = verdicts {
+                verdicts.reject(traced.header().tid);
+            }
             return Ok(Step::Rejected);
         }
         Ok(Step::Passed(traced))
+    }
+
+    /// Whether type or process alone reject a frame that changes nothing; then it is not looked into, and its time is noted.
+    #[inline]
+    fn is_rejected_by_head(&mut self, bytes: &[u8]) -> bool {
+        let Some((_, interest, _)) = &self.filter else { return false };
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return false };
+        let header = FrameHeader::from_bytes(head);
+        let ty = EventType(header.event_type);
+        // A thread that nobody told of becomes known by its first event, but for a switch.
+        let changes_nothing = header.flags & (flags::SEED | flags::STATE_ONLY) == 0
+            && (header.start_ns != 0 || ty == SWITCH)
+            && !self.changing.contains(ty);
+        let is_rejected = changes_nothing
+            && (!interest.contains(ty)
+                || self.verdicts.as_ref().is_some_and(|v| v.is_rejected(header.tid)));
+        if is_rejected {
+            self.clock.tick(header.ts);
+        }
+        is_rejected
     }
 
     fn reclaim(&mut self, key: Key) {
