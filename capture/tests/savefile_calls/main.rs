@@ -1,5 +1,6 @@
 //! What each family of calls does to the descriptors of a recording's processes.
 
+mod allocation;
 mod files;
 mod model;
 mod processes;

@@ -169,8 +169,8 @@ impl Recording {
         self
     }
 
-    /// Writes it, reads it back, and gives what each event's frame says.
-    pub(crate) fn play(&self, demand: PlaybackDemand) -> Vec<Played> {
+    /// Writes it and opens it.
+    pub(crate) fn playback(&self, demand: PlaybackDemand) -> Playback {
         let mut w =
             Writer::new(Vec::new(), Compression::None, &Machine::default(), &[], &[], 0).unwrap();
         w.interfaces(&self.interfaces).unwrap();
@@ -186,6 +186,12 @@ impl Recording {
         let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
         let mut playback = Playback::new(reader);
         playback.set_demand(demand);
+        playback
+    }
+
+    /// What each event's frame says.
+    pub(crate) fn play(&self, demand: PlaybackDemand) -> Vec<Played> {
+        let mut playback = self.playback(demand);
         let mut out = Vec::new();
         while let Some(played) = playback.next_frame().unwrap() {
             if played.key.0 & ((1 << EVT_NUM_SHIFT) - 1) != 0 {
