@@ -119,7 +119,8 @@ impl Topology {
         let evt_num_shift = source.evt_num_shift();
         let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
             Lanes::new(config, &plan, recorder.is_some(), registry);
-        let capture = source.join(feeds)?;
+        let mut capture = source.join(feeds)?;
+        let users_told = Arc::clone(&users);
 
         let (alert_tx, alert_rx): (Vec<_>, Vec<_>) =
             (0..plan.n_shards).map(|_| bus::alert_lane(config.alert_lane_capacity)).unzip();
@@ -144,6 +145,11 @@ impl Topology {
             },
             registry,
         );
+        if let Capture::Replay(replay) = &mut capture {
+            let lineage = Arc::clone(&lineage);
+            let note = move |key, frame: &[u8]| stages::note(&lineage, &users_told, key, frame);
+            replay.tell(Box::new(note));
+        }
         let gone = end.try_clone()?;
         let mut delivery =
             Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)

@@ -1,6 +1,6 @@
 //! Which container a process runs in, as far as its cgroup path tells.
 //!
-//! `cgroup paths of a process -> kind of runtime and full id`. What only a runtime knows (image, labels) is asked elsewhere, later.
+//! `cgroup paths of a process -> kind of runtime and full id`. What only a runtime knows (image, labels) events of recordings tell ([`Details`]).
 //!
 //! ```
 //! use containers::{Container, Kind};
@@ -17,6 +17,8 @@
 
 mod cgroup;
 mod container;
+mod details;
 
 pub use cgroup::{Found, find, find_in_path};
 pub use container::{Container, Kind};
+pub use details::{Details, Mount};

@@ -82,9 +82,9 @@ pub use parse::{
 pub use profile::RuleProfile;
 pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
-    Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version, Wait,
-    exe_flags,
+    Containers, Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version,
+    Wait, exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
 pub use trace::{ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset};
-pub use users::{User, Users};
+pub use users::{User, Users, note};

@@ -9,6 +9,8 @@ use bus::Key;
 use containers::Container;
 use event::{EventType, Frame};
 
+use crate::state::Lineage;
+
 /// Changes kept at most; those after are not noted.
 const MAX_CHANGES: usize = 1 << 20;
 const USER_ADDED: EventType = EventType(354);
@@ -110,6 +112,14 @@ impl Place<'_> {
     /// How changes call it: by the id that `container.id` shows, the host by nothing.
     fn name(&self) -> &str {
         self.container.filter(|c| !c.is_host()).map_or("", Container::id)
+    }
+}
+
+/// Takes in what a frame of a recording tells of users, groups and containers, before any shard gets it (see [`Users::note`]).
+pub fn note(lineage: &Lineage, users: &Users, key: Key, bytes: &[u8]) {
+    if let Ok(frame) = Frame::parse(bytes) {
+        users.note(key, &frame);
+        lineage.containers().note(key, &frame);
     }
 }
 

@@ -13,6 +13,12 @@ use support::*;
 const INIT: Proc = Proc { tgid: 1, start: 10 };
 const SHELL: Proc = Proc { tgid: 40, start: 20 };
 const CAT: Proc = Proc { tgid: 51, start: 30 };
+/// What a runtime tells of a container in a pod.
+const POD: &[u8] = br#"{"container":{"id":"697956520d89","full_id":"697956520d890011","name":"web","type":7,"image":"nginx:1","imageid":"f6",
+    "imagerepo":"nginx","imagetag":"1","imagedigest":"sha256:9","ip":"10.1.2.3","cni_json":"{\"if\":1}","privileged":true,
+    "labels":{"io.kubernetes.pod.name":"web-1","io.kubernetes.pod.namespace":"prod","io.kubernetes.pod.uid":"u-1","app":"shop","bare":""},
+    "pod_sandbox_id":"0123456789abcdef","pod_sandbox_labels":{"tier":"front"},
+    "Mounts":[{"Source":"/a","Destination":"/b","Mode":"ro","RW":false,"Propagation":"rprivate"}]}}"#;
 /// An event that was raised on its own.
 const ASYNCEVENT: EventType = EventType(402);
 const POLL: EventType = EventType(81);
@@ -31,6 +37,9 @@ fn outputs(condition: &str, output: &str, calls: &[Vec<u8>]) -> Vec<String> {
     ];
     frames.extend_from_slice(calls);
     let frames: Vec<_> = (1..).map(Key).zip(frames.iter().map(|f| &f[..])).collect();
+    for (key, frame) in &frames {
+        stages::note(&p.lineage, &p.users, *key, frame);
+    }
     let watermark = p.watermarks[0].clone();
     let mut feeder = Feeder { frames, at: 0, lanes: p.lanes.remove(0), watermark };
     loop {
@@ -98,7 +107,7 @@ fn what_is_extracted_has_a_value_in_some_event() {
             w.i64(-12).u64(0).u64(1).u32(0);
         }),
         call(ASYNCEVENT, CAT, |w| {
-            w.u32(0).str(b"container").bytes(b"{}");
+            w.u32(0).str(b"container").bytes(POD);
         }),
         // Only savefiles have lists of descriptors.
         saved_call(POLL, CAT, |w| {
@@ -232,4 +241,49 @@ fn a_thread_that_a_recording_does_not_tell_of_has_a_process_that_stands_in() {
         "<NA>|<NA>||-1|77|false|-1||./|<NA>|<NA>|<NA>|4294967295|<NA>|4294967295|-1|0|<NA>";
     let all = outputs("thread.tid = 77", output, &calls);
     assert_eq!(all, [nothing, stand_in, stand_in]);
+}
+
+#[test]
+fn an_event_about_a_container_tells_of_that_one() {
+    let event = [call(ASYNCEVENT, CAT, |w| {
+        w.u32(0).str(b"container").bytes(POD);
+    })];
+    for (output, expected) in [
+        (
+            "%container.id %container.full_id %container.name %container.type",
+            "697956520d89 697956520d890011 web containerd",
+        ),
+        ("%container.image %container.image.id %container.image.digest", "nginx:1 f6 sha256:9"),
+        ("%container.image.repository:%container.image.tag %container.privileged", "nginx:1 true"),
+        (
+            "%container.mounts %container.mount[0] %container.mount[1]",
+            "/a:/b:ro:false:rprivate /a:/b:ro:false:rprivate <NA>",
+        ),
+        (
+            "%container.mount.source[/b] %container.mount.dest[/*] %container.mount.rdwr[/b]",
+            "/a /b <NA>",
+        ),
+        ("%container.mount.mode[/a] %container.mount.propagation[0]", "ro rprivate"),
+        (
+            "%container.labels|%container.label[app]|%container.label[none]",
+            "app:shop, bare|shop|<NA>",
+        ),
+        ("%k8s.pod.name %k8s.ns.name %k8s.pod.uid %k8s.pod.id", "web-1 prod u-1 u-1"),
+        ("%k8s.pod.sandbox_id %k8s.pod.full_sandbox_id", "0123456789ab 0123456789abcdef"),
+        (
+            "%k8s.pod.label[tier] %k8s.pod.labels %k8s.pod.ip %container.ip",
+            "front tier:front 10.1.2.3 10.1.2.3",
+        ),
+        ("%container.host_pid %container.host_network %container.host_ipc", "false false false"),
+    ] {
+        assert_eq!(
+            outputs("not evt.type in (execve, procexit)", output, &event),
+            [expected],
+            "{output}"
+        );
+    }
+    let read = [read(1, Some(FileKind::Regular))];
+    let output =
+        "%container.id|%container.name|%container.image|%container.privileged|%k8s.pod.name";
+    assert_eq!(outputs("evt.type = read", output, &read), ["host|host||false|<NA>"]);
 }

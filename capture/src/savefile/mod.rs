@@ -29,7 +29,7 @@ pub use header::Header;
 pub use interface_list::Interface;
 pub use playback::{EVT_NUM_SHIFT, Playback, PlaybackDemand, PlayedFrame, event_key};
 pub use reader::{Reader, ReaderCounts};
-pub use replay::{Replay, ReplayEnd, ReplayThread};
+pub use replay::{FrameListener, Replay, ReplayEnd, ReplayThread};
 pub use saved_blocks::SavedBlocks;
 pub use saved_event::SavedEvent;
 pub use writer::{Compression, Writer};

@@ -25,6 +25,21 @@ use crate::{
     thread::Progress,
 };
 
+/// Event types that tell of what is no process: containers, users and groups.
+const NOTICES: [u16; 6] = [324, 354, 356, 358, 360, 402];
+
+/// What is called with a key and a frame.
+pub type FrameListener = Box<dyn FnMut(Key, &[u8]) + Send>;
+
+/// Who hears of notices, before any shard gets their frames.
+struct Listener(FrameListener);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// A savefile that is opened and read up to its first event.
 #[derive(Debug)]
 pub struct Replay {
@@ -87,6 +102,7 @@ impl Replay {
             playback: self.playback,
             limit_ns: self.limit_ns,
             first_ts: None,
+            listener: None,
             out: Outlets::new(lanes, recorder, watermark),
             meters,
             tally: Tally::default(),
@@ -130,6 +146,7 @@ pub struct ReplayThread {
     /// It ends with the first event that is so much later than the first of all.
     limit_ns: Option<u64>,
     first_ts: Option<u64>,
+    listener: Option<Listener>,
     out: Outlets,
     meters: CaptureMeters,
     tally: Tally,
@@ -146,6 +163,11 @@ pub struct ReplayThread {
 }
 
 impl ReplayThread {
+    /// Who is told of the frames about containers, users and groups, before they are put into a lane.
+    pub fn tell(&mut self, listener: FrameListener) {
+        self.listener = Some(Listener(listener));
+    }
+
     /// Reads and routes a bounded number of frames, and publishes the watermark. Never waits.
     pub fn poll_once(&mut self) -> Progress {
         // A frame's wait in its lane is timed from here.
@@ -182,7 +204,7 @@ impl ReplayThread {
 
     /// Puts the frame that was blocked, or else the next of the file. Gives `false` where its lane is full.
     fn put_next(&mut self, now: u64) -> bool {
-        let Self { playback, out, is_blocked, .. } = self;
+        let Self { playback, listener, out, is_blocked, .. } = self;
         let next = if *is_blocked { Ok(playback.last_frame()) } else { playback.next_frame() };
         let PlayedFrame { key, frame } = match next {
             Ok(Some(next)) => next,
@@ -204,6 +226,12 @@ impl ReplayThread {
                 self.state = State::Draining;
                 return true;
             }
+        }
+        if let Some(Listener(tell)) = listener
+            && NOTICES.contains(&header.event_type)
+            && !*is_blocked
+        {
+            tell(key, frame);
         }
         let shard = route(&header, out.n_shards());
         match out.put(shard, key, frame, now) {

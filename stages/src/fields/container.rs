@@ -1,19 +1,196 @@
-//! `container.*`: what the cgroup tells. Images and names come from the runtime, and are missing without it.
+//! `container.*` and `k8s.*`: what the cgroup tells, and what events of a recording told of the container up to this one.
 
-use rules::{ContainerField as Field, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bumpalo::collections::Vec as BumpVec;
+use containers::{Details, Mount};
+use rules::{Arg, ContainerField as Field, Value};
 
 use super::EventFields;
+use crate::state::Containers;
+
+/// Labels that only the machinery reads.
+const HIDDEN_LABELS: [&str; 2] = ["annotation.", "io.kubernetes."];
 
 impl EventFields<'_> {
-    pub(super) fn container(&self, field: Field) -> Option<Value<'_>> {
-        let container = &self.version()?.container;
-        let text = match field {
-            Field::ContainerId => container.id(),
-            Field::ContainerFullId => container.full_id(),
-            Field::ContainerType => container.kind().as_str(),
-            // The runtime would know the others.
-            Field::ContainerName => container.is_host().then(|| container.id())?,
+    pub(super) fn container(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
+        let bytes = |text| Some(Value::Bytes(str::as_bytes(text)));
+        let own = self.version().map(|v| &v.container);
+        if let Some(own) = own
+            && !self.is_about_container()
+        {
+            match field {
+                Field::ContainerId => return bytes(own.id()),
+                Field::ContainerFullId => return bytes(own.full_id()),
+                Field::ContainerType => return bytes(own.kind().as_str()),
+                _ => {}
+            }
+        }
+        let told = self.told_container()?;
+        match field {
+            Field::ContainerId => bytes(&told.id),
+            Field::ContainerFullId => bytes(&told.full_id),
+            Field::ContainerName => bytes(&told.name),
+            Field::ContainerType => bytes(told.kind),
+            Field::ContainerImage => bytes(&told.image),
+            Field::ContainerImageId => bytes(&told.image_id),
+            Field::ContainerImageRepository => bytes(&told.image_repository),
+            Field::ContainerImageTag => bytes(&told.image_tag),
+            Field::ContainerImageDigest => bytes(&told.image_digest),
+            Field::ContainerPrivileged => Some(Value::Bool(told.privileged)),
+            Field::ContainerHostPid => Some(Value::Bool(told.host_pid)),
+            Field::ContainerHostNetwork => Some(Value::Bool(told.host_network)),
+            Field::ContainerHostIpc => Some(Value::Bool(told.host_ipc)),
+            Field::ContainerMounts => {
+                let lines = told.mounts.iter().map(Mount::line);
+                Some(Value::Bytes(self.comma_joined(lines, b",")))
+            }
+            Field::ContainerMount
+            | Field::ContainerMountSource
+            | Field::ContainerMountDest
+            | Field::ContainerMountMode
+            | Field::ContainerMountRdwr
+            | Field::ContainerMountPropagation => self.mount(field, told, arg),
+            Field::ContainerLabel => bytes(told.labels.get(key_of(arg)?)?),
+            Field::ContainerLabels => Some(Value::Bytes(self.labels(&told.labels))),
+            Field::K8sPodName => bytes(told.labels.get("io.kubernetes.pod.name")?),
+            Field::K8sNsName => bytes(told.labels.get("io.kubernetes.pod.namespace")?),
+            Field::K8sPodId | Field::K8sPodUid => bytes(told.labels.get("io.kubernetes.pod.uid")?),
+            Field::K8sPodSandboxId => bytes(told.short_sandbox_id()),
+            Field::K8sPodFullSandboxId => bytes(&told.pod_sandbox_id),
+            Field::K8sPodLabel => {
+                let key = key_of(arg)?;
+                let of_sandbox = self.sandbox().and_then(|s| s.pod_sandbox_labels.get(key));
+                bytes(of_sandbox.or_else(|| told.pod_sandbox_labels.get(key))?)
+            }
+            Field::K8sPodLabels => {
+                let of = self.sandbox().unwrap_or(told);
+                Some(Value::Bytes(self.labels(&of.pod_sandbox_labels)))
+            }
+            Field::K8sPodIp if told.cni_json.is_empty() => bytes(&self.sandbox()?.ip),
+            Field::ContainerIp | Field::K8sPodIp => bytes(&told.ip),
+            Field::K8sPodCniJson if told.cni_json.is_empty() => bytes(&self.sandbox()?.cni_json),
+            Field::ContainerCniJson | Field::K8sPodCniJson => bytes(&told.cni_json),
+        }
+    }
+
+    /// Whether the event tells of a container, rather than being of a process in one.
+    pub(super) fn is_about_container(&self) -> bool {
+        Containers::is_told_by(self.event.frame.event_type())
+    }
+
+    /// What is known of the container: for an event about one that one, else that of the process. The host is known always.
+    fn told_container(&self) -> Option<&Details> {
+        let told = self.told.get_or_init(|| {
+            let containers = self.at.lineage.containers();
+            if self.is_about_container()
+                && let Some(told) = containers.told_by(self.event.key)
+            {
+                return Some(told);
+            }
+            let own = &self.version()?.container;
+            if own.is_host() {
+                return Some(Arc::clone(containers.host()));
+            }
+            containers.told(own.id(), self.event.key)
+        });
+        told.as_deref()
+    }
+
+    /// The sandbox of the container's pod, which knows what the container does not.
+    fn sandbox(&self) -> Option<&Details> {
+        let told = self.told_container().filter(|told| told.cni_json.is_empty())?;
+        let sandbox = self.sandbox.get_or_init(|| {
+            self.at.lineage.containers().told(told.short_sandbox_id(), self.event.key)
+        });
+        sandbox.as_deref()
+    }
+
+    fn comma_joined(&self, texts: impl Iterator<Item = String>, comma: &[u8]) -> &[u8] {
+        let mut all = BumpVec::new_in(self.at.bump);
+        for (n, text) in texts.enumerate() {
+            if n > 0 {
+                all.extend_from_slice_copy(comma);
+            }
+            all.extend_from_slice_copy(text.as_bytes());
+        }
+        all.into_bump_slice()
+    }
+
+    fn labels(&self, labels: &BTreeMap<String, String>) -> &[u8] {
+        let shown =
+            labels.iter().filter(|(key, _)| !HIDDEN_LABELS.iter().any(|h| key.starts_with(h)));
+        let line = |(key, value): (&String, &String)| {
+            if value.is_empty() { key.clone() } else { format!("{key}:{value}") }
         };
-        Some(Value::Bytes(text.as_bytes()))
+        self.comma_joined(shown.map(line), b", ")
+    }
+
+    fn mount(&self, field: Field, told: &Details, arg: &Arg) -> Option<Value<'_>> {
+        let by_dest = field == Field::ContainerMountSource;
+        let mount = match arg {
+            Arg::Index(n) => told.mounts.get(*n as usize)?,
+            Arg::Key(key) => told.mounts.iter().find(|m| {
+                matches_glob(key.as_bytes(), if by_dest { &m.dest } else { &m.source }.as_bytes())
+            })?,
+            Arg::None => return None,
+        };
+        let text = match field {
+            Field::ContainerMountSource => mount.source.clone(),
+            Field::ContainerMountDest => mount.dest.clone(),
+            Field::ContainerMountMode => mount.mode.clone(),
+            Field::ContainerMountRdwr => mount.rdwr.to_string(),
+            Field::ContainerMountPropagation => mount.propagation.clone(),
+            _ => mount.line(),
+        };
+        Some(Value::Bytes(self.at.bump.alloc_slice_copy(text.as_bytes())))
+    }
+}
+
+fn key_of(arg: &Arg) -> Option<&str> {
+    match arg {
+        Arg::Key(key) => Some(key),
+        Arg::None | Arg::Index(_) => None,
+    }
+}
+
+/// Whether a text is as a pattern of `*` and `?` has it. O(pattern * text).
+fn matches_glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => {
+                let Some((star, from)) = retry else { return false };
+                retry = Some((star, from + 1));
+                (p, t) = (star + 1, from + 1);
+            }
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_mounts() {
+        for (pattern, text, expected) in [
+            ("/usr/local", "/usr/local", true),
+            ("/usr/local/*", "/usr/local/bin", true),
+            ("/usr/*/b?n", "/usr/local/bin", true),
+            ("/usr/*/b?n", "/usr/local/b", false),
+            ("*", "", true),
+            ("", "/", false),
+        ] {
+            assert_eq!(matches_glob(pattern.as_bytes(), text.as_bytes()), expected, "{pattern}");
+        }
     }
 }

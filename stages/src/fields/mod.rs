@@ -24,6 +24,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use containers::Details;
 use event::{DescriptorFacts, ThreadFacts};
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value};
 
@@ -73,6 +74,8 @@ pub(crate) struct EventFields<'e> {
     /// Another shard has to go on before the answers can be had: all of them are void.
     wait: Cell<Option<Wait>>,
     leaders: process::Leaders,
+    told: OnceCell<Option<Arc<Details>>>,
+    sandbox: OnceCell<Option<Arc<Details>>>,
     number: OnceCell<Option<u64>>,
     lexical: [OnceCell<Option<&'e [u8]>>; 2],
     ends: OnceCell<Option<Ends>>,
@@ -93,6 +96,8 @@ impl<'e> EventFields<'e> {
             view: Cell::new(NameView::Both),
             wait: Cell::new(None),
             leaders: process::Leaders::default(),
+            told: OnceCell::new(),
+            sandbox: OnceCell::new(),
             number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
@@ -111,6 +116,8 @@ impl<'e> EventFields<'e> {
             view: self.view.clone(),
             wait: Cell::new(None),
             leaders: process::Leaders::default(),
+            told: OnceCell::new(),
+            sandbox: OnceCell::new(),
             number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],
             ends: OnceCell::new(),
@@ -221,7 +228,7 @@ impl Fields for EventFields<'_> {
             Extracted::Fd(f) => self.fd(f),
             Extracted::FsPath(f) => self.fs_path(f),
             Extracted::FdList(f) => self.fdlist(f),
-            Extracted::Container(f) => self.container(f),
+            Extracted::Container(f) => self.container(f, &field.arg),
         }
     }
 
@@ -252,7 +259,9 @@ impl Fields for EventFields<'_> {
     fn process(&self) -> Option<ProcessId> {
         let number = self.number.get_or_init(|| {
             let Surroundings { lineage, shard, .. } = self.at;
-            let is_plain = !self.at.users.has_changes() && self.thread().is_none();
+            let is_plain = !self.at.users.has_changes()
+                && self.thread().is_none()
+                && !self.is_about_container();
             let own = self.version().filter(|_| is_plain)?;
             self.chain.numbers.borrow_mut().number(lineage, shard, own, self.event.key)
         });

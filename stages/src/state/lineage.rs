@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bus::Key;
 use crossbeam_utils::CachePadded;
 
+use super::containers::Containers;
 use super::node::{Parent, ProcNode, Start, State, Version};
 use super::slots::Slots;
 
@@ -53,6 +54,7 @@ pub struct Lineage {
     route: Route,
     limits: LineageLimits,
     n_processes: AtomicU64,
+    containers: Containers,
 }
 
 impl Lineage {
@@ -65,7 +67,14 @@ impl Lineage {
             route,
             limits,
             n_processes: AtomicU64::new(0),
+            containers: Containers::default(),
         }
+    }
+
+    /// What was told of containers.
+    #[must_use]
+    pub fn containers(&self) -> &Containers {
+        &self.containers
     }
 
     /// Number of shards.

@@ -2,6 +2,7 @@
 //!
 //! - [`chain`]: a number for each state of a process and its ancestors.
 //! - [`change`]: what other calls change of a process.
+//! - [`containers`]: what events of a recording tell of containers.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
 //! - [`slots`]: the array by process id.
@@ -11,6 +12,7 @@
 
 mod chain;
 mod change;
+mod containers;
 mod image;
 mod lineage;
 mod node;
@@ -19,6 +21,7 @@ mod slots;
 mod writer;
 
 pub(crate) use chain::Chains;
+pub use containers::Containers;
 pub(crate) use image::strings;
 pub use image::{Image, exe_flags};
 pub(crate) use lineage::Ancestor;

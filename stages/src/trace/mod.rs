@@ -82,6 +82,8 @@ pub struct Tracer {
     evt_num_shift: u32,
     /// Types that may change state.
     changing: EventSet,
+    /// Types that tell of containers, users and groups.
+    noting: EventSet,
     clock: Clock,
     buffers: BufferFormat,
     ports: PortFormat,
@@ -126,6 +128,7 @@ impl Tracer {
                 .map(EventType)
                 .filter(|&ty| Event::may_change_state(ty))
                 .collect(),
+            noting: [324, 354, 356, 358, 360, 402].map(EventType).into_iter().collect(),
             clock: Clock::new(time, utc_offset),
             buffers,
             ports,
@@ -166,6 +169,7 @@ impl Tracer {
             hostname,
             evt_num_shift,
             changing,
+            noting,
             clock,
             buffers,
             ports,
@@ -178,6 +182,10 @@ impl Tracer {
         let ty = head.frame.event_type();
         let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
         let event = if is_whole { head.looked_into(bump) } else { head };
+        if noting.contains(ty) {
+            users.note(key, &event.frame);
+            lineage.containers().note(key, &event.frame);
+        }
         if is_whole {
             // There is no other shard to wait for.
             let applied = writer.apply(&event, bump, meters);

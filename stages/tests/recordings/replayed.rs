@@ -70,6 +70,9 @@ pub(crate) fn raised(path: &Path, rules: &Arc<Ruleset>) -> Vec<Alert> {
         frames.push((next.key, next.frame.to_vec()));
     }
     let mut p = pipeline(&Setup { users, evt_num_shift: EVT_NUM_SHIFT, ..Setup::new(1, 1, rules) });
+    for (key, frame) in &frames {
+        stages::note(&p.lineage, &p.users, *key, frame);
+    }
     let mut feeder = Feeder {
         frames: frames.iter().map(|(key, frame)| (*key, &frame[..])).collect(),
         at: 0,

@@ -266,6 +266,7 @@ pub(crate) struct Pipeline {
     pub(crate) shards: Vec<Shard>,
     pub(crate) alerts: Vec<Rx<Alert>>,
     pub(crate) lineage: Arc<Lineage>,
+    pub(crate) users: Arc<Users>,
     pub(crate) registry: perf::Registry,
 }
 
@@ -330,7 +331,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
         }));
     }
     ShardMeters::register_hops(&mut registry, n_shards);
-    Pipeline { lanes, watermarks, shards, alerts, lineage, registry }
+    Pipeline { lanes, watermarks, shards, alerts, lineage, users, registry }
 }
 
 /// A source that deals frames to the lanes of one pipeline, by owner.

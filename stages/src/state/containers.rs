@@ -1,0 +1,147 @@
+//! What events of a recording tell of containers, by container and key.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bus::Key;
+use containers::Details;
+use event::{EventType, Frame};
+
+/// Notes kept at most; those after are not.
+const MAX_NOTES: usize = 1 << 16;
+const CONTAINER_JSON: EventType = EventType(324);
+const ASYNCEVENT: EventType = EventType(402);
+/// Longest JSON that is looked into.
+const MAX_JSON_LEN: usize = 1 << 16;
+
+/// Containers of which events told.
+#[derive(Debug)]
+pub struct Containers {
+    host: Arc<Details>,
+    has_notes: AtomicBool,
+    notes: RwLock<Notes>,
+}
+
+/// What was told of one container.
+type History = Vec<(Key, Option<Arc<Details>>)>;
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// By the id that `container.id` shows; `None` is that it is gone.
+    by_id: HashMap<String, History>,
+    by_event: Vec<(Key, Arc<Details>)>,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self {
+            host: Arc::new(Details::host()),
+            has_notes: AtomicBool::new(false),
+            notes: RwLock::default(),
+        }
+    }
+}
+
+impl Containers {
+    /// Who is in no container.
+    pub(crate) fn host(&self) -> &Arc<Details> {
+        &self.host
+    }
+
+    /// Whether events of this type may tell of containers.
+    #[must_use]
+    pub fn is_told_by(ty: EventType) -> bool {
+        matches!(ty, CONTAINER_JSON | ASYNCEVENT)
+    }
+
+    /// Notes what a frame of a recording tells of a container; other frames are passed over. Keys have to grow, and a frame has to be noted
+    /// before any shard gets one with the same key or a later one: then all of them read the same.
+    pub fn note(&self, key: Key, frame: &Frame<'_>) {
+        let (json, is_removal) = match frame.event_type() {
+            CONTAINER_JSON => (frame.param(0), false),
+            ASYNCEVENT => match frame.param_str(1) {
+                Some(b"container") => (frame.param(2), false),
+                Some(b"container_removed") => (frame.param(2), true),
+                _ => return,
+            },
+            _ => return,
+        };
+        let json = json.unwrap_or_default();
+        let json = json.strip_suffix(&[0]).unwrap_or(json);
+        let Some(details) = Some(json).filter(|j| j.len() <= MAX_JSON_LEN).and_then(Details::parse)
+        else {
+            return;
+        };
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        if notes.by_event.len() >= MAX_NOTES {
+            return;
+        }
+        let details = Arc::new(details);
+        notes.by_event.push((key, Arc::clone(&details)));
+        let of_id = notes.by_id.entry(details.id.clone()).or_default();
+        of_id.push((key, Some(details).filter(|_| !is_removal)));
+        // Relaxed: who gets a later frame got it after this, by way of its lane.
+        self.has_notes.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs over the notes, where there are any.
+    fn noted<T>(&self, find: impl FnOnce(&Notes) -> Option<T>) -> Option<T> {
+        // Relaxed: see `note`.
+        if !self.has_notes.load(Ordering::Relaxed) {
+            return None;
+        }
+        find(&self.notes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was told of a container up to a key.
+    pub(crate) fn told(&self, id: &str, key: Key) -> Option<Arc<Details>> {
+        self.noted(|notes| {
+            let of_id = notes.by_id.get(id)?;
+            let n = of_id.partition_point(|(at, _)| *at <= key);
+            of_id[n.checked_sub(1)?].1.clone()
+        })
+    }
+
+    /// What the event with this key told.
+    pub(crate) fn told_by(&self, key: Key) -> Option<Arc<Details>> {
+        self.noted(|notes| {
+            let at = notes.by_event.binary_search_by_key(&key, |(at, _)| *at).ok()?;
+            Some(Arc::clone(&notes.by_event[at].1))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{FrameHeader, FrameWriter};
+
+    use super::*;
+
+    fn note(containers: &Containers, key: u64, name: &str, kind: Option<&str>) {
+        let json = format!(r#"{{"container":{{"id":"697956520d89","name":"{name}"}}}}"#);
+        let ty = if kind.is_some() { ASYNCEVENT } else { CONTAINER_JSON };
+        let mut buf = [0; 512];
+        let mut w =
+            FrameWriter::new(&mut buf, FrameHeader { event_type: ty.0, ..Default::default() });
+        match kind {
+            Some(kind) => w.u32(0).str(kind.as_bytes()).bytes(json.as_bytes()),
+            None => w.str(json.as_bytes()),
+        };
+        containers.note(Key(key), &Frame::parse(w.finish().unwrap()).unwrap());
+    }
+
+    #[test]
+    fn a_container_is_known_from_its_event_to_its_end() {
+        let containers = Containers::default();
+        note(&containers, 10, "first", None);
+        note(&containers, 20, "second", Some("container"));
+        note(&containers, 25, "other", Some("something"));
+        note(&containers, 30, "second", Some("container_removed"));
+        let name = |key| containers.told("697956520d89", Key(key)).map(|d| d.name.clone());
+        let names = [None, Some("first"), Some("first"), Some("second"), None];
+        assert_eq!([9, 10, 19, 29, 30].map(name), names.map(|n| n.map(str::to_owned)));
+        assert_eq!(containers.told_by(Key(20)).unwrap().name, "second");
+        assert!(containers.told_by(Key(25)).is_none() && containers.told("x", Key(99)).is_none());
+    }
+}
