@@ -208,13 +208,13 @@ fn a_descriptor_that_is_not_known_has_at_most_the_name_of_the_call() {
     check(
         &format!("{ALL}|%evt.arg.name|%evt.arg.dirfd|%fs.path.name"),
         open,
-        "-1|<NA>|f|/srv/none|x/../none|/srv|<NA>|file|<NA>|/srv/none|<d>/srv|/srv/none",
+        "-1|<NA>|o|/srv/none|x/../none|/srv|<NA>|file|<NA>|/srv/none|<d>/srv|/srv/none",
     );
     let accept = saved_call(EventType::ACCEPT4_6_X, CAT, |w| {
         w.i64(-24).empty();
         describe(w, &unknown(-1, b"", b""));
     });
-    check("%fd.num %fd.typechar %evt.res %evt.arg.tuple", accept, "-1 4 EMFILE NULL");
+    check("%fd.num %fd.typechar %evt.res %evt.arg.tuple", accept, "-1 o EMFILE NULL");
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl<'e> EventFields<'e> {
                 Source::Socket(call) => self.socket(field, call),
                 Source::Used(call) => self.used(field, call),
                 Source::Recorded(facts) => self.recorded_field(field, facts),
-                Source::Unrecorded(facts) => self.unrecorded_field(field, facts),
+                Source::Unrecorded(facts) => Self::unrecorded_field(field, facts),
                 Source::None => None,
             },
         }

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{DescriptorFacts, EventType, descriptor_flags as flag};
+use event::{DescriptorFacts, descriptor_flags as flag};
 use rules::{FdField as Field, Value};
 
 use super::EventFields;
@@ -13,7 +13,6 @@ use super::digits::put_decimal;
 use super::fd::{Shown, device};
 use super::ports::{PortFormat, with_services};
 use super::user::NA;
-use crate::parse::Body;
 use crate::path::{directory, file_name};
 
 const L4: [&[u8]; 6] = [NA, NA, b"tcp", b"udp", b"icmp", b"raw"];
@@ -226,41 +225,16 @@ impl<'e> EventFields<'e> {
     }
 
     /// The same of a descriptor that the file knows nothing of.
-    pub(super) fn unrecorded_field(
-        &self,
+    pub(super) fn unrecorded_field<'f>(
         field: Field,
-        facts: &DescriptorFacts<'e>,
-    ) -> Option<Value<'_>> {
+        facts: &'f DescriptorFacts<'e>,
+    ) -> Option<Value<'f>> {
         match field {
             Field::FdName => Some(Value::Bytes(facts.name)),
             Field::FdNameraw => Some(Value::Bytes(facts.raw_name)),
             Field::FdDirectory => name_part(field, b'f', facts.name).map(Value::Bytes),
-            Field::FdTypechar => Some(Value::Bytes(self.made_typechar())),
+            Field::FdTypechar => Some(Value::Bytes(typechar(facts.kind))),
             _ => None,
-        }
-    }
-
-    /// The letter of what the call would have made.
-    fn made_typechar(&self) -> &'static [u8] {
-        let ty = self.event.frame.event_type();
-        match self.event.body {
-            Body::Open(_) if ty != EventType::OPEN_BY_HANDLE_AT_X => b"f",
-            Body::Socket(_)
-                if matches!(
-                    ty,
-                    EventType::SOCKET_X | EventType::ACCEPT_5_X | EventType::ACCEPT4_6_X
-                ) =>
-            {
-                b"4"
-            }
-            _ => match ty {
-                EventType::PIPE_X | EventType::PIPE2_X => b"p",
-                EventType::EVENTFD_X | EventType::EVENTFD2_X => b"e",
-                EventType::SIGNALFD_X | EventType::SIGNALFD4_X => b"s",
-                EventType::TIMERFD_CREATE_X => b"t",
-                EventType::INOTIFY_INIT_X | EventType::INOTIFY_INIT1_X => b"i",
-                _ => b"o",
-            },
         }
     }
 }
