@@ -126,6 +126,7 @@ fn u64_at(b: &[u8; HEADER_LEN], at: usize) -> u64 {
 impl FrameHeader {
     /// Decodes the header without looking at what follows.
     #[must_use]
+    #[inline]
     pub fn from_bytes(b: &[u8; HEADER_LEN]) -> Self {
         Self {
             ts: u64_at(b, 0),
@@ -146,6 +147,7 @@ impl FrameHeader {
 
     /// Encodes the header.
     #[must_use]
+    #[inline]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let Self {
             ts,
@@ -194,6 +196,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`FrameError`] says which length does not fit.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let short = |need| FrameError::Short { have: bytes.len(), need };
         let head = bytes.first_chunk().ok_or_else(|| short(HEADER_LEN))?;

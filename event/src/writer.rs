@@ -36,6 +36,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Starts a frame with a lengths array for exactly `n_params` parameters (old files carry fewer than the table says).
+    #[inline]
     pub fn with_params(buf: &'a mut [u8], header: FrameHeader, n_params: usize) -> Self {
         let at = HEADER_LEN + 2 * n_params;
         let overflow = at > buf.len() || n_params > usize::from(u16::MAX);
@@ -43,6 +44,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Starts a frame with parameters that are encoded already, in parts: lengths (little-endian), and the data that they divide.
+    #[inline]
     pub fn with_encoded(
         buf: &'a mut [u8],
         header: FrameHeader,
@@ -64,6 +66,7 @@ impl<'a> FrameWriter<'a> {
         w
     }
 
+    #[inline]
     fn raw(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.at..self.at + bytes.len()) {
             Some(room) if !self.overflow => {
@@ -193,6 +196,7 @@ impl<'a> FrameWriter<'a> {
     ///
     /// # Errors
     /// [`FrameTooLarge`] where anything did not fit, or more parameters came than the lengths array has room for.
+    #[inline]
     pub fn finish(mut self) -> Result<&'a [u8], FrameTooLarge> {
         for slot in self.n_params..self.max_params {
             let at = HEADER_LEN + 2 * slot;

@@ -141,6 +141,7 @@ impl<'a> SavedEvent<'a> {
     }
 
     /// The header of its frame, as far as the event itself tells.
+    #[inline]
     pub(super) fn frame_header(&self) -> FrameHeader {
         FrameHeader {
             ts: self.ts,
@@ -154,6 +155,7 @@ impl<'a> SavedEvent<'a> {
     }
 
     /// Starts the frame: header and parameters.
+    #[inline]
     pub(super) fn start_frame<'b>(
         &self,
         header: FrameHeader,
