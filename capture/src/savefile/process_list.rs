@@ -202,7 +202,7 @@ mod tests {
         let len = bytes.len() as u32;
         bytes[..4].copy_from_slice(&len.to_le_bytes());
         let entry = &round(&bytes)[0];
-        assert_eq!((entry.loginuid, entry.tty, entry.pgid), (1001, 0, 0));
+        assert_eq!((entry.loginuid, entry.tty, entry.pgid), (1001, 0, -1));
     }
 
     #[test]

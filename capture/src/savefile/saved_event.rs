@@ -14,6 +14,9 @@ use super::{
 const EVENT_HEAD_V1: usize = 22;
 const EVENT_HEAD_V2: usize = 26;
 
+/// Lengths of some parameters, and their bytes.
+pub(super) type NarrowParts<'a> = (&'a [[u8; 2]], &'a [u8]);
+
 /// Lengths of an event's parameters, as wide as its type has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lens<'a> {
@@ -129,7 +132,7 @@ impl<'a> SavedEvent<'a> {
 
     /// Lengths and bytes of the recorded and of the added parameters; `None` for the few types with long parameters.
     #[inline]
-    pub(super) fn narrow_parts(&self) -> Option<[(&'a [[u8; 2]], &'a [u8]); 2]> {
+    pub(super) fn narrow_parts(&self) -> Option<[NarrowParts<'a>; 2]> {
         match self.lens {
             Lens::Narrow(lens) => Some([(lens, self.data), (self.added_lens, self.added)]),
             Lens::Wide(_) => None,
