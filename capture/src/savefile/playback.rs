@@ -3,7 +3,7 @@
 //! [`Reader`] gives events as they were recorded, the [`Converter`] those of the current schema, and the [`Tracker`] says whose thread
 //! made them. What comes out are frames like those of the kernel side, so everything behind has one parser and keeps no tables of its own for files.
 
-use std::{ops::RangeInclusive, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use bus::Key;
 use event::{MAX_FRAME_LEN, SectionKind, flags};
@@ -25,9 +25,6 @@ use crate::{
 /// Low bits of a replay's keys. An event's key is its number (`evt.num`) above so many zeros; the processes of a list that stands before
 /// it are counted in them.
 pub const EVT_NUM_SHIFT: u32 = 24;
-
-/// Users and groups that come and go: Falco numbers these events and shows them to nobody.
-const NOTICES: RangeInclusive<u16> = 354..=361;
 
 /// Key of an event by its number.
 #[must_use]
@@ -248,9 +245,6 @@ impl Playback {
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
             self.threads.follow(&event, &header);
-            if NOTICES.contains(&event.event_type.0) {
-                header.flags |= flags::STATE_ONLY;
-            }
             let mut frame = event.start_frame(header, &mut self.buf);
             match facts {
                 Facts::None => {}
