@@ -120,12 +120,33 @@ impl Table {
         }
     }
 
-    /// Takes a descriptor out.
-    pub(super) fn take(&mut self, fd: i64, budget: &mut Budget) -> Option<Arc<Descriptor>> {
+    /// The page of a descriptor that is known, for a change. Where there is no room for a copy of what others share, this table lets go of
+    /// that, and its descriptors there are unknown and counted.
+    fn page_to_change(&mut self, fd: i64, budget: &mut Budget) -> Option<(&mut Page, usize)> {
         self.get(fd)?;
         let (page, at) = place(fd)?;
+        if !budget.has_room() {
+            if Arc::get_mut(&mut self.pages).is_none() {
+                budget.n_dropped += self.n_used();
+                self.pages = Arc::default();
+            } else if let Some(slot) = Arc::get_mut(&mut self.pages)?.get_mut(page)
+                && let Some(shared) = slot.take_if(|page| Arc::get_mut(page).is_none())
+            {
+                budget.n_dropped += shared.n_used as u64;
+            }
+        }
+        self.get(fd)?;
         let page = Self::own_pages(&mut self.pages, budget)[page].as_mut()?;
-        let page = Self::own_page(page, budget);
+        Some((Self::own_page(page, budget), at))
+    }
+
+    fn n_used(&self) -> u64 {
+        self.pages.iter().flatten().map(|page| page.n_used as u64).sum()
+    }
+
+    /// Takes a descriptor out.
+    pub(super) fn take(&mut self, fd: i64, budget: &mut Budget) -> Option<Arc<Descriptor>> {
+        let (page, at) = self.page_to_change(fd, budget)?;
         page.n_used -= 1;
         page.slots[at].take()
     }
@@ -143,11 +164,8 @@ impl Table {
         budget: &mut Budget,
         change: impl FnOnce(&mut Descriptor) -> R,
     ) -> Option<R> {
-        self.get(fd)?;
-        let (page, at) = place(fd)?;
-        let page = Self::own_pages(&mut self.pages, budget)[page].as_mut()?;
-        let slot = Self::own_page(page, budget).slots[at].as_mut()?;
-        Some(budget.store.change(slot, change))
+        let (page, at) = self.page_to_change(fd, budget)?;
+        Some(budget.store.change(page.slots[at].as_mut()?, change))
     }
 
     /// The smallest number from `from` to `to` whose descriptor is such a one. O(pages), and 64 for each that is not empty.
@@ -257,6 +275,32 @@ mod tests {
         let d = named(&mut budget, "/y");
         table.put(0, d, &mut budget);
         assert!(table.get(0).is_none());
+    }
+
+    #[test]
+    fn without_room_a_change_copies_nothing_that_is_shared() {
+        let mut budget = Budget::new(100_000);
+        let mut parent = Table::default();
+        for fd in [0, 1, MAX_FD as i64 - 1] {
+            let d = named(&mut budget, "/x");
+            parent.put(fd, d, &mut budget);
+        }
+        let n_bytes = budget.n_bytes();
+        assert!(n_bytes > 100_000, "the list of pages alone takes more: {n_bytes}");
+        let mut removed = parent.fork();
+        removed.remove(0, &mut budget);
+        let mut changed = parent.fork();
+        assert_eq!(changed.change(0, &mut budget, |d| d.pid = 7), None);
+        assert_eq!((budget.n_bytes(), budget.n_dropped), (n_bytes, 6));
+        assert!([&removed, &changed].iter().all(|t| t.get(0).is_none() && t.get(1).is_none()));
+        // What a table has for itself can be changed still.
+        assert_eq!(parent.change(0, &mut budget, |d| d.pid), Some(0));
+        parent.remove(1, &mut budget);
+        assert!(parent.get(0).is_some() && parent.get(1).is_none());
+        for table in [parent, removed, changed] {
+            table.release(&mut budget);
+        }
+        assert_eq!(budget.n_bytes(), 0);
     }
 
     #[test]
