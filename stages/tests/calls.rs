@@ -237,8 +237,13 @@ fn calls_change_their_process() {
                 w.i64(0).i64(4);
             }),
             tell.clone(),
+            path_call(EventType(93), |w| {
+                w.i64(5).str(b"/told");
+                object(w, SectionKind::Dir, FileKind::Directory, "/told");
+            }),
+            tell.clone(),
         ],
-        &["/srv/", "/var/log/", "/var/log/", "/real/", "/opened/", "/opened/"],
+        &["/srv/", "/var/log/", "/var/log/", "/real/", "/opened/", "/opened/", "/told/"],
     );
     check(
         "evt.type = listen",
