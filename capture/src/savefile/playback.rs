@@ -56,6 +56,10 @@ pub struct Playback {
     threads: Threads,
     seeds: Seeds,
     n_seeded: usize,
+    /// Seeds of sections before this one with no event behind them: they have the keys below this section's.
+    n_seeded_before: u64,
+    /// Number of the last event of the sections before.
+    evt_num_before: u64,
     /// Number of the event read last.
     evt_num: u64,
     n_impossible: u64,
@@ -108,6 +112,8 @@ impl Playback {
             threads,
             seeds,
             n_seeded: 0,
+            n_seeded_before: 0,
+            evt_num_before: 0,
             evt_num: 0,
             n_impossible: 0,
             buf,
@@ -189,7 +195,8 @@ impl Playback {
         let (key, frame) = if let Some(len) = self.in_buf {
             (event_key(self.evt_num), &self.buf[..len])
         } else {
-            let key = Key(event_key(self.evt_num).0 + self.n_seeded as u64);
+            let n = self.n_seeded_before + self.n_seeded as u64;
+            let key = Key(event_key(self.evt_num).0 + n);
             (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
         };
         Some(PlayedFrame { key, frame })
@@ -205,8 +212,16 @@ impl Playback {
         self.tracker.restart();
         self.tracker.seed(self.reader.header());
         self.threads.seed(self.reader.header());
-        self.seeds = seeds(self.reader.header(), &self.tracker);
+        let has_events = self.evt_num > self.evt_num_before;
+        self.n_seeded_before =
+            if has_events { 0 } else { self.n_seeded_before + self.n_seeded as u64 };
+        self.evt_num_before = self.evt_num;
         self.n_seeded = 0;
+        self.seeds = seeds(self.reader.header(), &self.tracker);
+        if self.n_seeded_before + self.seeds.len() as u64 >= 1 << EVT_NUM_SHIFT {
+            // Section after section of nothing but processes is no recording; there are no keys left for them.
+            self.seeds = Seeds::default();
+        }
     }
 
     /// The next frame: first those of the process list, then the events; then the same of further sections, whose processes are others
