@@ -3,6 +3,7 @@
 
 mod conditions;
 mod differences;
+mod every_field;
 mod fields;
 mod golden;
 mod replayed;
