@@ -34,7 +34,7 @@ family Evt EvtField {
         ~ EvtDeltatimeS "evt.deltatime.s" RelTime None One Plain [] "Whole seconds since the event before.";
         ~ EvtDeltatimeNs "evt.deltatime.ns" RelTime None One Padded [] "Nanoseconds of evt.deltatime beyond its whole seconds.";
         ~ EvtOutputtime "evt.outputtime" Text None One Plain [PRINT_ONLY] "Time of the event in the format that the output was asked for.";
-        + EvtDir "evt.dir" Text None One Plain [DEPRECATED] "Always <: calls are reported when they return.";
+        + EvtDir "evt.dir" Text None One Plain [DEPRECATED] "< for a call, which is reported when it returns; > for what is none, such as the delivery of a signal.";
         + EvtType "evt.type" Text None One Plain [] "Name of the call or event: open, connect, execve.";
         + EvtTypeIs "evt.type.is" U32 EventType One Plain [] "1 if the event is of the named type, else 0: evt.type.is.open.";
         + SyscallType "syscall.type" Text None One Plain [] "Name of the system call; events that are none have no value.";
