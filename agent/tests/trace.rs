@@ -180,6 +180,11 @@ fn what_is_written_is_what_was_read() {
     let closes = read(&recording(), &["evt.type=close and fd.name exists"]);
     assert!(closes.lines().count() > 10);
     assert_eq!(read(&fat, &[]), closes);
+    // What is hidden there stays so, and stays there, when the fat file is filtered again.
+    let fatter = path("fatter.scap");
+    let again = trace(&["-r", &fat, "-w", &fatter, "-F", "evt.type=close"]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(read(&fatter, &[]), closes);
     let lost = read(&lean, &[]);
     assert_eq!(lost.lines().count(), closes.lines().count());
     assert_ne!(lost, closes);
@@ -187,6 +192,22 @@ fn what_is_written_is_what_was_read() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("can't open /no/such/folder/x"), "{said}");
     assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
+fn a_recording_is_not_written_over_while_it_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (file, link) = (path("a.scap"), path("b.scap"));
+    std::fs::copy(recording(), &file).expect("a copy");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    for written in [&file, &link] {
+        let ended = trace(&["-r", &recording(), "-r", &file, "-w", written]);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.starts_with(&format!("cannot write to {written}, which is being read\n")));
+        assert_eq!(ended.status.code(), Some(1));
+    }
+    assert_eq!(std::fs::read(&file).ok(), std::fs::read(recording()).ok());
 }
 
 #[test]

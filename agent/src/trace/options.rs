@@ -1,7 +1,9 @@
 //! What the command line of a trace comes to.
 
+use std::fs::Metadata;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use capture::savefile::{Compression, PlaybackDemand};
 use rules::{Filter, LineFormat};
@@ -67,6 +69,13 @@ impl Options {
             return Err(Refusal::new("nothing to read: peregrine trace needs -r FILE")
                 .with("the running kernel cannot be traced yet; `peregrine` by itself watches it with rules"));
         }
+        if let Some(written) = &args.write
+            && args.read.iter().any(|read| is_same_file(read, written))
+        {
+            let name = written.display();
+            return Err(Refusal::new(format!("cannot write to {name}, which is being read"))
+                .with("-w takes another file than -r; what is there would be lost"));
+        }
         Ok(Self {
             files: args.read.clone(),
             filter,
@@ -116,6 +125,14 @@ pub(super) fn may_colour(args: &TraceArgs) -> bool {
     !args.json
         && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         && std::io::stdout().is_terminal()
+}
+
+/// Whether both names lead to one file, by links of any kind too.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| {
+        std::fs::metadata(path).ok().filter(Metadata::is_file).map(|m| (m.dev(), m.ino()))
+    };
+    id(a).is_some_and(|a| id(b) == Some(a))
 }
 
 fn compile_filter(text: &str) -> Result<Option<Filter>, Refusal> {

@@ -5,7 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use capture::savefile::{Compression, Header, Playback, SavefileError, Writer};
-use event::{EF_CREATES_FD, EF_DESTROYS_FD, EF_MODIFIES_STATE, EventInfo, EventType, FrameHeader};
+use event::{
+    Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_MODIFIES_STATE, EventInfo, EventType, FrameHeader,
+};
 
 use super::refusal::Refusal;
 use crate::savefile_errors;
@@ -118,14 +120,15 @@ impl Recording {
                 let enter = blocks.enter.map_or(Ok(()), |enter| writer.saved_blocks(enter));
                 enter.and_then(|()| writer.saved_blocks(blocks.own))
             }
+            (_, Fate::StateOnly) if !is_call(info) => writer.saved_blocks(blocks.own),
             // The start of a call comes with its return.
-            (_, Fate::StateOnly) if is_call(info) => Ok(()),
-            (_, Fate::StateOnly) => writer.saved_blocks(blocks.own),
-            (Extent::PassedAndState, Fate::Rejected) if changes_state(info) => {
+            (_, Fate::StateOnly) if is_start(info) => Ok(()),
+            // Hidden returns are those of a recording that was written so itself.
+            (Extent::PassedAndState, Fate::StateOnly | Fate::Rejected) if changes_state(info) => {
                 let hidden = [blocks.enter.unwrap_or_default(), blocks.own].map(hidden);
                 hidden.iter().try_for_each(|block| writer.saved_blocks(block))
             }
-            (Extent::Passed | Extent::PassedAndState, Fate::Rejected) => Ok(()),
+            (Extent::Passed | Extent::PassedAndState, Fate::StateOnly | Fate::Rejected) => Ok(()),
         };
         self.told(done)
     }
@@ -150,6 +153,10 @@ impl Recording {
 
 fn is_call(info: Option<&EventInfo>) -> bool {
     info.is_some_and(|i| i.category & EC_SYSCALL != 0)
+}
+
+fn is_start(info: Option<&EventInfo>) -> bool {
+    info.is_some_and(|i| i.direction == Direction::Enter)
 }
 
 fn changes_state(info: Option<&EventInfo>) -> bool {
