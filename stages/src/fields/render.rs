@@ -77,7 +77,7 @@ impl EventFields<'_> {
 
     /// Every parameter as `name=raw(resolved)`, with blanks between.
     pub(super) fn all_args(&self) -> &[u8] {
-        let mut out = Text::new_in(self.at.bump);
+        let mut out = Text::with_capacity_in(256, self.at.bump);
         if self.event.frame.event_type() <= EventType::GENERIC_X {
             // Its parameters only say which call it is.
             return out.into_bump_slice();

@@ -13,6 +13,7 @@ use ::event::{
     EventSet, EventType, Frame, FrameError, FrameHeader, HEADER_LEN, N_EVENT_TYPES, flags,
 };
 use bumpalo::Bump;
+use bumpalo::boxed::Box as BumpBox;
 use bus::Key;
 use rules::{Filter, MatchScratch};
 
@@ -56,7 +57,6 @@ pub struct TracerConfig {
 }
 
 /// What became of a frame.
-#[expect(clippy::large_enum_variant, reason = "it is looked at where it is made, not kept")]
 pub enum Step<'t> {
     /// It only carries state.
     StateOnly,
@@ -65,7 +65,7 @@ pub enum Step<'t> {
     /// The filter does not let it through.
     Rejected,
     /// The filter lets it through.
-    Passed(TracedEvent<'t>),
+    Passed(BumpBox<'t, TracedEvent<'t>>),
 }
 
 /// Follows the frames of one source.
@@ -181,7 +181,9 @@ impl Tracer {
         let head = Event { key, own_key: key, frame: Frame::parse(bytes)?, body: Body::Other };
         let ty = head.frame.event_type();
         let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
-        let event = if is_whole { head.looked_into(bump) } else { head };
+        // Without a filter everything is shown, and asked for most of what it says.
+        let is_looked_into = is_whole || filter.is_none();
+        let event = if is_looked_into { head.looked_into(bump) } else { head };
         if noting.contains(ty) {
             users.note(key, &event.frame);
             lineage.containers().note(key, &event.frame);
@@ -217,7 +219,9 @@ impl Tracer {
         };
         let event: &'t Event<'t> = bump.alloc(event);
         let fields = EventFields::new(at, event, chain);
-        let traced = TracedEvent::new(at, event, fields, is_whole, clock);
+        // In the arena, because it is large and would be moved again and again.
+        let traced = TracedEvent::new(at, event, fields, is_looked_into, clock);
+        let traced = BumpBox::new_in(traced, bump);
         if !suppressed.is_empty()
             && let Some(name) = traced.process_name()
             && suppressed.iter().any(|s| **s == *name)
@@ -225,7 +229,7 @@ impl Tracer {
             return Ok(Step::Suppressed);
         }
         if let Some((filter, _, scratch)) = filter
-            && !filter.matches(ty, &traced, scratch)
+            && !filter.matches(ty, &*traced, scratch)
         {
             if let Some(verdicts) = verdicts {
                 verdicts.reject(traced.header().tid);
