@@ -254,7 +254,6 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
-#[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
 fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;

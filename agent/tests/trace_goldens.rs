@@ -201,13 +201,12 @@ impl Differences {
     fn note(&mut self, file: &str, ty: &str, what: &str, theirs: &str, ours: &str) {
         let found = [file, ty, what, theirs, ours];
         let fits = |row: &[&str; 6]| row.iter().zip(found).all(|(r, v)| *r == "*" || *r == v);
-        match self.rows.iter().position(fits) {
-            Some(at) => drop(self.met.insert(at)),
-            None => {
-                let first = || (0, format!("- {theirs}\n+ {ours}"));
-                let known = self.unexplained.entry(format!("{file} {ty} {what}"));
-                known.or_insert_with(first).0 += 1;
-            }
+        if let Some(at) = self.rows.iter().position(fits) {
+            self.met.insert(at);
+        } else {
+            let first = || (0, format!("- {theirs}\n+ {ours}"));
+            let known = self.unexplained.entry(format!("{file} {ty} {what}"));
+            known.or_insert_with(first).0 += 1;
         }
     }
 
@@ -232,13 +231,13 @@ impl Differences {
                 }
                 continue;
             };
-            if (&line.cpu, &line.ty, line.is_exit) != (&own.cpu, &own.ty, own.is_exit) {
-                self.note(file, &line.ty, "name", &line.ty, &own.ty);
-            } else {
+            if (&line.cpu, &line.ty, line.is_exit) == (&own.cpu, &own.ty, own.is_exit) {
                 if line.who != own.who {
                     self.note(file, &line.ty, "who", &line.who, &own.who);
                 }
                 self.info(file, &line.ty, &line.info, &own.info);
+            } else {
+                self.note(file, &line.ty, "name", &line.ty, &own.ty);
             }
         }
     }
@@ -351,9 +350,7 @@ fn counts(theirs: &str, ours: &str, differences: &mut Differences) {
         let rows = text.lines().skip(3).filter_map(|l| l.split_at_checked(18));
         rows.map(|(name, n)| (name.trim_end().to_owned(), n.to_owned())).collect()
     };
-    assert!(
-        ours.starts_with(&theirs.lines().take(3).map(|l| format!("{l}\n")).collect::<String>())
-    );
+    assert!(ours.lines().take(3).eq(theirs.lines().take(3)), "{ours}");
     let ours = table(ours);
     for (name, n) in table(theirs) {
         let ty = &name[2..];
