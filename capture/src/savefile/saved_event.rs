@@ -47,9 +47,6 @@ impl Lens<'_> {
     }
 }
 
-/// Lengths of some parameters, and their bytes.
-type Part<'a> = (&'a [[u8; 2]], &'a [u8]);
-
 /// One event of a savefile, borrowed from the reader's buffer; its lengths are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedEvent<'a> {
