@@ -38,6 +38,8 @@ const NO_CWD: &[u8] = b"./";
 const MAX_SECTION_REST: usize = 8 + 7;
 /// The name of such a process.
 const NO_COMM: &[u8] = b"<NA>";
+/// Longest name that Linux tells of a thread; those of a kernel's workers are longer than others. What is longer in a file is cut.
+const MAX_COMM_LEN: usize = 63;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -151,6 +153,7 @@ impl Tracker {
 
     /// Gives a thread its name.
     fn name(&mut self, tid: u32, comm: &[u8]) {
+        let comm = &comm[..comm.len().min(MAX_COMM_LEN)];
         if let Some(thread) = self.processes.thread_mut(tid).filter(|t| *t.comm != *comm) {
             thread.comm = comm.into();
         }
@@ -540,6 +543,14 @@ mod tests {
 
     const CLONE: EventType = EventType::CLONE_20_X;
     const EXIT: EventType = EventType::PROCEXIT_1_E;
+
+    #[test]
+    fn a_name_takes_no_more_room_than_one_of_linux() {
+        let mut tracker = Tracker::new();
+        let processes = vec![ProcessEntry { comm: vec![b'x'; 60_000], ..entry(5, 5) }];
+        tracker.seed(&Header { processes, ..Header::default() });
+        assert_eq!(tracker.processes.thread(5).map(|t| t.comm.len()), Some(MAX_COMM_LEN));
+    }
 
     #[test]
     fn a_reused_id_is_another_incarnation() {

@@ -10,12 +10,16 @@ use super::{
 };
 use crate::savefile::{DescriptorEntry, DescriptorList, DescriptorTarget, Interface};
 
+/// Interfaces that sockets are held against, each of them at each event; the ends of a file that lists more may be told as remote.
+const MAX_INTERFACES: usize = 4096;
+
 /// Ports on which somebody listened, as the lists of all processes tell.
 pub(in crate::savefile) type ServerPorts = HashSet<u16>;
 
 impl Descriptors {
     pub(in crate::savefile) fn set_interfaces(&mut self, interfaces: &[Interface]) {
-        self.interfaces = interfaces.iter().map(|i| (i.addr, i.mask)).collect();
+        let interfaces = interfaces.iter().take(MAX_INTERFACES);
+        self.interfaces = interfaces.map(|i| (i.addr, i.mask)).collect();
     }
 
     pub(in crate::savefile) fn server_ports(lists: &[DescriptorList]) -> ServerPorts {
@@ -83,5 +87,25 @@ fn fill(d: &mut Descriptor, target: &DescriptorTarget, ports: &ServerPorts) {
             d.set_name(path, b"");
         }
         DescriptorTarget::Unknown(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_interfaces_without_end_costs_no_event_more() {
+        let ip = std::net::IpAddr::from([10, 0, 0, 1]);
+        let one = Interface {
+            name: b"eth0".to_vec(),
+            addr: ip,
+            mask: ip,
+            broadcast: ip,
+            link_speed: None,
+        };
+        let mut descriptors = Descriptors::new();
+        descriptors.set_interfaces(&vec![one; MAX_INTERFACES + 1]);
+        assert_eq!(descriptors.interfaces.len(), MAX_INTERFACES);
     }
 }
