@@ -325,7 +325,7 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
             kernel.detach();
         }
     };
-    let (why, RunEnd { troubles }) = if single_thread {
+    let (why, RunEnd { troubles, passed_over }) = if single_thread {
         say(&block.text());
         topology.run_single(&ending, detach)
     } else {
@@ -341,6 +341,11 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     if wishes.is_profiled {
         let rules = whole_profile(&swap, &measured, PROFILE_EVERY, seconds);
         say(&ReplayProfile::new(&snapshot, rules).text(config.format.json)?);
+    }
+    if let CaptureSource::Replay(path) = &config.source
+        && let Some(line) = savefile_errors::left_out(path, passed_over)
+    {
+        say(&format!("{line}\n"));
     }
     finish(why, &snapshot, &troubles)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use capture::savefile::SavefileError;
+use capture::savefile::{ReaderCounts, SavefileError};
 
 /// Why a file cannot be replayed.
 pub(crate) fn of_replay(path: &Path, error: &SavefileError) -> String {
@@ -13,6 +13,29 @@ pub(crate) fn of_replay(path: &Path, error: &SavefileError) -> String {
 /// Why a file cannot be recorded, or not any further.
 pub(crate) fn of_recording(path: &Path, error: &SavefileError) -> String {
     told("write the savefile", path, error)
+}
+
+/// What a file has that was not read, for people; `None` where that is nothing. Blocks between events that are no events are not missed.
+pub(crate) fn left_out(path: &Path, counts: ReaderCounts) -> Option<String> {
+    let ReaderCounts {
+        n_unknown_types,
+        n_too_large,
+        n_trimmed,
+        n_skipped_blocks: _,
+        n_dropped_descriptors,
+    } = counts;
+    let all = [
+        (n_unknown_types, "events of types that this build does not know, left out"),
+        (n_too_large, "events larger than 128 KiB, left out"),
+        (n_trimmed, "events with more parameters than this build knows, without these"),
+        (
+            n_dropped_descriptors,
+            "descriptors without room or with an impossible number, without their names",
+        ),
+    ];
+    let some = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let some: Vec<String> = some.collect();
+    (!some.is_empty()).then(|| format!("{}: not all was read: {}", path.display(), some.join("; ")))
 }
 
 fn told(verb: &str, path: &Path, error: &SavefileError) -> String {
@@ -44,6 +67,20 @@ mod tests {
 
     fn io(errno: i32) -> SavefileError {
         SavefileError::Io { action: "doing".into(), source: io::Error::from_raw_os_error(errno) }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_and_nothing_else() {
+        let path = Path::new("/a.scap");
+        let counts = ReaderCounts { n_skipped_blocks: 5, ..ReaderCounts::default() };
+        assert_eq!(left_out(path, counts), None);
+        let counts = ReaderCounts { n_unknown_types: 2, n_dropped_descriptors: 1, ..counts };
+        assert_eq!(
+            left_out(path, counts).as_deref(),
+            Some(
+                "/a.scap: not all was read: 2 events of types that this build does not know, left out; 1 descriptors without room or with an impossible number, without their names"
+            )
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bus::{BatchLimits, KeyClock, LaneRx, LaneTx, Unparker, WaitLimits, Waiter, Watermark};
-use capture::savefile::{EVT_NUM_SHIFT, Replay, ReplayEnd, ReplayThread};
+use capture::savefile::{EVT_NUM_SHIFT, ReaderCounts, Replay, ReplayEnd, ReplayThread};
 use capture::{
     CaptureMeters, CaptureParts, CaptureThread, KernelRing, Progress, Seeds, TimeSource,
 };
@@ -109,6 +109,8 @@ pub(crate) struct Topology {
 pub(crate) struct RunEnd {
     /// What went wrong on the way; the run's alerts are complete up to there.
     pub(crate) troubles: Vec<String>,
+    /// What was passed over of a capture that was replayed.
+    pub(crate) passed_over: ReaderCounts,
 }
 
 impl Topology {
@@ -329,7 +331,9 @@ impl Capture {
 
 impl RunEnd {
     fn replayed(&mut self, end: Option<ReplayEnd>) {
-        if let Some(e) = end.and_then(|e| e.error) {
+        let Some(ReplayEnd { counts, error, .. }) = end else { return };
+        self.passed_over = counts;
+        if let Some(e) = error {
             self.troubles.push(format!("the capture file is damaged, replayed up to there: {e}"));
         }
     }

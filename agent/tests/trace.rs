@@ -211,6 +211,26 @@ fn a_recording_is_not_written_over_while_it_is_read() {
 }
 
 #[test]
+fn what_is_left_out_of_a_file_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("a.scap").display().to_string();
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures/options.scap");
+    let mut bytes = std::fs::read(own).expect("a capture");
+    let event = [&[0; 18][..], &26u32.to_le_bytes(), &9999u16.to_le_bytes(), &[0; 4]].concat();
+    let len = (12 + event.len() as u32).to_le_bytes();
+    bytes.extend([&0x216u32.to_le_bytes()[..], &len, &event, &len].concat());
+    std::fs::write(&file, bytes).expect("a file");
+    let traced = trace(&["-r", &file]);
+    let replayed = Command::new(PEREGRINE).args(["replay", &file]).output();
+    for ended in [traced, replayed.expect("the program runs")] {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let expected = format!("{file}: not all was read: 1 events of types that this build");
+        assert!(said.contains(&expected), "{said}");
+        assert!(ended.status.success(), "{said}");
+    }
+}
+
+#[test]
 fn buffers_are_shown_as_asked_for() {
     let one = |args: &[&str]| {
         let filter = "evt.type=read and evt.buffer startswith \"\x7fELF\"";

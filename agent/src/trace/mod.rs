@@ -29,6 +29,7 @@ use crate::events_command::{self, EventsArgs};
 use crate::fields_command::{self, FieldsArgs};
 use crate::rule_commands::unless_reader_gone;
 use crate::run::say;
+use crate::savefile_errors;
 use format::{RESET, Wanted};
 use options::{Options, may_colour};
 use output::Output;
@@ -131,6 +132,9 @@ impl Run<'_> {
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
         if progress.is_some() {
             Progress::end();
+        }
+        if let Some(line) = savefile_errors::left_out(path, playback.counts()) {
+            say(&format!("{line}\n"));
         }
         ended
     }

@@ -174,18 +174,13 @@ impl Playback {
         self.n_impossible
     }
 
-    /// Descriptors that stay unknown because the memory for all of them is used up, or because their number is none that Linux gives.
-    #[must_use]
-    pub fn n_dropped_descriptors(&self) -> u64 {
-        self.tracker.n_dropped_descriptors()
-    }
-
     /// What was passed over so far.
     #[must_use]
     pub fn counts(&self) -> ReaderCounts {
         let mut counts = self.reader.counts();
         counts.n_too_large += self.n_impossible;
         counts.n_trimmed += self.converter.n_trimmed();
+        counts.n_dropped_descriptors = self.tracker.n_dropped_descriptors();
         counts
     }
 

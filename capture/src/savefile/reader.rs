@@ -20,6 +20,8 @@ pub struct ReaderCounts {
     pub n_trimmed: u64,
     /// Blocks between events that are not events.
     pub n_skipped_blocks: u64,
+    /// Descriptors that stay unknown because the memory for all of them is used up, or because their number is none that Linux gives.
+    pub n_dropped_descriptors: u64,
 }
 
 /// Reads a `.scap` file, plain or gzip.
