@@ -187,6 +187,10 @@ impl Tracer {
         if noting.contains(ty) {
             users.note(key, &event.frame);
             lineage.containers().note(key, &event.frame);
+            if let Some(verdicts) = verdicts {
+                // A filter may ask for the name of a process's user.
+                verdicts.forget();
+            }
         }
         if is_whole {
             // There is no other shard to wait for.

@@ -1,0 +1,56 @@
+//! A trace: what a filter lets through as a recording goes on.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use capture::ProcessEntry;
+use capture::savefile::{Compression, EVT_NUM_SHIFT, Machine, Playback, Reader, Writer};
+use event::{EventType, Frame, FrameHeader, FrameWriter};
+use rules::Filter;
+use stages::{BufferFormat, PortFormat, Step, TimeFormat, Tracer, TracerConfig, Users};
+
+fn frame(ty: EventType, fill: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
+    let mut buf = [0; 512];
+    let header = FrameHeader { ts: 1, event_type: ty.0, tid: 5, tgid: 5, ..FrameHeader::default() };
+    let mut w = FrameWriter::new(&mut buf, header);
+    fill(&mut w);
+    w.finish().unwrap().to_vec()
+}
+
+#[test]
+fn a_user_that_is_added_counts_for_the_threads_that_were_rejected() {
+    let none = Machine::default();
+    let mut w = Writer::new(Vec::new(), Compression::None, &none, &[], &[], 0).unwrap();
+    let process =
+        ProcessEntry { tid: 5, pid: 5, vtid: 5, vpid: 5, uid: 1000, ..Default::default() };
+    w.process(&process).unwrap();
+    let read = frame(EventType::READ_X, |w| {
+        w.i64(1).bytes(b"x").i64(3).u32(1);
+    });
+    let added = frame(EventType(354), |w| {
+        w.u32(1000).u32(1000).str(b"bob").str(b"/home/bob").str(b"/bin/sh").str(b"");
+    });
+    for bytes in [&read, &read, &added, &read] {
+        w.frame(&Frame::parse(bytes).unwrap()).unwrap();
+    }
+    let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
+    let mut playback = Playback::new(reader);
+    let mut tracer = Tracer::new(TracerConfig {
+        filter: Some(Filter::compile("user.name=bob").unwrap()),
+        suppressed: Vec::new(),
+        users: Arc::new(Users::new()),
+        hostname: "host".into(),
+        evt_num_shift: EVT_NUM_SHIFT,
+        time: TimeFormat::default(),
+        utc_offset: Box::new(|_| 0),
+        buffers: BufferFormat::default(),
+        ports: PortFormat::Number,
+    });
+    let mut passed = Vec::new();
+    while let Some(played) = playback.next_frame().unwrap() {
+        if let Ok(Step::Passed(event)) = tracer.step(played.key, played.frame) {
+            passed.push(event.evt_num());
+        }
+    }
+    assert_eq!(passed, [4]);
+}
