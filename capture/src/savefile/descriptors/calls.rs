@@ -15,6 +15,8 @@ const FCNTL_DUPFD: u8 = 1;
 const FCNTL_SETFD: u8 = 3;
 const FCNTL_DUPFD_CLOEXEC: u8 = 0x1a;
 const FD_CLOEXEC: u64 = 1;
+/// Longest path that Linux takes (`PATH_MAX`). What is longer in a file is cut: every thread may have an enter that waits.
+const MAX_TEXT: usize = 4096;
 const CLOSE_RANGE_UNSHARE: u32 = 2;
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
@@ -64,7 +66,7 @@ impl Enter {
         self.dirfd = dirfd.and_then(|n| event.param_i64(n)).unwrap_or_default();
         self.flags = flags_at.and_then(|n| number_u32(event, n)).unwrap_or_default();
         self.text.clear();
-        self.text.extend_from_slice(said);
+        self.text.extend_from_slice(&said[..said.len().min(MAX_TEXT)]);
     }
 
     /// What waits is over: another event came.
@@ -238,5 +240,28 @@ impl Descriptors {
             d.kind = kind;
             d.is_close_on_exec = is_close_on_exec;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{Frame, FrameHeader, FrameWriter};
+
+    use super::*;
+    use crate::savefile::{Compression, Machine, Reader, Writer};
+
+    #[test]
+    fn a_start_that_waits_keeps_no_more_than_a_path() {
+        let mut buf = vec![0; 70_000];
+        let header = FrameHeader { event_type: OPENAT_E.0, tid: 5, ..FrameHeader::default() };
+        let mut frame = FrameWriter::new(&mut buf, header);
+        frame.i64(-100).str(&[b'x'; 60_000]).u32(1).u32(0);
+        let none = Machine::default();
+        let mut w = Writer::new(Vec::new(), Compression::None, &none, &[], &[], 0).unwrap();
+        w.frame(&Frame::parse(frame.finish().unwrap()).unwrap()).unwrap();
+        let mut reader = Reader::new(std::io::Cursor::new(w.finish().unwrap())).unwrap();
+        let mut enter = Enter::default();
+        enter.keep(&reader.next_event().unwrap().unwrap());
+        assert_eq!((enter.dirfd, enter.text.len()), (-100, MAX_TEXT));
     }
 }
