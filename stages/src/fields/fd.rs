@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{DescriptorFacts, FileFacts, FileKind, file_flags};
+use event::{FileFacts, FileKind, file_flags};
 use rules::{FdField as Field, NameView, Value};
 
 use super::EventFields;
@@ -13,7 +13,7 @@ use super::digits::{put_decimal, put_signed};
 use super::recorded;
 use super::socket::{SockKind, l4proto};
 use super::user::NA;
-use crate::parse::{Body, Call, FdKind, Open, Socket, open_flags};
+use crate::parse::{Body, Call, Event, FdKind, Open, Socket, open_flags};
 use crate::path::{directory, file_name};
 
 impl FdKind {
@@ -95,16 +95,30 @@ impl FdKind {
 pub(super) const AT_FDCWD: i64 = -100;
 
 /// Where the fields of an event's descriptor are taken from.
-enum Source<'d, 'e> {
+#[derive(Clone, Copy)]
+pub(super) enum Source<'e> {
     Opened(&'e Open<'e>),
     Socket(&'e Socket<'e>),
     Used(&'e Call<'e>),
     /// The history of a savefile.
-    Recorded(&'d DescriptorFacts<'e>),
-    /// A savefile whose history knows nothing of the descriptor: all there is, is what the event says.
-    Unrecorded(&'d DescriptorFacts<'e>),
+    File,
     /// There is no descriptor.
     None,
+}
+
+impl<'e> Source<'e> {
+    pub(super) fn of(event: &'e Event<'e>) -> Self {
+        match event.body {
+            _ if event.is_from_file() => Self::File,
+            Body::Open(open) => Self::Opened(open),
+            Body::Socket(call) => Self::Socket(call),
+            Body::Call(call) => match &call.socket {
+                Some(socket) => Self::Socket(socket),
+                None => Self::Used(call),
+            },
+            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => Self::None,
+        }
+    }
 }
 
 /// A descriptor as parameters show it.
@@ -181,44 +195,24 @@ impl<'e> EventFields<'e> {
             | Field::FdIno
             | Field::FdNameraw
             | Field::FdIsUpperLayer
-            | Field::FdIsLowerLayer => match self.source() {
+            | Field::FdIsLowerLayer => match self.source {
                 Source::Opened(open) => self.opened(field, open),
                 Source::Socket(call) => self.socket(field, call),
                 Source::Used(call) => self.used(field, call),
-                Source::Recorded(facts) => self.recorded_field(field, facts),
-                Source::Unrecorded(facts) => Self::unrecorded_field(field, facts),
+                Source::File => self.saved_field(field),
                 Source::None => None,
             },
         }
     }
 
-    fn source(&self) -> Source<'_, 'e> {
-        if self.event.is_from_file() {
-            return match self.recorded() {
-                Some(facts) if facts.kind != 0 => Source::Recorded(facts),
-                Some(facts) => Source::Unrecorded(facts),
-                None => Source::None,
-            };
-        }
-        match self.event.body {
-            Body::Open(open) => Source::Opened(open),
-            Body::Socket(call) => Source::Socket(call),
-            Body::Call(call) => match &call.socket {
-                Some(socket) => Source::Socket(socket),
-                None => Source::Used(call),
-            },
-            Body::Fork(_) | Body::Exec(_) | Body::Exit(_) | Body::Other => Source::None,
-        }
-    }
-
     /// The descriptor's number; -1 for a call that made none.
     fn fd_number(&self) -> Option<i64> {
-        let fd = match self.source() {
+        let fd = match self.source {
             Source::Opened(open) => open.fd,
             Source::Socket(call) => call.fd,
             // The working directory is no descriptor.
             Source::Used(call) => call.fd.filter(|&fd| fd != AT_FDCWD)?,
-            Source::Recorded(facts) | Source::Unrecorded(facts) => return Some(facts.fd),
+            Source::File => return self.recorded().map(|facts| facts.fd),
             Source::None => return None,
         };
         Some(fd.max(-1))
@@ -320,38 +314,38 @@ impl<'e> EventFields<'e> {
 
     /// Whether the descriptor is a regular file or something with a name like one.
     pub(super) fn uses_file(&self) -> bool {
-        match self.source() {
+        match self.source {
             Source::Opened(open) => opened_kind(open) == FdKind::File,
             Source::Used(call) => used_kind(call) == Some(FdKind::File),
-            Source::Recorded(facts) => facts.kind == b'f',
-            Source::Socket(_) | Source::Unrecorded(_) | Source::None => false,
+            Source::File => self.recorded().is_some_and(|facts| facts.kind == b'f'),
+            Source::Socket(_) | Source::None => false,
         }
     }
 
     /// Whether the call's descriptor is known.
     pub(super) fn has_descriptor(&self) -> bool {
-        match self.source() {
+        match self.source {
             Source::Opened(open) => open.fd >= 0,
             Source::Used(call) => used_kind(call).is_some(),
             Source::Socket(_) => self.sock_ends().is_some(),
-            Source::Recorded(_) => true,
-            Source::Unrecorded(_) | Source::None => false,
+            Source::File => self.recorded().is_some_and(|facts| facts.kind != 0),
+            Source::None => false,
         }
     }
 
     /// Whether the descriptor is an IPv4 or IPv6 socket.
     pub(super) fn uses_inet_socket(&self) -> bool {
-        match self.source() {
+        match self.source {
             Source::Socket(_) => self.sock_ends().is_some_and(|ends| ends.kind.is_inet()),
-            Source::Recorded(facts) => matches!(facts.kind, b'4' | b'6'),
+            Source::File => self.recorded().is_some_and(|facts| matches!(facts.kind, b'4' | b'6')),
             _ => false,
         }
     }
 
     /// Addresses and ports of both ends.
     pub(super) fn ends(&self) -> [Option<(IpAddr, u16)>; 2] {
-        match self.source() {
-            Source::Recorded(facts) => recorded::ends(facts),
+        match self.source {
+            Source::File => self.recorded().map_or([None; 2], recorded::ends),
             Source::Socket(_) => self.sock_ends().map_or([None; 2], |ends| ends.pair()),
             _ => [None; 2],
         }

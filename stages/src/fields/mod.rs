@@ -37,6 +37,7 @@ pub use render::signal_named;
 
 pub(crate) use chain::Chain;
 use chain::Link;
+use fd::Source;
 pub(crate) use names::Names;
 use socket::Ends;
 
@@ -70,6 +71,7 @@ pub(crate) struct EventFields<'e> {
     event: &'e Event<'e>,
     process: Option<Arc<Version>>,
     chain: &'e Chain,
+    source: Source<'e>,
     view: Cell<NameView>,
     /// Another shard has to go on before the answers can be had: all of them are void.
     wait: Cell<Option<Wait>>,
@@ -81,7 +83,7 @@ pub(crate) struct EventFields<'e> {
     ends: OnceCell<Option<Ends>>,
     sock_name: OnceCell<Option<&'e [u8]>>,
     /// What a savefile tells of the event's own descriptor.
-    recorded: OnceCell<Option<DescriptorFacts<'e>>>,
+    recorded: OnceCell<Option<&'e DescriptorFacts<'e>>>,
 }
 
 impl<'e> EventFields<'e> {
@@ -93,6 +95,7 @@ impl<'e> EventFields<'e> {
             event,
             process: at.lineage.process(header.tgid, start, event.key),
             chain,
+            source: Source::of(event),
             view: Cell::new(NameView::Both),
             wait: Cell::new(None),
             leaders: process::Leaders::default(),
@@ -113,6 +116,7 @@ impl<'e> EventFields<'e> {
             event,
             process: self.process.clone(),
             chain: self.chain,
+            source: Source::of(event),
             view: self.view.clone(),
             wait: Cell::new(None),
             leaders: process::Leaders::default(),

@@ -135,12 +135,15 @@ pub(super) fn shown<'e>(facts: &DescriptorFacts<'e>) -> Shown<'e> {
 
 impl<'e> EventFields<'e> {
     /// What the file tells of the event's own descriptor; without a kind it knows only what the event says itself.
-    pub(super) fn recorded(&self) -> Option<&DescriptorFacts<'e>> {
-        self.recorded.get_or_init(|| self.event.frame.trailer().descriptor()).as_ref()
+    pub(super) fn recorded(&self) -> Option<&'e DescriptorFacts<'e>> {
+        *self.recorded.get_or_init(|| {
+            // In the arena, since live events have none and would carry the room for it.
+            self.event.frame.trailer().descriptor().map(|facts| &*self.at.bump.alloc(facts))
+        })
     }
 
     /// What the file tells of the directory or file behind the event's own descriptor.
-    pub(super) fn recorded_file(&self) -> Option<&DescriptorFacts<'e>> {
+    pub(super) fn recorded_file(&self) -> Option<&'e DescriptorFacts<'e>> {
         self.recorded().filter(|facts| matches!(facts.kind, b'f' | b'd'))
     }
 
@@ -159,11 +162,15 @@ impl<'e> EventFields<'e> {
         self.version().map(|version| version.cwd.as_slice())
     }
 
-    pub(super) fn recorded_field(
-        &self,
-        field: Field,
-        facts: &DescriptorFacts<'e>,
-    ) -> Option<Value<'_>> {
+    /// A field of the event's own descriptor, as far as the file tells it.
+    pub(super) fn saved_field(&self, field: Field) -> Option<Value<'_>> {
+        match self.recorded()? {
+            facts if facts.kind == 0 => unrecorded_field(field, facts),
+            facts => self.recorded_field(field, facts),
+        }
+    }
+
+    fn recorded_field(&self, field: Field, facts: &DescriptorFacts<'e>) -> Option<Value<'_>> {
         let view = View(facts);
         let ip = |end: Option<(IpAddr, u16)>| end.map(|(ip, _)| Value::Ip(ip));
         let port = |end: Option<(IpAddr, u16)>| end.map(|(_, port)| Value::U64(u64::from(port)));
@@ -223,18 +230,15 @@ impl<'e> EventFields<'e> {
             | Field::FdProto => None,
         }
     }
+}
 
-    /// The same of a descriptor that the file knows nothing of.
-    pub(super) fn unrecorded_field<'f>(
-        field: Field,
-        facts: &'f DescriptorFacts<'e>,
-    ) -> Option<Value<'f>> {
-        match field {
-            Field::FdName => Some(Value::Bytes(facts.name)),
-            Field::FdNameraw => Some(Value::Bytes(facts.raw_name)),
-            Field::FdDirectory => name_part(field, b'f', facts.name).map(Value::Bytes),
-            Field::FdTypechar => Some(Value::Bytes(typechar(facts.kind))),
-            _ => None,
-        }
+/// The same of a descriptor that the file knows nothing of: all there is, is what the event says.
+fn unrecorded_field<'f>(field: Field, facts: &'f DescriptorFacts<'_>) -> Option<Value<'f>> {
+    match field {
+        Field::FdName => Some(Value::Bytes(facts.name)),
+        Field::FdNameraw => Some(Value::Bytes(facts.raw_name)),
+        Field::FdDirectory => name_part(field, b'f', facts.name).map(Value::Bytes),
+        Field::FdTypechar => Some(Value::Bytes(typechar(facts.kind))),
+        _ => None,
     }
 }
