@@ -57,6 +57,40 @@ fn time_of_day(ts: u64) -> String {
 }
 
 #[test]
+fn what_is_passed_over_changes_nothing_of_the_rest() {
+    let Some(dir) = corpus() else { return };
+    for (name, n_events) in CAPTURES {
+        let path = dir.join(name).with_extension("scap");
+        let mut whole = Playback::open(&path).unwrap();
+        let mut partial = Playback::open(&path).unwrap();
+        let (mut n_passed_over, mut at) = (0, 0);
+        while let Some(played) = whole.next_frame().unwrap() {
+            let header = *Frame::parse(played.frame).unwrap().header();
+            let mut asked = None;
+            at += 1;
+            let is_there = partial.advance_unless(|header| {
+                asked = Some((header.ts, header.tid, header.tgid, header.start_ns, header.flags));
+                at % 3 != 0
+            });
+            assert!(is_there.unwrap(), "{name}: {at}");
+            if header.flags & flags::SEED == 0 {
+                let FrameHeader { ts, tid, tgid, start_ns, flags, .. } = header;
+                assert_eq!(asked, Some((ts, tid, tgid, start_ns, flags)), "{name}: {at}");
+            }
+            if asked.is_some() && at % 3 != 0 {
+                n_passed_over += 1;
+                assert_eq!(partial.last_frame(), None, "{name}: {at}");
+            } else {
+                assert_eq!(partial.last_frame(), Some(played), "{name}: {at}");
+            }
+            assert_eq!(partial.evt_num(), played.key.0 >> EVT_NUM_SHIFT, "{name}: {at}");
+        }
+        assert!(!partial.advance_unless(|_| true).unwrap() && partial.last_frame().is_none());
+        assert!(n_passed_over > n_events / 2, "{name}: {n_passed_over}");
+    }
+}
+
+#[test]
 fn events_are_those_that_current_readers_deliver() {
     let Some(dir) = corpus() else { return };
     let mut n_checked = 0;

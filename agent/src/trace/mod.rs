@@ -179,17 +179,21 @@ impl Run<'_> {
         let mut first_ts = None;
         // Relaxed: the flag says all there is to say.
         while !self.stop.load(Ordering::Relaxed) {
-            let next = playback.next_frame().with_context(|| path.display().to_string())?;
-            let is_there = next.is_some();
-            let Some(played) = playback.last_frame().filter(|_| is_there) else {
+            // What is written on needs every frame.
+            let is_written = self.recording.is_some();
+            let is_there = playback
+                .advance_unless(|header| !is_written && tracer.passes_over(header))
+                .with_context(|| path.display().to_string())?;
+            if !is_there {
                 if let Some(recording) = &mut self.recording {
                     recording.end_of_file(playback)?;
                 }
                 return Ok(End::Through);
-            };
+            }
             if let Some(progress) = &mut progress {
                 progress.event();
             }
+            let Some(played) = playback.last_frame() else { continue };
             let (fate, event) = match tracer.step(played.key, played.frame) {
                 Ok(Step::Passed(event)) => (Fate::Passed, Some(event)),
                 Ok(Step::Suppressed) => {

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use bus::Key;
-use event::{MAX_FRAME_LEN, SectionKind, flags};
+use event::{FrameHeader, MAX_FRAME_LEN, SectionKind, flags};
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
@@ -47,6 +47,9 @@ impl Default for PlaybackDemand {
     }
 }
 
+/// Blocks up to this length fit a frame whatever is put behind them, so that their events may be passed over without trying.
+const MAX_PASSED_OVER: usize = MAX_FRAME_LEN / 4;
+
 /// A savefile that is opened and read up to its first event, and gives frame after frame.
 #[derive(Debug)]
 pub struct Playback {
@@ -64,11 +67,19 @@ pub struct Playback {
     evt_num: u64,
     n_impossible: u64,
     buf: Vec<u8>,
-    /// Length of the frame in `buf`; `None` while the last frame is a seed.
-    in_buf: Option<usize>,
+    last: Last,
     times: Option<Times>,
     blocks: Option<BlockKeeper>,
     n_sections: u64,
+}
+
+/// The frame that was given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    None,
+    Seed,
+    /// An event, whose frame of this length is in the buffer.
+    Event(usize),
 }
 
 /// Where the times of some events go.
@@ -117,7 +128,7 @@ impl Playback {
             evt_num: 0,
             n_impossible: 0,
             buf,
-            in_buf: None,
+            last: Last::None,
             times: None,
             blocks: None,
             n_sections: 1,
@@ -184,15 +195,18 @@ impl Playback {
         counts
     }
 
-    /// The frame that was given last, again.
+    /// The frame that was given last, again; none of an event that was passed over.
     #[must_use]
+    #[inline]
     pub fn last_frame(&self) -> Option<PlayedFrame<'_>> {
-        let (key, frame) = if let Some(len) = self.in_buf {
-            (event_key(self.evt_num), &self.buf[..len])
-        } else {
-            let n = self.n_seeded_before + self.n_seeded as u64;
-            let key = Key(event_key(self.evt_num).0 + n);
-            (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
+        let (key, frame) = match self.last {
+            Last::None => return None,
+            Last::Event(len) => (event_key(self.evt_num), &self.buf[..len]),
+            Last::Seed => {
+                let n = self.n_seeded_before + self.n_seeded as u64;
+                let key = Key(event_key(self.evt_num).0 + n);
+                (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
+            }
         };
         Some(PlayedFrame { key, frame })
     }
@@ -226,22 +240,38 @@ impl Playback {
     /// As [`Reader::next_event`].
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<PlayedFrame<'_>>, SavefileError> {
+        self.advance_unless(|_| false)?;
+        Ok(self.last_frame())
+    }
+
+    /// Goes on to the next frame, which [`Playback::last_frame`] gives then, unless the header of its event is unwanted: such an event is
+    /// followed and numbered as ever, but made no frame. The header does not say yet how long the frame would be and how many parameters it
+    /// would have. Seeds and very long events are not asked for. `false` at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Reader::next_event`].
+    #[inline]
+    pub fn advance_unless(
+        &mut self,
+        mut is_unwanted: impl FnMut(&FrameHeader) -> bool,
+    ) -> Result<bool, SavefileError> {
         if let Some(blocks) = &mut self.blocks {
             blocks.begin();
         }
         let mut clock = self.times.as_mut().and_then(Times::start);
         loop {
-            self.in_buf = None;
+            self.last = Last::None;
             if self.n_seeded < self.seeds.len() {
                 self.n_seeded += 1;
-                return Ok(self.last_frame());
+                self.last = Last::Seed;
+                return Ok(true);
             }
             let Some(mut event) = self.reader.next_event()? else {
                 if self.reader.next_section()? {
                     self.begin_section();
                     continue;
                 }
-                return Ok(None);
+                return Ok(false);
             };
             clock.iter_mut().for_each(Clock::has_read);
             if let Some(blocks) = &mut self.blocks {
@@ -255,6 +285,9 @@ impl Playback {
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
             self.threads.follow(&event, &header);
+            if event.block().len() <= MAX_PASSED_OVER && is_unwanted(&header) {
+                return Ok(true);
+            }
             let mut frame = event.start_frame(header, &mut self.buf);
             match facts {
                 Facts::None => {}
@@ -269,11 +302,11 @@ impl Playback {
             self.threads.describe(&header, &mut frame);
             match frame.finish().map(<[u8]>::len) {
                 Ok(len) => {
-                    self.in_buf = Some(len);
+                    self.last = Last::Event(len);
                     if let (Some(clock), Some(times)) = (clock, &self.times) {
                         times.record(clock);
                     }
-                    return Ok(self.last_frame());
+                    return Ok(true);
                 }
                 // A frame that cannot be keeps its number.
                 Err(event::FrameTooLarge) => self.n_impossible += 1,

@@ -272,6 +272,17 @@ impl Tracker {
         slot: &mut Option<Slot>,
     ) {
         let changes = self.descriptors.changes(event);
+        if !changes && role == Role::Other && !Descriptors::unshares(event) {
+            // Most events: they change nothing, but end the thread's call under way.
+            let table = slot.map(|slot| self.processes.get(slot).table);
+            self.descriptors.begin(event, table);
+            if slot.is_some()
+                && let Some(enter) = self.processes.thread_mut(tid).and_then(|t| t.enter.as_mut())
+            {
+                enter.clear();
+            }
+            return;
+        }
         if slot.is_none() && (changes || role == Role::Enter) && event.tid > 0 {
             *slot = self.add_unknown(tid);
         }

@@ -153,7 +153,9 @@ impl Tracer {
         if self.until_reclaim == 0 {
             self.reclaim(key);
         }
-        if self.is_rejected_by_head(bytes) {
+        if let Some(head) = bytes.first_chunk::<HEADER_LEN>()
+            && self.passes_over(&FrameHeader::from_bytes(head))
+        {
             return Ok(Step::Rejected);
         }
         self.bump.reset();
@@ -243,17 +245,17 @@ impl Tracer {
         Ok(Step::Passed(traced))
     }
 
-    /// Whether type or process alone reject a frame that changes nothing; then it is not looked into, and its time is noted.
+    /// Whether type or process alone reject a frame with this header that changes nothing; then its time is noted, and the frame need not
+    /// be made. [`Tracer::step`] asks this too.
     #[inline]
-    fn is_rejected_by_head(&mut self, bytes: &[u8]) -> bool {
+    pub fn passes_over(&mut self, header: &FrameHeader) -> bool {
         let Some((_, interest, _)) = &self.filter else { return false };
-        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return false };
-        let header = FrameHeader::from_bytes(head);
         let ty = EventType(header.event_type);
         // A thread that nobody told of becomes known by its first event, but for a switch.
         let changes_nothing = header.flags & (flags::SEED | flags::STATE_ONLY) == 0
             && (header.start_ns != 0 || ty == SWITCH)
-            && !self.changing.contains(ty);
+            && !self.changing.contains(ty)
+            && !self.noting.contains(ty);
         let is_rejected = changes_nothing
             && (!interest.contains(ty)
                 || self.verdicts.as_ref().is_some_and(|v| v.is_rejected(header.tid)));

@@ -75,25 +75,30 @@ impl Converter {
         };
         let &Rewrite { event_type, n_kept, fate, enter, first_of_enter, .. } = rewrite;
         let origins = plans.origins(rewrite);
-        added_lens.clear();
-        added.clear();
+        event.is_state_only |= fate != Fate::Delivered;
+        if matches!(fate, Fate::Stored | Fate::StoredAndHidden) {
+            let enter = enter.and_then(|of| Some((of, enters.take(event.tid, of)?)));
+            fill(origins, event, enter, added_lens, added);
+            event.keep_first_params(n_kept);
+            event.set_added_params(added_lens, added);
+            event.event_type = event_type;
+            enters.store(event);
+            return fate != Fate::Stored;
+        }
         let enter = enter.and_then(|of| Some((of, enters.take(event.tid, of)?)));
         let all =
             first_of_enter.and_then(|first| enter.as_ref()?.1.params(first..first + origins.len()));
         if let Some((lens, bytes)) = all {
-            added_lens.extend_from_slice(lens);
-            added.extend_from_slice(bytes);
+            // They stay where they are stored.
+            event.keep_first_params(n_kept);
+            event.set_added_params(lens, bytes);
         } else {
             fill(origins, event, enter, added_lens, added);
+            event.keep_first_params(n_kept);
+            event.set_added_params(added_lens, added);
         }
-        event.keep_first_params(n_kept);
-        event.set_added_params(added_lens, added);
         event.event_type = event_type;
-        event.is_state_only |= fate != Fate::Delivered;
-        if matches!(fate, Fate::Stored | Fate::StoredAndHidden) {
-            self.enters.store(event);
-        }
-        fate != Fate::Stored
+        true
     }
 }
 
@@ -110,6 +115,8 @@ fn fill(
     lens: &mut Vec<[u8; 2]>,
     data: &mut Vec<u8>,
 ) {
+    lens.clear();
+    data.clear();
     for origin in origins {
         let start = data.len();
         let bytes = match *origin {

@@ -19,7 +19,7 @@ use event::{EventType, FrameWriter};
 
 use self::{
     entry::Descriptor,
-    spec::{Own, Spec},
+    spec::Spec,
     table::{Budget, Table},
 };
 use super::{SavedEvent, playback::PlaybackDemand};
@@ -228,20 +228,11 @@ impl Descriptors {
             self.budget.store.release(closed);
         }
         now.table = table;
-        if !spec.changes && !self.demand.own && !self.demand.all {
-            // Nobody will ask.
-            now.own = None;
-            return;
-        }
         now.name_changed = false;
         now.name.clear();
         now.raw_name.clear();
-        now.own = match spec.own {
-            Own::None => None,
-            Own::Result => Some(event.param_i64(0).filter(|&fd| fd >= 0).unwrap_or(-1)),
-            Own::Nameless => Some(-1),
-            Own::Param(n) => Some(event.param_i64(usize::from(n)).unwrap_or(-1)),
-        };
+        // Of events that change nothing it is looked up once somebody asks.
+        now.own = if spec.changes { spec.own_of(event) } else { None };
     }
 
     /// Puts what is known of the event's descriptors behind its parameters.

@@ -31,7 +31,10 @@ pub(super) fn write(
     frame: &mut FrameWriter<'_>,
 ) {
     let (demand, now) = (all.demand, &all.now);
-    let own = now.own.filter(|_| demand.own || demand.all);
+    if !demand.own && !demand.all {
+        return;
+    }
+    let own = if spec.changes { now.own } else { spec.own_of(event) };
     if let Some(fd) = own {
         let changed = if now.name_changed { flag::NAME_CHANGED } else { 0 };
         let known: Option<&Descriptor> = match &now.closed {

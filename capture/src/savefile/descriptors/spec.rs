@@ -2,6 +2,8 @@
 
 use event::{Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_USES_FD, EventType, ParamType};
 
+use crate::savefile::SavedEvent;
+
 /// Where the number of the event's own descriptor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Own {
@@ -86,6 +88,16 @@ impl Spec {
             fds: at(ParamType::Fd).filter(|&n| n < 32).fold(0, |bits, n| bits | 1 << n),
             list: at(ParamType::FdList).next(),
             changes: is_exit && changes(ty, info.flags),
+        }
+    }
+
+    /// The number that an event of the type gives for its own descriptor.
+    pub(super) fn own_of(&self, event: &SavedEvent<'_>) -> Option<i64> {
+        match self.own {
+            Own::None => None,
+            Own::Result => Some(event.param_i64(0).filter(|&fd| fd >= 0).unwrap_or(-1)),
+            Own::Nameless => Some(-1),
+            Own::Param(n) => Some(event.param_i64(usize::from(n)).unwrap_or(-1)),
         }
     }
 }
