@@ -86,5 +86,7 @@ pub use state::{
     Wait, exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
-pub use trace::{ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset};
+pub use trace::{
+    LivingProcess, ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset,
+};
 pub use users::{User, Users, note};

@@ -84,6 +84,40 @@ pub(crate) struct TraceArgs {
     #[arg(short = 'z', long, requires = "write")]
     pub(crate) compress: bool,
 
+    /// Go on in another file after MB million bytes (before they are compressed); the files are numbered
+    #[arg(short = 'C', long, value_name = "MB", requires = "write", allow_hyphen_values = true)]
+    pub(crate) file_size: Option<String>,
+
+    /// Go on in another file after SEC seconds of events; a `%` in the name is filled in with its time, as strftime does
+    #[arg(
+        short = 'G',
+        long = "seconds",
+        value_name = "SEC",
+        requires = "write",
+        allow_hyphen_values = true
+    )]
+    pub(crate) file_seconds: Option<String>,
+
+    /// Go on in another file after N events
+    #[arg(
+        short = 'e',
+        long = "event-limit",
+        value_name = "N",
+        requires = "write",
+        allow_hyphen_values = true
+    )]
+    pub(crate) file_events: Option<String>,
+
+    /// Keep N files of -C, -G or -e: a further one takes the place of the oldest
+    #[arg(
+        short = 'W',
+        long = "limit",
+        value_name = "N",
+        requires = "write",
+        allow_hyphen_values = true
+    )]
+    pub(crate) file_limit: Option<String>,
+
     /// Write events that do not pass but change state as well, hidden, so that the file is understood as the whole would be
     #[arg(short = 'F', long, requires = "write")]
     pub(crate) fatfile: bool,

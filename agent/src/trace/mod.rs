@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod recording;
 mod refusal;
+mod snapshot;
 mod summary;
 
 use std::fs::File;
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
         out: Output::new(options.unbuffered)?,
         scratch: LineScratch::default(),
         summary: options.summary.then(Summary::new),
-        recording: options.recording(),
+        recording: options.recording()?,
         stop: stop_flag()?,
         n_passed: 0,
         n_suppressed: 0,
@@ -127,7 +128,7 @@ impl Run<'_> {
         let mut tracer = self.tracer(playback.header())?;
         playback.set_demand(self.options.demand);
         if let Some(recording) = &mut self.recording {
-            recording.begin(&mut playback)?;
+            recording.begin(path, &mut playback)?;
         }
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
         if progress.is_some() {

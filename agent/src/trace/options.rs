@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use capture::savefile::{Compression, PlaybackDemand};
+use capture::savefile::{Compression, FileLimits, PlaybackDemand, Rotation};
 use rules::{Filter, LineFormat};
 use stages::{BufferFormat, PortFormat, TimeFormat};
 
@@ -32,6 +32,7 @@ pub(super) struct Options {
     pub(super) time: TimeFormat,
     pub(super) write: Option<PathBuf>,
     pub(super) compression: Compression,
+    pub(super) limits: FileLimits,
     pub(super) fatfile: bool,
     pub(super) buffers: BufferFormat,
     pub(super) ports: PortFormat,
@@ -76,6 +77,11 @@ impl Options {
             return Err(Refusal::new(format!("cannot write to {name}, which is being read"))
                 .with("-w takes another file than -r; what is there would be lost"));
         }
+        let limits = limits(args)?;
+        if limits.are_set() && args.write.as_deref() == Some(Path::new("-")) {
+            return Err(Refusal::new("stdout is one file")
+                .with("-C, -G and -e go on in further files, which -w FILE names"));
+        }
         Ok(Self {
             files: args.read.clone(),
             filter,
@@ -86,6 +92,7 @@ impl Options {
             time: time(args)?,
             write: args.write.clone(),
             compression: if args.compress { Compression::Gzip } else { Compression::None },
+            limits,
             fatfile: args.fatfile,
             buffers: buffers(args),
             ports: if args.resolve_ports { PortFormat::Service } else { PortFormat::Number },
@@ -103,15 +110,21 @@ impl Options {
     }
 
     /// The file to write, where one is asked for.
-    pub(super) fn recording(&self) -> Option<Recording> {
+    ///
+    /// # Errors
+    /// Its name cannot be filled in with a time.
+    pub(super) fn recording(&self) -> Result<Option<Recording>, Refusal> {
         let is_all = self.filter.trim().is_empty() && self.suppressed.is_empty();
         let extent = match (is_all, self.fatfile) {
             (true, _) => Extent::All,
             (false, false) => Extent::Passed,
             (false, true) => Extent::PassedAndState,
         };
-        let path = self.write.as_deref()?;
-        Some(Recording::new(path, self.compression, extent, !self.exclude_users))
+        let Some(path) = self.write.as_deref() else { return Ok(None) };
+        let rotation = self.limits.are_set().then(|| Rotation::new(path, self.limits)).transpose();
+        let rotation = rotation.map_err(|e| Refusal::new(e.to_string()))?;
+        let has_users = !self.exclude_users;
+        Ok(Some(Recording::new(path, rotation, self.compression, extent, has_users)))
     }
 
     /// The filter, compiled anew for each file.
@@ -179,6 +192,24 @@ fn count(text: &str) -> Result<u64, Refusal> {
     }
 }
 
+/// Bounds of the files that are written.
+fn limits(args: &TraceArgs) -> Result<FileLimits, Refusal> {
+    let TraceArgs { file_size, file_seconds, file_events, file_limit, .. } = args;
+    let number = |text: &Option<String>, refusal: &str, help: &str| {
+        let Some(text) = text else { return Ok(None) };
+        let n = text.trim().parse::<u32>().ok().filter(|n| *n > 0).map(u64::from);
+        let refused = || Refusal::new(format!("{refusal}{text}")).with(help);
+        n.map(Some).ok_or_else(refused)
+    };
+    let megabytes = number(file_size, "invalid file size", "-C takes millions of bytes")?;
+    Ok(FileLimits {
+        bytes: megabytes.map(|mb| mb * 1_000_000),
+        seconds: number(file_seconds, "invalid duration", "-G takes seconds")?,
+        events: number(file_events, "invalid parameter 'number of events' ", "-e takes 1 or more")?,
+        files: number(file_limit, "invalid file limit", "-W takes 1 or more")?,
+    })
+}
+
 fn duration_ns(text: &str) -> Result<u64, Refusal> {
     let refused =
         || Refusal::new(format!("invalid duration{text}")).with("-M takes seconds, more than none");
@@ -217,6 +248,19 @@ mod tests {
                 "can't parse the -n argument, make sure it's a number",
             ),
             (refused(|a| a.seconds = Some("-4".into())), "invalid duration-4\n"),
+            (refused(|a| a.file_size = Some("0".into())), "invalid file size0\n"),
+            (refused(|a| a.file_size = Some("x".into())), "invalid file sizex\n"),
+            (refused(|a| a.file_seconds = Some("0".into())), "invalid duration0\n"),
+            (
+                refused(|a| a.file_events = Some("0".into())),
+                "invalid parameter 'number of events' 0\n",
+            ),
+            (refused(|a| a.file_limit = Some("-1".into())), "invalid file limit-1\n"),
+            (
+                refused(|a| (a.write, a.file_events) = (Some("-".into()), Some("1".into()))),
+                "stdout is one file\n",
+            ),
+            (refused(|a| a.print = Some("m".into())), "-pm is not there: Mesos"),
             (refused(|a| a.time = Some("z".into())), "invalid modifier for flag -t\n"),
             (
                 refused(|a| (a.hex, a.ascii) = (true, true)),

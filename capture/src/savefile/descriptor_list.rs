@@ -101,6 +101,13 @@ pub enum DescriptorTarget {
     Unknown(u8),
 }
 
+/// The number of a type that has nothing but a name, by its letter.
+pub(super) fn named_number(letter: u8) -> Option<u8> {
+    // Files have a type of their own since.
+    let named = NAMED.iter().filter(|(_, l)| !matches!(l, b'f' | b'u'));
+    named.clone().find(|(_, l)| *l == letter).map(|(number, _)| *number)
+}
+
 impl DescriptorEntry {
     /// The letter that `fd.typechar` shows for it.
     #[must_use]

@@ -34,6 +34,7 @@ pub use replay::{FrameListener, Replay, ReplayEnd, ReplayThread};
 pub use rotation::{BadFileName, FileLimits, NextFile, Rotation};
 pub use saved_blocks::SavedBlocks;
 pub use saved_event::SavedEvent;
+pub use threads::LivingThread;
 pub use writer::{Compression, Writer};
 
 /// Block types.

@@ -10,7 +10,7 @@ use event::{FrameHeader, MAX_FRAME_LEN, SectionKind, flags};
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
-    Header, Reader, SavefileError,
+    DescriptorList, Header, LivingThread, Reader, SavefileError,
     convert::Converter,
     reader::ReaderCounts,
     saved_blocks::{BlockKeeper, SavedBlocks},
@@ -154,6 +154,19 @@ impl Playback {
     #[must_use]
     pub fn last_blocks(&self) -> SavedBlocks<'_> {
         self.blocks.as_ref().map(BlockKeeper::blocks).unwrap_or_default()
+    }
+
+    /// The threads beside the first of their process that live after the last frame, by id.
+    #[must_use]
+    pub fn living_threads(&self) -> Vec<LivingThread> {
+        let threads = self.tracker.further_threads();
+        threads.map(|(tid, tgid)| self.threads.living(tid, tgid)).collect()
+    }
+
+    /// What each process has open after the last frame, by process id, as a file's own lists tell it.
+    #[must_use]
+    pub fn open_descriptors(&self) -> Vec<DescriptorList> {
+        self.tracker.open_descriptors()
     }
 
     /// Sections of the file so far, the one at hand included. It has a header of its own.

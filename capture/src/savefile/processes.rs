@@ -86,6 +86,15 @@ impl Processes {
         self.of_id(thread.tgid)
     }
 
+    /// Every thread that is known, with its process, by id.
+    pub(super) fn threads(&self) -> impl Iterator<Item = (u32, &Process)> {
+        let pages = self.pages.iter().enumerate().filter_map(|(n, page)| Some((n, page.as_ref()?)));
+        let tids = pages.flat_map(|(n, page)| {
+            (0..PAGE).filter(|&at| page[at].is_some()).map(move |at| (n * PAGE + at) as u32)
+        });
+        tids.filter_map(|tid| Some((tid, self.get(self.of_thread(tid)?))))
+    }
+
     fn next_generation(&mut self) -> u32 {
         self.n_generations = self.n_generations.wrapping_add(1);
         self.n_generations

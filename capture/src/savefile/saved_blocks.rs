@@ -22,6 +22,10 @@ pub struct SavedBlocks<'a> {
     /// Where the event is the return of a call whose start the file has: that block, which may be far before. Whoever passes on some
     /// events writes it in front of the event's own.
     pub enter: Option<&'a [u8]>,
+    /// Where that block stands: how many events' blocks come before it in the section.
+    pub enter_at: u64,
+    /// How many come before `all`.
+    pub n_before: u64,
 }
 
 /// Collects blocks.
@@ -30,9 +34,12 @@ pub(super) struct BlockKeeper {
     all: Vec<u8>,
     own: Range<usize>,
     enter: Option<Vec<u8>>,
-    /// The last start of a call by thread.
-    waiting: HashMap<i64, (EventType, Vec<u8>)>,
+    enter_at: u64,
+    /// The last start of a call by thread, and where it stands.
+    waiting: HashMap<i64, (EventType, u64, Vec<u8>)>,
     n_waiting: usize,
+    n_blocks: u64,
+    n_before: u64,
 }
 
 impl BlockKeeper {
@@ -41,19 +48,22 @@ impl BlockKeeper {
         self.all.clear();
         self.own = 0..0;
         self.enter = None;
+        self.n_before = self.n_blocks;
     }
 
     /// Takes the block of an event as it was recorded.
     pub(super) fn add(&mut self, event: &SavedEvent<'_>) {
-        let start = self.all.len();
+        let (start, place) = (self.all.len(), self.n_blocks);
+        self.n_blocks += 1;
         self.all.extend_from_slice(event.block());
         self.own = start..self.all.len();
         self.enter = None;
         let EventType(number) = event.event_type;
         let is_enter = event.event_type.info().is_some_and(|i| i.direction == Direction::Enter);
         if !is_enter {
-            if let Some((ty, block)) = self.waiting.remove(&event.tid) {
+            if let Some((ty, enter_at, block)) = self.waiting.remove(&event.tid) {
                 self.n_waiting -= block.len();
+                self.enter_at = enter_at;
                 self.enter = (ty.0 + 1 == number).then_some(block);
             }
             return;
@@ -68,9 +78,9 @@ impl BlockKeeper {
             self.waiting.clear();
             self.n_waiting = 0;
         }
-        let (ty, block) =
-            self.waiting.entry(event.tid).or_insert_with(|| (event.event_type, Vec::new()));
-        *ty = event.event_type;
+        let (ty, at, block) =
+            self.waiting.entry(event.tid).or_insert_with(|| (event.event_type, place, Vec::new()));
+        (*ty, *at) = (event.event_type, place);
         self.n_waiting -= block.len();
         block.clear();
         block.extend_from_slice(event.block());
@@ -79,6 +89,7 @@ impl BlockKeeper {
 
     /// Another section begins: its threads are others, and its blocks belong behind a header of their own.
     pub(super) fn restart(&mut self) {
+        self.n_blocks = 0;
         self.begin();
         self.waiting.clear();
         self.n_waiting = 0;
@@ -89,6 +100,8 @@ impl BlockKeeper {
             all: &self.all,
             own: &self.all[self.own.clone()],
             enter: self.enter.as_deref(),
+            enter_at: self.enter_at,
+            n_before: self.n_before,
         }
     }
 }

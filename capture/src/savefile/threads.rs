@@ -18,6 +18,18 @@ const PARAM_UID: usize = 16;
 const PARAM_GID: usize = 17;
 const PARAM_VTID: usize = 18;
 
+/// A thread beside the first of its process, that lives. What is `None` is as the process has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the process list")]
+pub struct LivingThread {
+    pub tid: u32,
+    pub tgid: u32,
+    pub vtid: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub comm: Option<Vec<u8>>,
+}
+
 /// What a type of event has to do with threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -173,6 +185,21 @@ impl Threads {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A thread as far as it is otherwise than its process.
+    pub(super) fn living(&self, tid: u32, tgid: u32) -> LivingThread {
+        let Thread { known, vtid, uid, gid, comm, comm_len } =
+            self.all.get(&tid).copied().unwrap_or_default();
+        let is_known = |fact| known & fact != 0;
+        LivingThread {
+            tid,
+            tgid,
+            vtid: is_known(thread_facts::VTID).then_some(vtid),
+            uid: is_known(thread_facts::UID).then_some(uid),
+            gid: is_known(thread_facts::GID).then_some(gid),
+            comm: is_known(thread_facts::COMM).then(|| comm[..usize::from(comm_len)].to_vec()),
         }
     }
 

@@ -10,8 +10,8 @@ use event::{
 };
 
 use super::{
-    Header, SavedEvent,
-    descriptors::{Descriptors, Enter, TableId, change_dir},
+    DescriptorList, Header, SavedEvent,
+    descriptors::{Descriptors, Enter, ServerPorts, TableId, change_dir},
     playback::PlaybackDemand,
     processes::{Processes, Slot},
 };
@@ -226,6 +226,22 @@ impl Tracker {
             let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { continue };
             self.descriptors.seed(self.processes.get(slot).table, list, &ports);
         }
+    }
+
+    /// Threads `(tid, tgid)` beside the first of their process, by id.
+    pub(super) fn further_threads(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.processes.threads().map(|(tid, p)| (tid, p.tgid)).filter(|(tid, tgid)| tid != tgid)
+    }
+
+    /// What each process has open, by id.
+    pub(super) fn open_descriptors(&self) -> Vec<DescriptorList> {
+        let lists = |ports: &ServerPorts| -> Vec<DescriptorList> {
+            let first = self.processes.threads().filter(|(tid, p)| *tid == p.tgid);
+            let lists = first.map(|(tid, p)| self.descriptors.list(p.table, tid, ports));
+            lists.filter(|list| !list.entries.is_empty()).collect()
+        };
+        let ports = Descriptors::server_ports(&lists(&ServerPorts::new()));
+        lists(&ports)
     }
 
     /// Incarnation of a process, 0 where it is not known.

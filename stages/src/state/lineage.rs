@@ -160,6 +160,11 @@ impl Lineage {
         self.n_processes.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// The newest incarnation of each process id, by id.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = Arc<ProcNode>> {
+        self.slots.iter()
+    }
+
     /// The incarnation of `tgid` that agrees with `start` and was known as of `key`, newest first.
     pub(crate) fn incarnation(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<ProcNode>> {
         let guard = self.slots.get(tgid)?.load();

@@ -1,6 +1,6 @@
 //! The array behind the lineage: one slot per process id, in pages that are made when first written.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 
@@ -27,6 +27,11 @@ impl<T> Slots<T> {
         self.pages.get(id / PAGE_LEN)?.get()?.get(id % PAGE_LEN)
     }
 
+    /// What the slots hold, by id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<T>> {
+        self.pages.iter().filter_map(OnceLock::get).flatten().filter_map(ArcSwapOption::load_full)
+    }
+
     /// The slot of an id, its page made if need be; `None` for a number that is no process id.
     pub(super) fn make(&self, id: u32) -> Option<&ArcSwapOption<T>> {
         let id = id as usize;
@@ -39,7 +44,6 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn numbers_that_are_no_process_id_have_no_slot() {

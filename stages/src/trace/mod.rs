@@ -5,6 +5,7 @@
 
 mod clock;
 mod event;
+mod processes;
 mod verdicts;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use rules::{Filter, MatchScratch};
 
 pub use clock::{TimeFormat, UtcOffset};
 pub use event::{ShownEvent, TracedEvent};
+pub use processes::LivingProcess;
 
 use clock::Clock;
 use verdicts::Verdicts;

@@ -6,6 +6,7 @@
 mod calls;
 mod entry;
 mod files;
+mod list;
 mod path;
 mod sections;
 mod seed;
@@ -25,6 +26,7 @@ use self::{
 use super::{SavedEvent, playback::PlaybackDemand};
 
 pub(super) use path::change_dir;
+pub(super) use seed::ServerPorts;
 
 /// Memory that all descriptors of a file may take; beyond it new ones stay unknown, and are counted.
 const MAX_BYTES: usize = 512 << 20;
