@@ -387,7 +387,7 @@ impl Tracker {
         }
     }
 
-    /// The directory that a fork or exec names, where it does.
+    /// The directory that a fork names, where it does. What an exec says of it does not count, as in Falco.
     fn take_cwd(&mut self, event: &SavedEvent<'_>, slot: Slot) {
         let path = event.param(PARAM_CWD).map(|b| b.strip_suffix(&[0]).unwrap_or(b));
         if let Some(path) = path.filter(|p| p.starts_with(b"/")) {
@@ -488,7 +488,6 @@ impl Tracker {
         let process = self.processes.get_mut(slot);
         process.table = self.descriptors.unshare(process.table);
         self.descriptors.exec(process.table);
-        self.take_cwd(event, slot);
         self.take_name(event, tgid);
     }
 

@@ -76,17 +76,24 @@ fn the_working_directory_is_followed() {
 }
 
 #[test]
-fn what_a_fork_or_exec_says_of_the_directory_counts() {
-    let mut r = Recording::new();
+fn what_a_fork_says_of_the_directory_counts_and_what_an_exec_says_does_not() {
     let mut params = vec![Empty; 31];
     (params[0], params[3], params[4]) = (I64(0), I64(60), I64(60));
     params[6] = text("/work");
+    let mut r = Recording::new();
     r.call_of(60, E::OPEN_X, &[I64(3), text("x"), U32(1)])
         .call_of(60, E::EXECVE_19_X, &params)
         .fstat(60, 3)
         .call_of(60, E::OPEN_X, &[I64(4), text("x"), U32(1)]);
-    let shorts = shorts(&r);
-    assert_eq!(shorts, ["3<f>./x", "-", "3<f>./x", "4<f>/work/x"]);
+    assert_eq!(shorts(&r), ["3<f>./x", "-", "3<f>./x", "4<f>./x"]);
+    (params[5], params[15]) = (I64(5), U32(0));
+    let mut r = Recording::new();
+    r.call_of(60, E::CLONE_20_X, &params[..21]).call_of(
+        60,
+        E::OPEN_X,
+        &[I64(4), text("x"), U32(1)],
+    );
+    assert_eq!(shorts(&r), ["-", "4<f>/work/x"]);
 }
 
 #[test]
