@@ -75,28 +75,50 @@ fn make_socket(d: &mut Descriptor, domain: u32, ty: u32, protocol: u32) {
     }
 }
 
+/// The ends that a socket gets by a tuple, where that is news.
+fn new_ends(d: &Descriptor, source: SocketAddr, dest: SocketAddr, far: Dest) -> Option<(End, End)> {
+    let before = if has_other_ends(d, source) {
+        (End::default(), End::default())
+    } else {
+        (d.client, d.server)
+    };
+    let (source, dest) = (End::of(source), End::of(dest));
+    if before == (source, dest) || before == (dest, source) {
+        return None;
+    }
+    let mut after = (source, before.1);
+    if far == Dest::Replaced || after.1.addr == [0; 16] {
+        after.1.addr = dest.addr;
+    }
+    if far == Dest::Replaced || after.1.port == 0 {
+        after.1.port = dest.port;
+    }
+    (after != before).then_some(after)
+}
+
+/// Whether what it has as ends is a server's one address, or of another family: not what an end is now.
+fn has_other_ends(d: &Descriptor, source: SocketAddr) -> bool {
+    d.has(flag::SERVER_SOCKET) || d.kind != kind_of(source)
+}
+
 /// Makes a socket one with two ends, as a tuple says. Gives whether that is news.
 fn set_ends(d: &mut Descriptor, source: SocketAddr, dest: SocketAddr, far: Dest) -> bool {
-    let kind = kind_of(source);
-    if d.has(flag::SERVER_SOCKET) || d.kind != kind {
-        // What a server's one address was, or one of another family, is not what an end is now.
+    let ends = new_ends(d, source, dest, far);
+    if has_other_ends(d, source) {
         d.flags &= !flag::SERVER_SOCKET;
         (d.client, d.server) = (End::default(), End::default());
-        d.kind = kind;
+        d.kind = kind_of(source);
     }
-    let (source, dest) = (End::of(source), End::of(dest));
-    if (d.client, d.server) == (source, dest) || (d.client, d.server) == (dest, source) {
-        return false;
+    if let Some(ends) = ends {
+        (d.client, d.server) = ends;
     }
-    let before = (d.client, d.server);
-    d.client = source;
-    if far == Dest::Replaced || d.server.addr == [0; 16] {
-        d.server.addr = dest.addr;
-    }
-    if far == Dest::Replaced || d.server.port == 0 {
-        d.server.port = dest.port;
-    }
-    (d.client, d.server) != before
+    ends.is_some()
+}
+
+/// Whether a tuple tells of another far end than is known; ends that are known stay.
+fn is_news(d: &Descriptor, source: SocketAddr, dest: SocketAddr) -> bool {
+    let (source, dest) = plain_ends(source, dest);
+    new_ends(d, source, dest, Dest::Kept).is_some()
 }
 
 fn set_unix_ends(d: &mut Descriptor, source: u64, dest: u64) {
@@ -302,7 +324,7 @@ impl Descriptors {
             return;
         }
         let guess = match tuple {
-            Some(SockTuple::Inet { source, dest }) if !d.has_role() => {
+            Some(SockTuple::Inet { source, dest }) if !d.has_role() && is_news(d, source, dest) => {
                 self.guess_role(id, source.port(), dest.port(), way)
             }
             _ => 0,
