@@ -166,8 +166,14 @@ impl Processes {
         }
     }
 
-    /// Says to which process a thread belongs. Gives the id of the one that it did before, if that one is still there.
-    pub(super) fn bind(&mut self, tid: u32, process: Slot) -> Option<u32> {
+    /// The process that counts a thread among its own.
+    pub(super) fn counting(&self, tid: u32) -> Option<Slot> {
+        let thread = self.thread(tid)?;
+        (self.get(thread.process).generation == thread.generation).then_some(thread.process)
+    }
+
+    /// Says to which process a thread belongs. Gives the one that it did before, if that one is still there.
+    pub(super) fn bind(&mut self, tid: u32, process: Slot) -> Option<Slot> {
         let (page, at) = place(tid)?;
         let &Process { tgid, generation, .. } = self.get(process);
         if self.pages.len() <= page {
@@ -177,7 +183,7 @@ impl Processes {
         let comm = Box::default();
         let thread = Thread { tgid, process, generation, enter: None, comm };
         let before = page[at].replace(thread)?;
-        (self.get(before.process).generation == before.generation).then_some(before.tgid)
+        (self.get(before.process).generation == before.generation).then_some(before.process)
     }
 
     pub(super) fn forget_thread(&mut self, tid: u32) {

@@ -144,7 +144,11 @@ impl Tracker {
         table: TableId,
         cwd: &[u8],
     ) -> Option<Slot> {
+        let before = self.processes.counting(tgid);
         let (slot, unused) = self.processes.put(tgid, incarnation, table, cwd);
+        if let Some(before) = before.filter(|_| before != slot) {
+            self.end_missed(before, tgid);
+        }
         if let Some(table) = unused {
             self.descriptors.release(table);
         }
@@ -186,16 +190,21 @@ impl Tracker {
             return;
         };
         let before = self.processes.bind(tid, slot);
-        if before == Some(tgid) {
+        if before == Some(slot) {
             return;
         }
         self.processes.get_mut(slot).n_threads += 1;
-        // It was taken for a process of its own until now.
-        if before == Some(tid)
-            && let Some(own) = self.processes.of_id(tid)
-            && self.processes.get(own).incarnation == 0
-        {
-            self.remove_process(own);
+        if let Some(before) = before {
+            self.end_missed(before, tid);
+        }
+    }
+
+    /// A thread of this process is another one's now: its exit is missing, or it was taken for a process of its own until now.
+    fn end_missed(&mut self, slot: Slot, tid: u32) {
+        let process = self.processes.get_mut(slot);
+        process.n_threads = process.n_threads.saturating_sub(1);
+        if process.n_threads == 0 || process.tgid == tid && process.incarnation == 0 {
+            self.remove_process(slot);
         }
     }
 
@@ -605,6 +614,29 @@ mod tests {
         let dead = |n: usize| out[n].0.flags & flags::GROUP_DEAD != 0;
         assert_eq!((dead(0), dead(2)), (false, true));
         assert!(out.iter().all(|(h, _)| h.tgid == 5 && h.start_ns == 1));
+    }
+
+    #[test]
+    fn a_process_ends_without_the_thread_whose_exit_is_missing() {
+        let dead = |out: &[(FrameHeader, Facts)]| {
+            let last = out.last().map(|(h, _)| (h.tgid, h.flags & flags::GROUP_DEAD != 0));
+            last.unwrap_or_default()
+        };
+        let entries = [entry(5, 5), entry(6, 5), entry(9, 9)];
+        // Thread 6 of process 5 is one of 9, or a process of its own, when 5 ends.
+        for (tgid, ptid) in [(9, 9), (6, 5)] {
+            let out =
+                follow(&entries, &[(CLONE, 6, &[0, 0, 0, 6, tgid, ptid]), (EXIT, 5, &[0; 5])]);
+            assert_eq!(dead(&out), (5, true));
+        }
+        // Process 9 is a thread of 5, and with its only thread it is gone; what has the id later is another.
+        let back = [
+            (CLONE, 9, &[0, 0, 0, 9, 5, 5][..]),
+            (EXIT, 9, &[0; 5]),
+            (CLONE, 20, &[0, 0, 0, 20, 9, 9]),
+        ];
+        let out = follow(&entries, &back);
+        assert_eq!(out.last().map(|(h, _)| h.start_ns), Some(0));
     }
 
     #[test]
