@@ -12,6 +12,7 @@ use perf::{Latency, Sampler, boot_now_ns};
 use super::{
     DescriptorList, Header, LivingThread, Reader, SavefileError,
     convert::Converter,
+    processes::task_id,
     reader::ReaderCounts,
     saved_blocks::{BlockKeeper, SavedBlocks},
     threads::Threads,
@@ -374,8 +375,8 @@ fn seeds(header: &Header, tracker: &Tracker) -> Seeds {
         let entry = processes[at];
         let ids = SeedIds {
             ts: 0,
-            start_ns: tracker.incarnation(entry.pid as u32),
-            parent_start_ns: tracker.incarnation(entry.ptid as u32),
+            start_ns: tracker.incarnation(task_id(entry.pid)),
+            parent_start_ns: tracker.incarnation(task_id(entry.ptid)),
             flags: flags::FROM_FILE,
         };
         if let Ok(frame) = entry.to_frame(ids, &mut buf) {

@@ -56,6 +56,11 @@ pub(super) struct Processes {
     n_generations: u32,
 }
 
+/// An id of a thread or process as a file has it, as one that Linux may have. A wider number is not the thread that its low bits name.
+pub(super) fn task_id(id: i64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
+
 fn place(tid: u32) -> Option<(usize, usize)> {
     let tid = tid as usize;
     (tid < MAX_ID).then_some((tid / PAGE, tid % PAGE))

@@ -9,6 +9,7 @@ use super::{
     block::{HEAD_LEN, TRAILER_LEN},
     bytes::{Bytes, Cut},
     kind,
+    processes::task_id,
 };
 
 const EVENT_HEAD_V1: usize = 22;
@@ -151,8 +152,8 @@ impl<'a> SavedEvent<'a> {
             event_type: self.event_type.0,
             cpu: self.cpu,
             flags: flags::FROM_FILE | if self.is_state_only { flags::STATE_ONLY } else { 0 },
-            tid: self.tid as u32,
-            tgid: self.tid as u32,
+            tid: task_id(self.tid),
+            tgid: task_id(self.tid),
             ..FrameHeader::default()
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use event::{EventType, FrameHeader, FrameWriter, SectionKind, ThreadFacts, thread_facts};
 use foldhash::fast::RandomState;
 
-use super::{Header, SavedEvent};
+use super::{Header, SavedEvent, processes::task_id};
 use crate::process::ProcessEntry;
 
 /// Largest number of threads that Linux has; those of a damaged file beyond it are taken to be as their process.
@@ -142,7 +142,7 @@ impl Threads {
         for entry in header.processes.iter().filter(|e| !e.is_main_thread()) {
             let thread = Thread::of_entry(entry, main.get(&entry.pid).copied());
             if thread.known != 0 && self.all.len() < MAX_THREADS {
-                self.all.insert(entry.tid as u32, thread);
+                self.all.insert(task_id(entry.tid), thread);
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
     DescriptorList, Header, SavedEvent,
     descriptors::{Descriptors, Enter, ServerPorts, TableId, change_dir},
     playback::PlaybackDemand,
-    processes::{Processes, Slot},
+    processes::{Processes, Slot, task_id},
 };
 
 const CLONE_FILES: u32 = 1;
@@ -217,20 +217,20 @@ impl Tracker {
     /// open.
     pub(super) fn seed(&mut self, header: &Header) {
         for e in header.processes.iter().filter(|e| e.is_main_thread()) {
-            if let Some(slot) = self.add_process(e.pid as u32) {
+            if let Some(slot) = self.add_process(task_id(e.pid)) {
                 let cwd = &mut self.processes.get_mut(slot).cwd;
                 change_dir(cwd, &e.cwd, &mut self.path_room);
             }
-            self.name(e.pid as u32, &e.comm);
+            self.name(task_id(e.pid), &e.comm);
         }
         for e in header.processes.iter().filter(|e| !e.is_main_thread()) {
-            self.add_thread(e.tid as u32, e.pid as u32);
-            self.name(e.tid as u32, &e.comm);
+            self.add_thread(task_id(e.tid), task_id(e.pid));
+            self.name(task_id(e.tid), &e.comm);
         }
         self.descriptors.set_interfaces(&header.interfaces);
         let ports = Descriptors::server_ports(&header.descriptors);
         for list in &header.descriptors {
-            let tgid = self.processes.tgid_of(list.tid as u32);
+            let tgid = self.processes.tgid_of(task_id(list.tid));
             let known = self.processes.of_id(tgid);
             let Some(slot) = known.or_else(|| self.add_unknown(tgid)) else { continue };
             self.descriptors.seed(self.processes.get(slot).table, list, &ports);
@@ -267,7 +267,7 @@ impl Tracker {
             Role::Fork { flags, vtid, is_vfork } => match event.param_i64(0) {
                 Some(0) => facts = self.child_side(event, tid, flags),
                 Some(child) if child > 0 && !is_vfork => {
-                    self.caller_side(event, child as u32, flags, vtid);
+                    self.caller_side(event, task_id(child), flags, vtid);
                 }
                 _ => {}
             },
@@ -406,8 +406,8 @@ impl Tracker {
 
     /// A child's own return of the clone that made it.
     fn child_side(&mut self, event: &SavedEvent<'_>, tid: u32, flags: Option<u8>) -> Facts {
-        let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
-        let ptid = event.param_i64(PARAM_PTID).map(|ptid| ptid as u32);
+        let tgid = event.param_i64(PARAM_PID).map_or(tid, task_id);
+        let ptid = event.param_i64(PARAM_PTID).map(task_id);
         if tid == tgid {
             let known = self.processes.of_id(tgid);
             match known.filter(|&slot| self.processes.get(slot).is_expected) {
@@ -467,7 +467,7 @@ impl Tracker {
         if in_other_namespace || is_left_to_child || self.processes.thread(child).is_some() {
             return;
         }
-        let caller = event.tid as u32;
+        let caller = task_id(event.tid);
         if flags & CLONE_THREAD != 0 {
             self.add_thread(child, self.processes.tgid_of(caller));
             self.take_name(event, child);
@@ -481,13 +481,13 @@ impl Tracker {
     }
 
     fn exec(&mut self, event: &SavedEvent<'_>, tid: u32) {
-        let tgid = event.param_i64(PARAM_PID).map_or(tid, |pid| pid as u32);
+        let tgid = event.param_i64(PARAM_PID).map_or(tid, task_id);
         let known = self.processes.of_id(tgid);
         let Some(slot) = known.or_else(|| self.add_process(tgid)) else { return };
         if self.processes.get(slot).incarnation == 0 {
             self.processes.get_mut(slot).incarnation = self.next_incarnation();
         }
-        let own = event.param_i64(PARAM_TID).map_or(tgid, |own| own as u32);
+        let own = event.param_i64(PARAM_TID).map_or(tgid, task_id);
         if own == tgid {
             // The other threads are gone by the time an exec returns.
             self.processes.keep_only(tgid, slot);
@@ -520,7 +520,7 @@ impl Tracker {
         let reaper = event
             .param_i64(PARAM_REAPER)
             .filter(|&tid| tid > 0)
-            .map_or(0, |tid| self.processes.tgid_of(tid as u32));
+            .map_or(0, |tid| self.processes.tgid_of(task_id(tid)));
         Facts::Exit(ExitFacts { reaper_tgid: reaper, reaper_start_ns: self.incarnation(reaper) })
     }
 }
@@ -603,6 +603,19 @@ mod tests {
         assert_eq!(out[1].1, Facts::Exit(ExitFacts { reaper_tgid: 5, reaper_start_ns: 1 }));
         assert_eq!(out[0].0.start_ns, out[1].0.start_ns);
         assert_ne!(out[1].0.start_ns, out[2].0.start_ns);
+    }
+
+    #[test]
+    fn a_wide_number_is_not_the_thread_that_its_low_bits_name() {
+        let wide = (1 << 32) + 5;
+        let mut params = [0i64; 6];
+        (params[3], params[4], params[5]) = (9, wide, wide);
+        let out = follow(
+            &[entry(wide, wide)],
+            &[(EventType::LISTEN_X, 5, &[0, 3, 5]), (CLONE, 9, &params), (CLONE, 5, &[wide; 6])],
+        );
+        assert!(out.iter().all(|(h, _)| h.tgid != wide as u32 || h.start_ns == 0), "{out:?}");
+        assert_eq!(out[1].0.tgid, 9);
     }
 
     #[test]
