@@ -255,7 +255,7 @@ mod tests {
         let mut buf = vec![0; 70_000];
         let header = FrameHeader { event_type: OPENAT_E.0, tid: 5, ..FrameHeader::default() };
         let mut frame = FrameWriter::new(&mut buf, header);
-        frame.i64(-100).str(&[b'x'; 60_000]).u32(1).u32(0);
+        frame.i64(-100).str(&vec![b'x'; 60_000]).u32(1).u32(0);
         let none = Machine::default();
         let mut w = Writer::new(Vec::new(), Compression::None, &none, &[], &[], 0).unwrap();
         w.frame(&Frame::parse(frame.finish().unwrap()).unwrap()).unwrap();
