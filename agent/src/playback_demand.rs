@@ -1,17 +1,19 @@
 //! What fields ask of a file's descriptors: what nobody asks for is not put behind the frames.
 
 use capture::savefile::PlaybackDemand;
-use rules::{EvtField, Extracted, Field, FieldRef};
+use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef, ProcField};
 
 /// The demand of what rules, a filter and formats read.
 pub(crate) fn playback_demand<'f>(
     fields: impl IntoIterator<Item = &'f FieldRef>,
 ) -> PlaybackDemand {
-    let mut demand = PlaybackDemand { own: false, all: false };
+    let mut demand = PlaybackDemand::NOTHING;
     for field in fields {
         let (own, all) = asks(field.field);
         demand.own |= own;
         demand.all |= all;
+        demand.resources |= asks_resources(field.field);
+        demand.table |= asks_table(field.field);
     }
     demand
 }
@@ -48,6 +50,62 @@ fn asks(field: Field) -> (bool, bool) {
     }
 }
 
+/// Whether a field asks what the thread or its process uses.
+fn asks_resources(field: Field) -> bool {
+    use ContainerField as C;
+    use ProcField as F;
+    match field.extracted() {
+        Some(Extracted::Container(field)) => {
+            matches!(field, C::ContainerStartTs | C::ContainerDuration)
+        }
+        Some(Extracted::Proc(field)) => matches!(
+            field,
+            F::ProcExeInoCtimeDurationPidnsStart
+                | F::ProcPidnsInitStartTs
+                | F::ProcFdopencount
+                | F::ProcFdlimit
+                | F::ProcFdusage
+                | F::ProcVmsize
+                | F::ProcVmrss
+                | F::ProcVmswap
+                | F::ProcNthreads
+                | F::ProcNchilds
+                | F::ThreadPfmajor
+                | F::ThreadPfminor
+                | F::ThreadExectime
+                | F::ThreadTotexectime
+                | F::ThreadCgroups
+                | F::ThreadCgroup
+                | F::ThreadCpu
+                | F::ThreadCpuUser
+                | F::ThreadCpuSystem
+                | F::ThreadVmsize
+                | F::ThreadVmrss
+                | F::ThreadVmsizeB
+                | F::ThreadVmrssB
+        ),
+        _ => false,
+    }
+}
+
+/// Whether a field asks for descriptors of the process that the event does not name.
+fn asks_table(field: Field) -> bool {
+    use ProcField as F;
+    match field.extracted() {
+        Some(Extracted::Fd(field)) => field == FdField::FdTypes,
+        Some(Extracted::Proc(field)) => matches!(
+            field,
+            F::ProcStdinType
+                | F::ProcStdoutType
+                | F::ProcStderrType
+                | F::ProcStdinName
+                | F::ProcStdoutName
+                | F::ProcStderrName
+        ),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,7 +115,7 @@ mod tests {
         let demand = |names: &[&str]| {
             let fields = names.iter().map(|n| FieldRef::plain(Field::by_name(n).expect(n)));
             let fields: Vec<FieldRef> = fields.collect();
-            let PlaybackDemand { own, all } = playback_demand(&fields);
+            let PlaybackDemand { own, all, .. } = playback_demand(&fields);
             (own, all)
         };
         assert_eq!(demand(&[]), (false, false));
@@ -67,5 +125,23 @@ mod tests {
         assert_eq!(demand(&["evt.info"]), (true, true));
         assert_eq!(demand(&["fs.path.name"]), (true, true));
         assert_eq!(demand(&["fdlist.names"]), (true, true));
+    }
+
+    #[test]
+    fn what_is_used_and_the_whole_table_are_asked_for_by_their_fields_alone() {
+        let demand = |name: &str| {
+            let field = FieldRef::plain(Field::by_name(name).expect(name));
+            let PlaybackDemand { resources, table, .. } = playback_demand([&field]);
+            (resources, table)
+        };
+        assert_eq!(demand("proc.name"), (false, false));
+        assert_eq!(demand("fd.name"), (false, false));
+        assert_eq!(demand("thread.cap_effective"), (false, false));
+        for name in ["proc.vmsize", "thread.cgroup", "proc.fdusage", "container.duration"] {
+            assert_eq!(demand(name), (true, false), "{name}");
+        }
+        for name in ["proc.stdin.name", "proc.stderr.type", "fd.types"] {
+            assert_eq!(demand(name), (false, true), "{name}");
+        }
     }
 }

@@ -97,7 +97,7 @@ fn json_tells_types_arguments_and_what_is_extracted() {
             "description": "fd.type of every descriptor of the process, or of one by its number.",
             "list": true,
             "argument": { "syntax": "[N]", "required": false },
-            "extracted": false,
+            "extracted": true,
             "deprecated": false,
             "conditions_only": false,
             "right_side": false,
@@ -107,7 +107,7 @@ fn json_tells_types_arguments_and_what_is_extracted() {
     );
     assert_eq!(field("fd.ip")["conditions_only"], true);
     assert_eq!(field("proc.name")["extracted"], true);
-    assert_eq!(field("proc.vmsize")["extracted"], false);
+    assert_eq!(field("fd.cip.name")["extracted"], false);
     assert_eq!(fields().count(), 407);
 }
 

@@ -52,11 +52,15 @@ event_types! {
     TGKILL_X = 133;
     TIMERFD_CREATE_X = 137;
     INOTIFY_INIT_X = 139;
+    GETRLIMIT_X = 141;
     SETRLIMIT_X = 143;
     PRLIMIT_X = 145;
     FCNTL_X = 151;
+    SWITCH_6_E = 152;
+    BRK_4_X = 159;
     MMAP_X = 161;
     MMAP2_X = 163;
+    MUNMAP_X = 165;
     SPLICE_X = 167;
     PTRACE_X = 169;
     RENAME_X = 175;
@@ -73,6 +77,7 @@ event_types! {
     FORK_20_X = 225;
     VFORK_20_X = 227;
     SIGNALDELIVER_E = 232;
+    PROCINFO_1_E = 234;
     SETNS_X = 241;
     ACCEPT_5_X = 247;
     MOUNT_X = 257;

@@ -26,6 +26,7 @@ mod event_type;
 mod frame;
 mod probe;
 pub mod recipe;
+mod resource;
 mod sockaddr;
 mod table;
 mod task;
@@ -40,6 +41,7 @@ pub use probe::{
     KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, control, cpu_layout, feature, note,
     syscall_entry,
 };
+pub use resource::{OpenKinds, ResourceFacts, resource_facts};
 pub use sockaddr::{SockAddr, SockTuple};
 pub use table::{
     Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE, EF_OLD_VERSION,

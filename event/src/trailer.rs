@@ -4,7 +4,9 @@
 //! A section is `u16 kind, u16 body length, u32 zero, body, padding to 8`. Unknown kinds are skipped, so a newer kernel object and an
 //! older agent understand each other.
 
-use crate::{DescriptorFacts, FrameError, TaskFacts, ThreadFacts, descriptor_flags};
+use crate::{
+    DescriptorFacts, FrameError, OpenKinds, ResourceFacts, TaskFacts, ThreadFacts, descriptor_flags,
+};
 
 const SECTION_HEAD: usize = 8;
 
@@ -33,6 +35,10 @@ pub enum SectionKind {
     Thread = 9,
     /// [`TaskFacts`], from savefiles only: of a thread or process that a parameter names.
     Task = 10,
+    /// [`ResourceFacts`], from savefiles only: what the event's thread and its process use.
+    Resources = 11,
+    /// [`OpenKinds`], from savefiles only: the kinds of all descriptors of the process.
+    OpenKinds = 12,
 }
 
 /// One section, not yet decoded.
@@ -135,6 +141,18 @@ impl<'a> Trailer<'a> {
     #[must_use]
     pub fn thread(self) -> Option<ThreadFacts<'a>> {
         ThreadFacts::from_bytes(self.body(SectionKind::Thread)?)
+    }
+
+    /// What a savefile tells of what the event's thread and its process use.
+    #[must_use]
+    pub fn resources(self) -> Option<ResourceFacts<'a>> {
+        ResourceFacts::from_bytes(self.body(SectionKind::Resources)?)
+    }
+
+    /// The kinds of all descriptors of the event's process, by a savefile.
+    #[must_use]
+    pub fn open_kinds(self) -> Option<OpenKinds<'a>> {
+        Some(OpenKinds(self.body(SectionKind::OpenKinds)?))
     }
 
     /// Who forked.

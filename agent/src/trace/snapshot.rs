@@ -54,7 +54,7 @@ impl Moment {
                 let mut playback =
                     Playback::open(&self.path).map_err(|e| Refusal::of_file(&self.path, &e))?;
                 // Directories are followed by descriptors, which nobody asks to see.
-                playback.set_demand(PlaybackDemand { own: false, all: false });
+                playback.set_demand(PlaybackDemand::NOTHING);
                 none.insert(Reading::of(playback))
             }
         };

@@ -18,6 +18,7 @@ mod process_list;
 mod processes;
 mod reader;
 mod replay;
+mod resources;
 mod rotation;
 mod saved_blocks;
 mod saved_event;

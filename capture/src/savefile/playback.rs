@@ -14,6 +14,7 @@ use super::{
     convert::Converter,
     processes::task_id,
     reader::ReaderCounts,
+    resources::Resources,
     saved_blocks::{BlockKeeper, SavedBlocks},
     threads::Threads,
     tracker::{Facts, Tracker},
@@ -33,18 +34,29 @@ pub fn event_key(evt_num: u64) -> Key {
     Key(evt_num << EVT_NUM_SHIFT)
 }
 
-/// What of the file's descriptors is put behind the frames. They are followed either way.
+/// What of the file's state is put behind the frames. Descriptors are followed either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions that are asked or not")]
 pub struct PlaybackDemand {
     /// The descriptor that a call returned or used: somebody asks for `fd.*`.
     pub own: bool,
     /// Every descriptor that parameters name: somebody shows parameters.
     pub all: bool,
+    /// What the thread and its process use: somebody asks for memory, CPU time, or numbers of threads and descriptors. Not followed
+    /// where nobody does.
+    pub resources: bool,
+    /// The process's whole table: somebody asks for its standard descriptors, or for the kinds of all.
+    pub table: bool,
+}
+
+impl PlaybackDemand {
+    /// Nobody asks for anything.
+    pub const NOTHING: Self = Self { own: false, all: false, resources: false, table: false };
 }
 
 impl Default for PlaybackDemand {
     fn default() -> Self {
-        Self { own: true, all: true }
+        Self { own: true, all: true, resources: true, table: true }
     }
 }
 
@@ -58,6 +70,7 @@ pub struct Playback {
     converter: Converter,
     tracker: Tracker,
     threads: Threads,
+    resources: Option<Resources>,
     seeds: Seeds,
     n_seeded: usize,
     /// Seeds of sections before this one with no event behind them: they have the keys below this section's.
@@ -115,6 +128,7 @@ impl Playback {
         let mut tracker = Tracker::new();
         tracker.seed(reader.header());
         let threads = Threads::new(reader.header());
+        let resources = Some(Resources::new(reader.header()));
         let seeds = seeds(reader.header(), &tracker);
         let buf = vec![0; MAX_FRAME_LEN];
         Self {
@@ -122,6 +136,7 @@ impl Playback {
             converter: Converter::new(),
             tracker,
             threads,
+            resources,
             seeds,
             n_seeded: 0,
             n_seeded_before: 0,
@@ -136,9 +151,10 @@ impl Playback {
         }
     }
 
-    /// Says what of the descriptors is wanted; without this, all is.
+    /// Says what is wanted; without this, all is. Comes before the first frame.
     pub fn set_demand(&mut self, demand: PlaybackDemand) {
         self.tracker.set_demand(demand);
+        self.resources = demand.resources.then(|| Resources::new(self.reader.header()));
     }
 
     /// Times one event in `every`: its reading, and what is then made of it.
@@ -235,6 +251,9 @@ impl Playback {
         self.tracker.restart();
         self.tracker.seed(self.reader.header());
         self.threads.seed(self.reader.header());
+        if let Some(resources) = &mut self.resources {
+            resources.seed(self.reader.header());
+        }
         let has_events = self.evt_num > self.evt_num_before;
         self.n_seeded_before =
             if has_events { 0 } else { self.n_seeded_before + self.n_seeded as u64 };
@@ -299,6 +318,9 @@ impl Playback {
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
             self.threads.follow(&event, &header);
+            if let Some(resources) = &mut self.resources {
+                resources.follow(&event, &header);
+            }
             if event.block().len() <= MAX_PASSED_OVER && is_unwanted(&header) {
                 return Ok(true);
             }
@@ -314,6 +336,9 @@ impl Playback {
             }
             self.tracker.describe(&event, &mut frame);
             self.threads.describe(&header, &mut frame);
+            if let Some(resources) = &self.resources {
+                resources.describe(&header, self.tracker.counts(), &mut frame);
+            }
             match frame.finish().map(<[u8]>::len) {
                 Ok(len) => {
                     self.last = Last::Event(len);

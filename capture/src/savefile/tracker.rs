@@ -13,7 +13,8 @@ use super::{
     DescriptorList, Header, SavedEvent,
     descriptors::{Descriptors, Enter, ServerPorts, TableId, change_dir},
     playback::PlaybackDemand,
-    processes::{Processes, Slot, task_id},
+    processes::{Process, Processes, Slot, task_id},
+    resources::Counts,
 };
 
 const CLONE_FILES: u32 = 1;
@@ -75,6 +76,11 @@ pub(super) struct Tracker {
     /// The event changed the working directory of this process.
     changed_cwd: Option<Slot>,
     shows_params: bool,
+    counts_resources: bool,
+    /// What the process of the event has, where that is known.
+    counts: Option<Counts>,
+    /// The table of a process that the last event ended.
+    left: Option<TableId>,
     path_room: Vec<u8>,
 }
 
@@ -110,6 +116,9 @@ impl Tracker {
             descriptors: Descriptors::new(),
             changed_cwd: None,
             shows_params: PlaybackDemand::default().all,
+            counts_resources: PlaybackDemand::default().resources,
+            counts: None,
+            left: None,
             path_room: Vec::new(),
         }
     }
@@ -118,12 +127,13 @@ impl Tracker {
     pub(super) fn restart(&mut self) {
         let mut descriptors = Descriptors::new();
         descriptors.take_over(&self.descriptors);
-        let Self { n_incarnations, shows_params, .. } = *self;
-        *self = Self { n_incarnations, descriptors, shows_params, ..Self::new() };
+        let Self { n_incarnations, shows_params, counts_resources, .. } = *self;
+        *self = Self { n_incarnations, descriptors, shows_params, counts_resources, ..Self::new() };
     }
 
     pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
         self.shows_params = demand.all;
+        self.counts_resources = demand.resources;
         self.descriptors.set_demand(demand);
     }
 
@@ -262,6 +272,9 @@ impl Tracker {
     pub(super) fn follow(&mut self, event: &SavedEvent<'_>, header: &mut FrameHeader) -> Facts {
         let tid = header.tid;
         let mut facts = Facts::None;
+        if let Some(table) = self.left.take() {
+            self.descriptors.release(table);
+        }
         let role = self.roles[usize::from(event.event_type.0)];
         match role {
             Role::Fork { flags, vtid, is_vfork } => match event.param_i64(0) {
@@ -283,10 +296,25 @@ impl Tracker {
         } else {
             header.tgid = self.processes.tgid_of(tid);
         }
+        if self.counts_resources {
+            self.counts = slot.map(|slot| self.count(slot));
+        }
         if role == Role::Exit {
             facts = self.end_thread(tid, event, header);
         }
         facts
+    }
+
+    fn count(&self, slot: Slot) -> Counts {
+        let &Process { tgid, n_threads, table, .. } = self.processes.get(slot);
+        let has_first = self.processes.of_thread(tgid) == Some(slot);
+        let n_further_threads = n_threads.saturating_sub(u32::from(has_first));
+        Counts { n_fds: self.descriptors.n_open(table), n_threads, n_further_threads }
+    }
+
+    /// What the process of the event that was followed last has, where that is known and asked for.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        self.counts
     }
 
     fn follow_descriptors(
@@ -511,7 +539,8 @@ impl Tracker {
             return Facts::None;
         }
         let is_known = process.incarnation != 0;
-        self.remove_process(slot);
+        // The event still has the descriptors.
+        self.left = Some(self.processes.remove(slot));
         self.processes.forget_thread(tgid);
         if !is_known {
             return Facts::None;

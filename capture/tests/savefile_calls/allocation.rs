@@ -30,7 +30,8 @@ fn a_steady_recording_is_played_without_allocation() {
             r.close(5, 0, fd);
         }
     }
-    let mut playback = r.playback(PlaybackDemand { own: true, all: true });
+    let mut playback =
+        r.playback(PlaybackDemand { own: true, all: true, resources: false, table: false });
     let (mut before, mut n_told) = (0, 0);
     while let Some(played) = playback.next_frame().unwrap() {
         if played.key.0 >> EVT_NUM_SHIFT == N_WARM {

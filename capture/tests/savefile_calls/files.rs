@@ -261,7 +261,7 @@ fn only_what_is_asked_for_is_told_and_all_is_followed() {
     let mut r = Recording::new();
     r.open(3, "/a", O_DIRECTORY).openat(4, 3, "x").fstat(5, 4);
     let told = |own, all| {
-        let played = r.play(PlaybackDemand { own, all });
+        let played = r.play(PlaybackDemand { own, all, resources: false, table: false });
         played.iter().map(|p| (p.own.is_some(), p.others.len())).collect::<Vec<_>>()
     };
     assert_eq!(told(false, false), [(false, 0); 3]);

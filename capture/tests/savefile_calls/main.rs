@@ -5,4 +5,5 @@ mod files;
 mod model;
 mod processes;
 mod recording;
+mod resources;
 mod sockets;

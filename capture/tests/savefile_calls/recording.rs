@@ -122,6 +122,8 @@ pub(crate) struct Recording {
     pub(crate) processes: Vec<ProcessEntry>,
     pub(crate) descriptors: Vec<DescriptorList>,
     pub(crate) interfaces: Vec<Interface>,
+    /// Time of the calls to come.
+    pub(crate) ts: u64,
     frames: Vec<Vec<u8>>,
 }
 
@@ -143,7 +145,7 @@ impl Recording {
 
     pub(crate) fn call_of(&mut self, tid: u32, ty: EventType, params: &[Param]) -> &mut Self {
         let mut buf = vec![0; 64 * 1024];
-        let header = FrameHeader { event_type: ty.0, tid, ..FrameHeader::default() };
+        let header = FrameHeader { ts: self.ts, event_type: ty.0, tid, ..FrameHeader::default() };
         let mut w = FrameWriter::new(&mut buf, header);
         for param in params {
             match param {
@@ -217,7 +219,7 @@ impl Recording {
 
     /// With everything in the frames.
     pub(crate) fn play_all(&self) -> Vec<Played> {
-        self.play(PlaybackDemand { own: true, all: true })
+        self.play(PlaybackDemand { own: true, all: true, resources: false, table: false })
     }
 
     /// The last event with everything in its frame.

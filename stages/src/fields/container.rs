@@ -27,6 +27,14 @@ impl EventFields<'_> {
                 _ => {}
             }
         }
+        match field {
+            Field::ContainerStartTs => return self.container_start().map(Value::U64),
+            Field::ContainerDuration => {
+                let start = self.container_start()?;
+                return Some(Value::U64(self.event.header().ts.saturating_sub(start)));
+            }
+            _ => {}
+        }
         let told = self.told_container()?;
         match field {
             Field::ContainerId => bytes(&told.id),
@@ -42,6 +50,7 @@ impl EventFields<'_> {
             Field::ContainerHostPid => Some(Value::Bool(told.host_pid)),
             Field::ContainerHostNetwork => Some(Value::Bool(told.host_network)),
             Field::ContainerHostIpc => Some(Value::Bool(told.host_ipc)),
+            Field::ContainerStartTs | Field::ContainerDuration => None,
             Field::ContainerMounts => {
                 let lines = told.mounts.iter().map(Mount::line);
                 Some(Value::Bytes(self.comma_joined(lines, b",")))
@@ -73,6 +82,11 @@ impl EventFields<'_> {
             Field::K8sPodCniJson if told.cni_json.is_empty() => bytes(&self.sandbox()?.cni_json),
             Field::ContainerCniJson | Field::K8sPodCniJson => bytes(&told.cni_json),
         }
+    }
+
+    /// When the pid namespace of a process in a container began, which is when the container did.
+    fn container_start(&self) -> Option<u64> {
+        self.version().filter(|v| !v.container.is_host()).and_then(|_| self.pidns_start())
     }
 
     /// Whether the event tells of a container, rather than being of a process in one.

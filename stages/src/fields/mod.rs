@@ -16,6 +16,7 @@ mod printable;
 mod process;
 mod recorded;
 mod render;
+mod resource;
 mod socket;
 mod times;
 mod user;
@@ -257,6 +258,13 @@ impl Fields for EventFields<'_> {
                 self.ends().into_iter().flatten().any(|(_, port)| pred(Value::U64(u64::from(port))))
             }
             _ => self.get(field).is_some_and(pred),
+        }
+    }
+
+    fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {
+        match field.field {
+            Field::FdTypes => self.fd_types(&field.arg, each),
+            _ => self.get(field).map(each).is_some(),
         }
     }
 

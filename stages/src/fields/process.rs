@@ -83,6 +83,8 @@ impl EventFields<'_> {
         match field {
             Field::ProcPid if is_told => return id(header.tgid),
             Field::ThreadTid => return id(header.tid),
+            // An idle CPU has no process.
+            Field::ThreadExectime => return self.resource(field, arg),
             Field::ThreadIsmain if is_told => {
                 return Some(Value::Bool(header.tid == header.tgid));
             }
@@ -199,6 +201,38 @@ impl EventFields<'_> {
                 }
             }
             Field::ThreadNametid => bytes(self.name_and_tid(version)),
+            Field::ProcExeInoCtimeDurationPidnsStart => {
+                let start = self.pidns_start()?;
+                number(image.ctime.checked_sub(start).filter(|&ns| ns != 0)?)
+            }
+            Field::ProcPidnsInitStartTs => self.pidns_start().map(Value::U64),
+            Field::ProcFdopencount
+            | Field::ProcFdlimit
+            | Field::ProcFdusage
+            | Field::ProcVmsize
+            | Field::ProcVmrss
+            | Field::ProcVmswap
+            | Field::ProcNthreads
+            | Field::ProcNchilds
+            | Field::ThreadPfmajor
+            | Field::ThreadPfminor
+            | Field::ThreadExectime
+            | Field::ThreadTotexectime
+            | Field::ThreadCgroups
+            | Field::ThreadCgroup
+            | Field::ThreadCpu
+            | Field::ThreadCpuUser
+            | Field::ThreadCpuSystem
+            | Field::ThreadVmsize
+            | Field::ThreadVmrss
+            | Field::ThreadVmsizeB
+            | Field::ThreadVmrssB => self.resource(field, arg),
+            Field::ProcStdinType => self.standard_type(0),
+            Field::ProcStdoutType => self.standard_type(1),
+            Field::ProcStderrType => self.standard_type(2),
+            Field::ProcStdinName => self.standard_name(0),
+            Field::ProcStdoutName => self.standard_name(1),
+            Field::ProcStderrName => self.standard_name(2),
             Field::ThreadCapPermitted => bytes(self.capabilities(ids.cap_permitted)),
             Field::ThreadCapInheritable => bytes(self.capabilities(ids.cap_inheritable)),
             Field::ThreadCapEffective => bytes(self.capabilities(ids.cap_effective)),

@@ -18,7 +18,7 @@ use crate::path::{directory, file_name};
 const L4: [&[u8]; 6] = [NA, NA, b"tcp", b"udp", b"icmp", b"raw"];
 
 /// `fd.type` by the letter of the kind.
-fn type_name(kind: u8) -> &'static [u8] {
+pub(super) fn type_name(kind: u8) -> &'static [u8] {
     match kind {
         b'f' => b"file",
         b'd' => b"directory",
@@ -220,6 +220,7 @@ impl<'e> EventFields<'e> {
             Field::FdIsLowerLayer => Some(Value::Bool(view.has(flag::LOWER_LAYER))),
             // Answered before it is asked what is known: see `fd`.
             Field::FdNum
+            | Field::FdTypes
             | Field::FdUid
             | Field::FdNameView
             | Field::FdContainername

@@ -161,6 +161,12 @@ impl Descriptors {
         &self.tables[id.0 as usize].table
     }
 
+    /// Descriptors that are open, with the one that the event closed.
+    pub(super) fn n_open(&self, id: TableId) -> u32 {
+        let n_used = self.table(id).n_used() + u64::from(self.now.closed.is_some());
+        u32::try_from(n_used).unwrap_or(u32::MAX)
+    }
+
     fn put(&mut self, id: TableId, fd: i64, fill: impl FnOnce(&mut Descriptor)) {
         let made = self.budget.store.make(fill);
         self.tables[id.0 as usize].table.put(fd, made, &mut self.budget);

@@ -1,12 +1,15 @@
 //! The sections that tell of an event's descriptors.
 
-use event::{DescriptorFacts, FrameWriter, SectionKind, descriptor_flags as flag};
+use event::{DescriptorFacts, FrameWriter, OpenKinds, SectionKind, descriptor_flags as flag};
 
-use super::{Descriptors, entry::Descriptor, spec::Spec};
+use super::{Descriptors, entry::Descriptor, spec::Spec, table::Table};
 use crate::savefile::SavedEvent;
 
 /// Bytes of a section beside the names: its head, the fixed part, and padding.
-const SECTION_LEN: usize = 8 + DescriptorFacts::FIXED_LEN + 7;
+const SECTION_LEN: usize = SECTION_REST + DescriptorFacts::FIXED_LEN;
+const SECTION_REST: usize = 8 + 7;
+/// More kinds than there are.
+const MAX_KINDS: usize = 32;
 /// Longest name that a frame carries. Longer ones are not made: this only keeps 16 bits of length sound.
 const MAX_NAME: usize = 32_000;
 
@@ -23,6 +26,26 @@ fn section(frame: &mut FrameWriter<'_>, facts: &DescriptorFacts<'_>) {
     }
 }
 
+/// The kinds of all descriptors of a process. O(descriptors).
+fn open_kinds(table: &Table, frame: &mut FrameWriter<'_>) {
+    let (mut distinct, mut n_distinct) = ([0; MAX_KINDS], 0);
+    let (mut by_number, mut n_numbers) = ([0; OpenKinds::MAX_NUMBERS], 0);
+    for (fd, d) in table.iter().filter(|(_, d)| d.kind != 0) {
+        if n_distinct < MAX_KINDS && !distinct[..n_distinct].contains(&d.kind) {
+            distinct[n_distinct] = d.kind;
+            n_distinct += 1;
+        }
+        if let Some(place) = by_number.get_mut(fd) {
+            *place = d.kind;
+            n_numbers = fd + 1;
+        }
+    }
+    if SECTION_REST + n_distinct + 1 + n_numbers <= frame.room() {
+        let parts = [&distinct[..n_distinct], &[0], &by_number[..n_numbers]];
+        frame.section(SectionKind::OpenKinds, &parts);
+    }
+}
+
 /// The event's own descriptor first, then the others that its parameters name.
 pub(super) fn write(
     all: &Descriptors,
@@ -31,7 +54,7 @@ pub(super) fn write(
     frame: &mut FrameWriter<'_>,
 ) {
     let (demand, now) = (all.demand, &all.now);
-    if !demand.own && !demand.all {
+    if !demand.own && !demand.all && !demand.table {
         return;
     }
     let own = if spec.changes { now.own } else { spec.own_of(event) };
@@ -54,9 +77,20 @@ pub(super) fn write(
         };
         section(frame, &facts);
     }
+    if demand.table
+        && let Some(table) = now.table.map(|id| all.table(id))
+    {
+        for fd in (0..3).filter(|&fd| Some(fd) != own) {
+            if let Some(d) = table.get(fd) {
+                section(frame, &all.located(d, d.facts(fd, 0)));
+            }
+        }
+        open_kinds(table, frame);
+    }
     let Some(table) = now.table.filter(|_| demand.all).map(|id| all.table(id)) else { return };
     let mut other = |fd: i64| {
         if Some(fd) != own
+            && !(demand.table && (0..3).contains(&fd))
             && let Some(d) = table.get(fd)
         {
             section(frame, &all.located(d, d.facts(fd, 0)));

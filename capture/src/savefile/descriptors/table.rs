@@ -140,7 +140,8 @@ impl Table {
         Some((Self::own_page(page, budget), at))
     }
 
-    fn n_used(&self) -> u64 {
+    /// Number of descriptors. O(pages).
+    pub(super) fn n_used(&self) -> u64 {
         self.pages.iter().flatten().map(|page| page.n_used as u64).sum()
     }
 
@@ -189,6 +190,15 @@ impl Table {
             }
         }
         None
+    }
+
+    /// Every descriptor with its number, from the smallest on.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Descriptor)> {
+        let pages = self.pages.iter().enumerate();
+        pages.filter_map(|(n, page)| Some((n, page.as_ref()?))).flat_map(|(n, page)| {
+            let slots = page.slots.iter().enumerate();
+            slots.filter_map(move |(at, slot)| Some((n * PAGE + at, &**slot.as_ref()?)))
+        })
     }
 
     /// Gives back what nobody else holds.

@@ -25,8 +25,8 @@ family Container ContainerField {
         ~ ContainerHealthcheck "container.healthcheck" Text None One Plain [DEPRECATED NEVER] "Health check of the container; never known.";
         ~ ContainerLivenessProbe "container.liveness_probe" Text None One Plain [DEPRECATED NEVER] "Liveness probe of the container; never known.";
         ~ ContainerReadinessProbe "container.readiness_probe" Text None One Plain [DEPRECATED NEVER] "Readiness probe of the container; never known.";
-        ~ ContainerStartTs "container.start_ts" AbsTime None One Plain [] "When the container started, in nanoseconds since the epoch.";
-        ~ ContainerDuration "container.duration" RelTime None One Plain [] "Nanoseconds since the container started.";
+        + ContainerStartTs "container.start_ts" AbsTime None One Plain [] "When the container started, in nanoseconds since the epoch.";
+        + ContainerDuration "container.duration" RelTime None One Plain [] "Nanoseconds since the container started.";
         + ContainerIp "container.ip" Text None One Plain [] "Address of the container.";
         + ContainerCniJson "container.cni.json" Text None One Plain [] "What the network plugin said of the pod, as JSON.";
         + ContainerHostPid "container.host_pid" Bool None One Plain [] "Whether the container uses the host's pid namespace.";

@@ -48,7 +48,7 @@ family Fd FdField {
         + FdDevMinor "fd.dev.minor" I32 None One Plain [] "Minor number of the file's device.";
         + FdIno "fd.ino" I64 None One Plain [] "Inode of the file.";
         + FdNameraw "fd.nameraw" Text None One Plain [] "Name as the process gave it.";
-        ~ FdTypes "fd.types" Text OptionalIndex One Plain [LIST NO_RHS] "fd.type of every descriptor of the process, or of one by its number.";
+        + FdTypes "fd.types" Text OptionalIndex One Plain [LIST NO_RHS] "fd.type of every descriptor of the process, or of one by its number.";
         + FdIsUpperLayer "fd.is_upper_layer" Bool None One Plain [] "Whether the file lies in the upper layer of an overlay.";
         + FdIsLowerLayer "fd.is_lower_layer" Bool None One Plain [] "Whether the file lies in a lower layer of an overlay.";
         + FdNameView "fd.name_view" Text None One Plain [OURS] "Which spelling of the file's name is at hand: lexical (as the process wrote it), kernel (the file that was found), both.";
