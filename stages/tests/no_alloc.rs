@@ -1,4 +1,4 @@
-//! No allocation per event once everything has its size: events that match no rule, whether or not they change the process table.
+//! No allocation per event once everything has its size: events that match no rule, whether or not they change the process table; and events of a trace.
 
 mod support;
 
@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bus::Key;
 use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
 use perf::CountingAlloc;
-use rules::{DEFAULT_RULES, RuleMatching};
-use stages::{Progress, RuleSwap};
+use rules::{DEFAULT_RULES, Filter, LineFormat, LineScratch, RuleMatching};
+use stages::{
+    BufferFormat, PortFormat, Progress, RuleSwap, Step, TimeFormat, Tracer, TracerConfig,
+};
 use support::*;
 
 #[global_allocator]
@@ -131,12 +133,20 @@ const FRAMES_PER_CYCLE: usize = 23;
 
 /// Lives and deaths of a job and a process that the job leaves behind, `N_LIVE` cycles of them at any time.
 fn churn(n_cycles: u32) -> Vec<Vec<u8>> {
+    churn_after(0, n_cycles)
+}
+
+/// The same, of which the programs of the first `n_large` cycles have the most arguments, so that what they leave behind is large enough for
+/// any other.
+fn churn_after(n_large: u32, n_cycles: u32) -> Vec<Vec<u8>> {
     let job = |n: u32| proc(1000 + 2 * (n % 500), 1000 + u64::from(n) * 10);
     let orphan = |n: u32| proc(job(n).tgid + 1, job(n).start + 1);
     let mut frames = family();
     for n in 0..n_cycles {
         let (p, left) = (job(n), orphan(n));
-        let args = "-v ".repeat(n as usize % 7) + "file";
+        let is_large = n < n_large;
+        let args = "-v ".repeat(if is_large { 20 } else { n as usize % 7 }) + "file";
+        let left_args = if is_large { &*args } else { "" };
         let comm = ["make", "cc1", "as"][n as usize % 3];
         frames.extend([
             fork(p, SHELL, SHELL, "bash"),
@@ -145,7 +155,7 @@ fn churn(n_cycles: u32) -> Vec<Vec<u8>> {
             // Renamed since its exec.
             fork(left, p, p, "worker"),
             open(left, "file", Some("/home/u"), Some("/home/u/file")),
-            exec(left, p, "ld", ""),
+            exec(left, p, "ld", left_args),
             exec_in(left, p, "ld", u64::from(n % 5)),
             no_exec(left, p, "ld"),
             exit_thread(p, 5_000),
@@ -176,6 +186,61 @@ fn forks_execs_and_exits_allocate_nothing() {
         assert_eq!(snapshot.get("shard.rejected"), Some(0));
         assert_eq!(counted, 0, "over the last third of {} cycles", 6000);
     }
+}
+
+/// Lines that a trace printed, and its allocations over the frames after the first `n_warm_up`.
+fn traced(filter: &str, n_warm_up: usize, frames: &[Vec<u8>]) -> (u64, u64) {
+    let mut tracer = Tracer::new(TracerConfig {
+        filter: Some(filter).filter(|f| !f.is_empty()).map(|f| Filter::compile(f).unwrap()),
+        suppressed: Vec::new(),
+        users: Arc::default(),
+        hostname: "machine".into(),
+        evt_num_shift: 0,
+        time: TimeFormat::TimeOfDay,
+        utc_offset: Box::new(|_| 0),
+        buffers: BufferFormat::DottedUpTo(80),
+        ports: PortFormat::Number,
+    });
+    let format = LineFormat::compile(
+        "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info \
+         %proc.cmdline %proc.aname[2] %proc.cwd %fd.name %user.name %container.id %15proc.exepath",
+    )
+    .unwrap();
+    let (mut line, mut scratch) = (Vec::new(), LineScratch::default());
+    let (mut counted, mut n_lines) = (0, 0);
+    for (n, frame) in frames.iter().enumerate() {
+        let before = perf::thread_allocs();
+        line.clear();
+        if let Step::Passed(event) = tracer.step(Key(n as u64 + 1), frame).unwrap() {
+            n_lines += 1;
+            assert!(format.print(&mut line, &event.shown(), event.utc_offset_s(), &mut scratch));
+            event.was_printed();
+        }
+        if n >= n_warm_up {
+            counted += perf::thread_allocs() - before;
+        }
+    }
+    (n_lines, counted)
+}
+
+#[test]
+fn a_trace_allocates_nothing_for_events_filtered_or_printed() {
+    let frames = churn_after(1000, 3000);
+    let n_warm_up = 2000 * FRAMES_PER_CYCLE;
+    let (n_lines, counted) = traced("", n_warm_up, &frames);
+    assert!(n_lines > 50_000, "{n_lines}");
+    assert_eq!(counted, 0, "all printed");
+    for filter in [
+        "proc.name=nosuch",
+        "evt.type in (openat, connect) and fd.name=/nowhere",
+        "proc.aname[2]=nosuch or evt.args contains nothing-of-the-kind or proc.cwd startswith /nowhere",
+    ] {
+        assert_eq!(traced(filter, n_warm_up, &frames), (0, 0), "{filter}");
+    }
+    let (n_lines, counted) =
+        traced("evt.type=openat and fd.name endswith file", n_warm_up, &frames);
+    assert!(n_lines > 1_000, "{n_lines}");
+    assert_eq!(counted, 0, "some printed");
 }
 
 #[test]
