@@ -65,6 +65,7 @@ struct Thread {
 
 /// What the process as a whole has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "they are numbers of things")]
 pub(super) struct Counts {
     pub(super) n_fds: u32,
     pub(super) n_threads: u32,
