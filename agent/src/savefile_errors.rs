@@ -23,6 +23,10 @@ pub(crate) fn left_out(path: &Path, counts: ReaderCounts) -> Option<String> {
         n_trimmed,
         n_skipped_blocks: _,
         n_dropped_descriptors,
+        n_dropped_interfaces,
+        n_dropped_threads,
+        n_forgotten_starts,
+        n_dropped_blocks,
     } = counts;
     let all = [
         (n_unknown_types, "events of types that this build does not know, left out"),
@@ -32,6 +36,10 @@ pub(crate) fn left_out(path: &Path, counts: ReaderCounts) -> Option<String> {
             n_dropped_descriptors,
             "descriptors without room or with an impossible number, without their names",
         ),
+        (n_dropped_interfaces, "interfaces beyond 4,096, whose addresses count as remote"),
+        (n_dropped_threads, "threads beyond 4,194,304, taken to be as their process"),
+        (n_forgotten_starts, "starts of calls forgotten, so that their returns stand without"),
+        (n_dropped_blocks, "blocks beyond 64 MiB between two events, not passed on"),
     ];
     let some = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let some: Vec<String> = some.collect();

@@ -164,7 +164,7 @@ impl Playback {
 
     /// Keeps the blocks that frames are made of, for [`Playback::last_blocks`]. Comes before the first frame.
     pub fn keep_blocks(&mut self) {
-        self.blocks = Some(BlockKeeper::default());
+        self.blocks = Some(BlockKeeper::new());
     }
 
     /// The blocks behind the frame given last, as they stand in the file; nothing without [`Playback::keep_blocks`].
@@ -222,6 +222,13 @@ impl Playback {
         counts.n_too_large += self.n_impossible;
         counts.n_trimmed += self.converter.n_trimmed();
         counts.n_dropped_descriptors = self.tracker.n_dropped_descriptors();
+        counts.n_dropped_interfaces = self.tracker.n_dropped_interfaces();
+        counts.n_dropped_threads = self.threads.n_dropped();
+        counts.n_forgotten_starts = self.converter.n_forgotten();
+        if let Some(blocks) = &self.blocks {
+            counts.n_forgotten_starts += blocks.n_forgotten();
+            counts.n_dropped_blocks = blocks.n_dropped();
+        }
         counts
     }
 

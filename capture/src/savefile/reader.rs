@@ -22,6 +22,14 @@ pub struct ReaderCounts {
     pub n_skipped_blocks: u64,
     /// Descriptors that stay unknown because the memory for all of them is used up, or because their number is none that Linux gives.
     pub n_dropped_descriptors: u64,
+    /// Interfaces beyond those that sockets are held against.
+    pub n_dropped_interfaces: u64,
+    /// Threads beyond what Linux can have, which are taken to be as their process.
+    pub n_dropped_threads: u64,
+    /// Starts of calls that were forgotten for their bytes; their returns stand without.
+    pub n_forgotten_starts: u64,
+    /// Blocks between two frames for which there was no room, so that they are not passed on.
+    pub n_dropped_blocks: u64,
 }
 
 /// Reads a `.scap` file, plain or gzip.

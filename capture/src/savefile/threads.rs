@@ -103,6 +103,8 @@ pub(super) struct Threads {
     all: HashMap<u32, Thread, RandomState>,
     /// The thread that the last event ended.
     gone: Option<u32>,
+    max: usize,
+    n_dropped: u64,
 }
 
 fn role(ty: EventType) -> Role {
@@ -128,9 +130,22 @@ fn param_u32(event: &SavedEvent<'_>, n: usize) -> Option<u32> {
 impl Threads {
     pub(super) fn new(header: &Header) -> Self {
         let roles = (0..event::N_EVENT_TYPES as u16).map(|n| role(EventType(n))).collect();
-        let mut threads = Self { roles, all: HashMap::default(), gone: None };
+        let mut threads =
+            Self { roles, all: HashMap::default(), gone: None, max: MAX_THREADS, n_dropped: 0 };
         threads.seed(header);
         threads
+    }
+
+    /// Threads for which there was no room.
+    pub(super) fn n_dropped(&self) -> u64 {
+        self.n_dropped
+    }
+
+    /// Whether there is room for this one, and counts it where there is not.
+    fn has_room(&mut self, tid: u32) -> bool {
+        let has_room = self.all.len() < self.max || self.all.contains_key(&tid);
+        self.n_dropped += u64::from(!has_room);
+        has_room
     }
 
     /// Begins anew with a process list.
@@ -141,7 +156,7 @@ impl Threads {
             header.processes.iter().filter(|e| e.is_main_thread()).map(|e| (e.pid, e)).collect();
         for entry in header.processes.iter().filter(|e| !e.is_main_thread()) {
             let thread = Thread::of_entry(entry, main.get(&entry.pid).copied());
-            if thread.known != 0 && self.all.len() < MAX_THREADS {
+            if thread.known != 0 && self.has_room(task_id(entry.tid)) {
                 self.all.insert(task_id(entry.tid), thread);
             }
         }
@@ -165,7 +180,7 @@ impl Threads {
         match role {
             Role::Fork if res == Some(0) => {
                 self.all.remove(&tid);
-                if tid != tgid && self.all.len() < MAX_THREADS {
+                if tid != tgid && self.has_room(tid) {
                     self.all.insert(tid, forked(event));
                 }
             }
@@ -174,8 +189,7 @@ impl Threads {
             Role::Exec if res == Some(0) => _ = self.all.remove(&tid),
             Role::User(n) | Role::Group(n) if res == Some(0) && tid != tgid => {
                 let id = param_u32(event, n).filter(|&id| id != u32::MAX);
-                let is_room = self.all.len() < MAX_THREADS || self.all.contains_key(&tid);
-                if let Some(id) = id.filter(|_| is_room) {
+                if let Some(id) = id.filter(|_| self.has_room(tid)) {
                     let thread = self.all.entry(tid).or_default();
                     if matches!(role, Role::User(_)) {
                         thread.set_uid(id);
@@ -233,4 +247,19 @@ fn forked(event: &SavedEvent<'_>) -> Thread {
         thread.set_vtid(vtid as u32);
     }
     thread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_without_room_are_counted() {
+        let mut threads = Threads { max: 1, ..Threads::new(&Header::default()) };
+        let entry = |tid| ProcessEntry { tid, pid: 5, comm: b"x".to_vec(), ..Default::default() };
+        let main = ProcessEntry { comm: b"main".to_vec(), ..entry(5) };
+        let processes = vec![main, entry(6), entry(7), entry(8)];
+        threads.seed(&Header { processes, ..Header::default() });
+        assert_eq!((threads.all.len(), threads.n_dropped()), (1, 2));
+    }
 }

@@ -142,6 +142,11 @@ impl Tracker {
         self.descriptors.n_dropped()
     }
 
+    /// Interfaces that sockets are not held against because there are too many.
+    pub(super) fn n_dropped_interfaces(&self) -> u64 {
+        self.descriptors.n_dropped_interfaces()
+    }
+
     fn next_incarnation(&mut self) -> u64 {
         self.n_incarnations += 1;
         self.n_incarnations

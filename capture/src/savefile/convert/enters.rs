@@ -56,6 +56,7 @@ impl StoredEnter {
 pub(super) struct Enters {
     pages: Vec<Option<Box<[StoredEnter; PAGE]>>>,
     n_bytes: usize,
+    n_forgotten: u64,
 }
 
 fn place(tid: i64) -> Option<(usize, usize)> {
@@ -64,11 +65,24 @@ fn place(tid: i64) -> Option<(usize, usize)> {
 }
 
 impl Enters {
+    /// Forgets all of them, but not how many were forgotten.
+    pub(super) fn restart(&mut self) {
+        *self = Self { n_forgotten: self.n_forgotten, ..Self::default() };
+    }
+
+    /// Enters that were forgotten for their bytes before an exit came.
+    pub(super) fn n_forgotten(&self) -> u64 {
+        self.n_forgotten
+    }
+
     /// Keeps an enter in place of the thread's last one.
     pub(super) fn store(&mut self, event: &SavedEvent<'_>) {
         let Some((page, at)) = place(event.tid) else { return };
         if self.n_bytes > MAX_BYTES {
-            *self = Self::default();
+            let all = self.pages.iter().flatten().flat_map(|page| page.iter());
+            let n = all.filter(|enter| enter.event_type.is_some()).count();
+            self.n_forgotten += n as u64;
+            self.restart();
         }
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);

@@ -40,7 +40,12 @@ impl Converter {
 
     /// Forgets the enters: another section begins.
     pub(super) fn restart(&mut self) {
-        self.enters = Enters::default();
+        self.enters.restart();
+    }
+
+    /// Starts of calls that were forgotten because all of them took too much memory.
+    pub(super) fn n_forgotten(&self) -> u64 {
+        self.enters.n_forgotten()
     }
 
     /// Events with more parameters than the schema; the rest was left out.

@@ -75,6 +75,7 @@ pub(super) struct Descriptors {
     budget: Budget,
     /// Addresses and masks of the recorded machine.
     interfaces: Vec<(IpAddr, IpAddr)>,
+    n_dropped_interfaces: u64,
     demand: PlaybackDemand,
     now: Now,
     path_room: Vec<u8>,
@@ -89,6 +90,7 @@ impl Descriptors {
             free: Vec::new(),
             budget: Budget::new(MAX_BYTES),
             interfaces: Vec::new(),
+            n_dropped_interfaces: 0,
             demand: PlaybackDemand::default(),
             now: Now::default(),
             path_room: Vec::new(),
@@ -104,11 +106,16 @@ impl Descriptors {
     pub(super) fn take_over(&mut self, before: &Self) {
         self.demand = before.demand;
         self.budget.n_dropped = before.budget.n_dropped;
+        self.n_dropped_interfaces = before.n_dropped_interfaces;
     }
 
     /// Descriptors that stay unknown because there was no room.
     pub(super) fn n_dropped(&self) -> u64 {
         self.budget.n_dropped
+    }
+
+    pub(super) fn n_dropped_interfaces(&self) -> u64 {
+        self.n_dropped_interfaces
     }
 
     fn hold(&mut self, table: Table) -> TableId {

@@ -18,6 +18,7 @@ pub(in crate::savefile) type ServerPorts = HashSet<u16>;
 
 impl Descriptors {
     pub(in crate::savefile) fn set_interfaces(&mut self, interfaces: &[Interface]) {
+        self.n_dropped_interfaces += interfaces.len().saturating_sub(MAX_INTERFACES) as u64;
         let interfaces = interfaces.iter().take(MAX_INTERFACES);
         self.interfaces = interfaces.map(|i| (i.addr, i.mask)).collect();
     }
