@@ -187,6 +187,12 @@ struct Differences {
     unexplained: BTreeMap<String, (usize, String)>,
 }
 
+/// Whether a number in hexadecimal is this one in decimal.
+fn is_same_number(hexadecimal: &str, decimal: &str) -> bool {
+    let number = u64::from_str_radix(hexadecimal, 16).ok().map(u64::cast_signed);
+    number.is_some_and(|n| decimal.parse() == Ok(n))
+}
+
 impl Differences {
     fn new() -> Self {
         let row = |line: &'static str| {
@@ -200,7 +206,12 @@ impl Differences {
     /// Notes that something of an event differs: a parameter, or `who`, `line`, `name`.
     fn note(&mut self, file: &str, ty: &str, what: &str, theirs: &str, ours: &str) {
         let found = [file, ty, what, theirs, ours];
-        let fits = |row: &[&str; 6]| row.iter().zip(found).all(|(r, v)| *r == "*" || *r == v);
+        let is_said = |(row, value): (&&str, &str)| match *row {
+            "*" => true,
+            "decimal" => is_same_number(theirs, value),
+            row => row == value,
+        };
+        let fits = |row: &[&str; 6]| row.iter().zip(found).all(is_said);
         if let Some(at) = self.rows.iter().position(fits) {
             self.met.insert(at);
         } else {
