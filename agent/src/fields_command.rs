@@ -87,6 +87,7 @@ fn marks(field: Field) -> impl Iterator<Item = &'static str> {
         (info.is_ours(), "not in Falco"),
         (never, "never has a value"),
         (!never && !field.is_extracted(), "not extracted by this version"),
+        (field.is_of_recordings(), "recordings only"),
     ]
     .into_iter()
     .filter_map(|(set, name)| set.then_some(name))

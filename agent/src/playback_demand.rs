@@ -1,7 +1,7 @@
 //! What fields ask of a file's descriptors: what nobody asks for is not put behind the frames.
 
 use capture::savefile::PlaybackDemand;
-use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef, ProcField};
+use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef};
 
 /// The demand of what rules, a filter and formats read.
 pub(crate) fn playback_demand<'f>(
@@ -53,55 +53,20 @@ fn asks(field: Field) -> (bool, bool) {
 /// Whether a field asks what the thread or its process uses.
 fn asks_resources(field: Field) -> bool {
     use ContainerField as C;
-    use ProcField as F;
     match field.extracted() {
         Some(Extracted::Container(field)) => {
             matches!(field, C::ContainerStartTs | C::ContainerDuration)
         }
-        Some(Extracted::Proc(field)) => matches!(
-            field,
-            F::ProcExeInoCtimeDurationPidnsStart
-                | F::ProcPidnsInitStartTs
-                | F::ProcFdopencount
-                | F::ProcFdlimit
-                | F::ProcFdusage
-                | F::ProcVmsize
-                | F::ProcVmrss
-                | F::ProcVmswap
-                | F::ProcNthreads
-                | F::ProcNchilds
-                | F::ThreadPfmajor
-                | F::ThreadPfminor
-                | F::ThreadExectime
-                | F::ThreadTotexectime
-                | F::ThreadCgroups
-                | F::ThreadCgroup
-                | F::ThreadCpu
-                | F::ThreadCpuUser
-                | F::ThreadCpuSystem
-                | F::ThreadVmsize
-                | F::ThreadVmrss
-                | F::ThreadVmsizeB
-                | F::ThreadVmrssB
-        ),
+        Some(Extracted::Proc(field)) => field.is_resource(),
         _ => false,
     }
 }
 
 /// Whether a field asks for descriptors of the process that the event does not name.
 fn asks_table(field: Field) -> bool {
-    use ProcField as F;
     match field.extracted() {
         Some(Extracted::Fd(field)) => field == FdField::FdTypes,
-        Some(Extracted::Proc(field)) => matches!(
-            field,
-            F::ProcStdinType
-                | F::ProcStdoutType
-                | F::ProcStderrType
-                | F::ProcStdinName
-                | F::ProcStdoutName
-                | F::ProcStderrName
-        ),
+        Some(Extracted::Proc(field)) => field.is_standard_descriptor(),
         _ => false,
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
 
 /// What there is to say of rules that were loaded: doubts drawn, then notes of a line each.
 pub(crate) fn remarks(ruleset: &Ruleset) -> Vec<String> {
-    doubts(ruleset).chain(notes(ruleset)).collect()
+    doubts(ruleset).chain(notes(ruleset, true)).collect()
 }
 
 /// Warnings about the rules' text, drawn.
@@ -84,9 +84,9 @@ pub(crate) fn doubts(ruleset: &Ruleset) -> impl Iterator<Item = String> {
 }
 
 /// What the rules and the configuration ask for in vain, a line each.
-pub(crate) fn notes(ruleset: &Ruleset) -> impl Iterator<Item = String> {
+pub(crate) fn notes(ruleset: &Ruleset, is_live: bool) -> impl Iterator<Item = String> {
     let idle = ruleset.idle_selections().iter().map(|idle| format!("rules: {idle}"));
-    let not_given = missing::note(ruleset.fields_by_rule());
+    let not_given = missing::notes(ruleset.fields_by_rule(), is_live);
     idle.chain(captures_asked_for(ruleset)).chain(not_given)
 }
 

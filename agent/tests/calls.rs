@@ -116,7 +116,7 @@ fn calls_change_what_is_told_of_their_process() {
     }
     let _alone = alone();
     let scene = Scene::new(
-        "evt.type in (open, openat) and fd.filename = marker",
+        "evt.type in (open, openat) and fd.name endswith /marker",
         "%proc.name %proc.cwd %proc.is_sid_leader",
     );
     let script = [

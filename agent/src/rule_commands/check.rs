@@ -50,10 +50,10 @@ pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
     } else {
         draw(&results, out)?;
         // What is wrong says enough.
-        if let Ok(catalog) = Catalog::load(sources, &options)
-            && let Some(note) = missing::note(named_fields(&catalog))
-        {
-            writeln!(out, "note: {note}")?;
+        if let Ok(catalog) = Catalog::load(sources, &options) {
+            for note in missing::notes(named_fields(&catalog), true) {
+                writeln!(out, "note: {note}")?;
+            }
         }
     }
     let n_invalid = results.iter().filter(|r| !r.successful).count();

@@ -150,6 +150,11 @@ impl<'a> Explained<'a> {
             let why = "this version cannot give them, so no comparison with them holds";
             lines.add("not given", &format!("{}: {why}", few(&missing)));
         }
+        let recorded = self.named_fields(Field::is_of_recordings);
+        if !recorded.is_empty() {
+            let why = "only recordings have them, the live kernel does not tell them";
+            lines.add("not live", &format!("{}: {why}", few(&recorded)));
+        }
         lines.add("macros", &few(&owned(&self.macros)));
         lines.add("lists", &few(&owned(&self.lists)));
         for exception in &self.rule.exceptions {
@@ -175,8 +180,12 @@ impl<'a> Explained<'a> {
 
     /// Fields that this version cannot give.
     fn missing_fields(&self) -> Vec<String> {
-        let missing = self.rule.fields().filter(|f| !f.field.is_extracted());
-        missing.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
+        self.named_fields(|f| !f.is_extracted())
+    }
+
+    fn named_fields(&self, is_one: impl Fn(Field) -> bool) -> Vec<String> {
+        let fields = self.rule.fields().filter(|f| is_one(f.field));
+        fields.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn object(&self) -> Value {
@@ -203,6 +212,7 @@ impl<'a> Explained<'a> {
             "events": self.events,
             "exceptions": exceptions.collect::<Vec<_>>(),
             "fields_not_given": self.missing_fields(),
+            "fields_not_live": self.named_fields(Field::is_of_recordings),
             "followed": self.followed,
             "lists": self.lists,
             "macros": self.macros,

@@ -4,6 +4,7 @@ mod arg;
 mod cost;
 mod field_ref;
 mod of_process;
+mod of_recordings;
 #[macro_use]
 mod rows;
 mod scope;

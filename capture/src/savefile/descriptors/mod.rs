@@ -60,6 +60,8 @@ struct Now {
     own: Option<i64>,
     /// What it closed.
     closed: Option<Arc<Descriptor>>,
+    /// What a socket would be, had its connect not failed.
+    tried: Option<Descriptor>,
     name_changed: bool,
     /// Name and raw name by the event alone, for a descriptor that is not known.
     name: Vec<u8>,
@@ -239,6 +241,7 @@ impl Descriptors {
     pub(super) fn begin(&mut self, event: &SavedEvent<'_>, table: Option<TableId>) {
         let spec = &self.specs[usize::from(event.event_type.0)];
         let now = &mut self.now;
+        now.tried = None;
         if let Some(closed) = now.closed.take() {
             self.budget.store.release(closed);
         }

@@ -60,9 +60,10 @@ pub(super) fn write(
     let own = if spec.changes { now.own } else { spec.own_of(event) };
     if let Some(fd) = own {
         let changed = if now.name_changed { flag::NAME_CHANGED } else { 0 };
-        let known: Option<&Descriptor> = match &now.closed {
-            Some(closed) => Some(closed),
-            None => now.table.and_then(|id| all.table(id).get(fd)).map(AsRef::as_ref),
+        let known: Option<&Descriptor> = match (&now.closed, &now.tried) {
+            (Some(closed), _) => Some(closed),
+            (None, Some(tried)) => Some(tried),
+            (None, None) => now.table.and_then(|id| all.table(id).get(fd)).map(AsRef::as_ref),
         };
         let closed = if now.closed.is_some() { flag::CLOSED } else { 0 };
         let facts = match known {

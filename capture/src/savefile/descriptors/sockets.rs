@@ -192,11 +192,16 @@ impl Descriptors {
             }
             return;
         }
-        if result < 0 && result != EINPROGRESS {
-            return;
-        }
         let passed = enter.and_then(|e| SockAddr::decode(&e.text));
         let read_at_exit = event.param(3).and_then(SockAddr::decode);
+        if result < 0 && result != EINPROGRESS {
+            self.now.tried = self
+                .table(id)
+                .get(fd)
+                .filter(|d| d.is_inet())
+                .and_then(|d| led_to(d, passed.or(read_at_exit)?));
+            return;
+        }
         let mut name = std::mem::take(&mut self.name_room);
         name.clear();
         let changed = self.change(id, fd, |d| {
@@ -437,6 +442,20 @@ fn rename(d: &mut Descriptor, name: &[u8]) -> bool {
 /// The name that both ends make.
 fn end_names(d: &Descriptor, name: &mut Vec<u8>) {
     super::entry::write_tuple(name, d.socket_addr(d.client), d.socket_addr(d.server));
+}
+
+/// What a socket would be, had its connect reached this address. The table keeps it as it was.
+fn led_to(d: &Descriptor, to: SockAddr<'_>) -> Option<Descriptor> {
+    let SockAddr::Inet(at) = to else { return None };
+    let mut tried = d.clone();
+    connect_to(&mut tried, Some(SockAddr::Inet(at)), &mut Vec::new());
+    if tried.kind != d.kind {
+        tried.client = End::default();
+    }
+    set_role(&mut tried, flag::CLIENT);
+    tried.flags &= !flag::CONNECTED;
+    tried.name_by_ends();
+    Some(tried)
 }
 
 /// A connect that left no tuple: only where it led to is known.
