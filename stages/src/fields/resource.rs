@@ -130,10 +130,11 @@ mod tests {
 
     #[test]
     fn usage_is_a_percentage_and_never_more_than_all() {
-        assert_eq!(
-            [usage(256, 1024), usage(9, 0), usage(9, -1), usage(9, 3)],
-            [25.0, 0.0, 0.0, 100.0]
-        );
+        for (n_fds, limit, expected) in
+            [(256, 1024, 25.0), (9, 0, 0.0), (9, -1, 0.0), (9, 3, 100.0)]
+        {
+            assert!((usage(n_fds, limit) - expected).abs() < 1e-9, "{n_fds} of {limit}");
+        }
     }
 
     #[test]

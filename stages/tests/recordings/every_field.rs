@@ -64,12 +64,8 @@ fn every_field_has_a_value_or_a_reason() {
             }
         }
     }
-    let mut said = String::new();
-    for name in without.iter().filter(|name| !reasons.contains_key(*name)) {
-        said += &format!("{name} has neither value nor reason\n");
-    }
-    for name in reasons.keys().filter(|name| !without.contains(*name)) {
-        said += &format!("{name} has a value, or is no such field\n");
-    }
-    assert!(said.is_empty(), "{said}");
+    let unexplained: Vec<_> = without.iter().filter(|n| !reasons.contains_key(*n)).collect();
+    assert!(unexplained.is_empty(), "neither value nor reason: {unexplained:?}");
+    let refuted: Vec<_> = reasons.keys().filter(|n| !without.contains(*n)).collect();
+    assert!(refuted.is_empty(), "they have a value, or are no such fields: {refuted:?}");
 }
