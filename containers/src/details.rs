@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 /// Digits of an id by which containers are looked up.
 const SHORT_LEN: usize = 12;
+/// What an allocation takes beside its bytes.
+const ALLOCATION_LEN: usize = 16;
 
 /// A container as its runtime tells. Texts that it does not tell are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,6 +132,58 @@ impl Details {
             pod_sandbox_id: text(of, "pod_sandbox_id"),
             pod_sandbox_labels: texts(of, "pod_sandbox_labels"),
         })
+    }
+
+    /// Memory that it takes, allocations by what they hold and what an allocator takes beside.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let Self {
+            id,
+            full_id,
+            name,
+            kind: _,
+            image,
+            image_id,
+            image_repository,
+            image_tag,
+            image_digest,
+            privileged: _,
+            host_pid: _,
+            host_network: _,
+            host_ipc: _,
+            mounts,
+            ip,
+            cni_json,
+            labels,
+            pod_sandbox_id,
+            pod_sandbox_labels,
+        } = self;
+        let texts = [
+            id,
+            full_id,
+            name,
+            image,
+            image_id,
+            image_repository,
+            image_tag,
+            image_digest,
+            ip,
+            cni_json,
+            pod_sandbox_id,
+        ];
+        let of_text = |text: &String| text.capacity() + ALLOCATION_LEN;
+        let of_mount = |Mount { source, dest, mode, rdwr: _, propagation }: &Mount| {
+            [source, dest, mode, propagation].map(of_text).iter().sum::<usize>()
+        };
+        // Nodes of a tree are at least half full.
+        let of_label = |(key, value): (&String, &String)| {
+            of_text(key) + of_text(value) + 4 * size_of::<String>()
+        };
+        size_of::<Self>()
+            + texts.map(of_text).iter().sum::<usize>()
+            + mounts.capacity() * size_of::<Mount>()
+            + mounts.iter().map(of_mount).sum::<usize>()
+            + labels.iter().chain(pod_sandbox_labels).map(of_label).sum::<usize>()
     }
 
     /// Who runs outside of any container.

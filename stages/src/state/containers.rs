@@ -1,19 +1,19 @@
 //! What events of a recording tell of containers, by container and key.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bus::Key;
 use containers::Details;
 use event::{EventType, Frame};
 
-/// Notes kept at most; those after are not.
-const MAX_NOTES: usize = 1 << 16;
+/// Memory that notes may take together; those that find no room are left out and counted.
+const MAX_NOTES_BYTES: usize = 128 << 20;
+/// What a note takes beside the details: its places in two vectors that double, and in the map of a container's notes.
+const NOTE_LEN: usize = 3 * (size_of::<HistoryEntry>() + size_of::<(Key, Arc<Details>)>()) + 128;
 const CONTAINER_JSON: EventType = EventType(324);
 const ASYNCEVENT: EventType = EventType(402);
-/// Longest JSON that is looked into.
-const MAX_JSON_LEN: usize = 1 << 16;
 
 /// Containers of which events told.
 #[derive(Debug)]
@@ -21,16 +21,18 @@ pub struct Containers {
     host: Arc<Details>,
     has_notes: AtomicBool,
     notes: RwLock<Notes>,
+    n_left_out: AtomicU64,
 }
 
-/// What was told of one container.
-type History = Vec<(Key, Option<Arc<Details>>)>;
+/// What was told of one container; `None` is that it is gone.
+type HistoryEntry = (Key, Option<Arc<Details>>);
 
 #[derive(Debug, Default)]
 struct Notes {
-    /// By the id that `container.id` shows; `None` is that it is gone.
-    by_id: HashMap<String, History>,
+    /// By the id that `container.id` shows.
+    by_id: HashMap<String, Vec<HistoryEntry>>,
     by_event: Vec<(Key, Arc<Details>)>,
+    n_bytes: usize,
 }
 
 impl Default for Containers {
@@ -39,6 +41,7 @@ impl Default for Containers {
             host: Arc::new(Details::host()),
             has_notes: AtomicBool::new(false),
             notes: RwLock::default(),
+            n_left_out: AtomicU64::new(0),
         }
     }
 }
@@ -67,22 +70,36 @@ impl Containers {
             },
             _ => return,
         };
-        let json = json.unwrap_or_default();
-        let json = json.strip_suffix(&[0]).unwrap_or(json);
-        let Some(details) = Some(json).filter(|j| j.len() <= MAX_JSON_LEN).and_then(Details::parse)
-        else {
-            return;
-        };
-        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
-        if notes.by_event.len() >= MAX_NOTES {
-            return;
+        if !self.keep(key, json.unwrap_or_default(), is_removal) {
+            // Relaxed: a count.
+            self.n_left_out.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether there was a container in the JSON, and room for it.
+    fn keep(&self, key: Key, json: &[u8], is_removal: bool) -> bool {
+        let json = json.strip_suffix(&[0]).unwrap_or(json);
+        let Some(details) = Details::parse(json) else { return false };
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        let n_bytes = notes.n_bytes + details.size_bytes() + details.id.len() + NOTE_LEN;
+        if n_bytes > MAX_NOTES_BYTES {
+            return false;
+        }
+        notes.n_bytes = n_bytes;
         let details = Arc::new(details);
         notes.by_event.push((key, Arc::clone(&details)));
         let of_id = notes.by_id.entry(details.id.clone()).or_default();
         of_id.push((key, Some(details).filter(|_| !is_removal)));
         // Relaxed: who gets a later frame got it after this, by way of its lane.
         self.has_notes.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// Events that told of containers and were not noted: they have no JSON of one, or all notes together would take more than 128 MiB. What was
+    /// known of the container before them stays.
+    #[must_use]
+    pub fn n_left_out(&self) -> u64 {
+        self.n_left_out.load(Ordering::Relaxed)
     }
 
     /// Runs over the notes, where there are any.
@@ -120,8 +137,12 @@ mod tests {
 
     fn note(containers: &Containers, key: u64, name: &str, kind: Option<&str>) {
         let json = format!(r#"{{"container":{{"id":"697956520d89","name":"{name}"}}}}"#);
+        note_json(containers, key, &json, kind);
+    }
+
+    fn note_json(containers: &Containers, key: u64, json: &str, kind: Option<&str>) {
         let ty = if kind.is_some() { ASYNCEVENT } else { CONTAINER_JSON };
-        let mut buf = [0; 512];
+        let mut buf = vec![0; json.len() + 512];
         let mut w =
             FrameWriter::new(&mut buf, FrameHeader { event_type: ty.0, ..Default::default() });
         match kind {
@@ -143,5 +164,37 @@ mod tests {
         assert_eq!([9, 10, 19, 29, 30].map(name), names.map(|n| n.map(str::to_owned)));
         assert_eq!(containers.told_by(Key(20)).unwrap().name, "second");
         assert!(containers.told_by(Key(25)).is_none() && containers.told("x", Key(99)).is_none());
+    }
+
+    #[test]
+    fn notes_are_bounded_by_the_memory_they_take_and_counted_beyond() {
+        let containers = Containers::default();
+        // Three bytes of JSON are a mount of a hundred.
+        let mounts = vec!["{}"; 20_000].join(",");
+        let json = format!(r#"{{"container":{{"id":"697956520d89","Mounts":[{mounts}]}}}}"#);
+        for key in 1..=100 {
+            note_json(&containers, key, &json, None);
+        }
+        let notes = containers.notes.read().unwrap();
+        let held: usize = notes
+            .by_event
+            .iter()
+            .map(|(_, d)| d.mounts.capacity() * size_of_val(&d.mounts[0]))
+            .sum();
+        assert!(held > MAX_NOTES_BYTES / 4 && held <= MAX_NOTES_BYTES, "{held} bytes");
+        assert_eq!(containers.n_left_out(), 100 - notes.by_event.len() as u64);
+        drop(notes);
+        // What was told before stays.
+        assert!(containers.told("697956520d89", Key(100)).is_some());
+    }
+
+    #[test]
+    fn what_is_no_container_is_counted() {
+        let containers = Containers::default();
+        note_json(&containers, 1, r#"{"container":{}}"#, None);
+        note_json(&containers, 2, "no JSON", Some("container"));
+        note(&containers, 3, "of others", Some("dns"));
+        assert_eq!(containers.n_left_out(), 2);
+        assert!(containers.told("697956520d89", Key(9)).is_none());
     }
 }
