@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capture_threads;
 mod cli;
 mod config;
 mod control;

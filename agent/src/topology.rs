@@ -14,16 +14,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bus::{BatchLimits, KeyClock, LaneRx, LaneTx, Unparker, WaitLimits, Waiter, Watermark};
+use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
 use capture::savefile::{EVT_NUM_SHIFT, ReaderCounts, Replay, ReplayEnd, ReplayThread};
-use capture::{
-    CaptureMeters, CaptureParts, CaptureThread, KernelRing, Progress, Seeds, TimeSource,
-};
+use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds};
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{RuleSwap, Shard, Users};
 
+use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, RecorderEnd, RecorderParts};
@@ -192,12 +191,8 @@ impl Topology {
             Capture::Live(threads) => {
                 for (n, thread) in threads.into_iter().enumerate() {
                     wakers.push(thread.unparker());
-                    let stop = Arc::clone(&stop);
-                    let run = move || {
-                        thread.run(&stop);
-                        None
-                    };
-                    capture_threads.push(spawn(&format!("cap-{n}"), plan.capture_cpu(n), run)?);
+                    let cpu = plan.capture_cpu(n);
+                    capture_threads.push(capture_threads::start(n, thread, cpu, &stop, || None)?);
                 }
             }
             Capture::Replay(thread) => {
@@ -387,34 +382,6 @@ fn join<T>(thread: JoinHandle<T>, end: &mut RunEnd) -> Option<T> {
     ended.ok()
 }
 
-fn spawn<T: Send + 'static>(
-    name: &str,
-    cpu: Option<usize>,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>> {
-    let placed = move || {
-        // An event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs. A refusal costs latency only.
-        let _refused = perf::ask_for_short_slice();
-        if let Some(cpu) = cpu {
-            // A refusal costs locality, not correctness; the CPU may have gone offline.
-            let _refused = perf::pin_to_cpu(cpu);
-        }
-        run()
-    };
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(placed)
-        .with_context(|| format!("cannot start the thread {name}"))
-}
-
-/// What a capture thread feeds, and what it counts.
-struct Feed {
-    lanes: Vec<(LaneTx, Unparker)>,
-    recorder: Option<(LaneTx, Unparker)>,
-    watermark: Arc<Watermark>,
-    meters: CaptureMeters,
-}
-
 /// Every lane between capture threads and their readers, by who holds which end.
 struct Lanes {
     /// By capture thread.
@@ -469,28 +436,7 @@ impl Source {
     fn join(self, feeds: Vec<Feed>) -> Result<Capture> {
         match self {
             Self::Live { rings, seeds, clock, realtime_offset_ns: _ } => {
-                // The first thread has the processes from before; their keys lie below those of all records.
-                let mut seeds = Some(seeds);
-                let mut shares = share(rings, feeds.len()).into_iter();
-                let mut threads = Vec::new();
-                for Feed { lanes, recorder, watermark, meters } in feeds {
-                    let parts = CaptureParts {
-                        clock,
-                        lanes,
-                        recorder,
-                        watermark,
-                        meters,
-                        seeds: seeds.take(),
-                        time: TimeSource::default(),
-                        wait: WaitLimits::default(),
-                    };
-                    let rings = shares.next().unwrap_or_default();
-                    let thread = CaptureThread::new(rings, parts)
-                        .context("cannot make what wakes a capture thread")?;
-                    threads.push(thread);
-                }
-                CaptureThread::connect(&mut threads);
-                Ok(Capture::Live(threads))
+                Ok(Capture::Live(capture_threads::join(rings, seeds, clock, feeds)?))
             }
             Self::Replay(replay) => {
                 let feed = feeds.into_iter().next().context("a replay has one thread")?;
@@ -499,14 +445,6 @@ impl Source {
             }
         }
     }
-}
-
-/// Deals rings to `n` threads, neighbours together; nobody goes without where there are as many rings as threads.
-fn share(rings: Vec<KernelRing>, n: usize) -> Vec<Vec<KernelRing>> {
-    let n_rings = rings.len();
-    let mut rings = rings.into_iter();
-    let of_thread = |i: usize| (i + 1) * n_rings / n - i * n_rings / n;
-    (0..n).map(|i| rings.by_ref().take(of_thread(i)).collect()).collect()
 }
 
 /// All lanes together: pushed = popped + depth.

@@ -1,0 +1,93 @@
+//! The threads that take frames out of the kernel: joined to their lanes and started, for whoever reads what they capture.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result};
+use bus::{KeyClock, LaneTx, Unparker, WaitLimits, Watermark};
+use capture::{CaptureMeters, CaptureParts, CaptureThread, KernelRing, Seeds, TimeSource};
+
+/// What a capture thread feeds, and what it counts.
+pub(crate) struct Feed {
+    pub(crate) lanes: Vec<(LaneTx, Unparker)>,
+    pub(crate) recorder: Option<(LaneTx, Unparker)>,
+    pub(crate) watermark: Arc<Watermark>,
+    pub(crate) meters: CaptureMeters,
+}
+
+/// A thread for each feed, which know each other; none runs yet.
+pub(crate) fn join(
+    rings: Vec<KernelRing>,
+    seeds: Seeds,
+    clock: KeyClock,
+    feeds: Vec<Feed>,
+) -> Result<Vec<CaptureThread<KernelRing>>> {
+    // The first thread has the processes from before; their keys lie below those of all records.
+    let mut seeds = Some(seeds);
+    let mut shares = share(rings, feeds.len()).into_iter();
+    let mut threads = Vec::new();
+    for Feed { lanes, recorder, watermark, meters } in feeds {
+        let parts = CaptureParts {
+            clock,
+            lanes,
+            recorder,
+            watermark,
+            meters,
+            seeds: seeds.take(),
+            time: TimeSource::default(),
+            wait: WaitLimits::default(),
+        };
+        let rings = shares.next().unwrap_or_default();
+        let thread =
+            CaptureThread::new(rings, parts).context("cannot make what wakes a capture thread")?;
+        threads.push(thread);
+    }
+    CaptureThread::connect(&mut threads);
+    Ok(threads)
+}
+
+/// Starts a thread; once `stop` is set and it is woken it moves what is left, and gives what `end` gives.
+pub(crate) fn start<T: Send + 'static>(
+    n: usize,
+    thread: CaptureThread<KernelRing>,
+    cpu: Option<usize>,
+    stop: &Arc<AtomicBool>,
+    end: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    let stop = Arc::clone(stop);
+    let run = move || {
+        thread.run(&stop);
+        end()
+    };
+    spawn(&format!("cap-{n}"), cpu, run)
+}
+
+/// Starts a thread of the pipeline.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    cpu: Option<usize>,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    let placed = move || {
+        // An event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs. A refusal costs latency only.
+        let _refused = perf::ask_for_short_slice();
+        if let Some(cpu) = cpu {
+            // A refusal costs locality, not correctness; the CPU may have gone offline.
+            let _refused = perf::pin_to_cpu(cpu);
+        }
+        run()
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(placed)
+        .with_context(|| format!("cannot start the thread {name}"))
+}
+
+/// Deals rings to `n` threads, neighbours together; nobody goes without where there are as many rings as threads.
+fn share(rings: Vec<KernelRing>, n: usize) -> Vec<Vec<KernelRing>> {
+    let n_rings = rings.len();
+    let mut rings = rings.into_iter();
+    let of_thread = |i: usize| (i + 1) * n_rings / n - i * n_rings / n;
+    (0..n).map(|i| rings.by_ref().take(of_thread(i)).collect()).collect()
+}
