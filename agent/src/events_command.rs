@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use clap::Args;
 use event::{
-    Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_MODIFIES_STATE, EF_OLD_VERSION, EF_UNUSED,
+    Call, Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_MODIFIES_STATE, EF_OLD_VERSION, EF_UNUSED,
     EF_USES_FD, EventInfo, EventType, N_EVENT_TYPES, Param,
 };
 use rules::FieldType;
@@ -162,12 +162,12 @@ fn param(param: &Param) -> ListedParam {
 
 /// Every system call that has no event type of its own, by name.
 fn generic() -> Vec<Generic> {
-    let live: Vec<&str> = capture::generic_calls().collect();
-    let mut names: Vec<&'static str> = event::syscall_names()
-        .filter(|name| EventType::all_named(name).next().is_none() && *name != "unknown")
-        .collect();
-    names.sort_unstable();
-    names.into_iter().map(|name| Generic { name, live: live.contains(&name) }).collect()
+    let live = capture::generic_calls();
+    let calls = Call::every().filter(|call| call.is_generic() && call.name() != "unknown");
+    let mut calls: Vec<Generic> =
+        calls.map(|call| Generic { name: call.name(), live: live.contains(call) }).collect();
+    calls.sort_unstable_by_key(|call| call.name);
+    calls
 }
 
 fn names(events: &[Listed], generic: &[Generic]) -> Vec<&'static str> {

@@ -133,9 +133,8 @@ fn rules_line(inputs: &RuleInputs, ruleset: &Ruleset) -> String {
 
 /// Says which rules wait for events that the running kernel's source never gives.
 pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
-    let has_call = |name: &str| capture::generic_calls().any(|call| call == name);
-    let capturable = capture::capturable();
-    let blind = ruleset.blind_to(&capturable, has_call);
+    let (types, calls) = (capture::capturable(), capture::generic_calls());
+    let blind = ruleset.blind_to(&types, &calls);
     let names: Vec<&str> = blind.map(|r| &*r.name).collect();
     (!names.is_empty()).then(|| {
         let n = count(names.len(), "rule");

@@ -21,6 +21,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod call_set;
 mod descriptor;
 mod event_type;
 mod frame;
@@ -34,6 +35,7 @@ mod thread;
 mod trailer;
 mod writer;
 
+pub use call_set::{Call, CallSet};
 pub use descriptor::{DescriptorFacts, descriptor_flags};
 pub use event_type::{EventSet, EventType};
 pub use frame::{Frame, FrameError, FrameHeader, HEADER_LEN, MAX_FRAME_LEN, flags};

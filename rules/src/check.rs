@@ -323,10 +323,10 @@ impl Checker<'_> {
         let name = value.text();
         let field = self.left.innermost().as_field();
         let is_event_type = field.is_some_and(|f| f.field == Field::EvtType);
-        if !is_event_type || is_event(&name) || event::syscall_id(&name).is_some() {
+        if !is_event_type || is_event(&name) || event::Call::named(&name).is_some() {
             return Ok(());
         }
-        let near = closest(&name, event_names().chain(event::syscall_names()));
+        let near = closest(&name, event_names().chain(event::Call::every().map(event::Call::name)));
         Err(self.error(Problem::UnknownEventType(name.clone()), &value.range).did_you_mean(near))
     }
 }

@@ -102,7 +102,8 @@ fn compile_rule(
     let root = condition.map_err(|failure| resolver.tell(failure, diags)).ok();
     let template = diags.keep(template.map_err(|d| d.of(ItemKind::Rule, name)));
     let (root, template) = (root?, template?);
-    let types = resolver.ir.types[root as usize].when_true;
+    let reach = resolver.ir.types[root as usize];
+    let types = reach.when_true;
     if def.source == SYSCALL && def.switches.warn_evttypes && types.len() > MANY_TYPES {
         let diag = Diag::new(Code::NoEvtType, Problem::NoEventType(types.len()), def.span)
             .hint("begin the condition with `evt.type in (...) and`");
@@ -125,7 +126,16 @@ fn compile_rule(
     let fields: BTreeSet<FieldRef> = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     let ancestor_read = fields.iter().map(FieldRef::ancestor).max().unwrap_or(0);
-    Some((Rule { info: Arc::new(info), template, types, fields, ancestor_read, calls }, root))
+    let rule = Rule {
+        info: Arc::new(info),
+        template,
+        types,
+        generic_calls: reach.calls(),
+        fields,
+        ancestor_read,
+        calls,
+    };
+    Some((rule, root))
 }
 
 /// Whether the error is one for which a rule may ask to be skipped.

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use event::{EventSet, EventType};
+use event::{CallSet, EventSet, EventType};
 
 use crate::collect::Collected;
 use crate::compile::fields_read;
@@ -39,6 +39,7 @@ use crate::source::{Pos, Traced};
 pub struct Filter {
     program: Program,
     types: EventSet,
+    generic_calls: CallSet,
     fields: BTreeSet<FieldRef>,
 }
 
@@ -103,17 +104,25 @@ impl Filter {
                 |diag| TextError::of(&diag),
             )
         })?;
-        let types = resolver.ir.types[root as usize].when_true;
+        let reach = resolver.ir.types[root as usize];
+        let (types, generic_calls) = (reach.when_true, reach.calls());
         let tests = resolver.ir.tests(root);
         let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));
         let fields = read.cloned().collect();
-        Ok(Self { program: Program::compile(&resolver.ir, &[(root, types)]), types, fields })
+        let program = Program::compile(&resolver.ir, &[(root, types)]);
+        Ok(Self { program, types, generic_calls, fields })
     }
 
     /// The event types that it can match.
     #[must_use]
     pub fn interest(&self) -> EventSet {
         self.types
+    }
+
+    /// The calls without an event type of their own that it can match.
+    #[must_use]
+    pub fn generic_calls(&self) -> CallSet {
+        self.generic_calls
     }
 
     /// Every field that it reads, each once, in schema order.
@@ -151,6 +160,8 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    use event::Call;
+
     use super::*;
 
     fn check(text: &str, start: usize, end: usize, problem: &str) {
@@ -182,5 +193,8 @@ mod tests {
         let filter = Filter::compile("proc.name=a and evt.type = listen").unwrap();
         assert!(filter.interest().contains(EventType::LISTEN_X));
         assert!(!filter.interest().contains(EventType::OPEN_X));
+        assert!(filter.generic_calls().is_empty());
+        let filter = Filter::compile("evt.type = getpid or evt.type = open").unwrap();
+        assert_eq!(filter.generic_calls().iter().map(Call::name).collect::<Vec<_>>(), ["getpid"]);
     }
 }

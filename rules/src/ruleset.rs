@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use event::{EventSet, EventType};
+use event::{CallSet, EventSet, EventType};
 
 use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
 use crate::collect::collect;
@@ -81,6 +81,7 @@ pub struct Ruleset {
     program: Program,
     matching: RuleMatching,
     interest: EventSet,
+    generic_calls: CallSet,
     fields: BTreeSet<FieldRef>,
     warnings: Vec<RuleError>,
     idle_selections: Vec<IdleSelection>,
@@ -92,6 +93,8 @@ pub(crate) struct Rule {
     pub(crate) info: Arc<RuleInfo>,
     pub(crate) template: Template,
     pub(crate) types: EventSet,
+    /// Calls without an event of their own that it can match.
+    pub(crate) generic_calls: CallSet,
     /// What its condition and its output read.
     pub(crate) fields: BTreeSet<FieldRef>,
     /// See [`Ruleset::ancestor_read`].
@@ -132,6 +135,7 @@ impl Ruleset {
             program: Program::compile(&resolver.ir, &typed),
             matching: options.matching,
             interest: rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types)),
+            generic_calls: rules.iter().fold(CallSet::EMPTY, |set, r| set.union(&r.generic_calls)),
             fields: rules.iter().flat_map(|r| &r.fields).cloned().collect(),
             rules,
             warnings,
@@ -143,6 +147,12 @@ impl Ruleset {
     #[must_use]
     pub fn interest(&self) -> EventSet {
         self.interest
+    }
+
+    /// The calls without an event type of their own that some rule can match: which generic events have to be captured.
+    #[must_use]
+    pub fn generic_calls(&self) -> CallSet {
+        self.generic_calls
     }
 
     /// Every field that a condition or an output reads, each once, in schema order.
@@ -206,20 +216,23 @@ impl Ruleset {
         self.rules[rule.0 as usize].types
     }
 
-    /// Rules that can match no event of these types, in order. Of generic events only those of the calls for which `has_call` holds are
-    /// given.
+    /// The calls without an event type of their own that a rule can match. `rule` comes from this ruleset.
+    #[must_use]
+    pub fn rule_generic_calls(&self, rule: RuleId) -> CallSet {
+        self.rules[rule.0 as usize].generic_calls
+    }
+
+    /// Rules that can match no event of these types, in order. Of generic events only those of `calls` are given.
     pub fn blind_to(
         &self,
         given: &EventSet,
-        has_call: impl Fn(&str) -> bool,
+        calls: &CallSet,
     ) -> impl Iterator<Item = &Arc<RuleInfo>> {
-        let given = *given;
-        let generic = types::generic();
+        let calls = *calls;
+        let given = given.intersection(&types::generic().complement());
         let is_blind = move |rule: &&Rule| {
-            let seen = rule.types.intersection(&given);
-            // A rule about nothing but generic events names the calls it is about.
-            let is_about_calls = seen.intersection(&generic) == seen && !rule.calls.is_empty();
-            seen.is_empty() || is_about_calls && !rule.calls.iter().any(|name| has_call(name))
+            rule.types.intersection(&given).is_empty()
+                && rule.generic_calls.intersection(&calls).is_empty()
         };
         self.rules.iter().filter(is_blind).map(|r| &r.info)
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use event::{EventSet, EventType, N_EVENT_TYPES};
+use event::{Call, EventSet, EventType, N_EVENT_TYPES};
 use proptest::prelude::*;
 use rules::{Options, Ruleset, Source};
 
 type Set = BTreeSet<u16>;
+type Names = BTreeSet<&'static str>;
 
 fn all() -> Set {
     (0..N_EVENT_TYPES as u16).filter(|&n| EventSet::all().contains(EventType(n))).collect()
@@ -15,10 +16,15 @@ fn all() -> Set {
 /// Every type with the name; a call without one of its own is one of the two generic ones.
 fn codes(name: &str) -> Set {
     let named: Set = all().into_iter().filter(|&n| EventType(n).name() == name).collect();
-    if named.is_empty() && event::syscall_id(name).is_some() {
+    if named.is_empty() && Call::named(name).is_some() {
         return [EventType::GENERIC_X.0 - 1, EventType::GENERIC_X.0].into();
     }
     named
+}
+
+fn generic_calls() -> Names {
+    let calls = Call::every().map(Call::name);
+    calls.filter(|name| !all().iter().any(|&n| EventType(n).name() == *name)).collect()
 }
 
 /// A condition.
@@ -66,6 +72,25 @@ impl Cond {
         }
     }
 
+    /// The calls without an event type of their own for which the condition, or its negation, can be true, were it asked for them.
+    fn calls(&self, negated: bool) -> Names {
+        match self {
+            Self::Not(of) => of.calls(!negated),
+            Self::Macro(of) => of.calls(negated),
+            Self::And(of) | Self::Or(of) => {
+                let sets = of.iter().map(|c| c.calls(negated));
+                let meets = matches!(self, Self::And(_)) != negated;
+                sets.reduce(|a, b| if meets { &a & &b } else { &a | &b }).unwrap()
+            }
+            Self::Type { op, names, .. } => {
+                let named = &names.iter().copied().collect::<Names>() & &generic_calls();
+                if (*op == "!=") == negated { named } else { &generic_calls() - &named }
+            }
+            Self::Known(_, Some(truth)) if *truth == negated => Names::new(),
+            Self::Known(..) => generic_calls(),
+        }
+    }
+
     /// The text, its macros appended to `macros`.
     fn text(&self, macros: &mut Vec<String>) -> String {
         let mut join = |of: &[Self], word| {
@@ -88,17 +113,53 @@ impl Cond {
     }
 }
 
-fn loaded(condition: &str, macros: &[String]) -> Set {
+fn ruleset(condition: &str, macros: &[String]) -> Ruleset {
     let macros =
         macros.iter().enumerate().map(|(i, m)| format!("- macro: m{i}\n  condition: {m}\n"));
     let rule =
         format!("- rule: r\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n");
     let text = macros.collect::<Vec<_>>().concat() + &rule;
     let source = Source { name: "t".into(), text: text.clone() };
-    let set = Ruleset::load(vec![source], Options::default())
-        .unwrap_or_else(|errors| panic!("{text}\n{}", errors[0]));
-    let interest = set.interest();
+    Ruleset::load(vec![source], Options::default())
+        .unwrap_or_else(|errors| panic!("{text}\n{}", errors[0]))
+}
+
+fn loaded(condition: &str, macros: &[String]) -> Set {
+    let interest = ruleset(condition, macros).interest();
     all().into_iter().filter(|&n| interest.contains(EventType(n))).collect()
+}
+
+fn asked_calls(set: &Ruleset) -> Names {
+    set.generic_calls().iter().filter(|call| call.is_generic()).map(Call::name).collect()
+}
+
+#[test]
+fn calls_without_an_event_of_their_own_are_asked_for_by_name() {
+    let none = Names::new;
+    let only = |names: &[&'static str]| names.iter().copied().collect::<Names>();
+    let but = |names: &[&'static str]| &generic_calls() - &only(names);
+    for (condition, expected) in [
+        ("evt.type = getpid", only(&["getpid"])),
+        ("evt.type = vserver", only(&["vserver"])),
+        ("evt.type in (getpid, open, mseal)", only(&["getpid", "mseal"])),
+        ("syscall.type = getpid", only(&["getpid"])),
+        ("syscall.type in (getpid, open)", only(&["getpid"])),
+        ("evt.type = getpid and evt.type = getppid", none()),
+        ("evt.type = getpid or evt.type = getppid", only(&["getpid", "getppid"])),
+        ("evt.type = open", none()),
+        ("evt.type != open", but(&[])),
+        ("not evt.type in (open, close)", but(&[])),
+        ("proc.name = x", but(&[])),
+        ("evt.type = open or proc.name = x", but(&[])),
+        // What a condition rules out, it sees no generic event for at all.
+        ("evt.type != getpid", none()),
+        ("not evt.type in (getpid, open)", none()),
+        ("evt.type = getppid or evt.type != getpid", but(&["getpid"])),
+        ("evt.type glob getppid", but(&[])),
+        ("evt.num = 0", none()),
+    ] {
+        assert_eq!(asked_calls(&ruleset(condition, &[])), expected, "{condition}");
+    }
 }
 
 #[test]
@@ -214,5 +275,8 @@ proptest! {
         let mut macros = Vec::new();
         let text = cond.text(&mut macros);
         prop_assert_eq!(loaded(&text, &macros), cond.types(false), "{}", text);
+        let sees_any = cond.types(false).contains(&EventType::GENERIC_X.0);
+        let calls = if sees_any { cond.calls(false) } else { Names::new() };
+        prop_assert_eq!(asked_calls(&ruleset(&text, &macros)), calls, "{}", text);
     }
 }

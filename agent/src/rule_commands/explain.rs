@@ -91,10 +91,10 @@ impl<'a> Explained<'a> {
         let types = &rule.condition.types;
         let all = names(types, &rule.calls);
         let capturable = capture::capturable();
-        let has_call = |name: &str| capture::generic_calls().any(|call| call == name);
+        let calls = capture::generic_calls();
         let captured: Vec<String> = names(&types.intersection(&capturable), &rule.calls)
             .into_iter()
-            .filter(|name| !rule.calls.iter().any(|c| **c == **name) || has_call(name))
+            .filter(|name| !rule.calls.iter().any(|c| **c == **name) || calls.has(name))
             .collect();
         let not_captured = all.iter().filter(|n| !captured.contains(n)).cloned().collect();
         let reads = |field: Field| rule.fields().any(|f| f.field == field);

@@ -208,6 +208,9 @@ pub const EF_OLD_VERSION: u16 = 0x200;
 /// Parameter lengths are 32 bits wide.
 pub const EF_LARGE_PAYLOAD: u16 = 0x800;
 
+/// Numbers of system calls in the schema (`ppm_sc`), counted from 0; not every one is used.
+pub(crate) const N_SYSCALL_IDS: usize = syscall_names::NAMES.len();
+
 /// Name of a system call by its number in the schema (`ppm_sc`), as generic events carry it; `None` where the number is not used.
 #[must_use]
 pub fn syscall_name(id: u16) -> Option<&'static str> {

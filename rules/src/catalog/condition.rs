@@ -31,7 +31,7 @@ pub(crate) enum Node {
     And(Vec<u32>),
     Or(Vec<u32>),
     Not(u32),
-    Check(Leaf),
+    Check(Box<Leaf>),
 }
 
 /// A comparison.
@@ -98,7 +98,7 @@ impl Condition {
                 continue;
             }
             match &self.nodes[id as usize] {
-                Node::Check(leaf) => leaves.push(leaf),
+                Node::Check(leaf) => leaves.push(&**leaf),
                 Node::Not(of) => left.push(*of),
                 Node::And(of) | Node::Or(of) => left.extend(of.iter().rev()),
             }
@@ -236,11 +236,11 @@ mod tests {
     use super::*;
 
     fn leaf(tree: &mut Condition, text: &str) -> u32 {
-        tree.push(Node::Check(Leaf {
+        tree.push(Node::Check(Box::new(Leaf {
             text: text.to_owned(),
             keys: Vec::new(),
             types: Types::any(),
-        }))
+        })))
     }
 
     #[test]

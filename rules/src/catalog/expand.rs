@@ -191,7 +191,7 @@ impl<'a> Expander<'a> {
                     };
                     Reads::add(&mut reads, written.op_text, &keys);
                     let text = written.to_string();
-                    self.graph.push(Node::Check(Leaf { text, keys, types }))
+                    self.graph.push(Node::Check(Box::new(Leaf { text, keys, types })))
                 }
             };
             ids.push(id);

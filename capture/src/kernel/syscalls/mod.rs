@@ -25,7 +25,7 @@ mod system;
 mod tree;
 
 use event::{
-    EventSet, EventType, Slot, note,
+    Call, CallSet, EventSet, EventType, Slot, note,
     recipe::{self, FlagMap, Recipe, Step, head, kind},
     syscall_entry,
 };
@@ -77,6 +77,11 @@ impl Row {
     /// The same with a second number in the ia32 table.
     const fn ia32_too(self, ia32_old: u16) -> Self {
         Self { ia32_old, ..self }
+    }
+
+    /// The call, for a generic event.
+    fn call(&self) -> Option<Call> {
+        self.name.and_then(Call::named)
     }
 
     const fn native(&self) -> Option<u16> {
@@ -169,9 +174,10 @@ pub fn capturable() -> EventSet {
     calls.chain([EventType::PROCEXIT_1_E, EventType::SIGNALDELIVER_E]).collect()
 }
 
-/// Names of the calls that generic events are made of.
-pub fn generic_calls() -> impl Iterator<Item = &'static str> {
-    rows().filter(|row| row.ty == EventType::GENERIC_X).filter_map(|row| row.name)
+/// The calls that generic events are made of.
+#[must_use]
+pub fn generic_calls() -> CallSet {
+    rows().filter(|row| row.ty == EventType::GENERIC_X).filter_map(Row::call).collect()
 }
 
 fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'static Row> {
@@ -237,7 +243,7 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
             }
         }
         let entry = syscall_entry::pack(row.program as u32, row.ty.0);
-        let id = u32::from(row.name.and_then(event::syscall_id).unwrap_or(0));
+        let id = u32::from(row.call().map_or(0, Call::schema_id));
         if let Some(native) = row.native() {
             syscalls[usize::from(native)] |= u64::from(entry);
             call_ids[usize::from(native)] |= id;
@@ -415,7 +421,7 @@ mod tests {
     fn generic_calls_are_known_to_the_schema() {
         for row in rows().filter(|row| row.ty == EventType::GENERIC_X) {
             let name = row.name.unwrap();
-            assert!(event::syscall_id(name).is_some(), "{name}");
+            assert!(Call::named(name).is_some(), "{name}");
         }
     }
 }
