@@ -1,8 +1,6 @@
-//! What a runtime knows of a container, as events of a recording carry it: JSON of the form `{"container": {..}}`.
+//! What a runtime knows of a container.
 
 use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
 
 /// Digits of an id by which containers are looked up.
 const SHORT_LEN: usize = 12;
@@ -14,7 +12,7 @@ const ALLOCATION_LEN: usize = 16;
 #[expect(missing_docs, reason = "named like the fields of rules")]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of the format")]
 pub struct Details {
-    /// Twelve digits.
+    /// Twelve digits, or a name as it is.
     pub id: String,
     pub full_id: String,
     pub name: String,
@@ -24,17 +22,36 @@ pub struct Details {
     pub image_id: String,
     pub image_repository: String,
     pub image_tag: String,
+    /// `sha256:..`
     pub image_digest: String,
+    /// Who its first process is started as, in the runtime's words.
+    pub user: String,
+    /// Seconds since 1970; 0 where it is not told.
+    pub created_s: i64,
+    /// Nanoseconds since 1970; 0 where it is not told.
+    pub started_ns: u64,
     pub privileged: bool,
     pub host_pid: bool,
     pub host_network: bool,
     pub host_ipc: bool,
+    /// Whether its users are others than those of the host.
+    pub has_user_namespace: bool,
+    /// Whether it is what holds a pod's namespaces, rather than one of the pod's containers.
+    pub is_pod_sandbox: bool,
+    /// `NAME=value`
+    pub env: Vec<String>,
     pub mounts: Vec<Mount>,
+    pub ports: Vec<Port>,
+    pub limits: Limits,
     pub ip: String,
     pub cni_json: String,
     pub labels: BTreeMap<String, String>,
     pub pod_sandbox_id: String,
     pub pod_sandbox_labels: BTreeMap<String, String>,
+    /// What the runtime runs in it to see whether it is well.
+    pub healthcheck: Option<Probe>,
+    pub liveness_probe: Option<Probe>,
+    pub readiness_probe: Option<Probe>,
 }
 
 /// A mount of a container.
@@ -57,81 +74,47 @@ impl Mount {
     }
 }
 
-/// Names of the runtimes by their numbers in the format.
-const KINDS: [&str; 12] = [
-    "docker",
-    "lxc",
-    "libvirt-lxc",
-    "mesos",
-    "rkt",
-    "custom",
-    "cri",
-    "containerd",
-    "cri-o",
-    "bpm",
-    "static",
-    "podman",
-];
-
-fn text(of: &Map<String, Value>, key: &str) -> String {
-    of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+/// A TCP port of the host that leads into a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named like the format")]
+pub struct Port {
+    /// IPv4 address, its first byte on top; 0 for all of them.
+    pub host_ip: u32,
+    pub host_port: u16,
+    pub container_port: u16,
 }
 
-fn is_set(of: &Map<String, Value>, key: &str) -> bool {
-    of.get(key).and_then(Value::as_bool).unwrap_or_default()
+/// What a container may use; 0 where no limit is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named like the format")]
+pub struct Limits {
+    pub cpu_period: i64,
+    pub cpu_quota: i64,
+    pub cpu_shares: i64,
+    pub cpuset_cpu_count: i64,
+    pub memory: i64,
+    pub swap: i64,
 }
 
-fn texts(of: &Map<String, Value>, key: &str) -> BTreeMap<String, String> {
-    let pairs = of.get(key).and_then(Value::as_object).into_iter().flatten();
-    pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+/// A command that is run in a container from outside, again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named like the format")]
+pub struct Probe {
+    pub exe: String,
+    pub args: Vec<String>,
 }
 
 impl Details {
-    /// Reads an event's JSON; `None` where it is none, or names no container.
-    ///
-    /// ```
-    /// let json = br#"{"container":{"id":"3ad7b26ded6d","image":"nginx:1","name":"web","type":0}}"#;
-    /// let details = containers::Details::parse(json).unwrap();
-    /// assert_eq!((&*details.name, details.kind, details.privileged), ("web", "docker", false));
-    /// ```
+    /// A container of which nothing but the id is known.
     #[must_use]
-    pub fn parse(json: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(json).ok()?;
-        let of = value.get("container")?.as_object()?;
-        let id = text(of, "id");
-        if id.is_empty() {
-            return None;
+    pub fn of_id(kind: crate::Kind, full_id: &str) -> Self {
+        let container = crate::Container::from(crate::Found { kind, id: full_id });
+        Self {
+            id: container.id().to_owned(),
+            full_id: full_id.to_owned(),
+            kind: kind.as_str(),
+            ..Self::default()
         }
-        let kind = of.get("type").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        let mounts = of.get("Mounts").and_then(Value::as_array).into_iter().flatten();
-        let mount = |of: &Map<String, Value>| Mount {
-            source: text(of, "Source"),
-            dest: text(of, "Destination"),
-            mode: text(of, "Mode"),
-            rdwr: is_set(of, "RW"),
-            propagation: text(of, "Propagation"),
-        };
-        Some(Self {
-            id,
-            full_id: text(of, "full_id"),
-            name: text(of, "name"),
-            kind: kind.and_then(|n| KINDS.get(n)).copied().unwrap_or_default(),
-            image: text(of, "image"),
-            image_id: text(of, "imageid"),
-            image_repository: text(of, "imagerepo"),
-            image_tag: text(of, "imagetag"),
-            image_digest: text(of, "imagedigest"),
-            privileged: is_set(of, "privileged"),
-            host_pid: is_set(of, "host_pid"),
-            host_network: is_set(of, "host_network"),
-            host_ipc: is_set(of, "host_ipc"),
-            mounts: mounts.filter_map(Value::as_object).map(mount).collect(),
-            ip: text(of, "ip"),
-            cni_json: text(of, "cni_json"),
-            labels: texts(of, "labels"),
-            pod_sandbox_id: text(of, "pod_sandbox_id"),
-            pod_sandbox_labels: texts(of, "pod_sandbox_labels"),
-        })
     }
 
     /// Memory that it takes, allocations by what they hold and what an allocator takes beside.
@@ -147,17 +130,29 @@ impl Details {
             image_repository,
             image_tag,
             image_digest,
+            user,
+            created_s: _,
+            started_ns: _,
             privileged: _,
             host_pid: _,
             host_network: _,
             host_ipc: _,
+            has_user_namespace: _,
+            is_pod_sandbox: _,
+            env,
             mounts,
+            ports,
+            limits: _,
             ip,
             cni_json,
             labels,
             pod_sandbox_id,
             pod_sandbox_labels,
+            healthcheck,
+            liveness_probe,
+            readiness_probe,
         } = self;
+        let probes = [healthcheck, liveness_probe, readiness_probe];
         let texts = [
             id,
             full_id,
@@ -167,6 +162,7 @@ impl Details {
             image_repository,
             image_tag,
             image_digest,
+            user,
             ip,
             cni_json,
             pod_sandbox_id,
@@ -175,12 +171,19 @@ impl Details {
         let of_mount = |Mount { source, dest, mode, rdwr: _, propagation }: &Mount| {
             [source, dest, mode, propagation].map(of_text).iter().sum::<usize>()
         };
+        let of_list = |list: &Vec<String>| {
+            list.capacity() * size_of::<String>() + list.iter().map(of_text).sum::<usize>()
+        };
+        let of_probe = |Probe { exe, args }: &Probe| of_text(exe) + of_list(args);
         // Nodes of a tree are at least half full.
         let of_label = |(key, value): (&String, &String)| {
             of_text(key) + of_text(value) + 4 * size_of::<String>()
         };
         size_of::<Self>()
             + texts.map(of_text).iter().sum::<usize>()
+            + of_list(env)
+            + probes.into_iter().flatten().map(of_probe).sum::<usize>()
+            + ports.capacity() * size_of::<Port>()
             + mounts.capacity() * size_of::<Mount>()
             + mounts.iter().map(of_mount).sum::<usize>()
             + labels.iter().chain(pod_sandbox_labels).map(of_label).sum::<usize>()
@@ -197,44 +200,5 @@ impl Details {
     #[must_use]
     pub fn short_sandbox_id(&self) -> &str {
         self.pod_sandbox_id.get(..SHORT_LEN).unwrap_or(&self.pod_sandbox_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_that_is_told_is_read() {
-        let json = br#"{"container":{"Mounts":[{"Source":"/a","Destination":"/b","Mode":"ro","RW":true,"Propagation":"rprivate"},3],
-            "id":"697956520d89","full_id":"697956520d890000","type":7,"name":"web","image":"nginx:1","imageid":"f6","imagerepo":"nginx",
-            "imagetag":"1","imagedigest":"sha256:9","privileged":true,"host_pid":true,"host_network":false,"host_ipc":true,
-            "ip":"172.17.0.2","cni_json":"{}","labels":{"a":"b","n":1},"pod_sandbox_id":"0123456789abcdef","pod_sandbox_labels":null}}"#;
-        let d = Details::parse(json).unwrap();
-        assert_eq!(d.mounts[0].line(), "/a:/b:ro:true:rprivate");
-        assert_eq!(
-            (d.mounts.len(), d.kind, &*d.image_tag, &*d.ip),
-            (1, "containerd", "1", "172.17.0.2")
-        );
-        assert_eq!(
-            (d.privileged, d.host_pid, d.host_network, d.host_ipc),
-            (true, true, false, true)
-        );
-        assert_eq!(d.labels.into_iter().collect::<Vec<_>>(), [("a".to_owned(), "b".to_owned())]);
-        assert_eq!(Details::parse(json).unwrap().short_sandbox_id(), "0123456789ab");
-    }
-
-    #[test]
-    fn what_names_no_container_is_refused() {
-        for json in [
-            "",
-            "{}",
-            "[]",
-            r#"{"container":3}"#,
-            r#"{"container":{"id":""}}"#,
-            r#"{"container":{"id":7}}"#,
-        ] {
-            assert_eq!(Details::parse(json.as_bytes()), None, "{json}");
-        }
     }
 }

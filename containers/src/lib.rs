@@ -1,6 +1,7 @@
-//! Which container a process runs in, as far as its cgroup path tells.
+//! Which container a process runs in, as its cgroup path tells, and what only a runtime knows of it.
 //!
-//! `cgroup paths of a process -> kind of runtime and full id`. What only a runtime knows (image, labels) events of recordings tell ([`Details`]).
+//! `cgroup paths of a process -> kind of runtime and full id -> Asker -> sockets and state on disk -> Answer with Details`.
+//! Recordings carry the same [`Details`] as events.
 //!
 //! ```
 //! use containers::{Container, Kind};
@@ -18,7 +19,14 @@
 mod cgroup;
 mod container;
 mod details;
+mod disk;
+mod image;
+mod inspect;
+mod json;
+mod lookup;
+mod read;
 
 pub use cgroup::{Found, find, find_in_path};
 pub use container::{Container, Kind};
-pub use details::{Details, Mount};
+pub use details::{Details, Limits, Mount, Port, Probe};
+pub use lookup::{Answer, Asker, LookupConfig, LookupThread, Why, start};

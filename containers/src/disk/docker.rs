@@ -1,0 +1,44 @@
+//! Docker's `containers/ID/{config.v2,hostconfig}.json`: the parts of an `inspect` document.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::files;
+use crate::{Details, Kind, Why, inspect};
+
+pub(super) fn look_up(root: &Path, full_id: &str) -> Result<Details, Why> {
+    if !root.is_dir() {
+        return Err(Why::NoRuntime);
+    }
+    let own = root.join("containers").join(full_id);
+    let mut config = files::json(&own.join("config.v2.json"))?;
+    // Without it what it would tell is at its defaults.
+    let host = files::json(&own.join("hostconfig.json")).unwrap_or_default();
+    let mounts: Vec<Value> = match config["MountPoints"].take() {
+        Value::Object(by_dest) => by_dest.into_iter().map(|(_, mount)| mount).collect(),
+        _ => Vec::new(),
+    };
+    let Value::Object(config) = &mut config else { return Err(Why::BadAnswer) };
+    config.insert("Mounts".to_owned(), Value::Array(mounts));
+    config.insert("HostConfig".to_owned(), host);
+    let inspected = Value::Object(std::mem::take(config));
+    let mut details = inspect::details(Kind::Docker, full_id, &inspected).ok_or(Why::BadAnswer)?;
+    let driver = inspected["Driver"].as_str().filter(|d| files::is_name(d)).unwrap_or("overlay2");
+    let names = files::json(&root.join("image").join(driver).join("repositories.json"));
+    let image = image_of(&names.unwrap_or_default(), &details.image_id);
+    inspect::add_image(&mut details, &image);
+    Ok(details)
+}
+
+/// The names that an image goes by, as its own `inspect` document lists them.
+fn image_of(names: &Value, image_id: &str) -> Value {
+    let repositories = names["Repositories"].as_object().into_iter().flatten();
+    let all = repositories.filter_map(|(_, names)| names.as_object()).flatten();
+    let own = all.filter(|(_, id)| {
+        id.as_str().and_then(|id| id.strip_prefix("sha256:")).is_some_and(|id| id == image_id)
+    });
+    let (digests, tags): (Vec<_>, Vec<_>) =
+        own.map(|(name, _)| name.clone()).partition(|name| name.contains('@'));
+    json!({"RepoDigests": digests, "RepoTags": tags})
+}
