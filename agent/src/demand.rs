@@ -40,7 +40,7 @@ const STATE_CALLS: &[(&[Field], &[EventType])] = &[
 ];
 
 /// Calls whose descriptor is looked at when they start, too: it may be another one, or none, when they end.
-const LOOKED_AT_TWICE: [EventType; 17] = [
+pub(crate) const LOOKED_AT_TWICE: [EventType; 17] = [
     EventType::CONNECT_X,
     EventType::SEND_X,
     EventType::SENDTO_X,
@@ -85,7 +85,7 @@ pub(crate) fn asked(ruleset: &Ruleset, snaplen: usize, records: bool) -> Asked {
 }
 
 /// Whether a field tells what a descriptor is of.
-fn reads_descriptor(field: &FieldRef) -> bool {
+pub(crate) fn reads_descriptor(field: &FieldRef) -> bool {
     match field.field {
         // The number alone is a parameter.
         Field::FdNum | Field::FdUid => false,
@@ -113,7 +113,7 @@ fn reads_descriptor(field: &FieldRef) -> bool {
 }
 
 /// Whether a field tells what was read or written.
-fn reads_bytes(field: &FieldRef) -> bool {
+pub(crate) fn reads_bytes(field: &FieldRef) -> bool {
     match field.field {
         Field::EvtBuffer | Field::EvtArgs | Field::EvtInfo => true,
         Field::EvtArg | Field::EvtRawarg => reads_param(&field.arg, |p| p.ty == ParamType::ByteBuf),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    ForkSides, KernelBtf, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Room, Seeds,
-    Wanted,
+    ForkSides, KernelBtf, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport,
+    Room, Seeds, Wanted,
 };
 use event::{EventSet, EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::demand;
 
 /// Events that the process table lives on; captured whatever the rules ask for.
-const STATE_EVENTS: [EventType; 6] = [
+pub(crate) const STATE_EVENTS: [EventType; 6] = [
     EventType::CLONE_20_X,
     EventType::FORK_20_X,
     EventType::VFORK_20_X,
@@ -28,7 +28,7 @@ const STATE_EVENTS: [EventType; 6] = [
 ];
 
 /// The caller's side of these is captured only where a rule or a recording asks for it.
-const FORK_EVENTS: [EventType; 4] =
+pub(crate) const FORK_EVENTS: [EventType; 4] =
     [EventType::CLONE_20_X, EventType::FORK_20_X, EventType::VFORK_20_X, EventType::CLONE3_X];
 
 /// Smallest record: header and ring header. Bounds how many records a ring holds.
@@ -140,6 +140,11 @@ impl Kernel {
     /// What is covered and what is not.
     pub(crate) fn report(&self) -> ProbeReport {
         self.lock().report()
+    }
+
+    /// Its counters.
+    pub(crate) fn counters(&self) -> KernelCounters {
+        self.lock().counters()
     }
 
     /// Registers the kernel's counters and what must balance; before everything downstream.

@@ -108,7 +108,7 @@ fn refusals_are_sysdigs_and_end_with_1() {
         (&["-r", &file, "-n", "0"], "invalid event count 0\n"),
         (&["-r", &file, "-t", "z"], "invalid modifier for flag -t\n"),
         (&["-r", &file, "-x", "-A"], "you cannot specify more than one output format\n"),
-        (&[], "nothing to read: peregrine trace needs -r FILE\n"),
+        (&["evt.nope=1"], "filter error at position 8: "),
     ] {
         let ended = trace(args);
         let said = String::from_utf8_lossy(&ended.stderr);

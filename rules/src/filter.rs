@@ -31,6 +31,7 @@ use crate::error::{Diag, Diags, Problem};
 use crate::eval::MatchScratch;
 use crate::program::Program;
 use crate::resolve::Resolver;
+use crate::ruleset::FILE_NAMES;
 use crate::schema::{FieldRef, SYSCALL};
 use crate::source::{Pos, Traced};
 
@@ -134,6 +135,12 @@ impl Filter {
     #[must_use]
     pub fn is_of_process(&self) -> bool {
         self.fields.iter().all(|field| field.field.is_of_process())
+    }
+
+    /// Whether it reads a file name, so that both views of one count.
+    #[must_use]
+    pub fn reads_names(&self) -> bool {
+        self.fields.iter().any(|field| FILE_NAMES.contains(&field.field))
     }
 
     /// Working memory for one evaluating thread.

@@ -23,6 +23,20 @@ use crate::value::Fields;
 /// The shipped rules.
 pub const DEFAULT_RULES: &str = include_str!("../rulesets/default.yaml");
 
+/// Fields that are made of a file's name.
+pub(crate) const FILE_NAMES: [Field; 10] = [
+    Field::FdName,
+    Field::FdDirectory,
+    Field::FdFilename,
+    Field::FdNameView,
+    Field::FdContainername,
+    Field::FdContainerdirectory,
+    Field::EvtIsSyslog,
+    Field::FsPathName,
+    Field::FsPathSource,
+    Field::FsPathTarget,
+];
+
 /// What happens when several rules match one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RuleMatching {
@@ -182,20 +196,7 @@ impl Ruleset {
     /// Whether some rule reads a file name, so that descriptors need their names and both views count.
     #[must_use]
     pub fn uses_fd_name(&self) -> bool {
-        [
-            Field::FdName,
-            Field::FdDirectory,
-            Field::FdFilename,
-            Field::FdNameView,
-            Field::FdContainername,
-            Field::FdContainerdirectory,
-            Field::EvtIsSyslog,
-            Field::FsPathName,
-            Field::FsPathSource,
-            Field::FsPathTarget,
-        ]
-        .into_iter()
-        .any(|f| self.uses(f))
+        FILE_NAMES.into_iter().any(|f| self.uses(f))
     }
 
     /// The rules in order of definition; [`RuleId`] is the index.

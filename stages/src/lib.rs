@@ -87,6 +87,7 @@ pub use state::{
 };
 pub use swap::{RuleSwap, SwapError};
 pub use trace::{
-    LivingProcess, ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig, UtcOffset,
+    LivingProcess, Numbering, ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig,
+    UtcOffset,
 };
 pub use users::{User, Users, note};

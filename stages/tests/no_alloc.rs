@@ -9,7 +9,7 @@ use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
 use perf::CountingAlloc;
 use rules::{DEFAULT_RULES, Filter, LineFormat, LineScratch, RuleMatching};
 use stages::{
-    BufferFormat, PortFormat, Progress, RuleSwap, Step, TimeFormat, Tracer, TracerConfig,
+    BufferFormat, Numbering, PortFormat, Progress, RuleSwap, Step, TimeFormat, Tracer, TracerConfig,
 };
 use support::*;
 
@@ -195,7 +195,8 @@ fn traced(filter: &str, n_warm_up: usize, frames: &[Vec<u8>]) -> (u64, u64) {
         suppressed: Vec::new(),
         users: Arc::default(),
         hostname: "machine".into(),
-        evt_num_shift: 0,
+        numbering: Numbering::Keys { shift: 0 },
+        clock_offset_ns: 0,
         time: TimeFormat::TimeOfDay,
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::DottedUpTo(80),

@@ -7,7 +7,7 @@ use capture::ProcessEntry;
 use capture::savefile::{Compression, EVT_NUM_SHIFT, Machine, Playback, Reader, Writer};
 use event::{EventType, Frame, FrameHeader, FrameWriter};
 use rules::Filter;
-use stages::{BufferFormat, PortFormat, Step, TimeFormat, Tracer, TracerConfig, Users};
+use stages::{BufferFormat, Numbering, PortFormat, Step, TimeFormat, Tracer, TracerConfig, Users};
 
 fn frame(ty: EventType, fill: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
     let mut buf = [0; 512];
@@ -40,7 +40,8 @@ fn a_user_that_is_added_counts_for_the_threads_that_were_rejected() {
         suppressed: Vec::new(),
         users: Arc::new(Users::new()),
         hostname: "host".into(),
-        evt_num_shift: EVT_NUM_SHIFT,
+        numbering: Numbering::Keys { shift: EVT_NUM_SHIFT },
+        clock_offset_ns: 0,
         time: TimeFormat::default(),
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::default(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Print the events of recordings, all or those that a filter picks.
+/// Print the events of the running kernel, or of recordings, all or those that a filter picks.
 ///
 /// The filter is a condition as rules have it, given as one or more words behind the options: `peregrine trace -r file.scap evt.type=open and
 /// fd.name contains /etc`. `peregrine fields` lists what it may name.
@@ -149,6 +149,10 @@ pub(crate) struct TraceArgs {
     /// List the events, and end (as `peregrine events`)
     #[arg(short = 'L', long)]
     pub(crate) list_events: bool,
+
+    /// Capture every event live, whatever the filter asks for: `evt.num` then counts what it rejects, too
+    #[arg(long, conflicts_with = "read")]
+    pub(crate) all_syscalls: bool,
 
     /// Filter
     #[arg(value_name = "FILTER")]

@@ -1,15 +1,18 @@
-//! `peregrine trace`: the events of recordings as lines.
+//! `peregrine trace`: the events of the running kernel, or of recordings, as lines.
 //!
-//! `TraceArgs -> Options -> for each file: Playback -> Tracer (state, filter) -> LineFormat -> Output`
+//! `TraceArgs -> Options -> KernelSource | for each file: Playback -> Tracer (state, filter) -> LineFormat -> Output`
 
 mod args;
 mod format;
+mod live;
+mod live_demand;
 mod options;
 mod output;
 mod progress;
 mod recording;
 mod refusal;
 mod snapshot;
+mod source;
 mod summary;
 
 use std::fs::File;
@@ -18,10 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use capture::savefile::{EVT_NUM_SHIFT, Header, Playback, Reader, SavefileError};
+use capture::savefile::{EVT_NUM_SHIFT, Playback, Reader, SavefileError};
 use rules::LineScratch;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use stages::{Step, TracedEvent, Tracer, TracerConfig, Users};
+use stages::{Numbering, Step, TracedEvent, Tracer, TracerConfig, Users};
 
 pub(crate) use args::TraceArgs;
 pub(crate) use refusal::Refusal;
@@ -36,6 +39,7 @@ use options::{Options, may_colour};
 use output::Output;
 use progress::Progress;
 use recording::{Fate, Recording};
+use source::SourceCounts;
 use summary::Summary;
 
 /// Why reading ended.
@@ -60,6 +64,9 @@ struct Run<'o> {
     stop: Arc<AtomicBool>,
     n_passed: u64,
     n_suppressed: u64,
+    /// Records of the kernel that are no frames.
+    n_malformed: u64,
+    source_counts: SourceCounts,
 }
 
 /// Runs the command.
@@ -88,11 +95,13 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
         scratch: LineScratch::default(),
         summary: options.summary.then(Summary::new),
         recording: options.recording()?,
-        stop: stop_flag()?,
+        stop: Arc::default(),
         n_passed: 0,
         n_suppressed: 0,
+        n_malformed: 0,
+        source_counts: SourceCounts::default(),
     };
-    let ended = run.files();
+    let ended = if options.files.is_empty() { run.live() } else { run.files() };
     // What was printed before something went wrong is not lost, and neither are the counts.
     let written = run.recording.as_mut().map_or(Ok(()), Recording::finish);
     let told = run.tell_counts();
@@ -112,6 +121,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 
 impl Run<'_> {
     fn files(&mut self) -> Result<()> {
+        self.stop = stop_flag()?;
         for path in &self.options.files {
             let ended = self.file(path);
             let is_reading = self.out.flush()?;
@@ -125,7 +135,13 @@ impl Run<'_> {
     fn file(&mut self, path: &Path) -> Result<End> {
         let (mut playback, mut progress) =
             self.open(path).map_err(|e| Refusal::of_file(path, &e))?;
-        let mut tracer = self.tracer(playback.header())?;
+        let header = playback.header();
+        let exclude_users = self.options.exclude_users;
+        let users = if exclude_users { Users::new() } else { crate::savefile_users::users(header) };
+        let hostname = header.machine.as_ref().map(|m| String::from_utf8_lossy(&m.hostname));
+        let hostname = hostname.as_deref().unwrap_or("unknown");
+        let numbering = Numbering::Keys { shift: EVT_NUM_SHIFT };
+        let mut tracer = self.tracer(users, hostname, numbering, 0)?;
         playback.set_demand(self.options.demand);
         if let Some(recording) = &mut self.recording {
             recording.begin(path, &mut playback)?;
@@ -150,17 +166,21 @@ impl Run<'_> {
         Ok((Playback::new(Reader::new(input)?), Some(progress)))
     }
 
-    fn tracer(&self, header: &Header) -> Result<Tracer> {
-        let Options { suppressed, time, exclude_users, buffers, ports, .. } = self.options;
-        let users =
-            if *exclude_users { Users::new() } else { crate::savefile_users::users(header) };
-        let hostname = header.machine.as_ref().map(|m| String::from_utf8_lossy(&m.hostname).into());
+    fn tracer(
+        &self,
+        users: Users,
+        hostname: &str,
+        numbering: Numbering,
+        clock_offset_ns: i64,
+    ) -> Result<Tracer> {
+        let Options { suppressed, time, buffers, ports, .. } = self.options;
         Ok(Tracer::new(TracerConfig {
             filter: self.options.compiled_filter()?,
             suppressed: suppressed.clone(),
             users: Arc::new(users),
-            hostname: hostname.unwrap_or_else(|| "unknown".into()),
-            evt_num_shift: EVT_NUM_SHIFT,
+            hostname: hostname.into(),
+            numbering,
+            clock_offset_ns,
             time: *time,
             utc_offset: outputs::local_offset(),
             buffers: *buffers,
@@ -262,8 +282,10 @@ impl Run<'_> {
         let flushed = self.out.flush();
         if self.options.verbose {
             let seconds = cpu_seconds();
+            let SourceCounts { n_events, .. } = self.source_counts;
             say(&format!(
-                "Driver Events:0\nDriver Drops:0\nSuppressed by Comm:{}\nElapsed time: {seconds:.3}, Captured Events: {}, {:.2} eps\n",
+                "Driver Events:{n_events}\nDriver Drops:{}\nSuppressed by Comm:{}\nElapsed time: {seconds:.3}, Captured Events: {}, {:.2} eps\n",
+                self.source_counts.n_drops(),
                 self.n_suppressed,
                 self.n_passed,
                 self.n_passed as f64 / seconds.max(1e-9),

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use capture::DEFAULT_SNAPLEN;
 use capture::savefile::{Compression, FileLimits, PlaybackDemand, Rotation};
 use rules::{Filter, LineFormat};
 use stages::{BufferFormat, PortFormat, TimeFormat};
@@ -21,6 +22,7 @@ const USUAL_SNAPLEN: usize = 80;
 /// A trace as asked for.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Options {
+    /// Recordings to read; without any the running kernel is traced.
     pub(super) files: Vec<PathBuf>,
     /// The filter's words joined; empty where there is none.
     pub(super) filter: String,
@@ -36,6 +38,10 @@ pub(super) struct Options {
     pub(super) fatfile: bool,
     pub(super) buffers: BufferFormat,
     pub(super) ports: PortFormat,
+    /// Bytes of a buffer that are captured live.
+    pub(super) snaplen: usize,
+    /// Everything is captured, whatever the filter asks for.
+    pub(super) all_syscalls: bool,
     pub(super) max_events: Option<u64>,
     pub(super) max_ns: Option<u64>,
     pub(super) quiet: bool,
@@ -66,16 +72,18 @@ impl Options {
         // The name of what is quiet is not shown.
         let shown = format.fields_used().filter(|_| !args.quiet && args.write.is_none());
         let demand = playback_demand(asked.chain(shown));
-        if args.read.is_empty() {
-            return Err(Refusal::new("nothing to read: peregrine trace needs -r FILE")
-                .with("the running kernel cannot be traced yet; `peregrine` by itself watches it with rules"));
-        }
         if let Some(written) = &args.write
             && args.read.iter().any(|read| is_same_file(read, written))
         {
             let name = written.display();
             return Err(Refusal::new(format!("cannot write to {name}, which is being read"))
                 .with("-w takes another file than -r; what is there would be lost"));
+        }
+        if args.read.is_empty() && args.write.is_some() {
+            return Err(Refusal::new(
+                "-w needs -r: a trace of the running kernel is not written yet",
+            )
+            .with("`peregrine -w FILE` records while it watches with rules"));
         }
         let limits = limits(args)?;
         if limits.are_set() && args.write.as_deref() == Some(Path::new("-")) {
@@ -96,6 +104,8 @@ impl Options {
             fatfile: args.fatfile,
             buffers: buffers(args),
             ports: if args.resolve_ports { PortFormat::Service } else { PortFormat::Number },
+            snaplen: args.snaplen.unwrap_or(DEFAULT_SNAPLEN),
+            all_syscalls: args.all_syscalls,
             max_events: args.count.as_deref().map(count).transpose()?,
             max_ns: args.seconds.as_deref().map(duration_ns).transpose()?,
             quiet: args.quiet || args.write.is_some(),
@@ -266,7 +276,6 @@ mod tests {
                 refused(|a| (a.hex, a.ascii) = (true, true)),
                 "you cannot specify more than one output format\n",
             ),
-            (refused(|a| a.read.clear()), "nothing to read: peregrine trace needs -r FILE\n"),
         ] {
             assert!(said.starts_with(expected), "{said}\nshould begin with\n{expected}");
         }

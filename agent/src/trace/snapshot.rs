@@ -13,7 +13,8 @@ use capture::savefile::{
 };
 use event::Frame;
 use stages::{
-    BufferFormat, LivingProcess, PortFormat, TimeFormat, Tracer, TracerConfig, Users, exe_flags,
+    BufferFormat, LivingProcess, Numbering, PortFormat, TimeFormat, Tracer, TracerConfig, Users,
+    exe_flags,
 };
 
 use super::refusal::Refusal;
@@ -69,7 +70,8 @@ fn tracer() -> Tracer {
         suppressed: Vec::new(),
         users: Arc::new(Users::new()),
         hostname: "".into(),
-        evt_num_shift: EVT_NUM_SHIFT,
+        numbering: Numbering::Keys { shift: EVT_NUM_SHIFT },
+        clock_offset_ns: 0,
         time: TimeFormat::Number,
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::Dotted,

@@ -172,6 +172,10 @@ impl<'e> EventFields<'e> {
         self.view.set(view);
     }
 
+    pub(crate) fn is_from_file(&self) -> bool {
+        self.event.is_from_file()
+    }
+
     pub(crate) fn evt_num(&self) -> u64 {
         self.event.own_key.0 >> self.at.evt_num_shift
     }

@@ -3,10 +3,10 @@
 use std::cell::OnceCell;
 
 use event::{EventInfo, EventType, FrameHeader};
-use rules::{EvtField, Extracted, Field, FieldRef, Fields, Value};
+use rules::{EvtField, Extracted, Field, FieldRef, Fields, NameView, Value};
 
 use super::clock::{Clock, TimeText};
-use crate::fields::{EventFields, Surroundings};
+use crate::fields::{EventFields, Names, Surroundings};
 use crate::parse::Event;
 
 const NS: u64 = 1_000_000_000;
@@ -23,6 +23,18 @@ pub struct TracedEvent<'t> {
     whole: OnceCell<EventFields<'t>>,
     clock: &'t Clock,
     time: OnceCell<TimeText>,
+}
+
+/// Live, names are shown as the process gave them, unless it gave none. A recording has no other.
+fn settle_view(fields: &EventFields<'_>) {
+    if fields.is_from_file() {
+        return;
+    }
+    match fields.names() {
+        Names::None => {}
+        Names::One(view) => fields.set_view(view),
+        Names::Two => fields.set_view(NameView::Lexical),
+    }
 }
 
 /// Whether the frame's head alone tells the field.
@@ -64,6 +76,9 @@ impl<'t> TracedEvent<'t> {
         is_whole: bool,
         clock: &'t Clock,
     ) -> Self {
+        if is_whole {
+            settle_view(&head);
+        }
         Self { at, event, head, is_whole, whole: OnceCell::new(), clock, time: OnceCell::new() }
     }
 
@@ -74,7 +89,9 @@ impl<'t> TracedEvent<'t> {
         }
         self.whole.get_or_init(|| {
             let event = self.at.bump.alloc(self.event.looked_into(self.at.bump));
-            self.head.looked_into(event)
+            let whole = self.head.looked_into(event);
+            settle_view(&whole);
+            whole
         })
     }
 
@@ -100,6 +117,22 @@ impl<'t> TracedEvent<'t> {
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.info().is_some_and(|i| i.category & EC_INTERNAL != 0)
+    }
+
+    /// Spellings of its name.
+    pub(super) fn names(&self) -> Names {
+        self.head.names()
+    }
+
+    /// Chooses one of them.
+    pub(super) fn set_view(&self, view: NameView) {
+        self.head.set_view(view);
+    }
+
+    /// Its time, ns since the epoch.
+    #[must_use]
+    pub fn epoch_ns(&self) -> u64 {
+        self.head.epoch_ns()
     }
 
     /// Number of the event.

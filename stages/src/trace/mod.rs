@@ -16,7 +16,7 @@ use ::event::{
 use bumpalo::Bump;
 use bumpalo::boxed::Box as BumpBox;
 use bus::Key;
-use rules::{Filter, MatchScratch};
+use rules::{Filter, MatchScratch, NameView};
 
 pub use clock::{TimeFormat, UtcOffset};
 pub use event::{ShownEvent, TracedEvent};
@@ -25,7 +25,7 @@ pub use processes::LivingProcess;
 use clock::Clock;
 use verdicts::Verdicts;
 
-use crate::fields::{BufferFormat, Chain, EventFields, PortFormat, Surroundings};
+use crate::fields::{BufferFormat, Chain, EventFields, Names, PortFormat, Surroundings};
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Event};
 use crate::state::{Lineage, LineageLimits, StateWriter};
@@ -46,8 +46,10 @@ pub struct TracerConfig {
     pub users: Arc<Users>,
     /// `evt.hostname`.
     pub hostname: Arc<str>,
-    /// `evt.num` is the key without so many low bits.
-    pub evt_num_shift: u32,
+    /// What `evt.num` is.
+    pub numbering: Numbering,
+    /// Added to timestamps to get ns since the epoch.
+    pub clock_offset_ns: i64,
     /// What `evt.outputtime` shows.
     pub time: TimeFormat,
     /// Local time.
@@ -56,6 +58,18 @@ pub struct TracerConfig {
     pub buffers: BufferFormat,
     /// How addresses show ports.
     pub ports: PortFormat,
+}
+
+/// How events are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// By their key without so many low bits, as a file has them.
+    Keys {
+        /// Low bits that are not part of the number.
+        shift: u32,
+    },
+    /// From 1, in the order in which they come; what only carries state has no number.
+    Counted,
 }
 
 /// What became of a frame.
@@ -70,18 +84,51 @@ pub enum Step<'t> {
     Passed(BumpBox<'t, TracedEvent<'t>>),
 }
 
+/// What is asked of each event.
+struct Question {
+    filter: Filter,
+    interest: EventSet,
+    /// Whether the name of a file decides, so that both spellings count.
+    reads_names: bool,
+    scratch: MatchScratch,
+}
+
+impl Question {
+    fn of(filter: Filter) -> Self {
+        let (interest, scratch) = (filter.interest(), filter.scratch());
+        Self { interest, reads_names: filter.reads_names(), filter, scratch }
+    }
+
+    /// Whether the event matches in any spelling of its name; it is left in the first that does.
+    fn matches(&mut self, event: &TracedEvent<'_>) -> bool {
+        let Self { filter, scratch, reads_names, .. } = self;
+        let ty = event.event_type();
+        let views = match event.names() {
+            Names::Two if *reads_names => &[NameView::Lexical, NameView::Kernel][..],
+            _ => return filter.matches(ty, event, scratch),
+        };
+        views.iter().any(|&view| {
+            event.set_view(view);
+            filter.matches(ty, event, scratch)
+        })
+    }
+}
+
 /// Follows the frames of one source.
 pub struct Tracer {
     lineage: Arc<Lineage>,
     writer: StateWriter,
     meters: ShardMeters,
-    filter: Option<(Filter, EventSet, MatchScratch)>,
+    filter: Option<Question>,
     /// Where the filter asks of processes alone.
     verdicts: Option<Verdicts>,
     suppressed: Vec<Box<[u8]>>,
     users: Arc<Users>,
     hostname: Arc<str>,
-    evt_num_shift: u32,
+    numbering: Numbering,
+    /// Events so far, those without a number left out.
+    n_events: u64,
+    clock_offset_ns: i64,
     /// Types that may change state.
     changing: EventSet,
     /// Types that tell of containers, users and groups.
@@ -103,7 +150,8 @@ impl Tracer {
             suppressed,
             users,
             hostname,
-            evt_num_shift,
+            numbering,
+            clock_offset_ns,
             time,
             utc_offset,
             buffers,
@@ -112,20 +160,18 @@ impl Tracer {
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, LineageLimits::default()));
         let verdicts = filter.as_ref().filter(|f| f.is_of_process() && suppressed.is_empty());
         let verdicts = verdicts.map(|_| Verdicts::new());
-        let with_scratch = |filter: Filter| {
-            let (interest, scratch) = (filter.interest(), filter.scratch());
-            (filter, interest, scratch)
-        };
         Self {
             writer: StateWriter::new(0, Arc::clone(&lineage)),
             lineage,
             meters: ShardMeters::default(),
-            filter: filter.map(with_scratch),
+            filter: filter.map(Question::of),
             verdicts,
             suppressed,
             users,
             hostname,
-            evt_num_shift,
+            numbering,
+            n_events: 0,
+            clock_offset_ns,
             changing: (0..N_EVENT_TYPES as u16)
                 .map(EventType)
                 .filter(|&ty| Event::may_change_state(ty))
@@ -171,7 +217,9 @@ impl Tracer {
             suppressed,
             users,
             hostname,
-            evt_num_shift,
+            numbering,
+            n_events,
+            clock_offset_ns,
             changing,
             noting,
             clock,
@@ -182,11 +230,19 @@ impl Tracer {
             until_reclaim: _,
         } = self;
         let bump: &'t Bump = bump;
-        let head = Event { key, own_key: key, frame: Frame::parse(bytes)?, body: Body::Other };
+        let mut head = Event { key, own_key: key, frame: Frame::parse(bytes)?, body: Body::Other };
+        let is_live = !head.is_from_file();
+        let evt_num_shift = match numbering {
+            Numbering::Keys { shift } => *shift,
+            Numbering::Counted => {
+                head.own_key = Key(*n_events + 1);
+                0
+            }
+        };
         let ty = head.frame.event_type();
         let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
-        // Without a filter everything is shown, and asked for most of what it says.
-        let is_looked_into = is_whole || filter.is_none();
+        // Without a filter everything is shown, and asked for most of what it says. How many names an event has shows in its body.
+        let is_looked_into = is_whole || filter.as_ref().is_none_or(|f| is_live && f.reads_names);
         let event = if is_looked_into { head.looked_into(bump) } else { head };
         if noting.contains(ty) {
             users.note(key, &event.frame);
@@ -209,8 +265,9 @@ impl Tracer {
         if event.is_state_only() {
             return Ok(Step::StateOnly);
         }
-        clock.tick(event.header().ts);
-        if filter.as_ref().is_some_and(|(_, interest, _)| !interest.contains(ty)) {
+        *n_events += 1;
+        clock.tick(perf::to_epoch_ns(event.header().ts, *clock_offset_ns));
+        if filter.as_ref().is_some_and(|f| !f.interest.contains(ty)) {
             return Ok(Step::Rejected);
         }
         let at = Surroundings {
@@ -218,8 +275,8 @@ impl Tracer {
             shard: 0,
             users,
             hostname,
-            clock_offset_ns: 0,
-            evt_num_shift: *evt_num_shift,
+            clock_offset_ns: *clock_offset_ns,
+            evt_num_shift,
             utc_offset_s: clock.utc_offset_s(),
             buffers: *buffers,
             ports: *ports,
@@ -236,8 +293,8 @@ impl Tracer {
         {
             return Ok(Step::Suppressed);
         }
-        if let Some((filter, _, scratch)) = filter
-            && !filter.matches(ty, &*traced, scratch)
+        if let Some(filter) = filter
+            && !filter.matches(&traced)
         {
             if let Some(verdicts) = verdicts {
                 verdicts.reject(traced.header().tid);
@@ -251,7 +308,7 @@ impl Tracer {
     /// be made. [`Tracer::step`] asks this too.
     #[inline]
     pub fn passes_over(&mut self, header: &FrameHeader) -> bool {
-        let Some((_, interest, _)) = &self.filter else { return false };
+        let Some(Question { interest, .. }) = &self.filter else { return false };
         let ty = EventType(header.event_type);
         // A thread that nobody told of becomes known by its first event, but for a switch.
         let changes_nothing = header.flags & (flags::SEED | flags::STATE_ONLY) == 0
@@ -262,9 +319,27 @@ impl Tracer {
             && (!interest.contains(ty)
                 || self.verdicts.as_ref().is_some_and(|v| v.is_rejected(header.tid)));
         if is_rejected {
-            self.clock.tick(header.ts);
+            self.n_events += 1;
+            self.clock.tick(perf::to_epoch_ns(header.ts, self.clock_offset_ns));
         }
         is_rejected
+    }
+
+    /// Takes the next frame for what it changes alone: it has no number, is asked nothing, and is not shown.
+    ///
+    /// # Errors
+    /// The bytes are no frame.
+    pub fn follow(&mut self, key: Key, bytes: &[u8]) -> Result<(), FrameError> {
+        self.bump.reset();
+        self.chain.clear();
+        let event = Event::parse(key, key, bytes, &self.bump)?;
+        // There is no other shard to wait for.
+        let applied = self.writer.apply(&event, &self.bump, &self.meters);
+        debug_assert!(applied.is_ok());
+        if let Some(verdicts) = &mut self.verdicts {
+            verdicts.forget();
+        }
+        Ok(())
     }
 
     fn reclaim(&mut self, key: Key) {
