@@ -55,6 +55,7 @@ pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
     ProbeOptions {
         // A recording stands on its own: everything that carries state for a reader with a descriptor table.
         interest: if recording { EventSet::all() } else { interest.union(&state) },
+        generic_calls: ruleset.generic_calls(),
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
         asked: demand::asked(ruleset, config.snaplen, recording),
         // Rules may be replaced while programs run.

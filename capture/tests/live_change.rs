@@ -9,7 +9,7 @@ use std::{
 };
 
 use capture::{Asked, ForkSides, KernelBtf, ProbeOptions, Room, Wanted};
-use event::{EventSet, EventType, Frame, Outcome};
+use event::{Call, CallSet, EventSet, EventType, Frame, Outcome};
 use live::{Live, text};
 
 fn set(types: &[EventType]) -> EventSet {
@@ -17,7 +17,8 @@ fn set(types: &[EventType]) -> EventSet {
 }
 
 fn wanted(types: &[EventType], asked: Asked) -> Wanted {
-    Wanted { interest: set(types), fork_sides: ForkSides::Child, asked }
+    let generic_calls = CallSet::all();
+    Wanted { interest: set(types), generic_calls, fork_sides: ForkSides::Child, asked }
 }
 
 fn change(live: &mut Live, to: &Wanted) {
@@ -80,6 +81,44 @@ fn calls_and_hooks_come_and_go() {
     assert!(!live.frames.iter().any(|f| Frame::parse(f).unwrap().event_type() == SIGNAL));
     let attached = live.probe.report().attached;
     assert!(attached.iter().all(|n| n != "unlink" && n != "signal_deliver"), "{attached:?}");
+    live.finish();
+}
+
+/// A call that fails and has no event type of its own.
+fn fail_at(nr: libc::c_long) {
+    // SAFETY: an address that cannot be read, and a descriptor that is none.
+    assert_eq!(unsafe { libc::syscall(nr, -1, 8, 8, -1) }, -1);
+}
+
+#[test]
+fn calls_without_an_event_of_their_own_come_and_go_one_by_one() {
+    const GENERIC: EventType = EventType::GENERIC_X;
+    let wanted = |name: &str| Wanted {
+        generic_calls: Call::named(name).into_iter().collect(),
+        ..wanted(&[GENERIC], Asked::default())
+    };
+    let named = |name| Call::named(name).unwrap().schema_id().to_le_bytes();
+    let first = wanted("setgroups");
+    let options = ProbeOptions {
+        interest: first.interest,
+        generic_calls: first.generic_calls,
+        ..ProbeOptions::default()
+    };
+    let Some(mut live) = Live::with(options) else { return };
+    for (name, other) in [("setgroups", "fsmount"), ("fsmount", "setgroups")] {
+        change(&mut live, &wanted(name));
+        assert!(live.probe.report().attached.iter().any(|n| n == name));
+        live.drain();
+        live.frames.clear();
+        fail_at(libc::SYS_setgroups);
+        fail_at(libc::SYS_fsmount);
+        fail_at(libc::SYS_setgroups);
+        live.wait(name, |f| f.param(0) == Some(named(name).as_slice()));
+        let is_other =
+            |f: &Vec<u8>| Frame::parse(f).unwrap().param(0) == Some(named(other).as_slice());
+        live.drain();
+        assert!(!live.frames.iter().any(is_other), "{other} beside {name}");
+    }
     live.finish();
 }
 

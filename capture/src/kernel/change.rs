@@ -49,12 +49,12 @@ impl Probe {
     /// Whether programs have to be loaded before [`Probe::change`] has all that it needs.
     #[must_use]
     pub fn lacks_programs(&self, wanted: &Wanted) -> bool {
-        let Wanted { interest, fork_sides, asked } = wanted;
-        let mut slots = syscalls::slots(interest, *fork_sides, asked).into_iter();
+        let mut slots = syscalls::slots(wanted).into_iter();
         slots.any(|(slot, _)| self.slots.iter().all(|(known, _)| *known != slot))
             || self.lacks_enter(wanted)
             || EVENT_HOOKS.iter().any(|(hook, ty)| {
-                interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
+                wanted.interest.contains(*ty)
+                    && self.event_hooks.iter().all(|(known, _)| known != hook)
             })
     }
 
@@ -71,13 +71,12 @@ impl Probe {
     /// [`ProbeError::Map`], [`ProbeError::HookRefused`]: the kernel refuses the change. It may be half done; [`Probe::change`] to what was
     /// wanted before undoes it.
     pub fn change(&mut self, wanted: &Wanted) -> Result<(), ProbeError> {
-        let Wanted { interest, fork_sides, asked } = wanted;
+        let Wanted { interest, generic_calls, fork_sides, asked } = wanted;
         self.options.interest = *interest;
+        self.options.generic_calls = *generic_calls;
         self.options.fork_sides = *fork_sides;
         self.options.asked = asked.clone();
-        let options = &self.options;
-        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
-        self.write(tables)?;
+        self.write(syscalls::tables(wanted))?;
         if self.links.is_empty() {
             return Ok(());
         }
@@ -135,6 +134,5 @@ impl Probe {
 
 /// Whether any call is to be looked at when it starts.
 pub(super) fn notes_any(wanted: &Wanted) -> bool {
-    let Wanted { interest, fork_sides, asked } = wanted;
-    is_any(&syscalls::tables(interest, *fork_sides, asked).noted_calls)
+    is_any(&syscalls::tables(wanted).noted_calls)
 }

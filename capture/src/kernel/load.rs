@@ -350,7 +350,7 @@ impl Probe {
         let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
         let options = ProbeOptions { ring_bytes, ..options };
         let n_cpus = machine::n_possible_cpus()?;
-        let tables = syscalls::tables(&options.interest, options.fork_sides, &options.asked);
+        let tables = syscalls::tables(&options.wanted());
         let room = Rooms::new(&options, &tables.noted_calls);
         let mut ebpf = load_object(&options, &types, n_cpus, room, &mut report)?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
@@ -409,9 +409,8 @@ impl Probe {
 
     /// Loads the next program that is wanted and was not tried yet; `false` once there is none. What the kernel refuses is in the report.
     pub(super) fn load_next(&mut self, wanted: &Wanted, btf: &Btf) -> bool {
-        let Wanted { interest, fork_sides, asked } = wanted;
         let hook = EVENT_HOOKS.into_iter().find(|(hook, ty)| {
-            interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
+            wanted.interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
         });
         if let Some((hook, _)) = hook {
             let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
@@ -426,7 +425,7 @@ impl Probe {
             };
             return true;
         }
-        let slots = syscalls::slots(interest, *fork_sides, asked).into_iter().map(|(slot, _)| slot);
+        let slots = syscalls::slots(wanted).into_iter().map(|(slot, _)| slot);
         let is_new = |slot: &Slot| self.slots.iter().all(|(known, _)| known != slot);
         let Some(slot) = slots.into_iter().find(is_new) else { return false };
         let loaded = self.load_slot(slot, btf);
@@ -590,7 +589,8 @@ impl Probe {
     pub fn report(&self) -> ProbeReport {
         let mut report = self.report.clone();
         report.attached.extend(self.links.iter().map(|(hook, _)| (*hook).to_owned()));
-        let ProbeOptions { interest, fork_sides, asked, .. } = &self.options;
+        let wanted = self.options.wanted();
+        let interest = &wanted.interest;
         for (hook, ty) in EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty)) {
             let known = self.event_hooks.iter().find(|(known, _)| *known == hook);
             if let Some((_, Some(reason))) = known {
@@ -599,13 +599,13 @@ impl Probe {
             }
         }
         if let Loading::Refused(reason) = &self.enter
-            && notes_any(&self.options.wanted())
+            && notes_any(&wanted)
         {
             report.refused.push((ENTER.to_owned(), reason.clone()));
             let what = "what descriptors were when calls started: program refused";
             report.not_covered.push(what.to_owned());
         }
-        for (slot, calls) in syscalls::slots(interest, *fork_sides, asked) {
+        for (slot, calls) in syscalls::slots(&wanted) {
             let known = self.slots.iter().find(|(known, _)| *known == slot);
             match known {
                 Some((_, None)) => report.attached.extend(calls.iter().map(|&c| c.to_owned())),

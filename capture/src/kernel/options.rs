@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use event::EventSet;
+use event::{CallSet, EventSet};
 
 use super::syscalls::ForkSides;
 
@@ -41,6 +41,8 @@ impl Default for Asked {
 pub struct Wanted {
     /// Event types that are captured.
     pub interest: EventSet,
+    /// Of the calls without an event type of their own, those that are captured where `interest` has their generic event.
+    pub generic_calls: CallSet,
     /// Sides of a fork that are captured.
     pub fork_sides: ForkSides,
     /// What is attached to the events.
@@ -51,9 +53,10 @@ impl Wanted {
     /// All that either asks for.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let Self { interest, fork_sides, asked } = self;
+        let Self { interest, generic_calls, fork_sides, asked } = self;
         Self {
             interest: interest.union(&other.interest),
+            generic_calls: generic_calls.union(&other.generic_calls),
             fork_sides: if *fork_sides == ForkSides::Both { *fork_sides } else { other.fork_sides },
             asked: Asked {
                 descriptors: asked.descriptors.union(&other.asked.descriptors),
@@ -80,6 +83,8 @@ pub enum Room {
 pub struct ProbeOptions {
     /// Event types that are captured.
     pub interest: EventSet,
+    /// Of the calls without an event type of their own, those that are captured where `interest` has their generic event.
+    pub generic_calls: CallSet,
     /// Sides of a fork that are captured.
     pub fork_sides: ForkSides,
     /// What is attached to the events.
@@ -100,8 +105,13 @@ impl ProbeOptions {
     /// The part that may change while programs run.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        let Self { interest, fork_sides, asked, .. } = self;
-        Wanted { interest: *interest, fork_sides: *fork_sides, asked: asked.clone() }
+        let Self { interest, generic_calls, fork_sides, asked, .. } = self;
+        Wanted {
+            interest: *interest,
+            generic_calls: *generic_calls,
+            fork_sides: *fork_sides,
+            asked: asked.clone(),
+        }
     }
 }
 
@@ -110,6 +120,7 @@ impl Default for ProbeOptions {
     fn default() -> Self {
         Self {
             interest: EventSet::all(),
+            generic_calls: CallSet::all(),
             fork_sides: ForkSides::Child,
             asked: Asked::default(),
             room: Room::default(),

@@ -30,7 +30,7 @@ use event::{
     syscall_entry,
 };
 
-use super::options::Asked;
+use super::options::{Asked, Wanted};
 
 /// A call.
 struct Row {
@@ -180,24 +180,26 @@ pub fn generic_calls() -> CallSet {
     rows().filter(|row| row.ty == EventType::GENERIC_X).filter_map(Row::call).collect()
 }
 
-fn wanted(interest: &EventSet, sides: ForkSides) -> impl Iterator<Item = &'static Row> {
-    let forks: &[Row] = match sides {
+/// The rows of what is captured; `all` is that and what is only noted.
+fn captured<'a>(all: &'a EventSet, wanted: &'a Wanted) -> impl Iterator<Item = &'static Row> {
+    let forks: &[Row] = match wanted.fork_sides {
         ForkSides::Child => &[],
         ForkSides::Both => process::FORKS,
     };
-    rows().chain(forks).filter(|row| interest.contains(row.ty))
+    let calls = wanted.generic_calls;
+    let is_captured = move |row: &&Row| {
+        all.contains(row.ty)
+            && (row.ty != EventType::GENERIC_X || row.call().is_some_and(|c| calls.contains(c)))
+    };
+    rows().chain(forks).filter(is_captured)
 }
 
 /// Programs behind the dispatcher that an interest needs, each once, with the calls behind it.
 /// A call that is only noted has no name here.
-pub(crate) fn slots(
-    interest: &EventSet,
-    sides: ForkSides,
-    asked: &Asked,
-) -> Vec<(Slot, Vec<&'static str>)> {
-    let (all, noted) = interest_and_noted(interest, asked);
+pub(crate) fn slots(wanted: &Wanted) -> Vec<(Slot, Vec<&'static str>)> {
+    let (all, noted) = interest_and_noted(&wanted.interest, &wanted.asked);
     let mut out: Vec<(Slot, Vec<&'static str>)> = Vec::new();
-    for row in wanted(&all, sides) {
+    for row in captured(&all, wanted) {
         if noted.contains(row.ty) {
             if out.iter().all(|(slot, _)| *slot != row.program) {
                 out.push((row.program, Vec::new()));
@@ -224,7 +226,8 @@ pub(crate) struct Tables {
     pub(crate) noted_calls: Vec<u8>,
 }
 
-pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Tables {
+pub(crate) fn tables(wanted: &Wanted) -> Tables {
+    let Wanted { interest, asked, .. } = wanted;
     let mut syscalls = vec![0u64; syscall_entry::N];
     let mut socketcalls = vec![0u32; syscall_entry::N_SOCKETCALLS];
     let mut call_ids = vec![0u32; syscall_entry::N];
@@ -232,7 +235,7 @@ pub(crate) fn tables(interest: &EventSet, sides: ForkSides, asked: &Asked) -> Ta
     let mut noted_calls = vec![0u8; note::N_CALLS];
     let mut noted = EventSet::EMPTY;
     let (all, silent) = interest_and_noted(interest, asked);
-    for row in wanted(&all, sides) {
+    for row in captured(&all, wanted) {
         if row.is_noted(asked) {
             noted.insert(row.ty);
             for n in row.native().into_iter().chain(Some(row.x32).filter(|&n| n != 0)) {
@@ -303,12 +306,41 @@ mod tests {
         }
     }
 
+    fn wanted(interest: &EventSet, asked: &Asked) -> Wanted {
+        Wanted {
+            interest: *interest,
+            generic_calls: CallSet::all(),
+            fork_sides: ForkSides::Both,
+            asked: asked.clone(),
+        }
+    }
+
+    fn all_of(interest: &EventSet, asked: &Asked) -> Tables {
+        tables(&wanted(interest, asked))
+    }
+
+    #[test]
+    fn calls_without_an_event_of_their_own_are_captured_one_by_one() {
+        let interest = [EventType::GENERIC_X].into_iter().collect();
+        let call = Call::named("setgroups").unwrap();
+        let one = CallSet::from_iter([call]);
+        let wanted = Wanted { generic_calls: one, ..wanted(&interest, &asked()) };
+        let t = tables(&wanted);
+        let entry = u64::from(syscall_entry::pack(Slot::Plain as u32, EventType::GENERIC_X.0));
+        let numbers: Vec<_> = (0..).zip(&t.syscalls).filter(|(_, e)| **e != 0).collect();
+        assert_eq!(numbers, [(81, &(entry << 32)), (116, &entry), (206, &(entry << 32))]);
+        assert_eq!(t.call_ids[116], u32::from(call.schema_id()));
+        assert_eq!(slots(&wanted), [(Slot::Plain, vec!["setgroups"])]);
+        let none = Wanted { generic_calls: CallSet::EMPTY, ..wanted };
+        assert!(tables(&none).syscalls.iter().all(|&e| e == 0) && slots(&none).is_empty());
+    }
+
     #[test]
     fn only_what_is_asked_for_has_an_entry() {
-        let none = tables(&EventSet::EMPTY, ForkSides::Both, &asked());
+        let none = all_of(&EventSet::EMPTY, &asked());
         assert!(none.syscalls.iter().all(|&e| e == 0) && none.socketcalls.iter().all(|&e| e == 0));
         let one: EventSet = [EventType::OPENAT_2_X].into_iter().collect();
-        let t = tables(&one, ForkSides::Both, &asked());
+        let t = all_of(&one, &asked());
         let entry = u64::from(syscall_entry::pack(Slot::Openat as u32, 307));
         assert_eq!(t.syscalls[257], entry);
         assert_eq!(t.syscalls[295], entry << 32);
@@ -318,7 +350,7 @@ mod tests {
     #[test]
     fn only_calls_whose_program_takes_the_note_are_noted() {
         let all = Asked { entry: EventSet::all(), ..asked() };
-        let t = tables(&EventSet::all(), ForkSides::Both, &all);
+        let t = all_of(&EventSet::all(), &all);
         let of = |ty: EventType| t.recipes.iter().find(|(t, _)| *t == ty).unwrap().1;
         // 3: close natively, read in ia32; 257: openat, which has no descriptor yet.
         assert_eq!((t.noted_calls[3], t.noted_calls[257]), (note::NATIVE | note::IA32, 0));
@@ -326,7 +358,7 @@ mod tests {
         assert_ne!(of(EventType::CLOSE_X)[0] & head::ENTRY, 0);
         assert_eq!(of(EventType::OPENAT_2_X)[0] & head::ENTRY, 0);
         assert_eq!(of(EventType::EPOLL_CREATE_X)[0] & head::ENTRY, 0);
-        let none = tables(&EventSet::all(), ForkSides::Both, &asked());
+        let none = all_of(&EventSet::all(), &asked());
         assert!(none.noted_calls.iter().all(|&n| n == 0));
         assert!(none.recipes.iter().all(|(_, r)| r[0] & head::ENTRY == 0));
         let close = none.recipes.iter().find(|(t, _)| *t == EventType::CLOSE_X).unwrap().1;
@@ -336,7 +368,7 @@ mod tests {
     #[test]
     fn calls_that_tell_the_past_of_sockets_are_noted_for_those_that_ask() {
         let of = |interest: &EventSet, asked: &Asked| {
-            let t = tables(interest, ForkSides::Both, asked);
+            let t = all_of(interest, asked);
             let is_silent = |r: &&(EventType, Recipe)| r.1[0] & head::SILENT != 0;
             (t.syscalls[42] != 0, t.recipes.iter().filter(is_silent).count())
         };
@@ -349,16 +381,14 @@ mod tests {
         assert_eq!(of(&both, &asked()), (true, 0));
         let open: EventSet = [EventType::OPENAT_2_X].into_iter().collect();
         assert_eq!(of(&open, &asked()), (false, 0));
-        let names: Vec<_> = slots(&read, ForkSides::Both, &asked())
-            .into_iter()
-            .flat_map(|(_, names)| names)
-            .collect();
+        let names: Vec<_> =
+            slots(&wanted(&read, &asked())).into_iter().flat_map(|(_, names)| names).collect();
         assert_eq!(names, ["read"]);
     }
 
     #[test]
     fn the_two_tables_share_a_word_without_mixing() {
-        let t = tables(&EventSet::all(), ForkSides::Both, &asked());
+        let t = all_of(&EventSet::all(), &asked());
         // 2: open natively, fork in ia32.
         assert_eq!(t.syscalls[2] & 0xffff, u64::from(EventType::OPEN_X.0));
         assert_eq!(t.syscalls[2] >> 32 & 0xffff, u64::from(EventType::FORK_20_X.0));
