@@ -4,7 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::bytes::{Body, Bytes, Cut};
+use super::{
+    bytes::{Body, Bytes, Cut},
+    list_room::{ListEntry, ListRoom},
+};
 
 // Other readers keep a name in 1,024 bytes with its NUL.
 const MAX_NAME: usize = 1023;
@@ -51,6 +54,15 @@ pub struct DescriptorEntry {
     pub ino: u64,
     /// What it stands for.
     pub target: DescriptorTarget,
+}
+
+impl ListEntry for DescriptorList {
+    /// Its entries.
+    const N_TEXTS: usize = 1;
+}
+
+impl ListEntry for DescriptorEntry {
+    const N_TEXTS: usize = 1;
 }
 
 /// What a listed descriptor stands for.
@@ -181,20 +193,29 @@ fn entry(b: &mut Bytes<'_>, is_v2: bool) -> Result<Option<DescriptorEntry>, Cut>
 }
 
 /// What a block's body holds, and whether a version 1 list had to be left at a type that this build does not know.
-pub(super) fn parse(is_v2: bool, body: &[u8]) -> Result<(DescriptorList, bool), Cut> {
+pub(super) fn parse(
+    is_v2: bool,
+    body: &[u8],
+    room: &mut ListRoom,
+) -> Result<(DescriptorList, bool), Cut> {
     let mut b = Bytes(body);
     let mut list = DescriptorList { tid: b.i64()?, entries: Vec::new() };
     // Up to three bytes of padding stand behind the last entry.
     while b.len() >= 4 {
-        if is_v2 {
+        let n_before = b.len();
+        let found = if is_v2 {
             let len = b.u32()? as usize;
             let mut record = Bytes(b.take(len.checked_sub(4).ok_or(Cut)?)?);
-            list.entries.extend(entry(&mut record, true)?);
+            entry(&mut record, true)?
         } else {
-            match entry(&mut b, false)? {
-                Some(entry) => list.entries.push(entry),
-                None => return Ok((list, true)),
+            let found = entry(&mut b, false)?;
+            if found.is_none() {
+                return Ok((list, true));
             }
+            found
+        };
+        if let Some(found) = found {
+            room.keep(&mut list.entries, found, n_before - b.len());
         }
     }
     Ok((list, false))
@@ -260,6 +281,10 @@ pub(super) fn write(list: &DescriptorList, body: &mut Body) {
 mod tests {
     use super::*;
 
+    fn parsed(is_v2: bool, body: &[u8]) -> Result<(DescriptorList, bool), Cut> {
+        parse(is_v2, body, &mut ListRoom::new())
+    }
+
     /// One of every type.
     fn all() -> DescriptorList {
         let named =
@@ -298,7 +323,7 @@ mod tests {
     fn every_type_survives_version_2() {
         let mut body = bytes(&all());
         body.extend_from_slice(&[0; 3]);
-        assert_eq!(parse(true, &body), Ok((all(), false)));
+        assert_eq!(parsed(true, &body), Ok((all(), false)));
         let kinds: Vec<u8> = all().entries.iter().map(DescriptorEntry::kind).collect();
         assert_eq!(kinds, b"fdpeXslitnburmPff4646u");
     }
@@ -319,7 +344,7 @@ mod tests {
             v1.extend_from_slice(&v2[at + 4..at + len]);
             at += len;
         }
-        assert_eq!(parse(false, &v1), Ok((list, false)));
+        assert_eq!(parsed(false, &v1), Ok((list, false)));
     }
 
     #[test]
@@ -333,17 +358,17 @@ mod tests {
         });
         body.extend_from_slice(&record.0);
         body.extend_from_slice(&bytes(&list)[8..]);
-        let (read, is_left) = parse(true, &body).unwrap();
+        let (read, is_left) = parsed(true, &body).unwrap();
         assert_eq!((read.entries.len(), is_left), (3, false));
         assert_eq!(read.entries[1].target, DescriptorTarget::Unknown(99));
         assert_eq!(read.entries[1].kind(), b'o');
         // The unknown one is not written again.
-        assert_eq!(parse(true, &bytes(&read)).unwrap().0.entries.len(), 2);
+        assert_eq!(parsed(true, &bytes(&read)).unwrap().0.entries.len(), 2);
 
         let mut v1 = 5i64.to_le_bytes().to_vec();
         v1.extend_from_slice(&bytes(&list)[12..]);
         v1.extend_from_slice(&record.0[4..]);
-        let (read, is_left) = parse(false, &v1).unwrap();
+        let (read, is_left) = parsed(false, &v1).unwrap();
         assert_eq!((read.entries, is_left), (list.entries, true));
     }
 
@@ -352,8 +377,8 @@ mod tests {
         let head = 5i64.to_le_bytes();
         for len in [3u32, 4, 20, 1000, u32::MAX] {
             let body = [&head[..], &len.to_le_bytes(), &[0; 16]].concat();
-            assert_eq!(parse(true, &body), Err(Cut), "{len}");
+            assert_eq!(parsed(true, &body), Err(Cut), "{len}");
         }
-        assert_eq!(parse(true, &head[..7]), Err(Cut));
+        assert_eq!(parsed(true, &head[..7]), Err(Cut));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::bytes::{Body, Bytes, Cut};
+use super::{
+    bytes::{Body, Bytes, Cut},
+    list_room::{ListEntry, ListRoom},
+};
 
 const MAX_NAME: usize = 15;
 const IPV4: u16 = 1;
@@ -26,6 +29,10 @@ pub struct Interface {
     pub link_speed: Option<u64>,
 }
 
+impl ListEntry for Interface {
+    const N_TEXTS: usize = 1;
+}
+
 fn entry(b: &mut Bytes<'_>) -> Result<Option<Interface>, Cut> {
     let (number, n_name) = (b.u16()?, usize::from(b.u16()?));
     let ip = |b: &mut Bytes<'_>| -> Result<IpAddr, Cut> {
@@ -44,17 +51,26 @@ fn entry(b: &mut Bytes<'_>) -> Result<Option<Interface>, Cut> {
 }
 
 /// Every interface of a block's body.
-pub(super) fn parse(is_v2: bool, body: &[u8], out: &mut Vec<Interface>) -> Result<(), Cut> {
+pub(super) fn parse(
+    is_v2: bool,
+    body: &[u8],
+    out: &mut Vec<Interface>,
+    room: &mut ListRoom,
+) -> Result<(), Cut> {
     let mut b = Bytes(body);
     // Up to three bytes of padding stand behind the last entry.
     while b.len() >= 4 {
-        if is_v2 {
+        let n_before = b.len();
+        let found = if is_v2 {
             // This length alone, of all in the format, does not count itself.
             let len = b.u32()? as usize;
-            out.extend(entry(&mut Bytes(b.take(len)?))?);
+            entry(&mut Bytes(b.take(len)?))?
         } else {
             // Without a length nothing unknown can be passed over.
-            out.push(entry(&mut b)?.ok_or(Cut)?);
+            Some(entry(&mut b)?.ok_or(Cut)?)
+        };
+        if let Some(interface) = found {
+            room.keep(out, interface, n_before - b.len());
         }
     }
     Ok(())
@@ -121,7 +137,7 @@ mod tests {
 
     fn read(is_v2: bool, body: &[u8]) -> Result<Vec<Interface>, Cut> {
         let mut out = Vec::new();
-        parse(is_v2, body, &mut out).map(|()| out)
+        parse(is_v2, body, &mut out, &mut ListRoom::new()).map(|()| out)
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod descriptors;
 mod enter_recipes;
 mod header;
 mod interface_list;
+mod list_room;
 mod playback;
 mod process_list;
 mod processes;

@@ -222,9 +222,11 @@ impl Playback {
         counts.n_too_large += self.n_impossible;
         counts.n_trimmed += self.converter.n_trimmed();
         counts.n_dropped_descriptors = self.tracker.n_dropped_descriptors();
+        counts.n_dropped_dirs = self.tracker.n_dropped_dirs();
         counts.n_dropped_interfaces = self.tracker.n_dropped_interfaces();
         counts.n_dropped_threads = self.threads.n_dropped();
-        counts.n_forgotten_starts = self.converter.n_forgotten();
+        counts.n_forgotten_starts =
+            self.converter.n_forgotten() + self.tracker.n_forgotten_enters();
         if let Some(blocks) = &self.blocks {
             counts.n_forgotten_starts += blocks.n_forgotten();
             counts.n_dropped_blocks = blocks.n_dropped();

@@ -2,7 +2,10 @@
 //!
 //! Strings are `u16 length, bytes`. Since version 9 an entry begins with its own length, and fields are only ever appended.
 
-use super::bytes::{Body, Bytes, Cut};
+use super::{
+    bytes::{Body, Bytes, Cut},
+    list_room::{ListEntry, ListRoom},
+};
 use crate::process::ProcessEntry;
 
 // Other readers keep a text in 1,024 bytes with its NUL.
@@ -10,6 +13,10 @@ const MAX_TEXT: usize = 1023;
 const MAX_LIST: usize = 4096;
 /// A tail of at most this many bytes was written before two fields were inserted in front of it.
 const OLD_TAIL_LEN: usize = 29;
+
+impl ListEntry for ProcessEntry {
+    const N_TEXTS: usize = 8;
+}
 
 fn flag(b: &mut Bytes<'_>) -> Result<bool, Cut> {
     Ok(b.u8()? != 0)
@@ -77,20 +84,27 @@ fn entry(version: u8, b: &mut Bytes<'_>) -> Result<ProcessEntry, Cut> {
 }
 
 /// Every entry of a block's body.
-pub(super) fn parse(version: u8, body: &[u8], out: &mut Vec<ProcessEntry>) -> Result<(), Cut> {
+pub(super) fn parse(
+    version: u8,
+    body: &[u8],
+    out: &mut Vec<ProcessEntry>,
+    room: &mut ListRoom,
+) -> Result<(), Cut> {
     let mut b = Bytes(body);
     // Up to three bytes of padding stand behind the last entry.
     while b.len() >= 4 {
-        if version < 9 {
-            out.push(entry(version, &mut b)?);
-            continue;
-        }
-        let len = b.u32()? as usize;
-        let mut record = Bytes(b.take(len.checked_sub(4).ok_or(Cut)?)?);
-        let mut e = entry(version, &mut record)?;
-        // A tail that ends early is an older writer's, not damage.
-        let _ends_early = tail(&mut e, &mut record);
-        out.push(e);
+        let n_before = b.len();
+        let found = if version < 9 {
+            entry(version, &mut b)?
+        } else {
+            let len = b.u32()? as usize;
+            let mut record = Bytes(b.take(len.checked_sub(4).ok_or(Cut)?)?);
+            let mut e = entry(version, &mut record)?;
+            // A tail that ends early is an older writer's, not damage.
+            let _ends_early = tail(&mut e, &mut record);
+            e
+        };
+        room.keep(out, found, n_before - b.len());
     }
     Ok(())
 }
@@ -179,7 +193,7 @@ mod tests {
 
     fn round(body: &[u8]) -> Vec<ProcessEntry> {
         let mut out = Vec::new();
-        parse(9, body, &mut out).unwrap();
+        parse(9, body, &mut out, &mut ListRoom::new()).unwrap();
         out
     }
 
@@ -211,7 +225,7 @@ mod tests {
         write(&sample(), &mut body);
         let one = &body.0[4..body.0.len() - 76];
         let mut out = Vec::new();
-        parse(8, &[one, one].concat(), &mut out).unwrap();
+        parse(8, &[one, one].concat(), &mut out, &mut ListRoom::new()).unwrap();
         assert_eq!(out.len(), 2);
         assert_eq!(
             (out[1].vpgid, &out[1].exepath[..], out[1].loginuid),
@@ -233,7 +247,8 @@ mod tests {
     #[test]
     fn a_length_below_itself_is_damage() {
         let mut out = Vec::new();
-        assert_eq!(parse(9, &[3, 0, 0, 0], &mut out), Err(Cut));
-        assert_eq!(parse(5, &[0; 40], &mut out), Err(Cut));
+        let mut room = ListRoom::new();
+        assert_eq!(parse(9, &[3, 0, 0, 0], &mut out, &mut room), Err(Cut));
+        assert_eq!(parse(5, &[0; 40], &mut out, &mut room), Err(Cut));
     }
 }

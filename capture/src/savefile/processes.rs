@@ -10,6 +10,10 @@ use super::descriptors::{Enter, TableId};
 const PAGE: usize = 64;
 /// Largest number of process ids that Linux has; what has a larger one is damage, and stays unknown.
 const MAX_ID: usize = 1 << 22;
+/// Memory that working directories may take together; one beyond it is not known.
+const MAX_DIR_BYTES: usize = 256 << 20;
+/// Memory that enters of calls under way may take together; with more all of them are forgotten.
+const MAX_ENTER_BYTES: usize = 64 << 20;
 
 /// A thread.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ pub(super) struct Thread {
     process: Slot,
     generation: u32,
     /// What the enter of a call under way said; kept for the next one when it is over.
-    pub(super) enter: Option<Box<Enter>>,
+    enter: Option<Box<Enter>>,
     pub(super) comm: Box<[u8]>,
 }
 
@@ -33,11 +37,41 @@ pub(super) struct Process {
     pub(super) n_threads: u32,
     pub(super) table: TableId,
     /// Ends in a slash.
-    pub(super) cwd: Vec<u8>,
+    cwd: Vec<u8>,
     /// The caller's side of its clone made it; its own side comes yet.
     pub(super) is_expected: bool,
     /// Another one for each process and after each exec, which ends all threads but one.
     generation: u32,
+}
+
+impl Process {
+    /// The working directory, which ends in a slash; empty where it is not known.
+    pub(super) fn cwd(&self) -> &[u8] {
+        &self.cwd
+    }
+}
+
+/// What all threads and processes together take of something, and may take.
+#[derive(Debug)]
+struct Room {
+    n_bytes: usize,
+    max_bytes: usize,
+    /// What found no room.
+    n_dropped: u64,
+}
+
+impl Room {
+    fn of(max_bytes: usize) -> Self {
+        Self { n_bytes: 0, max_bytes, n_dropped: 0 }
+    }
+
+    fn emptied(&self) -> Self {
+        Self { n_bytes: 0, ..*self }
+    }
+
+    fn has(&self, n_bytes: usize) -> bool {
+        self.n_bytes + n_bytes <= self.max_bytes
+    }
 }
 
 /// Place of a process among all.
@@ -47,13 +81,15 @@ pub(super) struct Slot(u32);
 type Page = Box<[Option<Thread>; PAGE]>;
 
 /// All threads and processes. A page of threads costs memory once one of them is known, 2 KiB then.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processes {
     pages: Vec<Option<Page>>,
     groups: HashMap<u32, Slot, RandomState>,
     all: Vec<Process>,
     free: Vec<Slot>,
     n_generations: u32,
+    dirs: Room,
+    enters: Room,
 }
 
 /// An id of a thread or process as a file has it, as one that Linux may have. A wider number is not the thread that its low bits name.
@@ -67,6 +103,94 @@ fn place(tid: u32) -> Option<(usize, usize)> {
 }
 
 impl Processes {
+    pub(super) fn new() -> Self {
+        Self::with_rooms(Room::of(MAX_DIR_BYTES), Room::of(MAX_ENTER_BYTES))
+    }
+
+    fn with_rooms(dirs: Room, enters: Room) -> Self {
+        Self {
+            pages: Vec::new(),
+            groups: HashMap::default(),
+            all: Vec::new(),
+            free: Vec::new(),
+            n_generations: 0,
+            dirs,
+            enters,
+        }
+    }
+
+    /// None of them any more; what found no room is remembered.
+    pub(super) fn restarted(&self) -> Self {
+        Self::with_rooms(self.dirs.emptied(), self.enters.emptied())
+    }
+
+    /// Working directories that found no room.
+    pub(super) fn n_dropped_dirs(&self) -> u64 {
+        self.dirs.n_dropped
+    }
+
+    /// Enters that were forgotten before their exit came.
+    pub(super) fn n_forgotten_enters(&self) -> u64 {
+        self.enters.n_dropped
+    }
+
+    /// Changes a process's working directory, as far as there is room for it.
+    pub(super) fn change_cwd<T>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
+        let Self { all, dirs, .. } = self;
+        let cwd = &mut all[slot.0 as usize].cwd;
+        dirs.n_bytes -= cwd.capacity();
+        let changed = change(cwd);
+        if !dirs.has(cwd.capacity()) {
+            dirs.n_dropped += 1;
+            *cwd = Vec::new();
+        }
+        dirs.n_bytes += cwd.capacity();
+        changed
+    }
+
+    /// What is kept of the thread's last enter, to be put back.
+    pub(super) fn take_enter(&mut self, tid: u32) -> Option<Box<Enter>> {
+        let enter = self.thread_mut(tid)?.enter.take()?;
+        self.enters.n_bytes -= enter.size_bytes();
+        Some(enter)
+    }
+
+    /// Keeps an enter for its exit.
+    pub(super) fn put_enter(&mut self, tid: u32, enter: Box<Enter>) {
+        if !self.enters.has(enter.size_bytes()) {
+            self.forget_enters();
+        }
+        let n_bytes = enter.size_bytes();
+        let Some(thread) = self.thread_mut(tid) else { return };
+        let before = thread.enter.replace(enter);
+        self.enters.n_bytes += n_bytes;
+        self.dropped(before);
+    }
+
+    /// The call that the thread's last enter began is over.
+    pub(super) fn end_enter(&mut self, tid: u32) {
+        if let Some(enter) = self.thread_mut(tid).and_then(|t| t.enter.as_mut()) {
+            enter.clear();
+        }
+    }
+
+    #[cold]
+    fn forget_enters(&mut self) {
+        let threads = self.pages.iter_mut().flatten().flat_map(|page| page.iter_mut().flatten());
+        for enter in threads.filter_map(|thread| thread.enter.take()) {
+            self.enters.n_dropped += u64::from(enter.is_under_way());
+        }
+        self.enters.n_bytes = 0;
+    }
+
+    fn dropped(&mut self, enter: Option<Box<Enter>>) {
+        self.enters.n_bytes -= enter.map_or(0, |enter| enter.size_bytes());
+    }
+
     pub(super) fn thread(&self, tid: u32) -> Option<&Thread> {
         let (page, at) = place(tid)?;
         self.pages.get(page)?.as_ref()?[at].as_ref()
@@ -149,11 +273,11 @@ impl Processes {
             new.cwd.clear();
             p.table
         });
-        new.cwd.extend_from_slice(cwd);
         match self.all.get_mut(slot.0 as usize) {
             Some(place) => *place = new,
             None => self.all.push(new),
         }
+        self.change_cwd(slot, |room| room.extend_from_slice(cwd));
         self.groups.insert(tgid, slot);
         self.bind(tgid, slot);
         (Some(slot), before.filter(|_| known.is_some()))
@@ -187,15 +311,17 @@ impl Processes {
         let page = self.pages[page].get_or_insert_with(|| Box::new([const { None }; PAGE]));
         let comm = Box::default();
         let thread = Thread { tgid, process, generation, enter: None, comm };
-        let before = page[at].replace(thread)?;
+        let mut before = page[at].replace(thread)?;
+        self.dropped(before.enter.take());
         (self.get(before.process).generation == before.generation).then_some(before.process)
     }
 
     pub(super) fn forget_thread(&mut self, tid: u32) {
         if let Some((page, at)) = place(tid)
             && let Some(Some(page)) = self.pages.get_mut(page)
+            && let Some(thread) = page[at].take()
         {
-            page[at] = None;
+            self.dropped(thread.enter);
         }
     }
 
@@ -220,7 +346,7 @@ mod tests {
     #[test]
     fn a_thread_that_outlived_its_process_is_led_to_no_other() {
         let table = Descriptors::new().empty();
-        let mut all = Processes::default();
+        let mut all = Processes::new();
         let first = all.put(5, 1, table, b"/a/").0.unwrap();
         assert_eq!(all.bind(6, first), None);
         all.remove(first);
@@ -235,11 +361,54 @@ mod tests {
     #[test]
     fn ids_that_linux_does_not_have_stay_unknown() {
         let table = Descriptors::new().empty();
-        let mut all = Processes::default();
+        let mut all = Processes::new();
         for id in [MAX_ID as u32, u32::MAX] {
             assert_eq!(all.put(id, 1, table, b""), (None, Some(table)));
             assert!(all.thread(id).is_none());
         }
         assert!(all.put(MAX_ID as u32 - 1, 1, table, b"").0.is_some());
+    }
+
+    #[test]
+    fn directories_and_enters_are_bounded_together() {
+        const ROOM: usize = 16 << 10;
+        const N: u32 = 1000;
+        let table = Descriptors::new().empty();
+        let mut all = Processes::with_rooms(Room::of(ROOM), Room::of(ROOM));
+        let held = |all: &Processes| -> (usize, usize) {
+            let enters = all.pages.iter().flatten().flat_map(|page| page.iter().flatten());
+            let enters = enters.filter_map(|thread| thread.enter.as_ref());
+            let dirs = all.all.iter().map(|p| p.cwd.capacity());
+            (dirs.sum(), enters.map(|enter| enter.size_bytes()).sum())
+        };
+        for tid in 1..=N {
+            let slot = all.put(tid, 1, table, b"/").0.unwrap();
+            all.change_cwd(slot, |cwd| cwd.resize(100, b'x'));
+            all.put_enter(tid, Box::new(Enter::under_way(100)));
+            let (dirs, enters) = held(&all);
+            assert!(dirs <= ROOM && enters <= ROOM, "{dirs} {enters}");
+            assert_eq!((dirs, enters), (all.dirs.n_bytes, all.enters.n_bytes));
+        }
+        let n_known = all.all.iter().filter(|p| !p.cwd.is_empty()).count() as u64;
+        assert!(n_known > 50 && all.n_dropped_dirs() >= u64::from(N) - n_known, "{n_known}");
+        let n_kept = (1..=N).filter(|&tid| all.take_enter(tid).is_some()).count() as u64;
+        assert!(n_kept > 0 && n_kept + all.n_forgotten_enters() == u64::from(N), "{n_kept}");
+        assert_eq!(all.enters.n_bytes, 0);
+    }
+
+    #[test]
+    fn what_goes_with_a_thread_gives_its_room_back() {
+        let table = Descriptors::new().empty();
+        let mut all = Processes::new();
+        for tid in [5, 6, 7] {
+            all.put(tid, 1, table, b"/");
+            all.put_enter(tid, Box::new(Enter::under_way(100)));
+        }
+        all.forget_thread(5);
+        all.put(6, 2, table, b"/srv/");
+        all.put_enter(7, Box::new(Enter::under_way(10)));
+        let last = all.take_enter(7).map(|enter| enter.size_bytes());
+        assert!(last.is_some_and(|n| n < 100), "{last:?}");
+        assert_eq!((all.enters.n_bytes, all.n_forgotten_enters()), (0, 0));
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Header, SavefileError,
     block::{BlockHead, BlockStream, is_event},
     kind,
+    list_room::ListRoom,
     saved_event::{Layout, SavedEvent},
 };
 
@@ -20,8 +21,12 @@ pub struct ReaderCounts {
     pub n_trimmed: u64,
     /// Blocks between events that are not events.
     pub n_skipped_blocks: u64,
+    /// Entries of the lists before the events for which there was no room.
+    pub n_dropped_entries: u64,
     /// Descriptors that stay unknown because the memory for all of them is used up, or because their number is none that Linux gives.
     pub n_dropped_descriptors: u64,
+    /// Working directories that are not known because the memory for all of them is used up.
+    pub n_dropped_dirs: u64,
     /// Interfaces beyond those that sockets are held against.
     pub n_dropped_interfaces: u64,
     /// Threads beyond what Linux can have, which are taken to be as their process.
@@ -87,17 +92,19 @@ impl Reader {
 
     /// Reads a section from its first block up to its first event.
     fn read_header(&mut self, section: BlockHead) -> Result<(), SavefileError> {
-        let Self { stream, header, ahead, .. } = self;
+        let Self { stream, header, ahead, counts, .. } = self;
         *header = Header::of_section(stream.body(section))?;
         stream.begin_section();
-        loop {
-            let Some(head) = stream.next()? else { return Ok(()) };
+        let mut room = ListRoom::new();
+        while let Some(head) = stream.next()? {
             if is_event(head.kind) || head.kind == kind::SECTION {
                 *ahead = Some(head);
-                return Ok(());
+                break;
             }
-            header.add(head, stream.body(head), stream.place(head.offset))?;
+            header.add(head, stream.body(head), stream.place(head.offset), &mut room)?;
         }
+        counts.n_dropped_entries += room.n_dropped();
+        Ok(())
     }
 
     /// What the section at hand says before its first event.

@@ -111,7 +111,7 @@ impl Tracker {
         Self {
             roles: (0..event::N_EVENT_TYPES as u16).map(role).collect(),
             task_params: (0..event::N_EVENT_TYPES as u16).map(task_params).collect(),
-            processes: Processes::default(),
+            processes: Processes::new(),
             n_incarnations: 0,
             descriptors: Descriptors::new(),
             changed_cwd: None,
@@ -128,7 +128,15 @@ impl Tracker {
         let mut descriptors = Descriptors::new();
         descriptors.take_over(&self.descriptors);
         let Self { n_incarnations, shows_params, counts_resources, .. } = *self;
-        *self = Self { n_incarnations, descriptors, shows_params, counts_resources, ..Self::new() };
+        let processes = self.processes.restarted();
+        *self = Self {
+            processes,
+            n_incarnations,
+            descriptors,
+            shows_params,
+            counts_resources,
+            ..Self::new()
+        };
     }
 
     pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
@@ -145,6 +153,16 @@ impl Tracker {
     /// Interfaces that sockets are not held against because there are too many.
     pub(super) fn n_dropped_interfaces(&self) -> u64 {
         self.descriptors.n_dropped_interfaces()
+    }
+
+    /// Working directories that are not known because there is no room for them.
+    pub(super) fn n_dropped_dirs(&self) -> u64 {
+        self.processes.n_dropped_dirs()
+    }
+
+    /// Starts of calls that were forgotten because all of them took too much memory.
+    pub(super) fn n_forgotten_enters(&self) -> u64 {
+        self.processes.n_forgotten_enters()
     }
 
     fn next_incarnation(&mut self) -> u64 {
@@ -233,8 +251,7 @@ impl Tracker {
     pub(super) fn seed(&mut self, header: &Header) {
         for e in header.processes.iter().filter(|e| e.is_main_thread()) {
             if let Some(slot) = self.add_process(task_id(e.pid)) {
-                let cwd = &mut self.processes.get_mut(slot).cwd;
-                change_dir(cwd, &e.cwd, &mut self.path_room);
+                self.change_cwd(slot, &e.cwd);
             }
             self.name(task_id(e.pid), &e.comm);
         }
@@ -334,10 +351,8 @@ impl Tracker {
             // Most events: they change nothing, but end the thread's call under way.
             let table = slot.map(|slot| self.processes.get(slot).table);
             self.descriptors.begin(event, table);
-            if slot.is_some()
-                && let Some(enter) = self.processes.thread_mut(tid).and_then(|t| t.enter.as_mut())
-            {
-                enter.clear();
+            if slot.is_some() {
+                self.processes.end_enter(tid);
             }
             return;
         }
@@ -354,14 +369,15 @@ impl Tracker {
         }
         let table = self.processes.get(place).table;
         self.descriptors.begin(event, Some(table));
-        let mut enter = self.processes.thread_mut(tid).and_then(|t| t.enter.take());
+        let mut enter = self.processes.take_enter(tid);
         if role == Role::Enter {
             enter.get_or_insert_default().keep(event);
         } else if event.event_type == EventType::PIDFD_GETFD_X {
             self.pidfd_getfd(event, table);
         } else if changes {
-            let cwd = &mut self.processes.get_mut(place).cwd;
-            if self.descriptors.follow(event, enter.as_deref(), table, cwd) {
+            let Self { processes, descriptors, .. } = self;
+            let enter = enter.as_deref();
+            if processes.change_cwd(place, |cwd| descriptors.follow(event, enter, table, cwd)) {
                 self.changed_cwd = Some(place);
             }
         }
@@ -370,9 +386,7 @@ impl Tracker {
             if role != Role::Enter {
                 enter.clear();
             }
-            if let Some(thread) = self.processes.thread_mut(tid) {
-                thread.enter = Some(enter);
-            }
+            self.processes.put_enter(tid, enter);
         }
     }
 
@@ -397,7 +411,7 @@ impl Tracker {
     /// parameters.
     pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
         if let Some(slot) = self.changed_cwd {
-            let cwd = &self.processes.get(slot).cwd;
+            let cwd = self.processes.get(slot).cwd();
             let path = if cwd.len() > 1 { cwd.strip_suffix(b"/").unwrap_or(cwd) } else { cwd };
             if path.starts_with(b"/") {
                 let facts = FileFacts { ino: 0, dev: 0, flags: 0, kind: FileKind::Directory, path };
@@ -433,8 +447,13 @@ impl Tracker {
     fn take_cwd(&mut self, event: &SavedEvent<'_>, slot: Slot) {
         let path = event.param(PARAM_CWD).map(|b| b.strip_suffix(&[0]).unwrap_or(b));
         if let Some(path) = path.filter(|p| p.starts_with(b"/")) {
-            change_dir(&mut self.processes.get_mut(slot).cwd, path, &mut self.path_room);
+            self.change_cwd(slot, path);
         }
+    }
+
+    fn change_cwd(&mut self, slot: Slot, path: &[u8]) {
+        let Self { processes, path_room, .. } = self;
+        processes.change_cwd(slot, |cwd| change_dir(cwd, path, path_room));
     }
 
     /// A child's own return of the clone that made it.
@@ -474,7 +493,7 @@ impl Tracker {
                 } else {
                     self.descriptors.fork(parent.table)
                 };
-                (table, parent.cwd.clone())
+                (table, parent.cwd().to_vec())
             }
             None => (self.descriptors.empty(), Vec::new()),
         };

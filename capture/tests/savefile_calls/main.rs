@@ -2,6 +2,7 @@
 
 mod allocation;
 mod files;
+mod memory;
 mod model;
 mod processes;
 mod recording;

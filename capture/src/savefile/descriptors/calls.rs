@@ -69,6 +69,21 @@ impl Enter {
         self.text.extend_from_slice(&said[..said.len().min(MAX_TEXT)]);
     }
 
+    /// Whether its exit is still to come.
+    pub(in crate::savefile) fn is_under_way(&self) -> bool {
+        self.event_type.is_some()
+    }
+
+    /// Memory that it takes.
+    pub(in crate::savefile) fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.capacity()
+    }
+
+    #[cfg(test)]
+    pub(in crate::savefile) fn under_way(n_text: usize) -> Self {
+        Self { event_type: Some(OPEN_E), text: vec![b'x'; n_text], ..Self::default() }
+    }
+
     /// What waits is over: another event came.
     pub(in crate::savefile) fn clear(&mut self) {
         self.event_type = None;
