@@ -90,4 +90,4 @@ pub use trace::{
     LivingProcess, Numbering, ShownEvent, Step, TimeFormat, TracedEvent, Tracer, TracerConfig,
     UtcOffset,
 };
-pub use users::{User, Users, note};
+pub use users::{LeftOutNotes, User, Users, left_out_notes, note};

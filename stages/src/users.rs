@@ -11,8 +11,13 @@ use event::{EventType, Frame};
 
 use crate::state::Lineage;
 
-/// Changes kept at most; those after are not noted.
-const MAX_CHANGES: usize = 1 << 20;
+/// Memory that changes may take together; those that find no room are left out and counted.
+const MAX_CHANGES_BYTES: usize = 256 << 20;
+/// What a change takes beside its texts: its place in a vector that has room for four at least, the allocations of its texts, and the
+/// place of the vector in a map.
+const CHANGE_LEN: usize = 4 * size_of::<(Key, Option<User>)>() + 3 * 16 + 96;
+/// What a place takes beside its name: two maps with room for a few, and its place in a map.
+const PLACE_LEN: usize = 1024;
 const USER_ADDED: EventType = EventType(354);
 const USER_DELETED: EventType = EventType(356);
 const GROUP_ADDED: EventType = EventType(358);
@@ -48,12 +53,22 @@ pub(crate) struct Place<'u> {
 }
 
 /// Users and groups, as of the start (live) or as the savefile lists them (replay), and what is noted of them later.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Users {
     listed: HashMap<u32, User>,
     groups: HashMap<u32, Box<[u8]>>,
     has_changes: AtomicBool,
     changes: RwLock<Changes>,
+    max_bytes: usize,
+}
+
+/// What events of a recording told and was not noted, because all of it together would take too much memory, or because it made no sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOutNotes {
+    /// Of users and groups.
+    pub n_users: u64,
+    /// Of containers.
+    pub n_containers: u64,
 }
 
 /// What events said, by key; `None` is that it is gone.
@@ -63,7 +78,8 @@ type History<T> = Vec<(Key, Option<T>)>;
 #[derive(Clone, Debug, Default)]
 struct Changes {
     places: HashMap<Box<str>, PlaceChanges>,
-    n_noted: usize,
+    n_bytes: usize,
+    n_left_out: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -123,19 +139,41 @@ pub fn note(lineage: &Lineage, users: &Users, key: Key, bytes: &[u8]) {
     }
 }
 
+/// What [`note`] left out.
+pub fn left_out_notes(lineage: &Lineage, users: &Users) -> LeftOutNotes {
+    LeftOutNotes { n_users: users.n_left_out(), n_containers: lineage.containers().n_left_out() }
+}
+
 impl Clone for Users {
     fn clone(&self) -> Self {
         let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner).clone();
         Self {
             listed: self.listed.clone(),
             groups: self.groups.clone(),
-            has_changes: AtomicBool::new(changes.n_noted > 0),
+            has_changes: AtomicBool::new(!changes.places.is_empty()),
             changes: RwLock::new(changes),
+            max_bytes: self.max_bytes,
         }
     }
 }
 
+impl Default for Users {
+    fn default() -> Self {
+        Self::with_room(MAX_CHANGES_BYTES)
+    }
+}
+
 impl Users {
+    fn with_room(max_bytes: usize) -> Self {
+        Self {
+            listed: HashMap::new(),
+            groups: HashMap::new(),
+            has_changes: AtomicBool::new(false),
+            changes: RwLock::default(),
+            max_bytes,
+        }
+    }
+
     /// Nobody.
     #[must_use]
     pub fn new() -> Self {
@@ -207,10 +245,15 @@ impl Users {
         let Some(id) = frame.param_u32(0) else { return };
         let place = String::from_utf8_lossy(text(place_at));
         let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
-        if changes.n_noted >= MAX_CHANGES {
+        let of_place =
+            if changes.places.contains_key(&*place) { 0 } else { PLACE_LEN + place.len() };
+        let texts: usize = (1..place_at).map(|n| text(n).len()).sum();
+        let n_bytes = changes.n_bytes + CHANGE_LEN + of_place + texts;
+        if n_bytes > self.max_bytes {
+            changes.n_left_out += 1;
             return;
         }
-        changes.n_noted += 1;
+        changes.n_bytes = n_bytes;
         let place = changes.places.entry(place.as_ref().into()).or_default();
         if place_at == 2 {
             let name = (ty == GROUP_ADDED).then(|| text(1).into());
@@ -225,6 +268,12 @@ impl Users {
         }
         // Relaxed: who gets a later frame got it after this, by way of its lane.
         self.has_changes.store(true, Ordering::Relaxed);
+    }
+
+    /// Changes that were not noted because all of them together would take more than 256 MiB; what was known before them stays.
+    #[must_use]
+    pub fn n_left_out(&self) -> u64 {
+        self.changes.read().unwrap_or_else(PoisonError::into_inner).n_left_out
     }
 
     /// Whether names may differ from event to event.
@@ -298,7 +347,7 @@ mod tests {
 
     /// Notes an event about user or group 7 called `name`.
     fn note(users: &Users, key: u64, ty: EventType, name: &str, container: &str) {
-        let mut buf = [0; 512];
+        let mut buf = vec![0; name.len() + 512];
         let mut w =
             FrameWriter::new(&mut buf, FrameHeader { event_type: ty.0, ..Default::default() });
         w.u32(7);
@@ -332,5 +381,50 @@ mod tests {
         assert_eq!((group(&host, 49), group(&host, 50)), (Some(&b"staff"[..]), None));
         assert_eq!((group(&inside, 39), group(&inside, 40)), (None, Some(&b"crew"[..])));
         assert_eq!(users.user_of(at(&inside, 1), 0).map(|u| u.homedir), Some(&b"/root"[..]));
+    }
+
+    #[test]
+    fn changes_are_bounded_by_the_memory_they_take_and_counted_beyond() {
+        const ROOM: usize = 1 << 20;
+        let long = "x".repeat(60_000);
+        for (name, place) in [("bob", ""), (&*long, ""), ("", "every time another")] {
+            for ty in [USER_ADDED, USER_DELETED, GROUP_ADDED] {
+                let users = Users::with_room(ROOM);
+                let name = if ty == USER_DELETED { "" } else { name };
+                for key in 1..=5000 {
+                    let place = if place.is_empty() { String::new() } else { format!("{key}") };
+                    note(&users, key, ty, name, &place);
+                }
+                let changes = users.changes.read().unwrap();
+                let held = changes.places.values().map(held).sum::<usize>();
+                let n_noted = changes.places.values().map(n_noted).sum::<usize>();
+                assert!(held <= ROOM, "{held} bytes of {} for {}", name.len(), ty.0);
+                assert!(n_noted > 10 && changes.n_left_out == 5000 - n_noted as u64, "{n_noted}");
+            }
+        }
+    }
+
+    fn n_noted(place: &PlaceChanges) -> usize {
+        let PlaceChanges { users, groups } = place;
+        users.values().map(Vec::len).sum::<usize>() + groups.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// What the changes of a place take, without what allocators do.
+    fn held(place: &PlaceChanges) -> usize {
+        let PlaceChanges { users, groups } = place;
+        let of_user = |u: &User| u.name.len() + u.homedir.len() + u.shell.len();
+        let of_users = |h: &History<User>| {
+            h.capacity() * size_of_val(&h[0])
+                + h.iter().filter_map(|(_, u)| u.as_ref()).map(of_user).sum::<usize>()
+        };
+        let of_groups = |h: &History<Box<[u8]>>| {
+            h.capacity() * size_of_val(&h[0])
+                + h.iter().filter_map(|(_, g)| g.as_ref()).map(|g| g.len()).sum::<usize>()
+        };
+        size_of_val(place)
+            + users.capacity() * size_of::<(u32, History<User>)>()
+            + groups.capacity() * size_of::<(u32, History<Box<[u8]>>)>()
+            + users.values().map(of_users).sum::<usize>()
+            + groups.values().map(of_groups).sum::<usize>()
     }
 }
