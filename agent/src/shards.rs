@@ -7,7 +7,10 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
+use stages::{
+    DeferralLimits, Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters,
+    Users,
+};
 
 use crate::config::Config;
 use crate::rule_load;
@@ -88,6 +91,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
             utc_offset_s,
             evt_num_shift,
             late_after,
+            deferral: DeferralLimits::default(),
         });
         shards.push(shard.following(Arc::clone(&swap)));
     }

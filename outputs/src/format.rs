@@ -126,10 +126,19 @@ fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
 
 /// Names of the marks that are set. Most alerts have none.
 fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
-    let AlertMarks { late, lineage_unknown, truncated, faulted, fd_raced, name_view: _ } = marks;
+    let AlertMarks {
+        late,
+        lineage_unknown,
+        container_unknown,
+        truncated,
+        faulted,
+        fd_raced,
+        name_view: _,
+    } = marks;
     [
         (late, "late"),
         (lineage_unknown, "lineage_unknown"),
+        (container_unknown, "container_unknown"),
         (truncated, "truncated"),
         (faulted, "faulted"),
         (fd_raced, "fd_raced"),

@@ -126,6 +126,7 @@ fn compile_rule(
     let fields: BTreeSet<FieldRef> = read.chain(template.fields()).cloned().collect();
     let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
     let ancestor_read = fields.iter().map(FieldRef::ancestor).max().unwrap_or(0);
+    let asks_runtime = fields.iter().any(|f| f.field.is_of_runtime());
     let rule = Rule {
         info: Arc::new(info),
         template,
@@ -133,6 +134,7 @@ fn compile_rule(
         generic_calls: reach.calls(),
         fields,
         ancestor_read,
+        asks_runtime,
         calls,
     };
     Some((rule, root))

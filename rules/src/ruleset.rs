@@ -113,6 +113,8 @@ pub(crate) struct Rule {
     pub(crate) fields: BTreeSet<FieldRef>,
     /// See [`Ruleset::ancestor_read`].
     pub(crate) ancestor_read: usize,
+    /// See [`Ruleset::asks_runtime`].
+    pub(crate) asks_runtime: bool,
     /// Calls without an event of their own that its condition names.
     pub(crate) calls: BTreeSet<Box<str>>,
 }
@@ -243,6 +245,12 @@ impl Ruleset {
     #[must_use]
     pub fn ancestor_read(&self, rule: RuleId) -> usize {
         self.rules[rule.0 as usize].ancestor_read
+    }
+
+    /// Whether a rule's condition or output asks for what only a container's runtime knows. `rule` comes from this ruleset.
+    #[must_use]
+    pub fn asks_runtime(&self, rule: RuleId) -> bool {
+        self.rules[rule.0 as usize].asks_runtime
     }
 
     /// What loading warned of.

@@ -142,6 +142,7 @@ fn shard(frames: impl Fn(u64, u64) -> Vec<u8>) -> Pass {
         utc_offset_s: 0,
         evt_num_shift: 0,
         late_after: None,
+        deferral: stages::DeferralLimits::default(),
     });
     let passes = (0..N_PASSES).map(|p| (0..N).map(|i| frames(p, i)).collect()).collect();
     let source = Feed { tx, watermark };

@@ -7,10 +7,10 @@ use event::flags;
 use rules::{Alert, AlertFacts, AlertMarks, NameView, RuleMatching, Ruleset};
 
 use crate::engine::Engine;
-use crate::fields::{Chain, EventFields, Names, Surroundings};
+use crate::fields::{Chain, EventFields, Lacking, Names, Surroundings};
 use crate::meters::ShardMeters;
 use crate::parse::Event;
-use crate::state::Wait;
+use crate::state::{ContainerEntry, Wait};
 
 /// A shard's evaluating half.
 pub(crate) struct Detector {
@@ -32,6 +32,25 @@ pub(crate) enum WhenFull {
     Lose,
     /// The shard waits: a replay loses nothing.
     Wait,
+}
+
+/// Why an event is decided though a container's runtime has not told what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// It was waited for long enough.
+    TimeOver,
+    /// Too many wait.
+    NoRoom,
+    /// What it is held against, or the shard, ends.
+    Cut,
+}
+
+/// What became of an event.
+pub(crate) enum Decision {
+    /// It was held against the rules.
+    Made,
+    /// Nothing was counted or raised: its container's runtime is still to answer.
+    Awaits(Arc<ContainerEntry>),
 }
 
 impl Detector {
@@ -74,22 +93,24 @@ impl Detector {
     }
 
     /// Evaluates one event and raises its alerts. Where it has to wait for another shard nothing was counted or raised, and the call is made
-    /// again. `PROFILED`: a profile is asked for.
+    /// again; nor where it asks what a container's runtime is still to tell, unless `by_now` says why it is decided all the same. `PROFILED`: a
+    /// profile is asked for.
     pub(crate) fn detect<const PROFILED: bool>(
         &mut self,
         at: Surroundings<'_>,
         event: &Event<'_>,
+        by_now: Option<Unanswered>,
         meters: &ShardMeters,
-    ) -> Result<(), Wait> {
+    ) -> Result<Decision, Wait> {
         let Self { engine, utc_offset_s, chain, drafts, alerts, when_full, has_raised } = self;
         if event.is_state_only() {
             meters.state_only.add(1);
-            return Ok(());
+            return Ok(Decision::Made);
         }
         let ty = event.frame.event_type();
         if !engine.interest.contains(ty) {
             meters.evaluated.add(1);
-            return Ok(());
+            return Ok(Decision::Made);
         }
         chain.clear();
         engine.matched.clear();
@@ -110,6 +131,11 @@ impl Detector {
                 }
             }
         }
+        if let Some(container) = fields.awaited()
+            && by_now.is_none()
+        {
+            return Ok(Decision::Awaits(Arc::clone(container)));
+        }
         for &(rule, view) in &engine.matched {
             fields.set_view(view.unwrap_or(NameView::Both));
             let mut facts = AlertFacts {
@@ -120,12 +146,19 @@ impl Detector {
             };
             let mut alert = engine.ruleset.alert(rule, &fields, facts);
             let lineage_unknown = fields.lineage_unknown(engine.ruleset.ancestor_read(rule));
+            let container_unknown = engine.ruleset.asks_runtime(rule) && fields.container_unknown();
             if let Some(wait) = fields.take_wait() {
                 return Err(wait);
+            }
+            if let Some(container) = fields.awaited()
+                && by_now.is_none()
+            {
+                return Ok(Decision::Awaits(Arc::clone(container)));
             }
             facts.marks = AlertMarks {
                 late: event.is_late(),
                 lineage_unknown,
+                container_unknown,
                 truncated: event.frame.has(flags::TRUNCATED),
                 faulted: event.frame.has(flags::FAULTED),
                 fd_raced: event.frame.has(flags::FD_RACED),
@@ -148,6 +181,13 @@ impl Detector {
         for (rule, _) in &engine.matched {
             engine.n_matches.add(rule.0 as usize, 1);
         }
+        if matches!(fields.lacking(), Lacking::Outstanding | Lacking::Overdue) {
+            match by_now.unwrap_or(Unanswered::TimeOver) {
+                Unanswered::TimeOver => meters.deferral_timeout.add(1),
+                Unanswered::NoRoom => meters.deferral_full.add(1),
+                Unanswered::Cut => meters.deferral_cut.add(1),
+            }
+        }
         if !fields.has_process() {
             meters.lineage_unknown.add(1);
         }
@@ -159,6 +199,6 @@ impl Detector {
                 Err(_lost) => meters.alerts_lost.add(1),
             }
         }
-        Ok(())
+        Ok(Decision::Made)
     }
 }

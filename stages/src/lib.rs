@@ -11,7 +11,7 @@
 //! use bus::{BatchLimits, Key, WaitLimits, Waiter, Watermark, alert_lane, lane};
 //! use event::{EventType, FrameHeader, FrameWriter};
 //! use rules::{Options, RuleMatching, Ruleset, Source};
-//! use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+//! use stages::{DeferralLimits, Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
 //!
 //! let text = "- rule: Hidden\n  desc: d\n  condition: evt.type = openat and fd.name = /etc/shadow\n  output: \"%user.name opened %fd.name\"\n  priority: INFO\n";
 //! let rules = Ruleset::load(vec![Source { name: "doc.yaml".into(), text: text.into() }], Options::default()).unwrap();
@@ -37,6 +37,7 @@
 //!     utc_offset_s: 0,
 //!     evt_num_shift: 0,
 //!     late_after: None,
+//!     deferral: DeferralLimits::default(),
 //! });
 //!
 //! let mut buf = [0; 512];
@@ -57,6 +58,7 @@
 
 #![forbid(unsafe_code)]
 
+mod defer;
 mod detect;
 mod engine;
 mod fields;
@@ -71,6 +73,7 @@ mod swap;
 mod trace;
 mod users;
 
+pub use defer::DeferralLimits;
 pub use fields::{
     BufferFormat, PortFormat, capability_named, category_name, errno_named, signal_named,
 };
@@ -82,8 +85,8 @@ pub use parse::{
 pub use profile::RuleProfile;
 pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
-    Containers, Ids, Image, Lineage, LineageLimits, Parent, ProcNode, Route, Start, State, Version,
-    Wait, exe_flags,
+    ContainerEntry, Containers, Ids, Image, Lineage, LineageLimits, LiveContainers, Parent,
+    ProcNode, Route, Start, State, Version, Wait, exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
 pub use trace::{

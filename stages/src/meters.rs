@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::shard::MAX_WINDOW;
 use event::{EventType, N_EVENT_TYPES};
-use perf::{Counter, Hop, Latency, Registry, Tally};
+use perf::{Counter, Gauge, Hop, Latency, Registry, Tally};
 
 /// Windows of which one is timed.
 pub(crate) const SAMPLE_EVERY: u32 = 16;
 
 /// Meters of one shard: one writer, any reader. Shards register under the same names and are summed.
 ///
-/// Conservation: `received = parsed + rejected`, `parsed = evaluated + state_only + shed`, `matched = alerts + alerts_lost`.
+/// Conservation: `received = parsed + rejected`, `parsed = evaluated + state_only + shed + deferral_waiting`,
+/// `deferred = deferral_decided + deferral_waiting`, `matched = alerts + alerts_lost`.
 #[derive(Debug)]
 pub struct ShardMeters {
     /// Frames released by the merge.
@@ -34,6 +35,18 @@ pub struct ShardMeters {
     pub alerts_lost: Arc<Counter>,
     /// Frames behind their window that were given a new key.
     pub late: Arc<Counter>,
+    /// Events kept until a container's runtime has told of it.
+    pub deferred: Arc<Counter>,
+    /// Those of them that were decided.
+    pub deferral_decided: Arc<Counter>,
+    /// Those of them that wait.
+    pub deferral_waiting: Arc<Gauge>,
+    /// Events decided without what a container's runtime has to tell, since it took too long.
+    pub deferral_timeout: Arc<Counter>,
+    /// The same, since too many waited.
+    pub deferral_full: Arc<Counter>,
+    /// The same, since their rules were replaced, or the shard was to stop.
+    pub deferral_cut: Arc<Counter>,
     /// Evaluated events whose process was not known.
     pub lineage_unknown: Arc<Counter>,
     /// Processes entered without knowing who made them.
@@ -73,6 +86,12 @@ impl ShardMeters {
             alerts: registry.counter("shard.alerts"),
             alerts_lost: registry.counter("shard.alerts_lost"),
             late: registry.counter("shard.late"),
+            deferred: registry.counter("shard.deferred"),
+            deferral_decided: registry.counter("shard.deferral_decided"),
+            deferral_waiting: registry.gauge("shard.deferral_waiting"),
+            deferral_timeout: registry.counter("shard.deferral_timeout"),
+            deferral_full: registry.counter("shard.deferral_full"),
+            deferral_cut: registry.counter("shard.deferral_cut"),
             lineage_unknown: registry.counter("shard.lineage_unknown"),
             orphans: registry.counter("shard.orphans"),
             reaper_unknown: registry.counter("shard.reaper_unknown"),
@@ -102,6 +121,14 @@ impl ShardMeters {
                 .output("shard.evaluated")
                 .aside("state_only", "shard.state_only")
                 .dropped("shed", "shard.shed")
+                .depth("shard.deferral_waiting")
+                .slack(in_windows),
+        );
+        registry.hop(
+            Hop::new("deferral")
+                .input("shard.deferred")
+                .output("shard.deferral_decided")
+                .depth("shard.deferral_waiting")
                 .slack(in_windows),
         );
         registry.hop(

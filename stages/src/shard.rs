@@ -11,13 +11,14 @@ use bus::{Key, LaneRx, Tx, Unparker, Waiter, Watermark};
 use perf::{Sampler, boot_now_ns};
 use rules::{Alert, RuleMatching, Ruleset};
 
-use crate::detect::{Detector, WhenFull};
-use crate::fields::{BufferFormat, PortFormat, Surroundings};
+use crate::defer::{Deferral, DeferralLimits};
+use crate::detect::{Decision, Detector, Unanswered, WhenFull};
+use crate::fields::Scene;
 use crate::merge::Merge;
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
 use crate::state::{Lineage, StateWriter, Wait};
-use crate::swap::{Follower, RuleSwap};
+use crate::swap::{Follower, Limit, RuleSwap};
 use crate::users::Users;
 
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
@@ -62,6 +63,8 @@ pub struct ShardConfig {
     /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does, and which
     /// waits for room in the lane of its alerts too.
     pub late_after: Option<Duration>,
+    /// How long events wait for what a container's runtime has to tell.
+    pub deferral: DeferralLimits,
 }
 
 /// What a step did.
@@ -90,10 +93,8 @@ pub struct Shard {
     rule_swap: Option<Follower>,
     output: Option<Unparker>,
     meters: ShardMeters,
-    hostname: Arc<str>,
-    users: Arc<Users>,
-    clock_offset_ns: i64,
-    evt_num_shift: u32,
+    scene: Scene,
+    deferral: Deferral,
     bump: Bump,
     window: Window,
     sampler: Sampler,
@@ -142,6 +143,7 @@ impl Shard {
             utc_offset_s,
             evt_num_shift,
             late_after,
+            deferral,
         } = config;
         let when_full = if late_after.is_none() { WhenFull::Wait } else { WhenFull::Lose };
         Self {
@@ -156,10 +158,8 @@ impl Shard {
             rule_swap: None,
             output,
             meters,
-            hostname,
-            users,
-            clock_offset_ns,
-            evt_num_shift,
+            scene: Scene { shard: index, users, hostname, clock_offset_ns, evt_num_shift },
+            deferral: Deferral::new(deferral),
             bump: Bump::new(),
             window: Window::default(),
             sampler: Sampler::new(SAMPLE_EVERY),
@@ -180,13 +180,22 @@ impl Shard {
 
     /// Whether the sources have ended and every frame was evaluated.
     pub fn is_finished(&mut self) -> bool {
-        self.merge.is_finished()
+        self.merge.is_finished() && self.deferral.is_empty()
     }
 
     /// One step: the next window, or the rest of one that had to wait. Never blocks.
     pub fn poll_once(&mut self) -> Progress {
-        if self.merge.is_empty() && !self.next_window() {
-            return if self.is_finished() { Progress::Ended } else { Progress::Idle };
+        if self.merge.is_empty() {
+            let by_now = self.is_shedding.then_some(Unanswered::Cut);
+            // What cannot be decided yet is tried again at the next step: nothing waits for it.
+            let n_decided = self.decide(by_now).unwrap_or(0);
+            match self.next_window() {
+                Ok(true) => {}
+                Ok(false) if n_decided > 0 => return Progress::Worked,
+                Ok(false) if self.is_finished() => return Progress::Ended,
+                Ok(false) => return Progress::Idle,
+                Err(wait) => return Progress::Waiting(wait),
+            }
         }
         if let Some(wait) = self.waits_for
             && self.lineage.applied(wait.shard) < wait.until
@@ -226,7 +235,7 @@ impl Shard {
             match self.poll_once() {
                 Progress::Worked => self.waiter.reset(),
                 Progress::Ended => break,
-                Progress::Idle if self.is_shedding => break,
+                Progress::Idle if self.is_shedding && self.deferral.is_empty() => break,
                 Progress::Idle | Progress::Waiting(_) => self.waiter.idle(),
             }
         }
@@ -236,15 +245,45 @@ impl Shard {
         self.wake_peers();
     }
 
-    /// Takes the next window; `false` where there is none.
-    fn next_window(&mut self) -> bool {
-        let mut bound = self.bound();
-        if let Some(swap) = &mut self.rule_swap {
-            let released = self.merge.released();
-            match swap.limit(bound, released, &mut self.detector.engine) {
-                Some(limit) => bound = limit,
-                None => return false,
+    /// Decides events that wait for a container's runtime: those that can be, or, where there is a reason, all.
+    fn decide(&mut self, by_now: Option<Unanswered>) -> Result<usize, Wait> {
+        if self.deferral.is_empty() {
+            return Ok(0);
+        }
+        let Self { deferral, lineage, scene, bump, detector, meters, .. } = self;
+        let decided = deferral.decide(by_now, lineage, scene, bump, detector, meters);
+        self.publish_done();
+        match &decided {
+            Err(wait) => {
+                self.meters.waits.add(1);
+                self.wake_peer(*wait);
             }
+            Ok(0) => return decided,
+            Ok(_) => self.writer.reclaim(),
+        }
+        self.wake_output();
+        decided
+    }
+
+    /// Says how far everything is decided; between windows.
+    fn publish_done(&self) {
+        self.lineage.publish_done(self.index, self.deferral.done(self.window.end));
+    }
+
+    /// Takes the next window; `false` where there is none.
+    fn next_window(&mut self) -> Result<bool, Wait> {
+        let mut bound = self.bound();
+        let released = self.merge.released();
+        while let Some(swap) = &mut self.rule_swap {
+            let is_awaiting = !self.deferral.is_empty();
+            match swap.limit(bound, released, is_awaiting, &mut self.detector.engine) {
+                Limit::UpTo(limit) => {
+                    bound = limit;
+                    break;
+                }
+                Limit::Undecided => return Ok(false),
+                Limit::AfterDeciding => self.decide(Some(Unanswered::Cut))?,
+            };
         }
         let before = self.window.end;
         let end = self.merge.fill(bound);
@@ -253,10 +292,10 @@ impl Shard {
         if n == 0 {
             if end > before {
                 self.lineage.publish_applied(self.index, end);
-                self.lineage.publish_done(self.index, end);
+                self.publish_done();
                 self.wake_peers();
             }
-            return false;
+            return Ok(false);
         }
         let n_late = self.merge.n_late();
         if n_late > self.n_late {
@@ -269,7 +308,7 @@ impl Shard {
                 self.meters.lane_wait.record(now.saturating_sub(sealed_at));
             }
         }
-        true
+        Ok(true)
     }
 
     /// Up to which key frames may be released: the smallest watermark, or, when frames have waited too long for it, the largest.
@@ -299,8 +338,20 @@ impl Shard {
 
     /// Parses what is left of the window, applies its state, then evaluates it.
     fn work(&mut self) -> Result<(), Wait> {
-        let Self { index, merge, lineage, peers, writer, detector, meters, bump, window, .. } =
-            self;
+        let Self {
+            index,
+            merge,
+            lineage,
+            peers,
+            writer,
+            detector,
+            meters,
+            bump,
+            window,
+            scene,
+            deferral,
+            ..
+        } = self;
         bump.reset();
         let bump = &*bump;
         let entries = &merge.entries()[window.n_detected..];
@@ -336,27 +387,29 @@ impl Shard {
         lineage.publish_applied(*index, window.end);
         wake(peers, *index);
         clock.lap(&meters.state, events.len());
-        let at = Surroundings {
-            lineage,
-            shard: *index,
-            users: &self.users,
-            hostname: &self.hostname,
-            clock_offset_ns: self.clock_offset_ns,
-            evt_num_shift: self.evt_num_shift,
-            utc_offset_s: detector.utc_offset_s(),
-            buffers: BufferFormat::default(),
-            ports: PortFormat::Number,
-            bump,
-        };
+        let at = scene.at(lineage, detector.utc_offset_s(), bump);
         // Looked at once for the window: what is not asked for costs its events nothing.
         let is_profiled = detector.is_profiled();
-        for event in &events {
+        for (event, entry) in events.iter().zip(entries) {
+            let mut detect = |event, by_now| {
+                if is_profiled {
+                    detector.detect::<true>(at, event, by_now, meters)
+                } else {
+                    detector.detect::<false>(at, event, by_now, meters)
+                }
+            };
             match event {
                 Some(event) if self.is_shedding && !event.is_state_only() => {
                     meters.shed.add(usize::from(event.header().event_type), 1);
                 }
-                Some(event) if is_profiled => detector.detect::<true>(at, event, meters)?,
-                Some(event) => detector.detect::<false>(at, event, meters)?,
+                Some(event) => {
+                    if let Decision::Awaits(container) = detect(event, None)?
+                        && let Err(why) =
+                            deferral.keep(event, merge.bytes(entry), container, meters)
+                    {
+                        detect(event, Some(why))?;
+                    }
+                }
                 None => {}
             }
             window.n_detected += 1;
@@ -366,7 +419,7 @@ impl Shard {
     }
 
     fn finish_window(&mut self) {
-        self.lineage.publish_done(self.index, self.window.end);
+        self.publish_done();
         self.merge.clear();
         if self.merge.take_returned() > 0 {
             for source in &self.sources {

@@ -314,6 +314,17 @@ impl Mail {
     }
 }
 
+/// How far a shard may go with its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Up to this key.
+    UpTo(Key),
+    /// That is being decided.
+    Undecided,
+    /// Its rules end here: what still waits has to be decided with them.
+    AfterDeciding,
+}
+
 /// A shard's end of the swap.
 pub(crate) struct Follower {
     swap: Arc<RuleSwap>,
@@ -332,20 +343,25 @@ impl Follower {
         &self.swap
     }
 
-    /// Up to which key the next window may go, of a bound that was read before; `None` while that is being decided. Between two windows, with
-    /// everything up to `released` evaluated; changes the rules where they end there.
+    /// Up to which key the next window may go, of a bound that was read before. Between two windows, with everything up to `released` evaluated
+    /// but for what `is_awaiting`; changes the rules where they end there.
     #[inline]
     pub(crate) fn limit(
         &mut self,
         bound: Key,
         released: Key,
+        is_awaiting: bool,
         engine: &mut Box<Engine>,
-    ) -> Option<Key> {
+    ) -> Limit {
         // Pairs with the fence in `install`: see the top of this file.
         fence(Ordering::SeqCst);
         // Acquire: pairs with the Release in `install`.
         let order = self.swap.orders.load(Ordering::Acquire);
-        if order == self.done { Some(bound) } else { self.follow(order, bound, released, engine) }
+        if order == self.done {
+            Limit::UpTo(bound)
+        } else {
+            self.follow(order, bound, released, is_awaiting, engine)
+        }
     }
 
     #[cold]
@@ -354,22 +370,26 @@ impl Follower {
         order: u64,
         bound: Key,
         released: Key,
+        is_awaiting: bool,
         engine: &mut Box<Engine>,
-    ) -> Option<Key> {
+    ) -> Limit {
         if order % 2 == 1 {
-            return None;
+            return Limit::Undecided;
         }
         let mut state = match self.swap.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::WouldBlock) => return Limit::Undecided,
         };
         let at = state.at;
         if let Some(mail) = state.shards.get_mut(self.shard) {
             mail.exchange_profiler(engine);
             if mail.new.is_some() {
                 if released < at {
-                    return Some(bound.min(at));
+                    return Limit::UpTo(bound.min(at));
+                }
+                if is_awaiting {
+                    return Limit::AfterDeciding;
                 }
                 if let Some(new) = mail.new.take() {
                     let mut old = std::mem::replace(engine, new);
@@ -383,7 +403,7 @@ impl Follower {
         self.done = order;
         drop(state);
         self.swap.changed.notify_all();
-        Some(bound)
+        Limit::UpTo(bound)
     }
 }
 

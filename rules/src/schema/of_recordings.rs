@@ -1,4 +1,4 @@
-//! Fields that only a recording can tell: what follows from all events since its beginning, or from its containers' events.
+//! Fields that only a recording can tell, since they follow from all events since its beginning, and those that a container's runtime tells.
 
 use super::{ContainerField, Extracted, FdField, Field, ProcField as F};
 
@@ -50,14 +50,18 @@ impl F {
 }
 
 impl Field {
+    /// Whether only the runtime of the process's container knows it.
+    #[must_use]
+    pub fn is_of_runtime(self) -> bool {
+        use ContainerField as C;
+        matches!(self.extracted(), Some(Extracted::Container(field))
+            if !matches!(field, C::ContainerId | C::ContainerFullId | C::ContainerType))
+    }
+
     /// Whether only recordings have a value for the field: the live kernel does not tell it.
     #[must_use]
     pub fn is_of_recordings(self) -> bool {
-        use ContainerField as C;
         match self.extracted() {
-            Some(Extracted::Container(field)) => {
-                !matches!(field, C::ContainerId | C::ContainerFullId | C::ContainerType)
-            }
             Some(Extracted::Fd(field)) => field == FdField::FdTypes,
             Some(Extracted::FdList(_)) => true,
             Some(Extracted::Proc(field)) => field.is_resource() || field.is_standard_descriptor(),

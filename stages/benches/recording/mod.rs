@@ -117,6 +117,7 @@ impl Ready {
             utc_offset_s: 0,
             evt_num_shift: EVT_NUM_SHIFT,
             late_after: None,
+            deferral: stages::DeferralLimits::default(),
         });
         push(&mut tx, recording.seeds());
         watermark.publish(event_key(1).prev());

@@ -8,15 +8,29 @@ use containers::{Details, Mount};
 use rules::{Arg, ContainerField as Field, Value};
 
 use super::EventFields;
-use crate::state::Containers;
+use crate::state::{ContainerEntry, Containers, Told};
 
 /// Labels that only the machinery reads.
 const HIDDEN_LABELS: [&str; 2] = ["annotation.", "io.kubernetes."];
 
+/// What a field should have told of a container and did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// Nothing was asked for, or all could be had.
+    #[default]
+    Nothing,
+    /// Its runtime has not answered yet.
+    Outstanding,
+    /// Its runtime has not answered, and nobody waits any more.
+    Overdue,
+    /// Its runtime does not know it, or cannot be asked.
+    Unanswerable,
+}
+
 impl EventFields<'_> {
     pub(super) fn container(&self, field: Field, arg: &Arg) -> Option<Value<'_>> {
         let bytes = |text| Some(Value::Bytes(str::as_bytes(text)));
-        let own = self.version().map(|v| &v.container);
+        let own = self.version().map(|v| &v.container.id);
         if let Some(own) = own
             && !self.is_about_container()
         {
@@ -86,7 +100,7 @@ impl EventFields<'_> {
 
     /// When the pid namespace of a process in a container began, which is when the container did.
     fn container_start(&self) -> Option<u64> {
-        self.version().filter(|v| !v.container.is_host()).and_then(|_| self.pidns_start())
+        self.version().filter(|v| !v.container.id.is_host()).and_then(|_| self.pidns_start())
     }
 
     /// Whether the event tells of a container, rather than being of a process in one.
@@ -104,12 +118,39 @@ impl EventFields<'_> {
                 return Some(told);
             }
             let own = &self.version()?.container;
-            if own.is_host() {
+            if own.id.is_host() {
                 return Some(Arc::clone(containers.host()));
             }
-            containers.told(own.id(), self.event.key)
+            match own.told() {
+                Told::NotAsked => containers.told(own.id.id(), self.event.key),
+                Told::Known(details) => Some(details),
+                told @ (Told::Outstanding | Told::Overdue | Told::Unknown) => {
+                    self.lacking.set(match told {
+                        Told::Outstanding => Lacking::Outstanding,
+                        Told::Overdue => Lacking::Overdue,
+                        _ => Lacking::Unanswerable,
+                    });
+                    None
+                }
+            }
         });
         told.as_deref()
+    }
+
+    /// The container whose runtime was asked for what a field gives, where the answer is still to come.
+    pub(crate) fn awaited(&self) -> Option<&Arc<ContainerEntry>> {
+        let own = self.process.as_ref().filter(|_| self.lacking.get() == Lacking::Outstanding);
+        own.map(|v| &v.container)
+    }
+
+    /// What of the container was asked for and could not be had.
+    pub(crate) fn lacking(&self) -> Lacking {
+        self.lacking.get()
+    }
+
+    /// Whether its runtime, though asked, has told nothing of the process's container.
+    pub(crate) fn container_unknown(&self) -> bool {
+        self.told_container().is_none() && self.lacking.get() != Lacking::Nothing
     }
 
     /// The sandbox of the container's pod, which knows what the container does not.

@@ -230,7 +230,7 @@ impl<'e> EventFields<'e> {
     /// A name behind the id of the container, which is empty on the host.
     fn in_container(&self, field: Field) -> Option<&'e [u8]> {
         let Some(Value::Bytes(name)) = self.fd(field) else { return None };
-        let container = &self.version()?.container;
+        let container = &self.version()?.container.id;
         let id = if container.is_host() { "" } else { container.id() };
         let mut text = BumpVec::with_capacity_in(id.len() + 1 + name.len(), self.at.bump);
         for part in [id.as_bytes(), b":", name] {

@@ -38,6 +38,7 @@ pub use render::signal_named;
 
 pub(crate) use chain::Chain;
 use chain::Link;
+pub(crate) use container::Lacking;
 use fd::Source;
 pub(crate) use names::Names;
 use socket::Ends;
@@ -66,6 +67,38 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) bump: &'e Bump,
 }
 
+/// What all events of a shard have in common.
+pub(crate) struct Scene {
+    pub(crate) shard: usize,
+    pub(crate) users: Arc<Users>,
+    pub(crate) hostname: Arc<str>,
+    pub(crate) clock_offset_ns: i64,
+    pub(crate) evt_num_shift: u32,
+}
+
+impl Scene {
+    pub(crate) fn at<'e>(
+        &'e self,
+        lineage: &'e Lineage,
+        utc_offset_s: i32,
+        bump: &'e Bump,
+    ) -> Surroundings<'e> {
+        let &Self { shard, ref users, ref hostname, clock_offset_ns, evt_num_shift } = self;
+        Surroundings {
+            lineage,
+            shard,
+            users,
+            hostname,
+            clock_offset_ns,
+            evt_num_shift,
+            utc_offset_s,
+            buffers: BufferFormat::default(),
+            ports: PortFormat::Number,
+            bump,
+        }
+    }
+}
+
 /// The fields of one event in one view of its name.
 pub(crate) struct EventFields<'e> {
     at: Surroundings<'e>,
@@ -78,6 +111,7 @@ pub(crate) struct EventFields<'e> {
     wait: Cell<Option<Wait>>,
     leaders: process::Leaders,
     told: OnceCell<Option<Arc<Details>>>,
+    lacking: Cell<Lacking>,
     sandbox: OnceCell<Option<Arc<Details>>>,
     number: OnceCell<Option<u64>>,
     lexical: [OnceCell<Option<&'e [u8]>>; 2],
@@ -101,6 +135,7 @@ impl<'e> EventFields<'e> {
             wait: Cell::new(None),
             leaders: process::Leaders::default(),
             told: OnceCell::new(),
+            lacking: Cell::default(),
             sandbox: OnceCell::new(),
             number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],
@@ -122,6 +157,7 @@ impl<'e> EventFields<'e> {
             wait: Cell::new(None),
             leaders: process::Leaders::default(),
             told: OnceCell::new(),
+            lacking: Cell::default(),
             sandbox: OnceCell::new(),
             number: OnceCell::new(),
             lexical: [OnceCell::new(), OnceCell::new()],

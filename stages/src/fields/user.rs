@@ -32,7 +32,7 @@ impl EventFields<'_> {
 
     /// Whose users and groups count.
     fn place(&self) -> Place<'_> {
-        let container = self.version().map(|v| &*v.container);
+        let container = self.version().map(|v| &v.container.id);
         Place { container, key: self.event.key, bump: self.at.bump }
     }
 

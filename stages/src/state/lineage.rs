@@ -7,6 +7,7 @@ use bus::Key;
 use crossbeam_utils::CachePadded;
 
 use super::containers::Containers;
+use super::live_containers::LiveContainers;
 use super::node::{Parent, ProcNode, Start, State, Version};
 use super::slots::Slots;
 
@@ -55,6 +56,7 @@ pub struct Lineage {
     limits: LineageLimits,
     n_processes: AtomicU64,
     containers: Containers,
+    live_containers: LiveContainers,
 }
 
 impl Lineage {
@@ -68,6 +70,7 @@ impl Lineage {
             limits,
             n_processes: AtomicU64::new(0),
             containers: Containers::default(),
+            live_containers: LiveContainers::default(),
         }
     }
 
@@ -75,6 +78,12 @@ impl Lineage {
     #[must_use]
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// The containers that processes live in, and who asks of them.
+    #[must_use]
+    pub fn live_containers(&self) -> &LiveContainers {
+        &self.live_containers
     }
 
     /// Number of shards.

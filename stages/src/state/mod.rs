@@ -3,6 +3,7 @@
 //! - [`chain`]: a number for each state of a process and its ancestors.
 //! - [`change`]: what other calls change of a process.
 //! - [`containers`]: what events of a recording tell of containers.
+//! - [`live_containers`]: the containers that processes live in, and what their runtimes answered.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
 //! - [`slots`]: the array by process id.
@@ -15,6 +16,7 @@ mod change;
 mod containers;
 mod image;
 mod lineage;
+mod live_containers;
 mod node;
 mod pool;
 mod slots;
@@ -26,5 +28,7 @@ pub(crate) use image::strings;
 pub use image::{Image, exe_flags};
 pub(crate) use lineage::Ancestor;
 pub use lineage::{Lineage, LineageLimits, Route, Wait};
+pub(crate) use live_containers::Told;
+pub use live_containers::{ContainerEntry, LiveContainers};
 pub use node::{Ids, Parent, ProcNode, Start, State, Version};
 pub(crate) use writer::StateWriter;

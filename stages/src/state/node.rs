@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use bus::Key;
-use containers::Container;
 use event::{FrameHeader, flags};
 
 use super::Image;
+use super::live_containers::ContainerEntry;
 
 /// Resolution of start times that `/proc` gives.
 const COARSE_NS: u64 = 10_000_000;
@@ -140,7 +140,7 @@ pub struct Version {
     /// Working directory as of the last fork, exec or chdir.
     pub cwd: Arc<Vec<u8>>,
     /// Where it runs.
-    pub container: Arc<Container>,
+    pub container: Arc<ContainerEntry>,
     /// Ids.
     pub ids: Ids,
     /// When it was made, on the clock of its frames; 0 where unknown.
@@ -310,7 +310,7 @@ mod tests {
             parent,
             image: Arc::default(),
             cwd: Arc::default(),
-            container: Arc::new(Container::host()),
+            container: Arc::new(ContainerEntry::not_asked(containers::Container::host())),
             ids: Ids::default(),
             started_at: 0,
             is_stand_in: false,

@@ -12,6 +12,7 @@ use containers::Container;
 
 use super::Image;
 use super::image::Program;
+use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 
 /// Versions, and nodes, kept at most: about 1 MiB per shard.
@@ -65,7 +66,7 @@ impl Pool {
             parent: Parent::None,
             image: Arc::default(),
             cwd: Arc::new(b"/".to_vec()),
-            container: Arc::new(Container::host()),
+            container: Arc::new(ContainerEntry::not_asked(Container::host())),
             ids: Ids::default(),
             started_at: 0,
             is_stand_in: false,
@@ -85,7 +86,7 @@ impl Pool {
     }
 
     /// The container that is none.
-    pub(super) fn host(&self) -> &Arc<Container> {
+    pub(super) fn host(&self) -> &Arc<ContainerEntry> {
         &self.blank.container
     }
 

@@ -14,6 +14,7 @@ use super::Image;
 use super::change::{changed_ids, new_cwd};
 use super::image::Program;
 use super::lineage::{Lineage, Wait};
+use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 use super::pool::Pool;
 use crate::meters::ShardMeters;
@@ -36,7 +37,7 @@ pub(crate) struct StateWriter {
     /// Versions whose predecessor nobody asks for once their key is done, by key.
     superseding: VecDeque<Arc<Version>>,
     /// Those met last, oldest first.
-    containers: VecDeque<Arc<Container>>,
+    containers: VecDeque<Arc<ContainerEntry>>,
     pool: Pool,
 }
 
@@ -353,19 +354,19 @@ impl StateWriter {
         self.graves.push_back((key, Arc::clone(node)));
     }
 
-    fn container(&mut self, before: Option<&Version>, cgroups: &[u8]) -> Arc<Container> {
+    fn container(&mut self, before: Option<&Version>, cgroups: &[u8]) -> Arc<ContainerEntry> {
         let before = before.map(|v| &v.container);
         if let Some(container) = before
-            && (cgroups.is_empty() || container.is_of_cgroups(cgroups))
+            && (cgroups.is_empty() || container.id.is_of_cgroups(cgroups))
         {
             return Arc::clone(container);
         }
         // Processes are put into the same few containers again and again.
         let mut known = iter::once(self.pool.host()).chain(&self.containers);
-        if let Some(container) = known.find(|c| c.is_of_cgroups(cgroups)) {
+        if let Some(container) = known.find(|c| c.id.is_of_cgroups(cgroups)) {
             return Arc::clone(container);
         }
-        let container = Arc::new(Container::of_cgroups(cgroups));
+        let container = self.lineage.live_containers().enter(Container::of_cgroups(cgroups));
         if self.containers.len() == MAX_CONTAINERS {
             self.containers.pop_front();
         }

@@ -5,13 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use bus::{
+    BatchLimits, Key, LaneTx, Rx, Unparker, WaitLimits, Waiter, Watermark, alert_lane, lane,
+};
 use event::{
     CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, ProcFacts,
     SectionKind, SockAddr, SockTuple, flags,
 };
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
-use stages::{Lineage, LineageLimits, Shard, ShardConfig, ShardMeters, Users};
+use stages::{DeferralLimits, Lineage, LineageLimits, Shard, ShardConfig, ShardMeters, Users};
 
 /// A process as frames name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +241,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) max_processes: u64,
     pub(crate) users: Users,
     pub(crate) evt_num_shift: u32,
+    pub(crate) deferral: DeferralLimits,
 }
 
 impl<'a> Setup<'a> {
@@ -254,6 +257,7 @@ impl<'a> Setup<'a> {
             max_processes: 1 << 22,
             users: users(),
             evt_num_shift: 0,
+            deferral: DeferralLimits::default(),
         }
     }
 }
@@ -268,6 +272,8 @@ pub(crate) struct Pipeline {
     pub(crate) lineage: Arc<Lineage>,
     pub(crate) users: Arc<Users>,
     pub(crate) registry: perf::Registry,
+    /// What wakes the shards.
+    pub(crate) wakers: Vec<Unparker>,
 }
 
 pub(crate) const LIMITS: BatchLimits = BatchLimits { max_frames: 8, max_bytes: 8 << 10 };
@@ -290,6 +296,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
         max_processes,
         ref users,
         evt_num_shift,
+        deferral,
     } = setup;
     let mut registry = perf::Registry::new();
     let lineage = Arc::new(Lineage::new(n_shards, owner, LineageLimits { max_processes }));
@@ -328,10 +335,11 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             utc_offset_s: 0,
             evt_num_shift,
             late_after,
+            deferral,
         }));
     }
     ShardMeters::register_hops(&mut registry, n_shards);
-    Pipeline { lanes, watermarks, shards, alerts, lineage, users, registry }
+    Pipeline { lanes, watermarks, shards, alerts, lineage, users, registry, wakers: peers }
 }
 
 /// A source that deals frames to the lanes of one pipeline, by owner.

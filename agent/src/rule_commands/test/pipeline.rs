@@ -59,6 +59,7 @@ impl Pipeline {
             utc_offset_s: 0,
             evt_num_shift: EVT_NUM_SHIFT,
             late_after: None,
+            deferral: stages::DeferralLimits::default(),
         });
         Self { lane: tx, watermark, shard, alerts, key: Key::MIN, evt_num: 0 }
     }
