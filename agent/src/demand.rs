@@ -60,6 +60,11 @@ pub(crate) const LOOKED_AT_TWICE: [EventType; 17] = [
     EventType::CLOSE_RANGE_X,
 ];
 
+/// What of the event types that somebody can match is captured: some are told only to whoever names them.
+pub(crate) fn told(interest: &EventSet, by_name: &EventSet) -> EventSet {
+    interest.intersection(&capture::on_demand().complement()).union(by_name)
+}
+
 /// Calls that change what some rule reads of a process.
 pub(crate) fn state_calls(ruleset: &Ruleset) -> EventSet {
     calls_behind(|field| ruleset.uses(field))

@@ -47,14 +47,19 @@ pub(crate) struct Loaded {
 
 /// What the rules and the recording ask the kernel for.
 pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
-    let interest = ruleset.interest().union(&demand::state_calls(ruleset));
+    let told = demand::told(&ruleset.interest(), &ruleset.types_by_name());
+    let interest = told.union(&demand::state_calls(ruleset));
     let state: EventSet = STATE_EVENTS.into_iter().collect();
     let forks: EventSet = FORK_EVENTS.into_iter().collect();
     let recording = config.write.is_some();
     let both_sides = recording || !interest.intersection(&forks).is_empty();
     ProbeOptions {
         // A recording stands on its own: everything that carries state for a reader with a descriptor table.
-        interest: if recording { EventSet::all() } else { interest.union(&state) },
+        interest: if recording {
+            demand::told(&EventSet::all(), &ruleset.types_by_name())
+        } else {
+            interest.union(&state)
+        },
         generic_calls: ruleset.generic_calls(),
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
         asked: demand::asked(ruleset, config.snaplen, recording),

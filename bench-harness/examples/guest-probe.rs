@@ -6,7 +6,8 @@ use event::EventSet;
 fn main() {
     // Everything there is, the program at the start of calls included.
     let asked = Asked { entry: EventSet::all(), ..Asked::default() };
-    let mut probe = match Probe::load(ProbeOptions { asked, ..ProbeOptions::default() }) {
+    let interest = EventSet::all();
+    let mut probe = match Probe::load(ProbeOptions { interest, asked, ..ProbeOptions::default() }) {
         Ok(probe) => probe,
         Err(e) => {
             println!("@refused everything: {e}");

@@ -24,6 +24,7 @@ mod path;
 mod plain;
 mod process;
 mod record;
+mod sched;
 mod signal;
 mod system;
 mod task;
@@ -87,6 +88,9 @@ program!("tp_btf/sched_process_fork", sched_process_fork => process::fork);
 program!("tp_btf/sched_process_exec", sched_process_exec => process::exec);
 program!("tp_btf/sched_process_exit", sched_process_exit => process::exit);
 program!("tp_btf/signal_deliver", signal_deliver => signal::deliver);
+program!("tp_btf/sched_switch", sched_switch => sched::switch);
+program!("tp_btf/page_fault_user", page_fault_user => sched::page_fault);
+program!("tp_btf/page_fault_kernel", page_fault_kernel => sched::page_fault);
 
 /// The helpers that read kernel memory ask for a licence that the kernel knows as compatible with its own.
 #[unsafe(no_mangle)]

@@ -131,6 +131,18 @@ pub fn rss_pages(mm: u64, n: u64) -> u32 {
     if pages < 0 { 0 } else { pages as u32 }
 }
 
+/// Page faults of a task and sizes of its memory in KiB, five parameters from the `n`-th on.
+#[inline(always)]
+pub fn memory(rec: &mut Record, n: usize, task: Task) {
+    rec.u64(n, get(task.0, F::TaskMajFlt));
+    rec.u64(n + 1, get(task.0, F::TaskMinFlt));
+    let mm = ptr(task.0, F::TaskMm);
+    rec.u32(n + 2, get::<u64>(mm, F::MmTotalVm) as u32 * 4);
+    // MM_FILEPAGES 0, MM_ANONPAGES 1, MM_SWAPENTS 2, MM_SHMEMPAGES 3 of include/linux/mm_types_task.h.
+    rec.u32(n + 3, (rss_pages(mm, 0) + rss_pages(mm, 1) + rss_pages(mm, 3)) * 4);
+    rec.u32(n + 4, rss_pages(mm, 2) * 4);
+}
+
 /// Parameters that clone and exec have in common, up to and without `cgroups`: from `tid` on.
 #[inline(always)]
 fn common(rec: &mut Record, task: Task) {
@@ -140,13 +152,7 @@ fn common(rec: &mut Record, task: Task) {
     cwd(rec, 6, task);
     let limit: u64 = read(task.signal() + field(F::SignalRlim) + RLIMIT_NOFILE * 16);
     rec.u64(7, limit);
-    rec.u64(8, get(task.0, F::TaskMajFlt));
-    rec.u64(9, get(task.0, F::TaskMinFlt));
-    let mm = ptr(task.0, F::TaskMm);
-    rec.u32(10, get::<u64>(mm, F::MmTotalVm) as u32 * 4);
-    // MM_FILEPAGES 0, MM_ANONPAGES 1, MM_SWAPENTS 2, MM_SHMEMPAGES 3 of include/linux/mm_types_task.h.
-    rec.u32(11, (rss_pages(mm, 0) + rss_pages(mm, 1) + rss_pages(mm, 3)) * 4);
-    rec.u32(12, rss_pages(mm, 2) * 4);
+    memory(rec, 8, task);
     rec.kernel_str(13, task.0 + field(F::TaskComm));
 }
 

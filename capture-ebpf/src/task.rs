@@ -22,6 +22,7 @@ pub struct Who {
 pub struct Task(pub u64);
 
 const PF_KTHREAD: u32 = 0x0020_0000;
+const PF_EXITING: u32 = 0x4;
 
 impl Task {
     #[inline(always)]
@@ -43,6 +44,11 @@ impl Task {
     #[inline(always)]
     pub fn is_kernel_thread(self) -> bool {
         get::<u32>(self.0, F::TaskFlags) & PF_KTHREAD != 0
+    }
+
+    #[inline(always)]
+    pub fn is_ending(self) -> bool {
+        get::<u32>(self.0, F::TaskFlags) & PF_EXITING != 0
     }
 
     #[inline(always)]

@@ -48,7 +48,7 @@ mod waker;
 
 pub use kernel::{
     Asked, DEFAULT_SNAPLEN, ForkSides, KernelBtf, KernelCounters, KernelRing, MAX_SNAPLEN, Probe,
-    ProbeError, ProbeOptions, ProbeReport, Room, Wanted, capturable, generic_calls,
+    ProbeError, ProbeOptions, ProbeReport, Room, Wanted, capturable, generic_calls, on_demand,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

@@ -86,6 +86,7 @@ event_types! {
     MKDIR_2_X = 277;
     RMDIR_2_X = 279;
     UNSHARE_X = 285;
+    PAGE_FAULT_E = 290;
     EXECVE_19_X = 293;
     SETPGID_X = 295;
     SECCOMP_X = 299;

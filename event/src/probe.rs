@@ -92,7 +92,7 @@ pub mod control {
     pub const SELF_TGID: usize = 0;
     /// Not 0: only processes of the map `SCOPE` are captured.
     pub const SCOPED: usize = 1;
-    /// Wanted events of the `sched_process_*` hooks, bits below.
+    /// Wanted events of hooks other than those of calls, bits below.
     pub const PROCESS: usize = 2;
     /// Words.
     pub const WORDS: usize = 8;
@@ -111,6 +111,10 @@ pub mod control {
     pub const EXIT: u32 = 32;
     /// A delivered signal.
     pub const SIGNAL: u32 = 64;
+    /// A thread that leaves its CPU.
+    pub const SWITCH: u32 = 128;
+    /// A page fault.
+    pub const PAGE_FAULT: u32 = 256;
 }
 
 /// One word of the map `SYSCALLS` holds two entries, the native one below and the ia32 one above.
@@ -283,6 +287,7 @@ kernel_fields! {
     RegsR8: "pt_regs.r8";
     RegsR9: "pt_regs.r9";
     RegsR10: "pt_regs.r10";
+    RegsIp: "pt_regs.ip";
     RegsSize: "sizeof pt_regs";
     TaskStatus: "task_struct.thread_info.status";
     TaskStack: "task_struct.stack";

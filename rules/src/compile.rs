@@ -124,18 +124,19 @@ fn compile_rule(
     let tests = resolver.ir.tests(root);
     let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));
     let fields: BTreeSet<FieldRef> = read.chain(template.fields()).cloned().collect();
-    let calls = tests.iter().flat_map(|t| types::generic_names(t)).map(Into::into).collect();
+    let named = types::all_named(&tests);
     let ancestor_read = fields.iter().map(FieldRef::ancestor).max().unwrap_or(0);
     let asks_runtime = fields.iter().any(|f| f.field.is_of_runtime());
     let rule = Rule {
         info: Arc::new(info),
         template,
         types,
+        types_by_name: named.0.intersection(&types),
         generic_calls: reach.calls(),
         fields,
         ancestor_read,
         asks_runtime,
-        calls,
+        calls: named.1.iter().map(|call| call.name().into()).collect(),
     };
     Some((rule, root))
 }

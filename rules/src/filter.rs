@@ -34,12 +34,14 @@ use crate::resolve::Resolver;
 use crate::ruleset::FILE_NAMES;
 use crate::schema::{FieldRef, SYSCALL};
 use crate::source::{Pos, Traced};
+use crate::types::all_named;
 
 /// A compiled condition.
 #[derive(Debug)]
 pub struct Filter {
     program: Program,
     types: EventSet,
+    types_by_name: EventSet,
     generic_calls: CallSet,
     fields: BTreeSet<FieldRef>,
 }
@@ -111,13 +113,20 @@ impl Filter {
         let read = tests.iter().filter(|t| !t.test.is_never()).flat_map(|t| fields_read(t));
         let fields = read.cloned().collect();
         let program = Program::compile(&resolver.ir, &[(root, types)]);
-        Ok(Self { program, types, generic_calls, fields })
+        let types_by_name = all_named(&tests).0.intersection(&types);
+        Ok(Self { program, types, types_by_name, generic_calls, fields })
     }
 
     /// The event types that it can match.
     #[must_use]
     pub fn interest(&self) -> EventSet {
         self.types
+    }
+
+    /// Those of [`Filter::interest`] that it names, and does not merely leave open.
+    #[must_use]
+    pub fn types_by_name(&self) -> EventSet {
+        self.types_by_name
     }
 
     /// The calls without an event type of their own that it can match.
@@ -203,5 +212,13 @@ mod tests {
         assert!(filter.generic_calls().is_empty());
         let filter = Filter::compile("evt.type = getpid or evt.type = open").unwrap();
         assert_eq!(filter.generic_calls().iter().map(Call::name).collect::<Vec<_>>(), ["getpid"]);
+        let by_name = |text: &str| Filter::compile(text).unwrap().types_by_name();
+        let switch = EventType::SWITCH_6_E;
+        assert!(by_name("evt.type in (open, switch)").contains(switch));
+        assert!(by_name("not evt.type != switch").contains(switch));
+        assert!(!by_name("evt.type != switch or proc.name = a").is_empty());
+        for text in ["evt.type != switch", "evt.type != open", "proc.name = a", "evt.num > 0"] {
+            assert!(by_name(text).is_empty(), "{text}");
+        }
     }
 }

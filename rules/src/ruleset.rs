@@ -107,6 +107,8 @@ pub(crate) struct Rule {
     pub(crate) info: Arc<RuleInfo>,
     pub(crate) template: Template,
     pub(crate) types: EventSet,
+    /// Those of `types` that its condition names.
+    pub(crate) types_by_name: EventSet,
     /// Calls without an event of their own that it can match.
     pub(crate) generic_calls: CallSet,
     /// What its condition and its output read.
@@ -165,6 +167,12 @@ impl Ruleset {
         self.interest
     }
 
+    /// Those of [`Ruleset::interest`] that a condition names, and does not merely leave open.
+    #[must_use]
+    pub fn types_by_name(&self) -> EventSet {
+        self.rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types_by_name))
+    }
+
     /// The calls without an event type of their own that some rule can match: which generic events have to be captured.
     #[must_use]
     pub fn generic_calls(&self) -> CallSet {
@@ -217,6 +225,12 @@ impl Ruleset {
     #[must_use]
     pub fn rule_types(&self, rule: RuleId) -> EventSet {
         self.rules[rule.0 as usize].types
+    }
+
+    /// Those of the types that a rule can match that its condition names. `rule` comes from this ruleset.
+    #[must_use]
+    pub fn rule_types_by_name(&self, rule: RuleId) -> EventSet {
+        self.rules[rule.0 as usize].types_by_name
     }
 
     /// The calls without an event type of their own that a rule can match. `rule` comes from this ruleset.

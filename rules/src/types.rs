@@ -111,17 +111,26 @@ pub(crate) fn generic() -> EventSet {
     [EventType(EventType::GENERIC_X.0 - 1), EventType::GENERIC_X].into_iter().collect()
 }
 
-/// The calls without an event of their own that a comparison names.
-pub(crate) fn generic_names(key: &PredicateKey) -> Vec<&'static str> {
-    let Some(left) = key.left.as_field() else { return Vec::new() };
+/// The event types, and the calls without one of their own, that a comparison names.
+pub(crate) fn named(key: &PredicateKey) -> (EventSet, CallSet) {
+    let none = (EventSet::EMPTY, CallSet::EMPTY);
+    let Some(left) = key.left.as_field() else { return none };
     let names: Vec<&Vec<u8>> = match (left.field, &key.test) {
         (Field::EvtType, TestKey::EvtType { names, .. })
         | (Field::SyscallType, TestKey::BytesIn(names)) => names.iter().collect(),
         (Field::SyscallType, TestKey::Bytes(_, name)) => vec![name],
-        _ => return Vec::new(),
+        _ => return none,
     };
-    let (_, calls) = codes(names.into_iter());
-    calls.iter().map(Call::name).collect()
+    codes(names.into_iter())
+}
+
+/// The same of all comparisons of a condition.
+pub(crate) fn all_named(tests: &[&PredicateKey]) -> (EventSet, CallSet) {
+    let none = (EventSet::EMPTY, CallSet::EMPTY);
+    tests
+        .iter()
+        .map(|test| named(test))
+        .fold(none, |all, one| (all.0.union(&one.0), all.1.union(&one.1)))
 }
 
 /// Every type with one of the names; a call without an event of its own travels as a generic one.

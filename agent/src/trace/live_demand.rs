@@ -2,8 +2,8 @@
 //! that.
 
 use capture::{Asked, ForkSides, MAX_SNAPLEN, ProbeOptions, Room};
-use event::EventSet;
-use rules::FieldRef;
+use event::{CallSet, EventSet};
+use rules::{FieldRef, Filter};
 
 use super::options::Options;
 use crate::demand;
@@ -14,12 +14,14 @@ pub(super) fn probe_options(options: &Options, scope_pid: Option<u32>) -> ProbeO
     let filter = options.compiled_filter().ok().flatten();
     // A recording is read by others, who follow descriptors by themselves: where it is to be understood, nothing may be missing.
     let is_all = filter.is_none() || options.fatfile || options.all_syscalls;
-    let wanted = match &filter {
-        Some(filter) if !is_all => filter.interest(),
-        _ => EventSet::all(),
+    let by_name = filter.as_ref().map_or(EventSet::EMPTY, Filter::types_by_name);
+    let (types, generic_calls) = match &filter {
+        Some(filter) if !is_all => (filter.interest(), filter.generic_calls()),
+        _ => (EventSet::all(), CallSet::all()),
     };
+    let wanted = demand::told(&types, &by_name);
     let read = || {
-        let asked = filter.iter().flat_map(rules::Filter::fields_used);
+        let asked = filter.iter().flat_map(Filter::fields_used);
         asked.chain(options.format.fields_used().filter(|_| !options.quiet))
     };
     let behind = demand::calls_behind(|field| read().any(|read| read.field == field));
@@ -29,6 +31,7 @@ pub(super) fn probe_options(options: &Options, scope_pid: Option<u32>) -> ProbeO
     let state: EventSet = STATE_EVENTS.into_iter().collect();
     ProbeOptions {
         interest: wanted.union(&behind).union(&state),
+        generic_calls,
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
         asked: asked(read, &wanted, &behind, options, is_recorded),
         room: Room::AsWanted,

@@ -39,9 +39,13 @@ const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const KERNEL_STACK: u32 = 16 * 1024;
 /// Hooks of the scheduler: program and tracepoint have one name.
 const PROCESS_HOOKS: [&str; 3] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
-/// Hooks of one event each, attached where somebody asks for it. A kernel without one goes without that event.
-pub(super) const EVENT_HOOKS: [(&str, EventType); 1] =
-    [("signal_deliver", EventType::SIGNALDELIVER_E)];
+/// Hooks beside those of calls and processes, attached where somebody asks for it. A kernel without one goes without that event.
+pub(super) const EVENT_HOOKS: [(&str, EventType); 4] = [
+    ("signal_deliver", EventType::SIGNALDELIVER_E),
+    ("sched_switch", EventType::SWITCH_6_E),
+    ("page_fault_user", EventType::PAGE_FAULT_E),
+    ("page_fault_kernel", EventType::PAGE_FAULT_E),
+];
 /// Share of a ring that is kept for process events: one part in so many.
 const PROCESS_SHARE: usize = 8;
 /// Largest ring.
@@ -74,8 +78,8 @@ const OPTIONAL: [KernelField; 5] = [
     KernelField::CgrpCpuset,
 ];
 
-/// Event of each process hook and its bit of [`control::PROCESS`].
-const PROCESS_EVENTS: [(EventType, u32); 7] = [
+/// Event of each hook that is not one of calls, and its bit of [`control::PROCESS`].
+const PROCESS_EVENTS: [(EventType, u32); 9] = [
     (EventType::CLONE_20_X, control::CLONE),
     (EventType::FORK_20_X, control::FORK),
     (EventType::VFORK_20_X, control::VFORK),
@@ -83,6 +87,8 @@ const PROCESS_EVENTS: [(EventType, u32); 7] = [
     (EventType::EXECVE_19_X, control::EXEC),
     (EventType::PROCEXIT_1_E, control::EXIT),
     (EventType::SIGNALDELIVER_E, control::SIGNAL),
+    (EventType::SWITCH_6_E, control::SWITCH),
+    (EventType::PAGE_FAULT_E, control::PAGE_FAULT),
 ];
 
 /// The loaded kernel side. Dropping it detaches.
@@ -595,7 +601,7 @@ impl Probe {
             let known = self.event_hooks.iter().find(|(known, _)| *known == hook);
             if let Some((_, Some(reason))) = known {
                 report.refused.push((hook.to_owned(), reason.clone()));
-                report.not_covered.push(format!("{}: program refused", ty.name()));
+                report.not_covered.push(format!("{} at {hook}: program refused", ty.name()));
             }
         }
         if let Loading::Refused(reason) = &self.enter

@@ -21,4 +21,4 @@ pub use load::Probe;
 pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, Wanted};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
-pub use syscalls::{ForkSides, capturable, generic_calls};
+pub use syscalls::{ForkSides, capturable, generic_calls, on_demand};

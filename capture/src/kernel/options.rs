@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use event::{CallSet, EventSet};
 
-use super::syscalls::ForkSides;
+use super::syscalls::{ForkSides, on_demand};
 
 /// What is attached to the events beyond their plain parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,10 +116,10 @@ impl ProbeOptions {
 }
 
 impl Default for ProbeOptions {
-    /// Everything, of every process but this one, 4 MiB a ring; the object of `PEREGRINE_KERNEL_OBJECT` where that is set.
+    /// Everything that need not be asked for by name, of every process but this one, 4 MiB a ring; the object of `PEREGRINE_KERNEL_OBJECT` where that is set.
     fn default() -> Self {
         Self {
-            interest: EventSet::all(),
+            interest: EventSet::all().intersection(&on_demand().complement()),
             generic_calls: CallSet::all(),
             fork_sides: ForkSides::Child,
             asked: Asked::default(),

@@ -171,7 +171,18 @@ fn interest_and_noted(interest: &EventSet, asked: &Asked) -> (EventSet, EventSet
 #[must_use]
 pub fn capturable() -> EventSet {
     let calls = rows().chain(process::FORKS).map(|row| row.ty);
-    calls.chain([EventType::PROCEXIT_1_E, EventType::SIGNALDELIVER_E]).collect()
+    let told = [EventType::PROCEXIT_1_E, EventType::SIGNALDELIVER_E];
+    calls.chain(told).chain(ON_DEMAND).collect()
+}
+
+/// What is told only to whoever asks for it by name: a condition that is open to all events does not see it, live. A busy machine has more
+/// of these than of all calls together.
+const ON_DEMAND: [EventType; 2] = [EventType::SWITCH_6_E, EventType::PAGE_FAULT_E];
+
+/// Event types that are captured only where somebody asks for them by name: `switch` and `page_fault`.
+#[must_use]
+pub fn on_demand() -> EventSet {
+    ON_DEMAND.into_iter().collect()
 }
 
 /// The calls that generic events are made of.

@@ -94,6 +94,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("limits", &["prlimit", "setrlimit"]),
+    ("sched", &["page_fault", "switch"]),
     ("signal", &["kill", "signaldeliver", "tgkill", "tkill"]),
     (
         "system",
