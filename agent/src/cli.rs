@@ -7,9 +7,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
+use crate::launch::{LAUNCH, LaunchArgs};
 use crate::replay::ReplayArgs;
 use crate::rule_commands::{FalcoFlags, RuleCommand};
-use crate::trace::TraceArgs;
+use crate::trace::{RecordArgs, TraceArgs};
 
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
@@ -169,8 +170,15 @@ pub(crate) enum Command {
     /// List the events that rules may name, and which of them are seen live
     Events(EventsArgs),
 
-    /// Print the events of recordings, all or those that a filter picks, as Sysdig does
+    /// Print the events of the running kernel, of a command, or of recordings, all or those that a filter picks
     Trace(Box<TraceArgs>),
+
+    /// Record what the running kernel does, all or what a filter picks (as `trace -q -w FILE`)
+    Record(Box<RecordArgs>),
+
+    /// Become the command that `trace -- COMMAND` runs
+    #[command(name = LAUNCH, hide = true)]
+    Launch(LaunchArgs),
 }
 
 /// Options of `peregrine stats`.

@@ -17,6 +17,7 @@ mod demand;
 mod events_command;
 mod fields_command;
 mod host;
+mod launch;
 mod live;
 mod plan;
 mod playback_demand;

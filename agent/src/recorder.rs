@@ -1,19 +1,25 @@
 //! `-w FILE`: one more lane per capture thread, merged by key into a savefile.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use bus::{LaneRx, Waiter, Watermark};
-use capture::savefile::{Compression, Group, Machine, SavefileError, User, Writer};
+use capture::savefile::{
+    Compression, DescriptorList, DescriptorTarget, Group, Machine, SavefileError, User, Writer,
+};
 use capture::{OpenDescriptors, Seeds};
 use event::Frame;
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
 
 use crate::savefile_errors;
+
+/// Types of descriptors in a list: files, the last that every reader knows, and what has no type of its own.
+const LAST_KNOWN_TO_ALL: u8 = 16;
+const UNSUPPORTED: u8 = 10;
 
 /// Frames that are merged before they are written.
 const WINDOW: usize = 1024;
@@ -82,19 +88,11 @@ impl RecorderParts {
     pub(crate) fn begin(self, realtime_offset_ns: i64, seeds: &Seeds) -> Result<Self> {
         let Self { path, file, writer: _ } = self;
         let context = || format!("cannot write the savefile {}", path.display());
-        let (users, groups) = accounts();
         let out = BufWriter::with_capacity(256 << 10, file.try_clone().with_context(context)?);
-        // The offset is that of a clock started at boot, so it is positive on any machine whose clock is set.
-        let offset = realtime_offset_ns.max(0) as u64;
         let broken = |e: SavefileError| anyhow!(savefile_errors::of_recording(&path, &e));
-        let mut writer =
-            Writer::new(out, Compression::None, &machine(offset), &users, &groups, offset)
-                .map_err(broken)?
-                .with_enters();
-        // Without interfaces a recording is one all the same.
-        writer.interfaces(&capture::interfaces().unwrap_or_default()).map_err(broken)?;
+        let mut writer = begun(out, Compression::None, true, realtime_offset_ns).map_err(broken)?;
         writer.threads(seeds.threads());
-        writer.open_descriptors(OpenDescriptors::of(&seeds.pids()).lists);
+        writer.open_descriptors(open_descriptors(&seeds.pids()));
         Ok(Self { path, file, writer: Some(writer) })
     }
 }
@@ -168,6 +166,37 @@ impl Recorder {
         }
         RecorderEnd { error }
     }
+}
+
+/// What processes have open, for the lists of a recording. Types that came later are listed as one that all readers of the format know:
+/// the older Sysdig refuses the whole file for one bpf descriptor.
+pub(crate) fn open_descriptors(pids: &[u32]) -> Vec<DescriptorList> {
+    let mut lists = OpenDescriptors::of(pids).lists;
+    for entry in lists.iter_mut().flat_map(|list| &mut list.entries) {
+        if let DescriptorTarget::Named { number, .. } = &mut entry.target
+            && *number > LAST_KNOWN_TO_ALL
+        {
+            *number = UNSUPPORTED;
+        }
+    }
+    lists
+}
+
+/// Begins a recording of the running machine, whose calls have starts: all that stands before processes and descriptors.
+pub(crate) fn begun<W: Write>(
+    out: W,
+    compression: Compression,
+    has_users: bool,
+    realtime_offset_ns: i64,
+) -> Result<Writer<W>, SavefileError> {
+    // The offset is that of a clock started at boot, so it is positive on any machine whose clock is set.
+    let offset = realtime_offset_ns.max(0) as u64;
+    let (users, groups) = if has_users { accounts() } else { Default::default() };
+    let writer = Writer::new(out, compression, &machine(offset), &users, &groups, offset)?;
+    let mut writer = writer.with_enters();
+    // Without interfaces a recording is one all the same.
+    writer.interfaces(&capture::interfaces().unwrap_or_default())?;
+    Ok(writer)
 }
 
 fn machine(boot_ts_epoch_ns: u64) -> Machine {

@@ -28,7 +28,9 @@ use crate::rules_at_work::{LiveSource, Origin, RulesAtWork, whole_profile};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{events_command, fields_command, host, rule_commands, savefile_errors, stats, trace};
+use crate::{
+    events_command, fields_command, host, launch, rule_commands, savefile_errors, stats, trace,
+};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -37,12 +39,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(CliEnd::Print(text)) => {
             // Help into a closed pipe is nobody's loss.
             drop(std::io::stdout().write_all(text.as_bytes()));
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Err(CliEnd::Refuse(line)) => Err(anyhow!(line)),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) if e.is::<trace::Refusal>() => {
             say(&format!("{e}\n"));
             ExitCode::FAILURE
@@ -53,7 +55,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(e) => {
             say(&format!("peregrine: {}\n", one_line(&format!("{e:#}"))));
-            ExitCode::FAILURE
+            e.downcast_ref::<trace::NotRun>().map_or(ExitCode::FAILURE, |e| ExitCode::from(e.code))
         }
     }
 }
@@ -68,9 +70,12 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { command, source, set, lists, falco, version: _ } = cli;
-    match command.or_else(|| lists.command()) {
+    let done = match command.or_else(|| lists.command()) {
+        Some(Command::Trace(args)) => return trace::run(&args),
+        Some(Command::Record(args)) => return trace::run(&args.into_trace()),
+        Some(Command::Launch(args)) => return launch::run(&args),
         Some(Command::Stats(args)) => {
             let config = config::load(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())
@@ -84,7 +89,6 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Events(args)) => {
             unless_reader_gone(events_command::run(&args, &mut std::io::stdout().lock()))
         }
-        Some(Command::Trace(args)) => trace::run(&args),
         None if falco.is_any() => {
             let config = config::load(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
@@ -94,7 +98,8 @@ fn run(cli: Cli) -> Result<()> {
             watch(Origin { source, set }, wishes)
         }
         None => watch(Origin { source, set }, Wishes::default()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Loads the rules; errors and warnings are drawn on stderr.

@@ -65,6 +65,11 @@ pub(crate) fn install(stdout: Stdout) -> Result<(EndWaiter, EndSender)> {
 }
 
 impl EndWaiter {
+    /// From now on whoever reads stdout may leave.
+    pub(crate) fn forget_stdout(&mut self) {
+        self.stdout = Stdout::Unused;
+    }
+
     /// Blocks until there is a reason to end.
     pub(crate) fn wait(&self) -> Ending {
         loop {

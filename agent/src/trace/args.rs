@@ -1,5 +1,6 @@
 //! The command line of `peregrine trace`, which is Sysdig's.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -80,6 +81,10 @@ pub(crate) struct TraceArgs {
     #[arg(short = 'w', long = "write", alias = "writefile", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 
+    /// Print events while they are written, too
+    #[arg(long, requires = "write")]
+    pub(crate) tee: bool,
+
     /// Compress the file that is written with gzip
     #[arg(short = 'z', long, requires = "write")]
     pub(crate) compress: bool,
@@ -157,4 +162,8 @@ pub(crate) struct TraceArgs {
     /// Filter
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
+
+    /// Command to run; only it and what it starts is traced, live, until it ends
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }

@@ -3,12 +3,15 @@
 //! `TraceArgs -> Options -> KernelSource | for each file: Playback -> Tracer (state, filter) -> LineFormat -> Output`
 
 mod args;
+mod command;
 mod format;
 mod live;
 mod live_demand;
+mod live_recording;
 mod options;
 mod output;
 mod progress;
+mod record;
 mod recording;
 mod refusal;
 mod snapshot;
@@ -17,6 +20,7 @@ mod summary;
 
 use std::fs::File;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,6 +31,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use stages::{Numbering, Step, TracedEvent, Tracer, TracerConfig, Users};
 
 pub(crate) use args::TraceArgs;
+pub(crate) use command::NotRun;
+pub(crate) use record::RecordArgs;
 pub(crate) use refusal::Refusal;
 
 use crate::events_command::{self, EventsArgs};
@@ -67,26 +73,30 @@ struct Run<'o> {
     /// Records of the kernel that are no frames.
     n_malformed: u64,
     source_counts: SourceCounts,
+    /// Exit code: that of the command which was traced.
+    code: u8,
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// [`Refusal`] where the arguments or a file cannot be used; else what went wrong.
-pub(crate) fn run(args: &TraceArgs) -> Result<()> {
+pub(crate) fn run(args: &TraceArgs) -> Result<ExitCode> {
     if args.list {
         let fields = FieldsArgs::default();
-        return unless_reader_gone(fields_command::run(&fields, &mut std::io::stdout().lock()));
+        unless_reader_gone(fields_command::run(&fields, &mut std::io::stdout().lock()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     if args.list_events {
         let events = EventsArgs::default();
-        return unless_reader_gone(events_command::run(&events, &mut std::io::stdout().lock()));
+        unless_reader_gone(events_command::run(&events, &mut std::io::stdout().lock()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
     if wanted.is_shown {
         let mut out = Output::new(true)?;
         out.buf.extend_from_slice(wanted.text().as_bytes());
-        return out.end_line().map(drop);
+        return out.end_line().map(|_| ExitCode::SUCCESS);
     }
     let options = Options::of(args)?;
     let mut run = Run {
@@ -94,18 +104,20 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
         out: Output::new(options.unbuffered)?,
         scratch: LineScratch::default(),
         summary: options.summary.then(Summary::new),
-        recording: options.recording()?,
+        recording: None,
         stop: Arc::default(),
         n_passed: 0,
         n_suppressed: 0,
         n_malformed: 0,
         source_counts: SourceCounts::default(),
+        code: 0,
     };
     let ended = if options.files.is_empty() { run.live() } else { run.files() };
     // What was printed before something went wrong is not lost, and neither are the counts.
     let written = run.recording.as_mut().map_or(Ok(()), Recording::finish);
     let told = run.tell_counts();
-    ended.and(written).and(told)
+    ended.and(written).and(told)?;
+    Ok(ExitCode::from(run.code))
 }
 
 /// A flag that the first SIGINT or SIGTERM raises; the second ends the process.
@@ -122,6 +134,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 impl Run<'_> {
     fn files(&mut self) -> Result<()> {
         self.stop = stop_flag()?;
+        self.recording = self.options.recording()?;
         for path in &self.options.files {
             let ended = self.file(path);
             let is_reading = self.out.flush()?;

@@ -1,5 +1,6 @@
 //! What the command line of a trace comes to.
 
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,6 +13,7 @@ use stages::{BufferFormat, PortFormat, TimeFormat};
 
 use super::args::TraceArgs;
 use super::format::Wanted;
+use super::live_recording::LiveRecording;
 use super::recording::{Extent, Recording};
 use super::refusal::Refusal;
 use crate::playback_demand::playback_demand;
@@ -24,6 +26,8 @@ const USUAL_SNAPLEN: usize = 80;
 pub(super) struct Options {
     /// Recordings to read; without any the running kernel is traced.
     pub(super) files: Vec<PathBuf>,
+    /// A command to run and trace, with its arguments.
+    pub(super) command: Option<Vec<OsString>>,
     /// The filter's words joined; empty where there is none.
     pub(super) filter: String,
     /// What it and the format ask of descriptors.
@@ -68,9 +72,10 @@ impl Options {
         let filter = args.filter.join(" ");
         let compiled = compile_filter(&filter)?;
         let format = wanted.compile()?;
+        let quiet = args.quiet || (args.write.is_some() && !args.tee);
         let asked = compiled.iter().flat_map(Filter::fields_used);
         // The name of what is quiet is not shown.
-        let shown = format.fields_used().filter(|_| !args.quiet && args.write.is_none());
+        let shown = format.fields_used().filter(|_| !quiet);
         let demand = playback_demand(asked.chain(shown));
         if let Some(written) = &args.write
             && args.read.iter().any(|read| is_same_file(read, written))
@@ -79,19 +84,22 @@ impl Options {
             return Err(Refusal::new(format!("cannot write to {name}, which is being read"))
                 .with("-w takes another file than -r; what is there would be lost"));
         }
-        if args.read.is_empty() && args.write.is_some() {
-            return Err(Refusal::new(
-                "-w needs -r: a trace of the running kernel is not written yet",
-            )
-            .with("`peregrine -w FILE` records while it watches with rules"));
+        if !args.read.is_empty() && !args.command.is_empty() {
+            return Err(Refusal::new("-r reads what was recorded: no command is run for it")
+                .with("a filter stands in front of `--`, a command to trace live behind it"));
+        }
+        let is_to_stdout = args.write.as_deref() == Some(Path::new("-"));
+        if is_to_stdout && args.tee {
+            return Err(Refusal::new("stdout is the recording").with("--tee needs -w FILE"));
         }
         let limits = limits(args)?;
-        if limits.are_set() && args.write.as_deref() == Some(Path::new("-")) {
+        if limits.are_set() && is_to_stdout {
             return Err(Refusal::new("stdout is one file")
                 .with("-C, -G and -e go on in further files, which -w FILE names"));
         }
         Ok(Self {
             files: args.read.clone(),
+            command: (!args.command.is_empty()).then(|| args.command.clone()),
             filter,
             demand,
             format,
@@ -108,7 +116,7 @@ impl Options {
             all_syscalls: args.all_syscalls,
             max_events: args.count.as_deref().map(count).transpose()?,
             max_ns: args.seconds.as_deref().map(duration_ns).transpose()?,
-            quiet: args.quiet || args.write.is_some(),
+            quiet,
             summary: args.summary,
             verbose: args.verbose,
             progress: args.progress || args.write.is_some(),
@@ -124,17 +132,31 @@ impl Options {
     /// # Errors
     /// Its name cannot be filled in with a time.
     pub(super) fn recording(&self) -> Result<Option<Recording>, Refusal> {
+        let Some(path) = self.write.as_deref() else { return Ok(None) };
+        let (rotation, has_users) = (self.rotation(path)?, !self.exclude_users);
+        Ok(Some(Recording::new(path, rotation, self.compression, self.extent(), has_users)))
+    }
+
+    /// The file to write live, where one is asked for.
+    pub(super) fn live_recording(&self) -> anyhow::Result<Option<LiveRecording>> {
+        let Some(path) = self.write.as_deref() else { return Ok(None) };
+        let (rotation, has_users) = (self.rotation(path)?, !self.exclude_users);
+        LiveRecording::create(path, rotation, self.compression, self.extent(), has_users).map(Some)
+    }
+
+    fn rotation(&self, path: &Path) -> Result<Option<Rotation>, Refusal> {
+        let rotation = self.limits.are_set().then(|| Rotation::new(path, self.limits)).transpose();
+        rotation.map_err(|e| Refusal::new(e.to_string()))
+    }
+
+    /// Which events are written.
+    fn extent(&self) -> Extent {
         let is_all = self.filter.trim().is_empty() && self.suppressed.is_empty();
-        let extent = match (is_all, self.fatfile) {
+        match (is_all, self.fatfile) {
             (true, _) => Extent::All,
             (false, false) => Extent::Passed,
             (false, true) => Extent::PassedAndState,
-        };
-        let Some(path) = self.write.as_deref() else { return Ok(None) };
-        let rotation = self.limits.are_set().then(|| Rotation::new(path, self.limits)).transpose();
-        let rotation = rotation.map_err(|e| Refusal::new(e.to_string()))?;
-        let has_users = !self.exclude_users;
-        Ok(Some(Recording::new(path, rotation, self.compression, extent, has_users)))
+        }
     }
 
     /// The filter, compiled anew for each file.

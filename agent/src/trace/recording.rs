@@ -269,7 +269,7 @@ fn is_start(info: Option<&EventInfo>) -> bool {
     info.is_some_and(|i| i.direction == Direction::Enter)
 }
 
-fn changes_state(info: Option<&EventInfo>) -> bool {
+pub(super) fn changes_state(info: Option<&EventInfo>) -> bool {
     info.is_some_and(|i| i.flags & (EF_MODIFIES_STATE | EF_CREATES_FD | EF_DESTROYS_FD) != 0)
 }
 

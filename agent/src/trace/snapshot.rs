@@ -148,7 +148,7 @@ impl Reading {
 }
 
 /// A process as it is, with what the list says of it that no event changes.
-fn entry(process: &LivingProcess, listed: Option<&ProcessEntry>) -> ProcessEntry {
+pub(super) fn entry(process: &LivingProcess, listed: Option<&ProcessEntry>) -> ProcessEntry {
     let LivingProcess { tgid, born: _, parent_tgid, version } = process;
     let (ids, image) = (version.ids, &version.image);
     let id = i64::from(*tgid);

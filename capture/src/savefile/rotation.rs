@@ -83,6 +83,17 @@ impl Rotation {
         Ok(rotation)
     }
 
+    /// Whether an event with this time goes into another file, should it be written to one of so many bytes.
+    #[must_use]
+    pub fn is_due(&self, ts_ns: u64, n_bytes: u64) -> bool {
+        let FileLimits { bytes, seconds, events, files: _ } = self.limits;
+        let elapsed_ns = ts_ns.saturating_sub(self.since_ns);
+        self.n_files == 0
+            || bytes.is_some_and(|max| n_bytes >= max)
+            || events.is_some_and(|max| self.n_events >= max)
+            || seconds.is_some_and(|max| elapsed_ns >= max.saturating_mul(NS_PER_S))
+    }
+
     /// Before an event is written, with its time and the bytes that the file at hand has: whether it belongs into another file.
     ///
     /// # Errors
@@ -92,12 +103,8 @@ impl Rotation {
         ts_ns: u64,
         n_bytes: u64,
     ) -> Result<Option<NextFile>, BadFileName> {
-        let FileLimits { bytes, seconds, events, files } = self.limits;
-        let elapsed_ns = ts_ns.saturating_sub(self.since_ns);
-        let is_due = self.n_files == 0
-            || bytes.is_some_and(|max| n_bytes >= max)
-            || events.is_some_and(|max| self.n_events >= max)
-            || seconds.is_some_and(|max| elapsed_ns >= max.saturating_mul(NS_PER_S));
+        let is_due = self.is_due(ts_ns, n_bytes);
+        let files = self.limits.files;
         self.n_events += 1;
         if !is_due {
             return Ok(None);

@@ -72,6 +72,23 @@ pub enum Numbering {
     Counted,
 }
 
+impl Numbering {
+    /// The key that an event's number is made of.
+    fn own_key(self, key: Key, n_before: u64) -> Key {
+        match self {
+            Self::Keys { .. } => key,
+            Self::Counted => Key(n_before + 1),
+        }
+    }
+
+    fn shift(self) -> u32 {
+        match self {
+            Self::Keys { shift } => shift,
+            Self::Counted => 0,
+        }
+    }
+}
+
 /// What became of a frame.
 pub enum Step<'t> {
     /// It only carries state.
@@ -230,15 +247,9 @@ impl Tracer {
             until_reclaim: _,
         } = self;
         let bump: &'t Bump = bump;
-        let mut head = Event { key, own_key: key, frame: Frame::parse(bytes)?, body: Body::Other };
+        let own_key = numbering.own_key(key, *n_events);
+        let head = Event { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
         let is_live = !head.is_from_file();
-        let evt_num_shift = match numbering {
-            Numbering::Keys { shift } => *shift,
-            Numbering::Counted => {
-                head.own_key = Key(*n_events + 1);
-                0
-            }
-        };
         let ty = head.frame.event_type();
         let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
         // Without a filter everything is shown, and asked for most of what it says. How many names an event has shows in its body.
@@ -276,7 +287,7 @@ impl Tracer {
             users,
             hostname,
             clock_offset_ns: *clock_offset_ns,
-            evt_num_shift,
+            evt_num_shift: numbering.shift(),
             utc_offset_s: clock.utc_offset_s(),
             buffers: *buffers,
             ports: *ports,
@@ -323,6 +334,12 @@ impl Tracer {
             self.clock.tick(perf::to_epoch_ns(header.ts, self.clock_offset_ns));
         }
         is_rejected
+    }
+
+    /// Whether events of the type may change what is known of processes.
+    #[must_use]
+    pub fn may_change_state(&self, ty: EventType) -> bool {
+        self.changing.contains(ty)
     }
 
     /// Takes the next frame for what it changes alone: it has no number, is asked nothing, and is not shown.
