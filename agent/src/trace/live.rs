@@ -199,7 +199,6 @@ impl Wishes {
         }
         match self.news.try_recv() {
             Ok(News::Ending(Ending::ReaderGone)) => return Wish::Leave,
-            Ok(News::Ending(Ending::SourceEnded)) => return Wish::Stop,
             Ok(News::Ending(Ending::Signal)) if self.command.is_none() => return Wish::Stop,
             Ok(News::Ending(Ending::Signal)) => self.patience = Some(now + PATIENCE),
             Ok(News::CommandEnded(status)) => {
@@ -207,7 +206,9 @@ impl Wishes {
                 return Wish::Stop;
             }
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => return Wish::Stop,
+            Ok(News::Ending(Ending::SourceEnded)) | Err(TryRecvError::Disconnected) => {
+                return Wish::Stop;
+            }
         }
         if self.is_out_of_patience(now) { Wish::Stop } else { Wish::GoOn }
     }

@@ -233,7 +233,7 @@ impl EventFields<'_> {
         } else if matches!(self.event.body, Body::Exec(_) | Body::Fork(_)) {
             match self.link(1) {
                 Some(Link::Known(tgid, version)) if i64::from(*tgid) == pid => Some(&**version),
-                _ => None,
+                _ => return self.put_other_comm(out, pid),
             }
         } else {
             return self.put_other_comm(out, pid);
@@ -241,11 +241,12 @@ impl EventFields<'_> {
         put_some(out, version.map(|v| v.image.comm()))
     }
 
-    /// The name of a process that a call names by its id, as far as the caller's ids are those of the initial namespace.
+    /// The name of a process that an event names by its id, as far as the caller's ids are those of the initial namespace.
     fn put_other_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
         let Ok(pid) = u32::try_from(pid) else { return false };
         let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
-        if pid == 0 || !is_outside || !matches!(self.event.body, Body::Call(_)) {
+        let names_ids = matches!(self.event.body, Body::Call(_) | Body::Exec(_) | Body::Fork(_));
+        if pid == 0 || !is_outside || !names_ids {
             return false;
         }
         match self.at.lineage.living(self.at.shard, pid, Start::default(), self.event.key) {
