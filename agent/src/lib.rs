@@ -12,6 +12,7 @@
 mod capture_threads;
 mod cli;
 mod config;
+mod container_lookups;
 mod control;
 mod demand;
 mod events_command;

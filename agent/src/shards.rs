@@ -7,10 +7,7 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{
-    DeferralLimits, Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters,
-    Users,
-};
+use stages::{Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
 
 use crate::config::Config;
 use crate::rule_load;
@@ -39,6 +36,8 @@ pub(crate) struct Built {
     pub(crate) shards: Vec<Shard>,
     pub(crate) swap: Arc<RuleSwap>,
     pub(crate) lineage: Arc<Lineage>,
+    /// What wakes each shard.
+    pub(crate) wakers: Vec<Unparker>,
 }
 
 /// Makes the shards, their process table, what replaces their rules, and registers their meters.
@@ -91,14 +90,14 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
             utc_offset_s,
             evt_num_shift,
             late_after,
-            deferral: DeferralLimits::default(),
+            deferral: config.containers.deferral,
         });
         shards.push(shard.following(Arc::clone(&swap)));
     }
     ShardMeters::register_hops(registry, shards.len());
     let counted = Arc::clone(&lineage);
     registry.level("lineage.processes", move || counted.n_processes());
-    Built { shards, swap, lineage }
+    Built { shards, swap, lineage, wakers: peers }
 }
 
 /// One step of a shard; gives whether it moved anything.

@@ -5,6 +5,7 @@
 //! shard-N   one lane from each capture thread, one alert lane
 //! rec       one lane from each capture thread                (-w)
 //! out       all alert lanes
+//! containers   asks runtimes of the containers that shards meet  (live)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
 
@@ -17,6 +18,7 @@ use anyhow::{Context as _, Result};
 use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
 use capture::savefile::{EVT_NUM_SHIFT, ReaderCounts, Replay, ReplayEnd, ReplayThread};
 use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds};
+use containers::LookupThread;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
@@ -24,6 +26,7 @@ use stages::{RuleSwap, Shard, Users};
 
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
+use crate::container_lookups;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, RecorderEnd, RecorderParts};
 use crate::shards;
@@ -100,6 +103,7 @@ pub(crate) struct Topology {
     swap: Arc<RuleSwap>,
     delivery: Delivery,
     recorder: Option<Recorder>,
+    lookups: Option<LookupThread>,
     end: EndSender,
 }
 
@@ -128,7 +132,7 @@ impl Topology {
         let formatter = Formatter::new(config.format, &hostname);
         let utc_offset_s = formatter.utc_offset_s();
         let output_waiter = Waiter::new(WaitLimits::default());
-        let shards::Built { shards, swap, lineage } = shards::build(
+        let shards::Built { shards, swap, lineage, wakers } = shards::build(
             shards::Parts {
                 config,
                 lanes: from_capture,
@@ -146,6 +150,13 @@ impl Topology {
             },
             registry,
         );
+        // A recording tells of its containers itself.
+        let lookups = match (&capture, &config.containers.lookups) {
+            (Capture::Live(_), Some(lookups)) => {
+                Some(container_lookups::start(lookups.clone(), &lineage, wakers, registry)?)
+            }
+            _ => None,
+        };
         if let Capture::Replay(replay) = &mut capture {
             let lineage = Arc::clone(&lineage);
             let note = move |key, frame: &[u8]| stages::note(&lineage, &users_told, key, frame);
@@ -163,7 +174,7 @@ impl Topology {
         register_equations(config, &plan, registry);
         let recorder = recorder
             .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));
-        Ok(Self { plan, capture, shards, swap, delivery, recorder, end })
+        Ok(Self { plan, capture, shards, swap, delivery, recorder, lookups, end })
     }
 
     /// What replaces the rules of its shards.
@@ -173,7 +184,7 @@ impl Topology {
 
     /// Starts a thread for each part.
     pub(crate) fn start(self) -> Result<Running> {
-        let Self { plan, capture, shards, swap: _, delivery, recorder, end } = self;
+        let Self { plan, capture, shards, swap: _, delivery, recorder, lookups, end } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
         let out = spawn("out", None, move || delivery.run())?;
@@ -205,13 +216,22 @@ impl Topology {
                 capture_threads.push(spawn("cap-0", None, run)?);
             }
         }
-        Ok(Running { stop, wakers, capture: capture_threads, shards: shard_threads, recorder, out })
+        Ok(Running {
+            stop,
+            wakers,
+            capture: capture_threads,
+            shards: shard_threads,
+            recorder,
+            lookups,
+            out,
+        })
     }
 
     /// Steps every part in turn until there is a reason to end; then calls `detach`, and steps on until everything that was captured is
     /// delivered.
     pub(crate) fn run_single(self, ending: &EndWaiter, detach: impl FnOnce()) -> (Ending, RunEnd) {
-        let Self { plan: _, mut capture, shards, swap: _, delivery, recorder, end: _ } = self;
+        let Self { plan: _, mut capture, shards, swap: _, delivery, recorder, lookups, end: _ } =
+            self;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
         let why = loop {
@@ -242,6 +262,7 @@ impl Topology {
             Err(_) => end.troubles.push("the capture panicked at its end".to_owned()),
         }
         readers.finish(&mut end);
+        drop(lookups);
         (why, end)
     }
 }
@@ -345,13 +366,14 @@ pub(crate) struct Running {
     capture: Vec<JoinHandle<Option<ReplayEnd>>>,
     shards: Vec<JoinHandle<()>>,
     recorder: Option<JoinHandle<RecorderEnd>>,
+    lookups: Option<LookupThread>,
     out: JoinHandle<()>,
 }
 
 impl Running {
     /// Ends the capture threads, then waits until everything that they read is delivered. The programs must be detached before.
     pub(crate) fn finish(self) -> RunEnd {
-        let Self { stop, wakers, capture, shards, recorder, out } = self;
+        let Self { stop, wakers, capture, shards, recorder, lookups, out } = self;
         // Release: pairs with the Acquire in the capture threads, which then find every record that was written before.
         stop.store(true, Ordering::Release);
         for waker in wakers {
@@ -365,6 +387,8 @@ impl Running {
         for thread in shards {
             join(thread, &mut end);
         }
+        // Until here events may have waited for its answers.
+        drop(lookups);
         if let Some(recorded) = recorder.and_then(|thread| join(thread, &mut end)) {
             end.recorded(recorded);
         }

@@ -6,6 +6,14 @@ use serde_yaml::Value;
 
 /// Keys that are acted on, as dotted paths to their leaves.
 const ACTED_ON: &[&str] = &[
+    "container_engines.containerd.enabled",
+    "container_engines.containerd.sockets",
+    "container_engines.cri.enabled",
+    "container_engines.cri.sockets",
+    "container_engines.docker.enabled",
+    "container_engines.docker.sockets",
+    "container_engines.podman.enabled",
+    "container_engines.podman.sockets",
     "engine.kind",
     "engine.replay.capture_file",
     "falco_libs.snaplen",
@@ -20,6 +28,16 @@ const ACTED_ON: &[&str] = &[
     "peregrine.batch_bytes",
     "peregrine.batch_frames",
     "peregrine.capture_threads",
+    "peregrine.containers.containerd_sockets",
+    "peregrine.containers.cri_sockets",
+    "peregrine.containers.deferral_bytes",
+    "peregrine.containers.deferral_events",
+    "peregrine.containers.deferral_ms",
+    "peregrine.containers.docker_sockets",
+    "peregrine.containers.enabled",
+    "peregrine.containers.host_root",
+    "peregrine.containers.podman_sockets",
+    "peregrine.containers.reads_disk",
     "peregrine.lane_capacity",
     "peregrine.late_after_ms",
     "peregrine.pinning",
@@ -41,6 +59,10 @@ const ACTED_ON: &[&str] = &[
 
 /// Falco's keys below a section that is otherwise acted on.
 const FALCO_LEAVES: &[&str] = &[
+    "container_engines.bpm",
+    "container_engines.cri.disable_async",
+    "container_engines.libvirt_lxc",
+    "container_engines.lxc",
     "engine.kmod",
     "engine.modern_ebpf",
     "falco_libs.thread_table_auto_purging_interval_s",

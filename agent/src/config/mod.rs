@@ -2,6 +2,7 @@
 //!
 //! `file | built in` -> tree -> `-o` -> [`written`] -> flags -> [`resolved`].
 
+mod containers;
 mod keys;
 mod option;
 mod resolved;

@@ -10,6 +10,7 @@ use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
 use outputs::Format;
 use rules::{Priority, SelectBy, Selection};
 
+use super::containers::{self, Containers};
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings};
 
@@ -113,6 +114,8 @@ pub(crate) struct Config {
     pub(crate) batch_bytes: usize,
     /// Alerts that the lane of a shard to the outputs holds.
     pub(crate) alert_lane_capacity: usize,
+    /// Container runtimes.
+    pub(crate) containers: Containers,
     /// A shard goes on without a capture thread that stays silent this long.
     pub(crate) late_after_ms: u64,
     /// Whether threads are bound to CPUs.
@@ -142,6 +145,7 @@ pub(super) fn resolve(
     origin: Origin,
 ) -> Result<Config> {
     let Written {
+        container_engines,
         engine,
         falco_libs,
         file_output,
@@ -274,6 +278,7 @@ pub(super) fn resolve(
             4096,
             1..=1 << 20,
         )?,
+        containers: containers::resolve(peregrine.containers, container_engines)?,
         late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
         ends_after: set.seconds.map(Duration::from_secs),
@@ -307,7 +312,7 @@ fn threads(name: &str, n: Option<u64>) -> Result<Option<usize>> {
     }
 }
 
-fn within(
+pub(super) fn within(
     name: &str,
     n: Option<u64>,
     default: u64,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
+    pub(super) container_engines: ContainerEngines,
     pub(super) engine: Engine,
     pub(super) falco_libs: FalcoLibs,
     pub(super) file_output: FileOutput,
@@ -106,6 +107,7 @@ pub(super) struct Peregrine {
     pub(super) batch_bytes: Option<u64>,
     pub(super) batch_frames: Option<u64>,
     pub(super) capture_threads: Option<u64>,
+    pub(super) containers: Containers,
     pub(super) lane_capacity: Option<u64>,
     pub(super) late_after_ms: Option<u64>,
     pub(super) pinning: Option<bool>,
@@ -117,6 +119,38 @@ pub(super) struct Peregrine {
     pub(super) socket: Option<String>,
     #[serde(deserialize_with = "text")]
     pub(super) write: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Containers {
+    pub(super) containerd_sockets: Option<OneOrMore>,
+    pub(super) cri_sockets: Option<OneOrMore>,
+    pub(super) deferral_bytes: Option<u64>,
+    pub(super) deferral_events: Option<u64>,
+    pub(super) deferral_ms: Option<u64>,
+    pub(super) docker_sockets: Option<OneOrMore>,
+    pub(super) enabled: Option<bool>,
+    pub(super) host_root: Option<PathBuf>,
+    pub(super) podman_sockets: Option<OneOrMore>,
+    pub(super) reads_disk: Option<bool>,
+}
+
+/// Falco's, by runtime.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ContainerEngines {
+    pub(super) containerd: ContainerEngine,
+    pub(super) cri: ContainerEngine,
+    pub(super) docker: ContainerEngine,
+    pub(super) podman: ContainerEngine,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ContainerEngine {
+    pub(super) enabled: Option<bool>,
+    pub(super) sockets: Option<OneOrMore>,
 }
 
 /// Text that YAML may have read as a number or a boolean (`-o file_output.filename=1`).
