@@ -15,6 +15,7 @@ mod enter;
 mod file;
 mod history;
 mod io;
+mod ipc;
 mod maps;
 mod mem;
 mod memory;
@@ -23,11 +24,14 @@ mod network;
 mod path;
 mod plain;
 mod process;
+mod quota;
 mod record;
 mod sched;
 mod signal;
+mod sockopt;
 mod system;
 mod task;
+mod wait;
 
 /// The arguments of a tracepoint.
 #[derive(Clone, Copy)]

@@ -15,14 +15,16 @@ use crate::{
     dispatch::is_ia32,
     enter::Entry,
     file::{self, AT_FDCWD, file_of},
-    io,
+    io, ipc,
     maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
     mem::{bound, feature_word, get, ptr, read_user, st8, st16, st32, st64},
     network,
     process::rss_pages,
+    quota,
     record::{CALL_AT, Record, TEXT_MAX},
-    system,
+    sockopt, system,
     task::Task,
+    wait,
 };
 
 /// Bit of a section's slot: a note of the call's start lies in it.
@@ -241,6 +243,8 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
         // A null pointer is no text, not a fault: not every call insists on one.
         kind::TEXT if arg == 0 => 0,
         kind::TEXT => rec.user_text(arg),
+        kind::TEXT_ON_SUCCESS if ret < 0 => 0,
+        kind::TEXT_ON_SUCCESS => rec.user_text(arg),
         kind::BYTES => {
             let len = load(rec.base, b);
             user_bytes(&mut rec, arg, len)
@@ -293,6 +297,37 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
             let value = user_long(&mut rec, arg, b);
             number(&rec, value, Width::U64 as u64)
         }
+        kind::LONG_ON_SUCCESS => {
+            let value = if ret < 0 { u64::MAX } else { user_long(&mut rec, arg, b) };
+            number(&rec, value, Width::U64 as u64)
+        }
+        kind::ADDRESS_RESULT => {
+            let value = if is_ia32() { ret as u64 & 0xffff_ffff } else { ret as u64 };
+            number(&rec, value, Width::U64 as u64)
+        }
+        kind::SIGNED_LONG => {
+            let value = if is_ia32() { i64::from(arg as i32) as u64 } else { arg };
+            number(&rec, value, Width::U64 as u64)
+        }
+        kind::INTERVAL => wait::interval(&mut rec, arg),
+        kind::FD_LIST => {
+            let count = load(rec.base, b);
+            wait::fd_list(&mut rec, arg, count)
+        }
+        kind::ID_BEHIND => {
+            let value = if ret < 0 { u64::from(u32::MAX) } else { id_behind(&mut rec, arg) };
+            number(&rec, value, Width::U32 as u64)
+        }
+        kind::SEMBUF => ipc::sembuf(&mut rec, a, b, c),
+        kind::ARG_WHERE => {
+            let value = if load(rec.base, a >> 4) & 0xffff_ffff == c { arg } else { 0 };
+            number(&rec, value, b)
+        }
+        kind::OPTION_NAME => sockopt::name(&rec),
+        kind::OPTION_VALUE => sockopt::value(&mut rec, a),
+        kind::FLAGS_ABOVE => number(&rec, peregrine_flags(c, arg >> 8 & 0xff_ffff), b),
+        kind::FLAGS_LOWEST => number(&rec, peregrine_flags(c, arg & 0xff), b),
+        kind::QUOTA => quota::parameter(&mut rec, a, b, c),
         kind::FLAGS => number(&rec, peregrine_flags(c, arg), b),
         kind::TAGGED => tagged(&mut rec, c, arg, b),
         kind::TAGGED_OR_ZERO => tagged(&mut rec, c, if ret < 0 { 0 } else { arg }, b),
@@ -324,11 +359,23 @@ pub extern "C" fn peregrine_param(place: u64, state: u64, step: u64) -> u64 {
 /// (`low2highuid`, include/linux/highuid.h).
 #[inline(always)]
 fn id(arg: u64, nr: u64) -> u64 {
-    if nr < FIRST_IA32_WIDE_ID && crate::dispatch::is_ia32() {
+    if has_narrow_ids(nr) {
         let low = arg & 0xffff;
         return if low == 0xffff { u64::from(u32::MAX) } else { low };
     }
     arg
+}
+
+#[inline(always)]
+fn has_narrow_ids(nr: u64) -> bool {
+    nr < FIRST_IA32_WIDE_ID && is_ia32()
+}
+
+/// A user or group id that the call wrote.
+#[inline(always)]
+fn id_behind(rec: &mut Record, at: u64) -> u64 {
+    let is_narrow = has_narrow_ids(load(rec.base, 6));
+    user_value(rec, at, if is_narrow { Width::U16 as u64 } else { Width::U32 as u64 })
 }
 
 /// `flags` of `mount` as `path_mount` (fs/namespace.c) takes them: a magic number in the upper half takes that away.

@@ -364,6 +364,12 @@ impl Record {
         self.at
     }
 
+    /// Goes back to a mark; what was appended since stays where it is, for [`Record::end_at`].
+    #[inline(always)]
+    pub fn rewind(&mut self, mark: u64) {
+        self.at = mark;
+    }
+
     /// Ends parameter `n`, whose bytes were appended since `mark`.
     #[inline(always)]
     pub fn end_from(&mut self, n: usize, mark: u64) {

@@ -127,6 +127,44 @@ fn capset() {
     live.finish();
 }
 
+/// Calls that give an id of the child's.
+#[test]
+fn ids_that_are_asked_for() {
+    let cases = [
+        (EventType::GETUID_X, libc::SYS_getuid, 11),
+        (EventType::GETEUID_X, libc::SYS_geteuid, 22),
+        (EventType::GETGID_X, libc::SYS_getgid, 44),
+        (EventType::GETEGID_X, libc::SYS_getegid, 55),
+    ];
+    let types = cases.map(|(ty, ..)| ty);
+    let several = [EventType::GETRESUID_X, EventType::GETRESGID_X];
+    let types: Vec<EventType> = types.into_iter().chain(several).collect();
+    let Some(mut live) = Live::start(&types) else { return };
+    let room = [0u32; 3];
+    let places: Vec<u64> = room.iter().map(at).collect();
+    let mut calls = vec![
+        (libc::SYS_setresgid, vec![44, 55, 66]),
+        (libc::SYS_setresuid, vec![11, 22, 33]),
+        (libc::SYS_getresuid, places.clone()),
+        (libc::SYS_getresuid, vec![places[0], 8, places[1]]),
+        (libc::SYS_getresgid, places),
+    ];
+    calls.extend(cases.map(|(_, nr, _)| (nr, vec![])));
+    let child = in_child(calls);
+    for (ty, _, id) in cases {
+        let bytes = live.wait(ty.name(), |f| f.event_type() == ty && f.header().tid == child);
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!((frame.n_params(), frame.param_u32(0)), (1, Some(id)), "{}", ty.name());
+    }
+    let made = live.taken_of(several[0], child, &[0]);
+    assert_eq!(ids(&made, 3), [11, 22, 33]);
+    let bad = live.taken_of(several[0], child, &[EFAULT]);
+    assert_eq!(ids(&bad, 3), [NONE; 3]);
+    let made = live.taken_of(several[1], child, &[0]);
+    assert_eq!(ids(&made, 3), [44, 55, 66]);
+    live.finish();
+}
+
 /// A generic event says which call it was, and no result.
 #[test]
 fn setgroups() {

@@ -75,6 +75,23 @@ fn setrlimit() {
 }
 
 #[test]
+fn getrlimit() {
+    const TY: EventType = EventType::GETRLIMIT_X;
+    const FILES: u64 = libc::RLIMIT_NOFILE as u64;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    let limit = Limit { now: 0, most: 0 };
+    let made = live.made(TY, libc::SYS_getrlimit, &[FILES, at(&limit)]);
+    // SAFETY: the kernel wrote it.
+    let limit = unsafe { (&raw const limit).read_volatile() };
+    assert!(limit.now > 0);
+    assert_eq!((made.res, made.number(3)), (0, 7));
+    assert_eq!((made.number(1), made.number(2)), (limit.now, limit.most));
+    let unknown = live.failing(TY, libc::SYS_getrlimit, &[99, at(&limit)], libc::EINVAL);
+    assert_eq!((unknown.i64(1), unknown.i64(2), unknown.number(3)), (-1, -1, 255));
+    live.finish();
+}
+
+#[test]
 fn prlimit() {
     const TY: EventType = EventType::PRLIMIT_X;
     const FILES: u64 = libc::RLIMIT_NOFILE as u64;

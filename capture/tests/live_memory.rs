@@ -172,3 +172,65 @@ fn both_ways(ty: EventType, nr: libc::c_long) {
     drop(child);
     live.finish();
 }
+
+#[test]
+fn brk() {
+    const TY: EventType = EventType::BRK_4_X;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    let made = live.made(TY, libc::SYS_brk, &[8]);
+    assert!(made.res > 0x1000, "where the heap ends");
+    assert!(made.number(1) > made.number(2) && made.number(2) > 0, "virtual and resident KiB");
+    assert_eq!(made.number(4), 8);
+    live.finish();
+}
+
+#[test]
+fn munmap() {
+    const TY: EventType = EventType::MUNMAP_X;
+    let Some(mut live) = Live::start(&[TY]) else { return };
+    let page = page();
+    let made = live.made(TY, libc::SYS_munmap, &[page, PAGE]);
+    assert!(made.number(1) > made.number(2) && made.number(2) > 0, "virtual and resident KiB");
+    assert_eq!((made.res, made.number(4), made.number(5)), (0, page, PAGE));
+    let odd = live.failing(TY, libc::SYS_munmap, &[page + 1, 3], libc::EINVAL);
+    assert_eq!((odd.number(4), odd.number(5)), (page + 1, 3));
+    live.finish();
+}
+
+#[test]
+fn locks() {
+    const LOCK: EventType = EventType::MLOCK_X;
+    const LOCK_2: EventType = EventType::MLOCK2_X;
+    const UNLOCK: EventType = EventType::MUNLOCK_X;
+    let Some(mut live) = Live::start(&[LOCK, LOCK_2, UNLOCK]) else { return };
+    let page = page();
+    for (ty, nr) in [(LOCK, libc::SYS_mlock), (UNLOCK, libc::SYS_munlock)] {
+        let made = live.made(ty, nr, &[page, PAGE]);
+        assert_eq!((made.res, made.number(1), made.number(2)), (0, page, PAGE));
+        let wrong = live.failing(ty, nr, &[PAGE, PAGE], libc::ENOMEM);
+        assert_eq!((wrong.number(1), wrong.number(2)), (PAGE, PAGE));
+    }
+    let made = live.made(LOCK_2, libc::SYS_mlock2, &[page, PAGE, 1]);
+    assert_eq!((made.number(1), made.number(2), made.number(3)), (page, PAGE, 1));
+    let wrong = live.failing(LOCK_2, libc::SYS_mlock2, &[page, PAGE, 8], libc::EINVAL);
+    assert_eq!(wrong.number(3), 0);
+    call(libc::SYS_munmap, &[page, PAGE]);
+    live.finish();
+}
+
+#[test]
+fn locks_of_all() {
+    const LOCK: EventType = EventType::MLOCKALL_X;
+    const UNLOCK: EventType = EventType::MUNLOCKALL_X;
+    let Some(mut live) = Live::start(&[LOCK, UNLOCK]) else { return };
+    let child = in_child(vec![
+        (libc::SYS_munlockall, vec![]),
+        (libc::SYS_mlockall, vec![4]),
+        (libc::SYS_mlockall, vec![2]),
+    ]);
+    live.taken_of(UNLOCK, child, &[0]);
+    let wrong = live.taken_of(LOCK, child, &[-22]);
+    assert_eq!(wrong.number(1), 4);
+    assert_eq!(live.taken_of(LOCK, child, &[0]).number(1), 2);
+    live.finish();
+}

@@ -7,7 +7,7 @@
 //! The head is there for every event type, those with programs of their own included: its bits tell such a program what was asked for.
 
 /// Steps of a recipe.
-pub const MAX_STEPS: usize = 15;
+pub const MAX_STEPS: usize = 19;
 
 /// Head, then steps; a step of 0 ends.
 pub type Recipe = [u32; 1 + MAX_STEPS];
@@ -144,6 +144,63 @@ pub mod kind {
     pub const KEYCTL: u32 = 70;
     /// What the second argument of `prctl` means to the option, if that is text (0) or a number (1).
     pub const PRCTL: u32 = 71;
+    /// As `TEXT`, empty where the call failed.
+    pub const TEXT_ON_SUCCESS: u32 = 72;
+    /// As `LONG`, -1 where the call failed.
+    pub const LONG_ON_SUCCESS: u32 = 73;
+    /// The result as an address, 8 bytes.
+    pub const ADDRESS_RESULT: u32 = 74;
+    /// A signed `long` of the caller's table, 8 bytes: argument.
+    pub const SIGNED_LONG: u32 = 75;
+    /// A `timespec` in the memory of the process as nanoseconds, 8 bytes; all ones where there is none: argument that points.
+    pub const INTERVAL: u32 = 76;
+    /// A user or group id in the memory of the process, 4 bytes; all ones where the call failed: argument that points.
+    pub const ID_BEHIND: u32 = 77;
+    /// The descriptors of a `pollfd` array with what each returned: argument that points, argument of the count.
+    pub const FD_LIST: u32 = 78;
+    /// A member of a `sembuf` array, 2 bytes; 0 where the call failed or the array is shorter: argument that points and the argument of
+    /// the count (high half of the byte), index, [`super::sembuf`].
+    pub const SEMBUF: u32 = 79;
+    /// As `ARG`, 0 unless another argument has a value: argument and the other one (high half of the byte), width, value.
+    pub const ARG_WHERE: u32 = 80;
+    /// The name of a socket option, 1 byte.
+    pub const OPTION_NAME: u32 = 81;
+    /// The value of a socket option behind its tag: 0 where its length is an argument, 1 where an argument points to the length.
+    pub const OPTION_VALUE: u32 = 82;
+    /// As `FLAGS`, of what lies above an argument's lowest byte.
+    pub const FLAGS_ABOVE: u32 = 83;
+    /// As `FLAGS`, of an argument's lowest byte.
+    pub const FLAGS_LOWEST: u32 = 84;
+    /// What an argument of `quotactl` means to the command: [`super::quota`], offset, bit that says that it is there.
+    pub const QUOTA: u32 = 85;
+}
+
+/// Members of `struct sembuf`.
+pub mod sembuf {
+    /// Number of the semaphore.
+    pub const NUM: u8 = 0;
+    /// Operation.
+    pub const OP: u8 = 1;
+    /// Flags, as the schema has them.
+    pub const FLG: u8 = 2;
+}
+
+/// Parameters of `quotactl` that mean something to some commands only.
+pub mod quota {
+    /// 8 bytes of `struct if_dqblk`.
+    pub const BLOCK: u8 = 0;
+    /// 8 bytes of `struct if_dqinfo`.
+    pub const INFO: u8 = 1;
+    /// Flags of `struct if_dqinfo`, 1 byte.
+    pub const FLAGS: u8 = 2;
+    /// Format that was found, 1 byte.
+    pub const FORMAT_FOUND: u8 = 3;
+    /// Format that was asked for, 1 byte.
+    pub const FORMAT: u8 = 4;
+    /// User or group, 4 bytes.
+    pub const ID: u8 = 5;
+    /// File of the quota, text.
+    pub const PATH: u8 = 6;
 }
 
 /// In place of an argument: the call's result.
@@ -185,6 +242,18 @@ impl Step {
         }
     }
 
+    /// Whether the step makes text with its NUL.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        let which = self.0.to_le_bytes()[1];
+        match self.kind() {
+            kind::TEXT | kind::TEXT_WHERE | kind::TEXT_ON_SUCCESS => true,
+            kind::PRCTL => which == 0,
+            kind::QUOTA => which == quota::PATH,
+            _ => false,
+        }
+    }
+
     /// Width of the parameter, `None` where it varies.
     #[must_use]
     pub const fn size(self) -> Option<usize> {
@@ -194,19 +263,36 @@ impl Step {
             | kind::POSITION
             | kind::OFFSET
             | kind::LONG
+            | kind::LONG_ON_SUCCESS
+            | kind::ADDRESS_RESULT
+            | kind::SIGNED_LONG
+            | kind::INTERVAL
             | kind::CAPABILITIES => return Some(8),
-            kind::CALL_ID | kind::CALL_NUMBER => return Some(2),
+            kind::CALL_ID | kind::CALL_NUMBER | kind::SEMBUF => return Some(2),
+            kind::OPTION_NAME => return Some(1),
+            kind::QUOTA => {
+                return match self.0.to_le_bytes()[1] {
+                    quota::BLOCK | quota::INFO => Some(8),
+                    quota::FLAGS | quota::FORMAT_FOUND | quota::FORMAT => Some(1),
+                    quota::ID => Some(4),
+                    _ => None,
+                };
+            }
             kind::MEMORY_USE
             | kind::MEMORY_FLAGS
             | kind::ID
+            | kind::ID_BEHIND
             | kind::MOUNT_FLAGS
             | kind::VECTOR_SIZE
             | kind::RESULT_SIZE => return Some(4),
             kind::ARG
+            | kind::ARG_WHERE
             | kind::MEMORY
             | kind::MEMORY_ON_SUCCESS
             | kind::MEMORY_OR_ZERO
-            | kind::FLAGS => self.0 >> 16 & 0xff,
+            | kind::FLAGS
+            | kind::FLAGS_ABOVE
+            | kind::FLAGS_LOWEST => self.0 >> 16 & 0xff,
             kind::PRCTL if self.0 >> 8 & 0xff != 0 => return Some(8),
             kind::CONST => self.0 >> 24,
             _ => return None,
@@ -295,6 +381,12 @@ impl Step {
     #[must_use]
     pub const fn offset(n: u8) -> Self {
         Self::new(kind::OFFSET, n, 0, 0)
+    }
+
+    /// A file position in two arguments of 32 bits.
+    #[must_use]
+    pub const fn position_in_halves(low: u8, high: u8) -> Self {
+        Self::new(kind::POSITION, low, high, 0)
     }
 
     /// Whether the step makes a parameter of the bytes that were read or written.
@@ -441,6 +533,82 @@ impl Step {
     pub const PRCTL_TEXT: Self = Self::new(kind::PRCTL, 0, 0, 0);
     /// The second argument of `prctl` where the option takes, or points to, a number.
     pub const PRCTL_NUMBER: Self = Self::new(kind::PRCTL, 1, 0, 0);
+
+    /// Text of the process, empty where the call failed.
+    #[must_use]
+    pub const fn text_on_success(n: u8) -> Self {
+        Self::new(kind::TEXT_ON_SUCCESS, n, 0, 0)
+    }
+
+    /// The `which`-th `long` that argument `n` points to, -1 where the call failed.
+    #[must_use]
+    pub const fn long_on_success(n: u8, which: u8) -> Self {
+        Self::new(kind::LONG_ON_SUCCESS, n, which, 0)
+    }
+
+    /// The result as an address.
+    pub const ADDRESS_RESULT: Self = Self::new(kind::ADDRESS_RESULT, 0, 0, 0);
+
+    /// A signed `long` of the caller's table.
+    #[must_use]
+    pub const fn signed_long(n: u8) -> Self {
+        Self::new(kind::SIGNED_LONG, n, 0, 0)
+    }
+
+    /// A `timespec` that argument `n` points to, in nanoseconds.
+    #[must_use]
+    pub const fn interval(n: u8) -> Self {
+        Self::new(kind::INTERVAL, n, 0, 0)
+    }
+
+    /// A user or group id that argument `n` points to.
+    #[must_use]
+    pub const fn id_behind(n: u8) -> Self {
+        Self::new(kind::ID_BEHIND, n, 0, 0)
+    }
+
+    /// The descriptors of a `pollfd` array: argument that points, argument of the count.
+    #[must_use]
+    pub const fn fd_list(n: u8, count: u8) -> Self {
+        Self::new(kind::FD_LIST, n, count, 0)
+    }
+
+    /// A member ([`sembuf`]) of the `index`-th entry of a `sembuf` array.
+    #[must_use]
+    pub const fn sembuf(n: u8, count: u8, index: u8, member: u8) -> Self {
+        Self::new(kind::SEMBUF, n | count << 4, index, member)
+    }
+
+    /// Argument `n` where argument `selector` has a value, else 0.
+    #[must_use]
+    pub const fn arg_where(n: u8, width: Width, selector: u8, value: u8) -> Self {
+        Self::new(kind::ARG_WHERE, n | selector << 4, width as u8, value)
+    }
+
+    /// The name of a socket option.
+    pub const OPTION_NAME: Self = Self::new(kind::OPTION_NAME, 0, 0, 0);
+    /// The value of a socket option that is set.
+    pub const OPTION_SET: Self = Self::new(kind::OPTION_VALUE, 0, 0, 0);
+    /// The value of a socket option that is got.
+    pub const OPTION_GOT: Self = Self::new(kind::OPTION_VALUE, 1, 0, 0);
+
+    /// Flags or an enumeration above the lowest byte of argument `n`.
+    #[must_use]
+    pub const fn flags_above(n: u8, width: Width, map: u8) -> Self {
+        Self::new(kind::FLAGS_ABOVE, n, width as u8, map)
+    }
+
+    /// Flags or an enumeration in the lowest byte of argument `n`.
+    #[must_use]
+    pub const fn flags_lowest(n: u8, width: Width, map: u8) -> Self {
+        Self::new(kind::FLAGS_LOWEST, n, width as u8, map)
+    }
+
+    /// What an argument of `quotactl` means to the command ([`quota`]): of a structure, where it lies and the bit that says that it is there.
+    #[must_use]
+    pub const fn quota(what: u8, offset: u8, bit: u8) -> Self {
+        Self::new(kind::QUOTA, what, offset, bit)
+    }
 
     /// Section `File` or `Sock` of a descriptor, unless a bit of argument `flags` says that it is none.
     #[must_use]

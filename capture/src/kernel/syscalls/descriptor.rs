@@ -10,7 +10,7 @@ use event::{
 
 use super::{
     Row,
-    flag_maps::{CLOSE_RANGE, EPOLL, FCNTL, OPEN, PIPE},
+    flag_maps::{CLOSE_RANGE, EPOLL, FCNTL, FLOCK, OPEN, PIPE},
 };
 
 const NOTHING_8: Step = Step::constant(0, U8);
@@ -143,6 +143,19 @@ pub(super) const ROWS: &[Row] = &[
     Row::plain(EventType::FCNTL_X, 72, 55, FCNTL_STEPS),
     // `fcntl64`.
     Row::plain(EventType::FCNTL_X, 0, 221, FCNTL_STEPS),
+    Row::plain(
+        EventType::IOCTL_3_X,
+        16,
+        54,
+        &[Step::RESULT, Step::fd(0), Step::arg(1, U64), Step::arg(2, U64), Step::descriptor(0)],
+    )
+    .x32(514),
+    Row::plain(
+        EventType::FLOCK_X,
+        73,
+        143,
+        &[Step::RESULT, Step::fd(0), Step::flags(1, U32, FLOCK), Step::descriptor(0)],
+    ),
 ];
 
 const FCNTL_STEPS: &[Step] =

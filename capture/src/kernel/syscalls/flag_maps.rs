@@ -84,6 +84,25 @@ pub(super) const URING_FEATURES: u8 = 19;
 /// Flags of `io_uring_enter`.
 pub(super) const URING_ENTER: u8 = 20;
 
+/// Operations of `flock`.
+pub(super) const FLOCK: u8 = 21;
+/// Flags of `semget`.
+pub(super) const SEMGET: u8 = 22;
+/// Commands of `semctl`.
+pub(super) const SEMCTL: u8 = 23;
+/// Operations of `futex` with their flags.
+pub(super) const FUTEX: u8 = 24;
+/// Levels of socket options.
+pub(super) const SOCKET_LEVEL: u8 = 25;
+/// Commands of `quotactl`, above the type.
+pub(super) const QUOTA_COMMAND: u8 = 26;
+/// Types of quotas.
+pub(super) const QUOTA_TYPE: u8 = 27;
+/// Flags of `newfstatat`.
+pub(super) const FSTATAT: u8 = 28;
+/// Flags of `mlock2`: one bit that is the schema's.
+pub(super) const LOWEST: u8 = 29;
+
 /// Every map; the constants above are places in it.
 pub(super) const MAPS: &[Map] = &[
     // PPM_O_*: what the calls that make descriptors take besides an open: O_CLOEXEC and O_NONBLOCK are the same bits for all of them.
@@ -316,6 +335,63 @@ pub(super) const MAPS: &[Map] = &[
         ],
     },
     Map { is_enum: false, other: 0, pairs: &[(1, 1), (2, 2), (4, 4), (8, 8)] },
+    Map { is_enum: false, other: 0, pairs: &[(1, 1), (2, 2), (4, 4), (8, 8)] },
+    // IPC_CREAT, IPC_EXCL.
+    Map { is_enum: false, other: 0, pairs: &[(0o1000, 0x2000), (0o2000, 0x4000)] },
+    // IPC_* of include/uapi/linux/ipc.h, the others of include/uapi/linux/sem.h.
+    Map {
+        is_enum: true,
+        other: 0,
+        pairs: &[
+            (0, 0x4),
+            (1, 0x2),
+            (2, 0x1),
+            (3, 0x8),
+            (11, 0x100),
+            (12, 0x200),
+            (13, 0x40),
+            (14, 0x80),
+            (15, 0x400),
+            (16, 0x1000),
+            (17, 0x800),
+            (18, 0x20),
+            (19, 0x10),
+        ],
+    },
+    // The schema's operations are the kernel's up to 12, and so are the two flags.
+    Map {
+        is_enum: false,
+        other: 0,
+        pairs: &[(1, 1), (2, 2), (4, 4), (8, 8), (0x80, 0x80), (0x100, 0x100)],
+    },
+    // SOL_SOCKET, SOL_TCP.
+    Map { is_enum: true, other: 0, pairs: &[(1, 1), (6, 2)] },
+    // Q_* of include/uapi/linux/quota.h, then Q_X* of include/uapi/linux/dqblk_xfs.h.
+    Map {
+        is_enum: true,
+        other: 0,
+        pairs: &[
+            (0x80_0001, 0x80),
+            (0x80_0002, 0x1),
+            (0x80_0003, 0x2),
+            (0x80_0004, 0x4),
+            (0x80_0005, 0x8),
+            (0x80_0006, 0x10),
+            (0x80_0007, 0x20),
+            (0x80_0008, 0x40),
+            (0x5801, 0x100),
+            (0x5802, 0x200),
+            (0x5803, 0x400),
+            (0x5804, 0x800),
+            (0x5805, 0x1000),
+            (0x5806, 0x2000),
+            (0x5807, 0x4000),
+        ],
+    },
+    Map { is_enum: true, other: 0, pairs: &[(0, 1), (1, 2)] },
+    // AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH.
+    Map { is_enum: false, other: 0, pairs: &[(0x100, 0x100), (0x800, 0x800), (0x1000, 0x1000)] },
+    Map { is_enum: false, other: 0, pairs: &[(1, 1)] },
 ];
 
 #[cfg(test)]

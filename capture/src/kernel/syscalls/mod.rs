@@ -11,6 +11,8 @@ mod file;
 mod flag_maps;
 mod generic;
 mod io;
+mod ipc;
+mod look;
 mod memory;
 mod mount;
 mod namespace;
@@ -20,9 +22,11 @@ mod numbers;
 #[cfg(test)]
 mod parity;
 mod process;
+mod quota;
 mod signal;
 mod system;
 mod tree;
+mod wait;
 
 use event::{
     Call, CallSet, EventSet, EventType, Slot, note,
@@ -121,14 +125,18 @@ const FAMILIES: &[&[Row]] = &[
     directory::ROWS,
     file::ROWS,
     io::ROWS,
+    ipc::ROWS,
+    look::ROWS,
     memory::ROWS,
     mount::ROWS,
     namespace::ROWS,
     network::ROWS,
     process::ROWS,
+    quota::ROWS,
     signal::ROWS,
     system::ROWS,
     tree::ROWS,
+    wait::ROWS,
     generic::ROWS,
 ];
 
@@ -432,8 +440,7 @@ mod tests {
                 info.name
             );
             for (step, param) in params.iter().zip(info.params) {
-                let is_text = matches!(step.kind(), kind::TEXT | kind::TEXT_WHERE)
-                    || **step == Step::PRCTL_TEXT;
+                let is_text = step.is_text();
                 let wants_text = matches!(
                     param.ty,
                     ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
@@ -444,9 +451,12 @@ mod tests {
                 }
                 assert_eq!(is_text, wants_text, "{what}");
                 assert_eq!(step.size(), param.ty.size(), "{what}");
-                if matches!(step.kind(), kind::FLAGS | kind::MEMORY_FLAGS) {
-                    let at = if step.kind() == kind::FLAGS { 24 } else { 16 };
-                    let map = (step.0 >> at & 0xff) as usize;
+                let map = match step.kind() {
+                    kind::FLAGS | kind::FLAGS_ABOVE | kind::FLAGS_LOWEST => Some(step.0 >> 24),
+                    kind::MEMORY_FLAGS => Some(step.0 >> 16 & 0xff),
+                    _ => None,
+                };
+                if let Some(map) = map.map(|map| map as usize) {
                     let map = flag_maps::MAPS.get(map).unwrap_or_else(|| panic!("{what}: no map"));
                     let names = param.flags.map(event::FlagSet::names).unwrap_or_default();
                     for &(_, schema) in map.pairs {

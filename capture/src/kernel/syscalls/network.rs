@@ -1,11 +1,20 @@
-//! Sockets: made, connected, accepted, bound, shut down; sent to and received from.
+//! Sockets: made, connected, accepted, bound, shut down; sent to and received from; their names and options.
 
 use event::{
     EventType, Slot,
     recipe::{Step, Width},
 };
 
-use super::Row;
+use super::{Row, flag_maps};
+
+/// Option and value, whose length is an argument or lies behind one.
+const fn option(value: Step, len: Step) -> [Step; 7] {
+    let level = Step::flags(1, Width::U8, flag_maps::SOCKET_LEVEL);
+    [Step::RESULT, Step::fd(0), level, Step::OPTION_NAME, value, len, Step::descriptor(0)]
+}
+
+const SETSOCKOPT: &[Step] = &option(Step::OPTION_SET, Step::arg(4, Width::U32));
+const GETSOCKOPT: &[Step] = &option(Step::OPTION_GOT, Step::memory(4, Width::U32, 0));
 
 pub(super) const ROWS: &[Row] = &[
     Row::own(EventType::SOCKET_X, Slot::Socket, 41, 359),
@@ -30,6 +39,11 @@ pub(super) const ROWS: &[Row] = &[
     // `recvmmsg_time64`.
     Row::own(EventType::RECVMMSG_X, Slot::Messages, 0, 417),
     Row::own(EventType::SENDMMSG_X, Slot::Messages, 307, 345).x32(538),
+    // The schema has no room for the addresses.
+    Row::plain(EventType::GETSOCKNAME_X, 51, 367, &[]),
+    Row::plain(EventType::GETPEERNAME_X, 52, 368, &[]),
+    Row::plain(EventType::SETSOCKOPT_X, 54, 366, SETSOCKOPT).x32(541),
+    Row::plain(EventType::GETSOCKOPT_X, 55, 365, GETSOCKOPT).x32(542),
     // ia32 alone has these two, and only behind `socketcall`.
     Row::own(EventType::SEND_X, Slot::Send, 0, 0),
     Row::own(EventType::RECV_X, Slot::Recv, 0, 0),
@@ -55,6 +69,8 @@ pub(super) const READ_PAST: &[EventType] = &[
     EventType::RECVMSG_X,
     EventType::RECVMMSG_X,
     EventType::SHUTDOWN_X,
+    EventType::SETSOCKOPT_X,
+    EventType::GETSOCKOPT_X,
     EventType::READ_X,
     EventType::WRITE_X,
     EventType::READV_X,
@@ -72,12 +88,16 @@ pub(super) const SOCKETCALLS: &[(usize, EventType, Slot)] = &[
     (3, EventType::CONNECT_X, Slot::Connect),
     (4, EventType::LISTEN_X, Slot::Listen),
     (5, EventType::ACCEPT_5_X, Slot::Accept),
+    (6, EventType::GETSOCKNAME_X, Slot::Plain),
+    (7, EventType::GETPEERNAME_X, Slot::Plain),
     (8, EventType::SOCKETPAIR_X, Slot::Socketpair),
     (9, EventType::SEND_X, Slot::Send),
     (10, EventType::RECV_X, Slot::Recv),
     (11, EventType::SENDTO_X, Slot::Send),
     (12, EventType::RECVFROM_X, Slot::Recv),
     (13, EventType::SHUTDOWN_X, Slot::Plain),
+    (14, EventType::SETSOCKOPT_X, Slot::Plain),
+    (15, EventType::GETSOCKOPT_X, Slot::Plain),
     (16, EventType::SENDMSG_X, Slot::Message),
     (17, EventType::RECVMSG_X, Slot::Message),
     (18, EventType::ACCEPT4_6_X, Slot::Accept4),

@@ -8,8 +8,15 @@ use super::{Row, SOCKETCALLS, process, rows};
 type Table = BTreeMap<String, u16>;
 
 /// Calls that the schema names otherwise: name there, names in the kernel's tables.
-const ALIASES: &[(&str, &str)] =
-    &[("pread", "pread64"), ("pwrite", "pwrite64"), ("prlimit", "prlimit64")];
+const ALIASES: &[(&str, &[&str])] = &[
+    ("pread", &["pread64"]),
+    ("pwrite", &["pwrite64"]),
+    ("prlimit", &["prlimit64"]),
+    ("llseek", &["_llseek"]),
+    ("newfstatat", &["newfstatat", "fstatat64"]),
+    ("getrlimit", &["getrlimit", "ugetrlimit"]),
+    ("select", &["select", "_newselect"]),
+];
 
 /// What the ia32 table appends to the name of a later variant of a call.
 const SUFFIXES: [&str; 4] = ["", "32", "64", "_time64"];
@@ -35,10 +42,19 @@ fn table(header: &str) -> Option<Table> {
     Some(table)
 }
 
-/// Name that a row's call has in the tables.
+/// Name of a row's call.
 fn name(row: &Row) -> &'static str {
-    let name = row.name.unwrap_or_else(|| row.ty.name());
-    ALIASES.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs)
+    row.name.unwrap_or_else(|| row.ty.name())
+}
+
+/// Names that a call has in the tables. A variant that is a call of its own to the schema is not among them.
+fn names(call: &str, suffixes: &[&str]) -> Vec<String> {
+    let alias = ALIASES.iter().find(|(ours, _)| *ours == call);
+    let own = [call];
+    let theirs = alias.map_or(&own[..], |(_, theirs)| theirs);
+    let variants =
+        theirs.iter().flat_map(|name| suffixes.iter().map(move |s| format!("{name}{s}")));
+    variants.filter(|variant| variant == call || all().all(|row| name(row) != variant)).collect()
 }
 
 fn all() -> impl Iterator<Item = &'static Row> {
@@ -59,9 +75,8 @@ fn check(header: &str, suffixes: &[&str], of: impl Fn(&Row) -> Vec<u16> + Copy) 
     for row in all() {
         let call = name(row);
         let ours = numbers(row, of);
-        let theirs: Vec<(String, u16)> = suffixes
-            .iter()
-            .map(|suffix| format!("{call}{suffix}"))
+        let theirs: Vec<(String, u16)> = names(call, suffixes)
+            .into_iter()
             .filter_map(|name| Some((name.clone(), *table.get(&name)?)))
             .collect();
         for &n in &ours {

@@ -21,6 +21,19 @@ pub(super) const ROWS: &[Row] = &[
         75,
         &[Step::RESULT, Step::long(1, 0), Step::long(1, 1), Step::flags(0, U8, flag_maps::RLIMIT)],
     ),
+    // `ugetrlimit`, and the old call that knows smaller limits only.
+    Row::plain(
+        EventType::GETRLIMIT_X,
+        97,
+        191,
+        &[
+            Step::RESULT,
+            Step::long_on_success(1, 0),
+            Step::long_on_success(1, 1),
+            Step::flags(0, U8, flag_maps::RLIMIT),
+        ],
+    )
+    .ia32_too(76),
     // What was there before is written only by a call that succeeds.
     Row::plain(
         EventType::PRLIMIT_X,
