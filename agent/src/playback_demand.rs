@@ -1,52 +1,89 @@
-//! What fields ask of a file's descriptors: what nobody asks for is not put behind the frames.
+//! What fields ask of a file's descriptors: what nobody asks for, of the type of event at hand, is not put behind the frames.
 
 use capture::savefile::PlaybackDemand;
-use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef};
+use event::{EventSet, EventType};
+use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef, Ruleset};
 
-/// The demand of what rules, a filter and formats read.
-pub(crate) fn playback_demand<'f>(
-    fields: impl IntoIterator<Item = &'f FieldRef>,
-) -> PlaybackDemand {
-    let mut demand = PlaybackDemand::NOTHING;
-    for field in fields {
-        let (own, all) = asks(field.field);
-        demand.own |= own;
-        demand.all |= all;
-        demand.resources |= asks_resources(field.field);
-        demand.table |= asks_table(field.field);
-    }
-    demand
+/// The event types of which each part of a [`PlaybackDemand`] is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demands {
+    own: EventSet,
+    all: EventSet,
+    resources: EventSet,
+    table: EventSet,
 }
 
-/// Whether a field asks for the descriptor that a call returned or used, and for all that its parameters name.
-fn asks(field: Field) -> (bool, bool) {
+impl Demands {
+    /// What conditions and outputs of rules read.
+    pub(crate) fn of_rules(ruleset: &Ruleset) -> Self {
+        Self::of_asked(|asks| ruleset.events_reading(|f| asks(f.field)))
+    }
+
+    /// What a filter, which lets events of these types through, and formats read.
+    pub(crate) fn of_fields(fields: &[&FieldRef], types: EventSet) -> Self {
+        let any = |asks: fn(Field) -> bool| fields.iter().any(|f| asks(f.field));
+        Self::of_asked(|asks| if any(asks) { types } else { EventSet::EMPTY })
+    }
+
+    fn of_asked(types: impl Fn(fn(Field) -> bool) -> EventSet) -> Self {
+        let all = types(asks_all);
+        Self {
+            own: types(asks_own).union(&all),
+            all,
+            resources: types(asks_resources),
+            table: types(asks_table),
+        }
+    }
+
+    /// The demand for events of a type.
+    pub(crate) fn of(&self, ty: EventType) -> PlaybackDemand {
+        let Self { own, all, resources, table } = self;
+        PlaybackDemand {
+            own: own.contains(ty),
+            all: all.contains(ty),
+            resources: resources.contains(ty),
+            table: table.contains(ty),
+        }
+    }
+}
+
+/// Whether a field asks for the descriptor that a call returned or used.
+fn asks_own(field: Field) -> bool {
     use EvtField as F;
     match field.extracted() {
-        Some(Extracted::Fd(_)) => (true, false),
-        // Names start from directories.
-        Some(Extracted::FsPath(_) | Extracted::FdList(_)) => (true, true),
-        Some(Extracted::Evt(evt)) => match evt {
-            F::EvtArg | F::EvtArgs | F::EvtInfo | F::EvtAbspath => (true, true),
+        Some(Extracted::Fd(_)) => true,
+        Some(Extracted::Evt(evt)) => matches!(
+            evt,
             F::EvtCategory
-            | F::EvtBuflen
-            | F::EvtBuflenIn
-            | F::EvtBuflenOut
-            | F::EvtBuflenFile
-            | F::EvtBuflenFileIn
-            | F::EvtBuflenFileOut
-            | F::EvtBuflenNet
-            | F::EvtBuflenNetIn
-            | F::EvtBuflenNetOut
-            | F::EvtCountErrorFile
-            | F::EvtCountErrorNet
-            | F::EvtCountErrorMemory
-            | F::EvtCountErrorOther
-            | F::EvtIsSyslog => (true, false),
-            _ => (false, false),
-        },
-        Some(Extracted::Proc(_) | Extracted::User(_) | Extracted::Container(_)) | None => {
-            (false, false)
+                | F::EvtBuflen
+                | F::EvtBuflenIn
+                | F::EvtBuflenOut
+                | F::EvtBuflenFile
+                | F::EvtBuflenFileIn
+                | F::EvtBuflenFileOut
+                | F::EvtBuflenNet
+                | F::EvtBuflenNetIn
+                | F::EvtBuflenNetOut
+                | F::EvtCountErrorFile
+                | F::EvtCountErrorNet
+                | F::EvtCountErrorMemory
+                | F::EvtCountErrorOther
+                | F::EvtIsSyslog
+        ),
+        _ => false,
+    }
+}
+
+/// Whether a field asks for all descriptors that parameters name, the event's own among them.
+fn asks_all(field: Field) -> bool {
+    use EvtField as F;
+    match field.extracted() {
+        // Names start from directories.
+        Some(Extracted::FsPath(_) | Extracted::FdList(_)) => true,
+        Some(Extracted::Evt(evt)) => {
+            matches!(evt, F::EvtArg | F::EvtArgs | F::EvtInfo | F::EvtAbspath)
         }
+        _ => false,
     }
 }
 
@@ -75,12 +112,21 @@ fn asks_table(field: Field) -> bool {
 mod tests {
     use super::*;
 
+    const TYPE: EventType = EventType::OPENAT_2_X;
+
+    fn demand(names: &[&str]) -> PlaybackDemand {
+        let fields = names.iter().map(|n| FieldRef::plain(Field::by_name(n).expect(n)));
+        let fields: Vec<FieldRef> = fields.collect();
+        let fields: Vec<&FieldRef> = fields.iter().collect();
+        let demands = Demands::of_fields(&fields, EventSet::from_iter([TYPE]));
+        assert_eq!(demands.of(EventType::LISTEN_X), PlaybackDemand::NOTHING, "{names:?}");
+        demands.of(TYPE)
+    }
+
     #[test]
     fn what_is_not_asked_for_is_left_out() {
         let demand = |names: &[&str]| {
-            let fields = names.iter().map(|n| FieldRef::plain(Field::by_name(n).expect(n)));
-            let fields: Vec<FieldRef> = fields.collect();
-            let PlaybackDemand { own, all, .. } = playback_demand(&fields);
+            let PlaybackDemand { own, all, .. } = demand(names);
             (own, all)
         };
         assert_eq!(demand(&[]), (false, false));
@@ -95,8 +141,7 @@ mod tests {
     #[test]
     fn what_is_used_and_the_whole_table_are_asked_for_by_their_fields_alone() {
         let demand = |name: &str| {
-            let field = FieldRef::plain(Field::by_name(name).expect(name));
-            let PlaybackDemand { resources, table, .. } = playback_demand([&field]);
+            let PlaybackDemand { resources, table, .. } = demand(&[name]);
             (resources, table)
         };
         assert_eq!(demand("proc.name"), (false, false));
@@ -108,5 +153,29 @@ mod tests {
         for name in ["proc.stdin.name", "proc.stderr.type", "fd.types"] {
             assert_eq!(demand(name), (false, true), "{name}");
         }
+    }
+
+    #[test]
+    fn a_rule_asks_for_the_types_of_its_events_only() {
+        let rules = "
+- rule: listens
+  desc: d
+  condition: evt.type = listen
+  output: \"%fd.name\"
+  priority: INFO
+- rule: opens
+  desc: d
+  condition: evt.type = openat
+  output: \"%container.start_ts %evt.args\"
+  priority: INFO
+";
+        let source = rules::Source { name: "rules.yaml".to_owned(), text: rules.to_owned() };
+        let ruleset = Ruleset::load(vec![source], rules::Options::default()).unwrap();
+        let demands = Demands::of_rules(&ruleset);
+        let nothing = PlaybackDemand::NOTHING;
+        assert_eq!(demands.of(EventType::LISTEN_X), PlaybackDemand { own: true, ..nothing });
+        let asked = PlaybackDemand { own: true, all: true, resources: true, table: false };
+        assert_eq!(demands.of(TYPE), asked);
+        assert_eq!(demands.of(EventType::SWITCH_6_E), nothing);
     }
 }

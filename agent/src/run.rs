@@ -18,7 +18,7 @@ use crate::config::{self, CaptureSource, Config, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
-use crate::playback_demand::playback_demand;
+use crate::playback_demand::Demands;
 use crate::recorder::RecorderParts;
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
@@ -273,7 +273,8 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let is_asked = !wishes.is_command || origin.source.socket.is_some();
     if let (Checked::Replay(_, replay), false) = (&mut source, is_asked) {
         // Nobody can give it other rules.
-        replay.set_demand(playback_demand(ruleset.fields_used()));
+        let demands = Demands::of_rules(&ruleset);
+        replay.set_demand(|ty| demands.of(ty));
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let Opened { kernel, source, users, hostname, recorder, mut block } =

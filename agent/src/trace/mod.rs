@@ -155,7 +155,7 @@ impl Run<'_> {
         let hostname = hostname.as_deref().unwrap_or("unknown");
         let numbering = Numbering::Keys { shift: EVT_NUM_SHIFT };
         let mut tracer = self.tracer(users, hostname, numbering, 0)?;
-        playback.set_demand(self.options.demand);
+        playback.set_demand(|ty| self.options.demands.of(ty));
         if let Some(recording) = &mut self.recording {
             recording.begin(path, &mut playback)?;
         }

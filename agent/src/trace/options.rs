@@ -7,7 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use capture::DEFAULT_SNAPLEN;
-use capture::savefile::{Compression, FileLimits, PlaybackDemand, Rotation};
+use capture::savefile::{Compression, FileLimits, Rotation};
+use event::EventSet;
 use rules::{Filter, LineFormat};
 use stages::{BufferFormat, PortFormat, TimeFormat};
 
@@ -16,7 +17,7 @@ use super::format::Wanted;
 use super::live_recording::LiveRecording;
 use super::recording::{Extent, Recording};
 use super::refusal::Refusal;
-use crate::playback_demand::playback_demand;
+use crate::playback_demand::Demands;
 
 /// Bytes of a buffer that are shown unless told otherwise.
 const USUAL_SNAPLEN: usize = 80;
@@ -31,7 +32,7 @@ pub(super) struct Options {
     /// The filter's words joined; empty where there is none.
     pub(super) filter: String,
     /// What it and the format ask of descriptors.
-    pub(super) demand: PlaybackDemand,
+    pub(super) demands: Demands,
     pub(super) format: LineFormat,
     pub(super) has_colours: bool,
     pub(super) json: bool,
@@ -76,7 +77,8 @@ impl Options {
         let asked = compiled.iter().flat_map(Filter::fields_used);
         // The name of what is quiet is not shown.
         let shown = format.fields_used().filter(|_| !quiet);
-        let demand = playback_demand(asked.chain(shown));
+        let types = compiled.as_ref().map_or(EventSet::all(), Filter::interest);
+        let demands = Demands::of_fields(&asked.chain(shown).collect::<Vec<_>>(), types);
         if let Some(written) = &args.write
             && args.read.iter().any(|read| is_same_file(read, written))
         {
@@ -101,7 +103,7 @@ impl Options {
             files: args.read.clone(),
             command: (!args.command.is_empty()).then(|| args.command.clone()),
             filter,
-            demand,
+            demands,
             format,
             has_colours: wanted.has_colours,
             json: args.json,

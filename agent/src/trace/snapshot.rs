@@ -55,7 +55,7 @@ impl Moment {
                 let mut playback =
                     Playback::open(&self.path).map_err(|e| Refusal::of_file(&self.path, &e))?;
                 // Directories are followed by descriptors, which nobody asks to see.
-                playback.set_demand(PlaybackDemand::NOTHING);
+                playback.set_demand(|_| PlaybackDemand::NOTHING);
                 none.insert(Reading::of(playback))
             }
         };

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use bus::Key;
-use event::{FrameHeader, MAX_FRAME_LEN, SectionKind, flags};
+use event::{EventType, FrameHeader, MAX_FRAME_LEN, N_EVENT_TYPES, SectionKind, flags};
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
@@ -34,7 +34,7 @@ pub fn event_key(evt_num: u64) -> Key {
     Key(evt_num << EVT_NUM_SHIFT)
 }
 
-/// What of the file's state is put behind the frames. Descriptors are followed either way.
+/// What of the file's state is put behind the frames of an event type. Descriptors are followed either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "four questions that are asked or not")]
 pub struct PlaybackDemand {
@@ -43,7 +43,7 @@ pub struct PlaybackDemand {
     /// Every descriptor that parameters name: somebody shows parameters.
     pub all: bool,
     /// What the thread and its process use: somebody asks for memory, CPU time, or numbers of threads and descriptors. Not followed
-    /// where nobody does.
+    /// where nobody does of any type.
     pub resources: bool,
     /// The process's whole table: somebody asks for its standard descriptors, or for the kinds of all.
     pub table: bool,
@@ -71,6 +71,8 @@ pub struct Playback {
     tracker: Tracker,
     threads: Threads,
     resources: Option<Resources>,
+    /// By event type.
+    demands: Box<[PlaybackDemand]>,
     seeds: Seeds,
     n_seeded: usize,
     /// Seeds of sections before this one with no event behind them: they have the keys below this section's.
@@ -137,6 +139,7 @@ impl Playback {
             tracker,
             threads,
             resources,
+            demands: vec![PlaybackDemand::default(); N_EVENT_TYPES].into(),
             seeds,
             n_seeded: 0,
             n_seeded_before: 0,
@@ -151,10 +154,12 @@ impl Playback {
         }
     }
 
-    /// Says what is wanted; without this, all is. Comes before the first frame.
-    pub fn set_demand(&mut self, demand: PlaybackDemand) {
-        self.tracker.set_demand(demand);
-        self.resources = demand.resources.then(|| Resources::new(self.reader.header()));
+    /// Says what is wanted of events of each type; without this, all is. Comes before the first frame.
+    pub fn set_demand(&mut self, of_type: impl Fn(EventType) -> PlaybackDemand) {
+        self.demands = (0..N_EVENT_TYPES as u16).map(|n| of_type(EventType(n))).collect();
+        let has_resources = self.demands.iter().any(|demand| demand.resources);
+        self.tracker.count_resources(has_resources);
+        self.resources = has_resources.then(|| Resources::new(self.reader.header()));
     }
 
     /// Times one event in `every`: its reading, and what is then made of it.
@@ -343,9 +348,10 @@ impl Playback {
                     frame.section(SectionKind::Exit, &[&exit.to_bytes()]);
                 }
             }
-            self.tracker.describe(&event, &mut frame);
+            let demand = self.demands[usize::from(event.event_type.0)];
+            self.tracker.describe(&event, demand, &mut frame);
             self.threads.describe(&header, &mut frame);
-            if let Some(resources) = &self.resources {
+            if let Some(resources) = self.resources.as_ref().filter(|_| demand.resources) {
                 resources.describe(&header, self.tracker.counts(), &mut frame);
             }
             match frame.finish().map(<[u8]>::len) {

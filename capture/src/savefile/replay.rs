@@ -10,7 +10,7 @@ use std::{
 };
 
 use bus::{Backoff, Key, LaneTx, Sleeping, Unparker, WaitLimits, Watermark};
-use event::{FrameHeader, HEADER_LEN, flags};
+use event::{EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
 
 use super::{
@@ -79,9 +79,9 @@ impl Replay {
         self.limit_ns = u64::try_from(limit.as_nanos()).ok();
     }
 
-    /// Says what of the descriptors is wanted; without this, all is.
-    pub fn set_demand(&mut self, demand: PlaybackDemand) {
-        self.playback.set_demand(demand);
+    /// See [`Playback::set_demand`].
+    pub fn set_demand(&mut self, of_type: impl Fn(EventType) -> PlaybackDemand) {
+        self.playback.set_demand(of_type);
     }
 
     /// Times one event in `every`: its reading, and what is then made of it.

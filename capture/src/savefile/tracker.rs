@@ -75,7 +75,6 @@ pub(super) struct Tracker {
     descriptors: Descriptors,
     /// The event changed the working directory of this process.
     changed_cwd: Option<Slot>,
-    shows_params: bool,
     counts_resources: bool,
     /// What the process of the event has, where that is known.
     counts: Option<Counts>,
@@ -115,8 +114,7 @@ impl Tracker {
             n_incarnations: 0,
             descriptors: Descriptors::new(),
             changed_cwd: None,
-            shows_params: PlaybackDemand::default().all,
-            counts_resources: PlaybackDemand::default().resources,
+            counts_resources: true,
             counts: None,
             left: None,
             path_room: Vec::new(),
@@ -127,22 +125,14 @@ impl Tracker {
     pub(super) fn restart(&mut self) {
         let mut descriptors = Descriptors::new();
         descriptors.take_over(&self.descriptors);
-        let Self { n_incarnations, shows_params, counts_resources, .. } = *self;
+        let Self { n_incarnations, counts_resources, .. } = *self;
         let processes = self.processes.restarted();
-        *self = Self {
-            processes,
-            n_incarnations,
-            descriptors,
-            shows_params,
-            counts_resources,
-            ..Self::new()
-        };
+        *self = Self { processes, n_incarnations, descriptors, counts_resources, ..Self::new() };
     }
 
-    pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
-        self.shows_params = demand.all;
-        self.counts_resources = demand.resources;
-        self.descriptors.set_demand(demand);
+    /// Whether somebody asks what processes have.
+    pub(super) fn count_resources(&mut self, is_asked: bool) {
+        self.counts_resources = is_asked;
     }
 
     /// Descriptors that stay unknown because there was no room for them.
@@ -409,7 +399,12 @@ impl Tracker {
 
     /// Puts what is known of the event's descriptors, of the directory it changed to, and of the threads that it names, behind its
     /// parameters.
-    pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
+    pub(super) fn describe(
+        &self,
+        event: &SavedEvent<'_>,
+        demand: PlaybackDemand,
+        frame: &mut FrameWriter<'_>,
+    ) {
         if let Some(slot) = self.changed_cwd {
             let cwd = self.processes.get(slot).cwd();
             let path = if cwd.len() > 1 { cwd.strip_suffix(b"/").unwrap_or(cwd) } else { cwd };
@@ -418,7 +413,7 @@ impl Tracker {
                 frame.section(SectionKind::Dir, &[&facts.fixed_bytes(), path]);
             }
         }
-        if self.shows_params {
+        if demand.all {
             let mut params = self.task_params[usize::from(event.event_type.0)];
             while params != 0 {
                 if let Some(tid) = event.param_i64(params.trailing_zeros() as usize) {
@@ -427,7 +422,7 @@ impl Tracker {
                 params &= params - 1;
             }
         }
-        self.descriptors.describe(event, frame);
+        self.descriptors.describe(event, demand, frame);
     }
 
     fn describe_task(&self, tid: i64, frame: &mut FrameWriter<'_>) {

@@ -187,7 +187,7 @@ impl Recording {
         }
         let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
         let mut playback = Playback::new(reader);
-        playback.set_demand(demand);
+        playback.set_demand(|_| demand);
         playback
     }
 

@@ -78,7 +78,6 @@ pub(super) struct Descriptors {
     /// Addresses and masks of the recorded machine.
     interfaces: Vec<(IpAddr, IpAddr)>,
     n_dropped_interfaces: u64,
-    demand: PlaybackDemand,
     now: Now,
     path_room: Vec<u8>,
     name_room: Vec<u8>,
@@ -93,20 +92,14 @@ impl Descriptors {
             budget: Budget::new(MAX_BYTES),
             interfaces: Vec::new(),
             n_dropped_interfaces: 0,
-            demand: PlaybackDemand::default(),
             now: Now::default(),
             path_room: Vec::new(),
             name_room: Vec::new(),
         }
     }
 
-    pub(super) fn set_demand(&mut self, demand: PlaybackDemand) {
-        self.demand = demand;
-    }
-
     /// Takes over what outlives a section of a file.
     pub(super) fn take_over(&mut self, before: &Self) {
-        self.demand = before.demand;
         self.budget.n_dropped = before.budget.n_dropped;
         self.n_dropped_interfaces = before.n_dropped_interfaces;
     }
@@ -253,9 +246,16 @@ impl Descriptors {
         now.own = if spec.changes { spec.own_of(event) } else { None };
     }
 
-    /// Puts what is known of the event's descriptors behind its parameters.
-    pub(super) fn describe(&self, event: &SavedEvent<'_>, frame: &mut FrameWriter<'_>) {
-        let spec = &self.specs[usize::from(event.event_type.0)];
-        sections::write(self, spec, event, frame);
+    /// Puts what is asked for and known of the event's descriptors behind its parameters.
+    pub(super) fn describe(
+        &self,
+        event: &SavedEvent<'_>,
+        demand: PlaybackDemand,
+        frame: &mut FrameWriter<'_>,
+    ) {
+        if demand.own || demand.all || demand.table {
+            let spec = &self.specs[usize::from(event.event_type.0)];
+            sections::write(self, spec, event, demand, frame);
+        }
     }
 }

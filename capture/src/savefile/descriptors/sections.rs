@@ -3,7 +3,7 @@
 use event::{DescriptorFacts, FrameWriter, OpenKinds, SectionKind, descriptor_flags as flag};
 
 use super::{Descriptors, entry::Descriptor, spec::Spec, table::Table};
-use crate::savefile::SavedEvent;
+use crate::savefile::{SavedEvent, playback::PlaybackDemand};
 
 /// Bytes of a section beside the names: its head, the fixed part, and padding.
 const SECTION_LEN: usize = SECTION_REST + DescriptorFacts::FIXED_LEN;
@@ -51,12 +51,10 @@ pub(super) fn write(
     all: &Descriptors,
     spec: &Spec,
     event: &SavedEvent<'_>,
+    demand: PlaybackDemand,
     frame: &mut FrameWriter<'_>,
 ) {
-    let (demand, now) = (all.demand, &all.now);
-    if !demand.own && !demand.all && !demand.table {
-        return;
-    }
+    let now = &all.now;
     let own = if spec.changes { now.own } else { spec.own_of(event) };
     if let Some(fd) = own {
         let changed = if now.name_changed { flag::NAME_CHANGED } else { 0 };
