@@ -90,8 +90,9 @@ impl Kernel {
 
     /// Attaches the programs, then looks at the processes that are there: in this order no process is missed.
     pub(crate) fn attach(&self) -> Result<Seeds> {
-        self.lock().attach()?;
-        Ok(Seeds::snapshot()?)
+        let mut probe = self.lock();
+        probe.attach()?;
+        Ok(probe.seeds()?)
     }
 
     /// Detaches the programs; what they wrote stays in the rings.

@@ -9,6 +9,9 @@ use event::{
     sock_flags::{CLIENT, PEER_CHANGED, SERVER},
 };
 
+/// `BPF_NOEXIST`: an entry that is there stays.
+const BPF_NOEXIST: u64 = 1;
+
 use crate::{maps::SOCKETS, network::End, record::NOTE_AT};
 
 /// Which socket.
@@ -74,6 +77,22 @@ fn role_after(seen: u64, known: u32, is_datagram: bool) -> u32 {
 
 /// Where a key and a value for the map are put together: the room on the stack is needed by those who call this.
 const PLACE_AT: usize = NOTE_AT + note::LEN;
+
+/// Notes what a socket that was there before shows of its past; what calls have shown since stays. `slot` is the iterator's.
+#[inline(always)]
+pub fn assume(slot: *mut u8, key: Key, role: u8, remote: End) {
+    // SAFETY: inside the slot, as in `note`; a key and a value that were written just now.
+    unsafe {
+        let place = slot.add(PLACE_AT).cast::<Key>();
+        let value = place.add(1).cast::<Past>();
+        place.write_volatile(key);
+        (&raw mut (*value).addr[0]).write_volatile(remote.addr[0]);
+        (&raw mut (*value).addr[1]).write_volatile(remote.addr[1]);
+        (&raw mut (*value).port).write_volatile(u32::from(remote.port));
+        (&raw mut (*value).role).write_volatile(u32::from(role));
+        let _ = SOCKETS.insert(&*place, &*value, BPF_NOEXIST);
+    }
+}
 
 /// Looks a socket up and notes what a call showed of it. `remote` is the other end as of this call, port 0 where it has none.
 #[inline(always)]

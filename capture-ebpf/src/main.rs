@@ -16,6 +16,7 @@ mod file;
 mod history;
 mod io;
 mod ipc;
+mod iter;
 mod maps;
 mod mem;
 mod memory;
@@ -95,6 +96,9 @@ program!("tp_btf/signal_deliver", signal_deliver => signal::deliver);
 program!("tp_btf/sched_switch", sched_switch => sched::switch);
 program!("tp_btf/page_fault_user", page_fault_user => sched::page_fault);
 program!("tp_btf/page_fault_kernel", page_fault_kernel => sched::page_fault);
+program!("iter/task", seed_tasks => iter::task);
+program!("iter.s/task", seed_memory => iter::memory);
+program!("iter/task_file", seed_sockets => iter::file);
 
 /// The helpers that read kernel memory ask for a licence that the kernel knows as compatible with its own.
 #[unsafe(no_mangle)]

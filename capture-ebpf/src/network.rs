@@ -57,7 +57,7 @@ pub struct Sock {
     pub family: u16,
     ty: u16,
     /// Inode number of the socket.
-    ino: u32,
+    pub ino: u32,
 }
 
 const NO_SOCK: Sock = Sock { at: 0, family: 0, ty: 0, ino: 0 };
@@ -135,6 +135,56 @@ impl Sock {
     fn unix_peer(self) -> u64 {
         ptr(self.at, F::UnixPeer)
     }
+}
+
+/// `SOCK_BINDPORT_LOCK` (include/net/sock.h): bound to a port that the process chose.
+const BINDPORT_LOCK: u32 = 8;
+
+/// What a socket itself shows of its past: which end the process is, 0 where that cannot be told, and its peer.
+///
+/// A socket out of `accept` is a copy of its listener, bound and with the listener's backlog (`sk_clone`, net/core/sock.c); one that
+/// connects has none. A Unix socket out of `accept` has its listener's name (`unix_stream_connect`, net/unix/af_unix.c).
+#[inline(always)]
+pub fn past_of(sock: Sock) -> (u8, End) {
+    let state: u8 = get(sock.at, F::SockState);
+    let remote = if sock.is_inet() { sock.remote() } else { End::default() };
+    let role = if state == TCP_LISTEN {
+        sock_flags::SERVER
+    } else if sock.family == AF_UNIX {
+        let peer = sock.unix_peer();
+        if peer == 0 {
+            0
+        } else if ptr(sock.at, F::UnixAddr) != 0 && !sock.is_datagram() {
+            sock_flags::SERVER
+        } else if ptr(peer, F::UnixAddr) != 0 {
+            sock_flags::CLIENT
+        } else {
+            0
+        }
+    } else if !sock.is_inet() {
+        0
+    } else if sock.is_datagram() {
+        let locks = u32::from(get::<u8>(sock.at, F::SockUserlocksByte));
+        let chose_port = has(F::SockUserlocksBit)
+            && locks >> (field(F::SockUserlocksBit) & 7) & BINDPORT_LOCK != 0;
+        if remote.port != 0 {
+            sock_flags::CLIENT
+        } else if chose_port {
+            sock_flags::SERVER
+        } else if get::<u16>(sock.at, F::SockNum) != 0 {
+            // Sending gave it one.
+            sock_flags::CLIENT
+        } else {
+            0
+        }
+    } else if remote.port == 0 {
+        0
+    } else if get::<u32>(sock.at, F::SockMaxAckBacklog) != 0 {
+        sock_flags::SERVER
+    } else {
+        sock_flags::CLIENT
+    };
+    (role, remote)
 }
 
 /// Address of the bound name of a Unix socket, 0 where it has none. An abstract name is given without its leading NUL.

@@ -145,7 +145,7 @@ pub fn memory(rec: &mut Record, n: usize, task: Task) {
 
 /// Parameters that clone and exec have in common, up to and without `cgroups`: from `tid` on.
 #[inline(always)]
-fn common(rec: &mut Record, task: Task) {
+pub fn common(rec: &mut Record, task: Task) {
     rec.u64(3, u64::from(task.tid()));
     rec.u64(4, u64::from(task.tgid()));
     rec.u64(5, u64::from(task.real_parent().tgid()));
@@ -192,7 +192,7 @@ fn named_cgroup(rec: &mut Record, cgroup: u64, name: &[u8; 8], name_len: u64) {
 
 /// The controllers by name, then the default hierarchy under the empty name.
 #[inline(always)]
-fn cgroups(rec: &mut Record, n: usize, task: Task) {
+pub fn cgroups(rec: &mut Record, n: usize, task: Task) {
     let mark = rec.mark();
     controller(rec, task, F::CgrpCpuset, b"cpuset\0\0", 6);
     controller(rec, task, F::CgrpCpu, b"cpu\0\0\0\0\0", 3);
@@ -204,7 +204,7 @@ fn cgroups(rec: &mut Record, n: usize, task: Task) {
 }
 
 #[inline(always)]
-fn proc_section(rec: &mut Record, task: Task) {
+pub fn proc_section(rec: &mut Record, task: Task) {
     let parent = task.real_parent();
     let at = rec.section();
     rec.push32(global_nr(task.group_pid(F::PidTypeSid)));
@@ -226,17 +226,20 @@ fn tty_of(task: Task) -> u32 {
     file::encode_dev(get::<u32>(driver, F::DriverMajor), minor)
 }
 
-/// The group's id as the task's own pid namespace has it.
+/// The group's id as the task's own pid namespace has it, 0 for a group of a namespace further out.
 #[inline(always)]
 fn vpgid_of(task: Task) -> u32 {
     let level = u64::from(get::<u32>(task.own_pid(), F::PidLevel) & 0x1f);
     let pid = task.group_pid(F::PidTypePgid);
+    if u64::from(get::<u32>(pid, F::PidLevel)) < level {
+        return 0;
+    }
     get(pid + field(F::PidNumbers) + level * field(F::UpidSize), F::UpidNr)
 }
 
 /// Exec's parameters from `env` on; `n_params` tells execve (31) from execveat (30).
 #[inline(always)]
-fn exec_rest(rec: &mut Record, task: Task) {
+pub fn exec_rest(rec: &mut Record, task: Task) {
     rec.u32(16, tty_of(task));
     rec.u64(17, u64::from(vpgid_of(task)));
     rec.u32(18, if has(F::TaskLoginuid) { get(task.0, F::TaskLoginuid) } else { NO_LOGINUID });

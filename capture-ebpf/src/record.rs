@@ -3,12 +3,12 @@
 //! Build, reserve, pass a full barrier, read the clock, copy once, submit: the reader's watermark rests on that order.
 
 use aya_ebpf::{
-    bindings::bpf_dynptr,
+    bindings::{bpf_dynptr, seq_file},
     helpers::generated::{
         bpf_dynptr_write, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
         bpf_probe_read_user, bpf_probe_read_user_str, bpf_ringbuf_discard_dynptr,
         bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_reserve_dynptr, bpf_ringbuf_submit,
-        bpf_ringbuf_submit_dynptr,
+        bpf_ringbuf_submit_dynptr, bpf_seq_write,
     },
 };
 use event::{EventType, HEADER_LEN, Outcome, SectionKind, cpu_layout, feature, flags};
@@ -41,6 +41,14 @@ const RB_FORCE_WAKEUP: u64 = 2;
 const RB_AVAIL_DATA: u64 = 0;
 /// `BPF_RINGBUF_HDR_SZ`.
 const RB_HEADER: u64 = 8;
+
+/// The iterators that build records.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Iterator {
+    Tasks = 0,
+    Memory = 1,
+}
 
 /// A frame under construction.
 pub struct Record {
@@ -94,8 +102,13 @@ impl Record {
         let base = SCRATCH.get_ptr_mut(slot)?.cast();
         // SAFETY: as above.
         unsafe { core::ptr::write_volatile(depth_word, depth + 1) };
+        Some(Self::fresh(cpu, depth, slot, base, ty, n_params))
+    }
+
+    #[inline(always)]
+    fn fresh(cpu: Cpu, depth: u64, slot: u32, base: *mut u8, ty: EventType, n_params: u16) -> Self {
         let at = (HEADER_LEN + 2 * n_params as usize) as u64;
-        Some(Self {
+        Self {
             cpu,
             depth,
             slot,
@@ -106,7 +119,26 @@ impl Record {
             event_type: ty.0,
             n_params,
             path_max: PATH_MAX,
-        })
+        }
+    }
+
+    /// A record of an iterator. Iterators may be preempted, so they stay out of the CPUs' slots: each has one of its own behind those.
+    #[inline(always)]
+    pub fn iterated(iterator: Iterator, ty: EventType, n_params: u16) -> Option<Self> {
+        let slot = feature_word(feature::ITERATOR_SLOTS) as u32 + iterator as u32;
+        let base = SCRATCH.get_ptr_mut(slot)?.cast();
+        Some(Self::fresh(Cpu::current()?, 0, slot, base, ty, n_params))
+    }
+
+    /// Hands the frame of an iterator to who reads it. One that found no room is built again by the kernel's next run.
+    #[inline(always)]
+    pub fn show(mut self, seq: *mut seq_file, who: &Who) {
+        let len = self.finish_header(who);
+        // SAFETY: the header's first field; `len` bytes of the slot, and the reader that the kernel passed.
+        unsafe {
+            self.base.cast::<u64>().write_volatile(who.start_ns);
+            bpf_seq_write(seq, self.base.cast(), len as u32);
+        }
     }
 
     /// A view of the record in a slot for a global function, which can be handed numbers only: `state` is [`Record::state`] of the caller's.

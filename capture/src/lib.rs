@@ -41,6 +41,7 @@ mod procfs;
 mod ring;
 mod route;
 pub mod savefile;
+mod seeds;
 mod synthetic;
 mod thread;
 #[expect(unsafe_code, reason = "system calls that sleep on descriptors")]
@@ -52,8 +53,9 @@ pub use kernel::{
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;
-pub use procfs::{OpenDescriptors, Seeds, interfaces};
+pub use procfs::{OpenDescriptors, interfaces};
 pub use ring::{Peek, Ring};
 pub use route::{owner, route};
+pub use seeds::Seeds;
 pub use synthetic::{Reservation, RingFull, SyntheticRing, SyntheticTx, synthetic_ring};
 pub use thread::{CaptureParts, CaptureThread, GUARD_NS, Peer, Progress, TimeSource};

@@ -129,7 +129,7 @@ pub(crate) struct SeedIds {
 }
 
 /// The first `max` bytes of a list of NUL-terminated strings; a cut one keeps its final NUL.
-fn clip_list(list: &[u8], max: usize, buf: &mut Vec<u8>) -> bool {
+pub(crate) fn clip_list(list: &[u8], max: usize, buf: &mut Vec<u8>) -> bool {
     buf.clear();
     buf.extend_from_slice(&list[..list.len().min(max)]);
     if list.len() > max {

@@ -27,9 +27,9 @@ use perf::Sampler;
 use crate::{
     meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
-    procfs::Seeds,
     ring::{Peek, Ring},
     route::route,
+    seeds::Seeds,
     waker::{EventFd, PollList},
 };
 

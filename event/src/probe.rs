@@ -308,6 +308,7 @@ kernel_fields! {
     TaskCgroups: "task_struct.cgroups";
     TaskLoginuid: "task_struct.loginuid";
     TaskExitCode: "task_struct.exit_code";
+    TaskExitState: "task_struct.exit_state";
     TaskMinFlt: "task_struct.min_flt";
     TaskMajFlt: "task_struct.maj_flt";
     CredUid: "cred.uid";
@@ -408,6 +409,8 @@ kernel_fields! {
     SockProtocolWidth: "width sock.sk_protocol";
     SockAckBacklog: "sock.sk_ack_backlog";
     SockMaxAckBacklog: "sock.sk_max_ack_backlog";
+    SockUserlocksByte: "sock.sk_userlocks";
+    SockUserlocksBit: "bit sock.sk_userlocks";
     InetSport: "inet_sock.inet_sport";
     InetSaddr: "inet_sock.inet_saddr";
     Inet6Pinet6: "inet_sock.pinet6";
@@ -441,6 +444,8 @@ pub mod feature {
     pub const SOCKET_HISTORY: usize = 6;
     /// `sys_enter` notes what descriptors are.
     pub const ENTRY: usize = 7;
+    /// First scratch slot of the iterators, behind those of the CPUs.
+    pub const ITERATOR_SLOTS: usize = 8;
     /// Words.
-    pub const WORDS: usize = 8;
+    pub const WORDS: usize = 16;
 }

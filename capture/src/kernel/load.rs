@@ -20,6 +20,7 @@ use super::{
     btf::KernelTypes,
     change::notes_any,
     counters::KernelCounters,
+    iterate::Iterators,
     machine,
     options::{MAX_SNAPLEN, ProbeOptions, Room, Wanted},
     report::{ProbeError, ProbeReport},
@@ -34,6 +35,8 @@ static OBJECT: &[u8] =
 pub(super) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// Scratch slots of a CPU; `N_SLOTS` of capture-ebpf, maps.rs.
 const SCRATCH_SLOTS: u32 = 2;
+/// Iterators that build records, each in a slot of its own behind those; `Iterator` of capture-ebpf, record.rs.
+const ITERATOR_SLOTS: u32 = 2;
 const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 /// Kernel stack of x86-64 without KASAN (arch/x86/include/asm/page_64_types.h).
 const KERNEL_STACK: u32 = 16 * 1024;
@@ -93,7 +96,7 @@ const PROCESS_EVENTS: [(EventType, u32); 9] = [
 
 /// The loaded kernel side. Dropping it detaches.
 pub struct Probe {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// Holds the programs behind the dispatcher.
     programs: ProgramArray<MapData>,
     /// Those of [`EVENT_HOOKS`] and those behind the dispatcher that somebody has asked for, and why the kernel refused one.
@@ -108,6 +111,7 @@ pub struct Probe {
     /// The program at `sys_enter`.
     pub(super) enter: Loading,
     pub(super) room: Rooms,
+    pub(super) iterators: Iterators,
 }
 
 /// What became of a program.
@@ -159,7 +163,7 @@ fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> ProbeError {
 }
 
 /// Why a program was refused, in one line: the last lines of the verifier's log say it.
-fn refusal(error: &ProgramError) -> String {
+pub(super) fn refusal(error: &ProgramError) -> String {
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
         if std::env::var_os("PEREGRINE_VERIFIER_LOG").is_some() {
@@ -237,6 +241,7 @@ pub(super) fn is_any(noted_calls: &[u8]) -> bool {
 fn constants(
     options: &ProbeOptions,
     types: &KernelTypes,
+    n_cpus: u32,
     room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
@@ -263,6 +268,7 @@ fn constants(
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
     words[feature::ENTRY] = u32::from(room.notes);
+    words[feature::ITERATOR_SLOTS] = n_cpus * SCRATCH_SLOTS;
     words[feature::SOCKET_HISTORY] = u32::from(room.history);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
@@ -276,7 +282,7 @@ fn load_object(
     room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<Ebpf, ProbeError> {
-    let (values, features) = constants(options, types, room, report)?;
+    let (values, features) = constants(options, types, n_cpus, room, report)?;
     let from_file;
     let object = match &options.object {
         None => OBJECT,
@@ -295,7 +301,7 @@ fn load_object(
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
         .map_max_entries("SOCKETS", if room.history { MAX_SOCKETS } else { 1 })
-        .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS)
+        .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
         .load(object)
         .map_err(|e| ProbeError::Object(chain(&e)))
 }
@@ -378,6 +384,7 @@ impl Probe {
             enter: Loading::Unasked,
             room,
             options,
+            iterators: Iterators::default(),
         };
         if let Some(pid) = this.options.scope_pid {
             this.add_to_scope(pid)?;
@@ -410,6 +417,7 @@ impl Probe {
         self.load_hook(DISPATCHER, btf)?;
         let wanted = self.options.wanted();
         while self.load_next(&wanted, btf) {}
+        self.load_iterators(btf);
         Ok(())
     }
 
@@ -560,7 +568,14 @@ impl Probe {
                 return Err(e);
             }
         }
+        self.seed_sockets();
         self.scope_descendants()
+    }
+
+    pub(super) fn warn(&mut self, what: String) {
+        if !self.report.warnings.contains(&what) {
+            self.report.warnings.push(what);
+        }
     }
 
     pub(super) fn attach_hook(&mut self, hook: &'static str) -> Result<(), ProbeError> {
@@ -609,6 +624,13 @@ impl Probe {
         {
             report.refused.push((ENTER.to_owned(), reason.clone()));
             let what = "what descriptors were when calls started: program refused";
+            report.not_covered.push(what.to_owned());
+        }
+        if let Some(reason) = &self.iterators.sockets
+            && syscalls::wants_history(interest, &wanted.asked)
+        {
+            report.refused.push(("seed_sockets".to_owned(), reason.clone()));
+            let what = "which end of a socket from before the start a process is: program refused";
             report.not_covered.push(what.to_owned());
         }
         for (slot, calls) in syscalls::slots(&wanted) {

@@ -5,6 +5,7 @@
 mod btf;
 mod change;
 mod counters;
+mod iterate;
 mod load;
 mod machine;
 mod options;

@@ -13,16 +13,20 @@ pub use open_descriptors::OpenDescriptors;
 
 use std::{
     cell::RefCell,
+    collections::HashSet,
     fs::{self, File},
     io::{ErrorKind, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-use event::{FrameHeader, MAX_FRAME_LEN, flags};
+use event::{FrameTooLarge, MAX_FRAME_LEN, flags};
 use rayon::prelude::*;
 
-use crate::process::{MAX_LIST_LEN, MAX_PATH_LEN, ProcessEntry, SeedIds, parents_first};
+use crate::{
+    process::{MAX_LIST_LEN, MAX_PATH_LEN, ProcessEntry, SeedIds, parents_first},
+    seeds::Seeds,
+};
 
 /// Clock ticks in a second as `/proc` counts them; the same on every architecture of Linux (`USER_HZ`).
 const USER_HZ: u64 = 100;
@@ -31,18 +35,8 @@ const TICK_NS: u64 = 1_000_000_000 / USER_HZ;
 const CONTROLLERS: [&[u8]; 4] = [b"memory", b"cpu", b"cpuset", b"pids"];
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 
-/// The snapshot: seed frames, parents before children, and what to say about it.
-#[derive(Debug, Default)]
-pub struct Seeds {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    threads: Vec<(u32, u32)>,
-    n_vanished: u64,
-    n_too_large: u64,
-}
-
 impl Seeds {
-    /// Takes the snapshot of the running machine.
+    /// Takes the snapshot of the running machine out of `/proc`.
     ///
     /// # Errors
     /// Where `/proc` cannot be listed.
@@ -55,13 +49,7 @@ impl Seeds {
     /// # Errors
     /// Where the folder cannot be listed.
     pub fn snapshot_of(proc: &Path) -> std::io::Result<Self> {
-        let mut pids = Vec::new();
-        for entry in fs::read_dir(proc)? {
-            if let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
-            {
-                pids.push(pid);
-            }
-        }
+        let pids = pids(proc)?;
         let mut found: Vec<Found> =
             pids.par_iter().filter_map(|pid| read_process(proc, *pid)).collect();
         found.sort_unstable_by_key(|f| (f.start_ns, f.entry.pid));
@@ -71,82 +59,56 @@ impl Seeds {
         let mut seeds = Self { n_vanished: (pids.len() - found.len()) as u64, ..Self::default() };
         let mut buf = vec![0; MAX_FRAME_LEN];
         for at in parents_first(&ids) {
-            let Found { entry, start_ns, threads } = &found[at];
-            let ids = SeedIds {
-                ts: *start_ns,
-                start_ns: *start_ns,
-                parent_start_ns: starts.get(&entry.ptid).copied().unwrap_or(0),
-                flags: flags::START_COARSE,
-            };
-            match entry.to_frame(ids, &mut buf) {
+            let Found { entry, threads, .. } = &found[at];
+            match found[at].to_frame(starts.get(&entry.ptid).copied(), &mut buf) {
                 Ok(frame) => seeds.push(frame),
-                Err(event::FrameTooLarge) => seeds.n_too_large += 1,
+                Err(FrameTooLarge) => seeds.n_too_large += 1,
             }
             seeds.threads.extend(threads.iter().map(|&tid| (tid, entry.pid as u32)));
         }
         Ok(seeds)
     }
-
-    pub(crate) fn push(&mut self, frame: &[u8]) {
-        self.bytes.extend_from_slice(frame);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// Number of seeds. Their keys are 1 to this number.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// Seed `n`, counted from 0. O(1).
-    #[must_use]
-    pub fn get(&self, n: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(n)?;
-        let start = if n == 0 { 0 } else { self.ends[n - 1] };
-        self.bytes.get(start..end)
-    }
-
-    /// Every seed in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.len()).filter_map(|n| self.get(n))
-    }
-
-    /// Ids of the processes, in the seeds' order.
-    #[must_use]
-    pub fn pids(&self) -> Vec<u32> {
-        let tgid = |frame: &[u8]| Some(FrameHeader::from_bytes(frame.first_chunk()?).tgid);
-        self.iter().filter_map(tgid).collect()
-    }
-
-    /// Threads `(tid, tgid)` beside the first of each process; a recording needs them.
-    #[must_use]
-    pub fn threads(&self) -> &[(u32, u32)] {
-        &self.threads
-    }
-
-    /// Processes that ended while they were read.
-    #[must_use]
-    pub fn n_vanished(&self) -> u64 {
-        self.n_vanished
-    }
-
-    /// Processes left out because their frame would be larger than any may be; 0 unless the limits of the texts are wrong.
-    #[must_use]
-    pub fn n_too_large(&self) -> u64 {
-        self.n_too_large
-    }
 }
 
-struct Found {
-    entry: ProcessEntry,
-    start_ns: u64,
-    threads: Vec<u32>,
+/// Ids of the processes.
+fn pids(proc: &Path) -> std::io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir(proc)? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
+}
+
+/// What `/proc` tells of a process.
+pub(crate) struct Found {
+    pub(crate) entry: ProcessEntry,
+    pub(crate) start_ns: u64,
+    pub(crate) threads: Vec<u32>,
+}
+
+impl Found {
+    /// Processes of the running machine that are not known yet.
+    pub(crate) fn beside(known: &HashSet<u32>) -> std::io::Result<Vec<Self>> {
+        let proc = Path::new("/proc");
+        let mut pids = pids(proc)?;
+        pids.retain(|pid| !known.contains(pid));
+        Ok(pids.par_iter().filter_map(|pid| read_process(proc, *pid)).collect())
+    }
+
+    /// Its seed.
+    pub(crate) fn to_frame<'b>(
+        &self,
+        parent_start_ns: Option<u64>,
+        buf: &'b mut [u8],
+    ) -> Result<&'b [u8], FrameTooLarge> {
+        let ids = SeedIds {
+            ts: self.start_ns,
+            start_ns: self.start_ns,
+            parent_start_ns: parent_start_ns.unwrap_or(0),
+            flags: flags::START_COARSE,
+        };
+        self.entry.to_frame(ids, buf)
+    }
 }
 
 /// Reads a file up to `max` bytes into a buffer of this thread's, so that a file costs three system calls and no growing.
@@ -188,11 +150,10 @@ fn read_process(proc: &Path, pid: u32) -> Option<Found> {
         ProcessEntry { tid: i64::from(pid), pid: i64::from(pid), ..ProcessEntry::default() };
     let (start_ns, n_threads) = with_file(&at("stat"), 4096, |b| stat(b, &mut entry))??;
     let groups = with_file(&at("status"), 16 << 10, |b| status(b, &mut entry))??;
-    let max = MAX_PATH_LEN + MAX_LIST_LEN + 2;
-    (entry.exe, entry.args) = with_file(&at("cmdline"), max, command_line).unwrap_or_default();
+    (entry.exe, entry.args) = command_line_of(&at("cmdline"));
     // A kernel thread has neither environment nor program.
     if !entry.exe.is_empty() || !entry.args.is_empty() || entry.vmsize_kb > 0 {
-        entry.env = with_file(&at("environ"), MAX_LIST_LEN + 1, <[u8]>::to_vec).unwrap_or_default();
+        entry.env = environment_of(&at("environ"));
         entry.exepath = link(&at("exe"));
     }
     entry.cgroups = with_file(&at("cgroup"), 64 << 10, cgroups).unwrap_or_default();
@@ -214,6 +175,31 @@ fn read_process(proc: &Path, pid: u32) -> Option<Found> {
     Some(Found { entry, start_ns, threads })
 }
 
+fn command_line_of(file: &Path) -> (Vec<u8>, Vec<u8>) {
+    with_file(file, MAX_PATH_LEN + MAX_LIST_LEN + 2, command_line).unwrap_or_default()
+}
+
+fn environment_of(file: &Path) -> Vec<u8> {
+    with_file(file, MAX_LIST_LEN + 1, <[u8]>::to_vec).unwrap_or_default()
+}
+
+/// What lies in a process's own memory: the program's name, its arguments, its environment.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) exe: Vec<u8>,
+    pub(crate) args: Vec<u8>,
+    pub(crate) env: Vec<u8>,
+}
+
+impl Memory {
+    /// Of a process of the running machine; empty where it has ended or may not be read.
+    pub(crate) fn of(pid: u32) -> Self {
+        let dir = Path::new("/proc").join(pid.to_string());
+        let (exe, args) = command_line_of(&dir.join("cmdline"));
+        Self { exe, args, env: environment_of(&dir.join("environ")) }
+    }
+}
+
 fn other_threads(task: &Path, pid: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(task) else { return Vec::new() };
     entries
@@ -222,7 +208,7 @@ fn other_threads(task: &Path, pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// `pid (comm) state ppid ...`; gives start time in ns and number of threads. The comm may hold anything, `)` included.
+/// `pid (comm) state ppid ...`; gives start time in ns and number of threads, nothing for a process that is dead. The comm may hold anything, `)` included.
 fn stat(text: &[u8], entry: &mut ProcessEntry) -> Option<(u64, u64)> {
     let open = text.iter().position(|&c| c == b'(')?;
     let close = text.iter().rposition(|&c| c == b')')?;
@@ -238,7 +224,12 @@ fn stat(text: &[u8], entry: &mut ProcessEntry) -> Option<(u64, u64)> {
     entry.pfminor = number(field(10)?)?;
     entry.pfmajor = number(field(12)?)?;
     let start_ticks: u64 = number(field(22)?)?;
-    Some((start_ticks.saturating_mul(TICK_NS), number(field(20)?)?))
+    let n_threads = number(field(20)?)?;
+    // A dead one without further threads: nobody will tell of its end.
+    if matches!(field(3)?, b"Z" | b"X") && n_threads <= 1 {
+        return None;
+    }
+    Some((start_ticks.saturating_mul(TICK_NS), n_threads))
 }
 
 /// Ids, memory and capabilities; gives the supplementary groups.
@@ -284,7 +275,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> LastNumber for I {
 }
 
 /// Splits into `argv[0]` without its NUL and the rest with theirs.
-fn command_line(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn command_line(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let end = text.iter().position(|&c| c == 0).unwrap_or(text.len());
     let mut args = text.get(end + 1..).unwrap_or_default().to_vec();
     if args.last().is_some_and(|&c| c != 0) {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     process::{SeedIds, parents_first},
-    procfs::Seeds,
+    seeds::Seeds,
 };
 
 /// Low bits of a replay's keys. An event's key is its number (`evt.num`) above so many zeros; the processes of a list that stands before

@@ -1,0 +1,295 @@
+//! What was there before the programs were attached, out of the kernel's own iterators.
+//!
+//! `seed_tasks` gives a frame for each process and a header for each further thread, `seed_memory` command lines and environments,
+//! `seed_sockets` fills the kernel side's memory of sockets. Where one does not load, `/proc` stands in for it, or nothing does, and the
+//! report says so.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::{self, ErrorKind, Read},
+    ops::Range,
+};
+
+use aya::{
+    Btf,
+    programs::{Iter, ProgramError},
+};
+use event::{Frame, FrameHeader, FrameTooLarge, FrameWriter, MAX_FRAME_LEN, SectionKind, flags};
+use rayon::prelude::*;
+
+use super::load::{Probe, chain, refusal};
+use crate::{
+    process::{MAX_LIST_LEN, clip_list, parents_first},
+    procfs::{Found, Memory, command_line},
+    seeds::Seeds,
+};
+
+/// Programs, and the iterator that each one is for.
+const TASKS: (&str, &str) = ("seed_tasks", "task");
+const MEMORY: (&str, &str) = ("seed_memory", "task");
+const SOCKETS: (&str, &str) = ("seed_sockets", "task_file");
+/// What is read at once; the kernel gives 32 KiB.
+const READ: usize = 64 << 10;
+
+/// Bytes of a command line that the kernel side keeps; `COMMAND_LINE_MAX` of capture-ebpf, iter.rs.
+const COMMAND_LINE_MAX: usize = 8190;
+const N_PARAMS: usize = 31;
+const EXE: usize = 1;
+const ARGS: usize = 2;
+const ENV: usize = 15;
+
+/// Why each iterator is not there, if it is not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Iterators {
+    tasks: Option<String>,
+    memory: Option<String>,
+    pub(super) sockets: Option<String>,
+}
+
+impl Probe {
+    pub(super) fn load_iterators(&mut self, btf: &Btf) {
+        self.iterators.tasks = self.load_iterator(TASKS, btf).err();
+        self.iterators.memory = self.load_iterator(MEMORY, btf).err();
+        if self.room.history {
+            self.iterators.sockets = self.load_iterator(SOCKETS, btf).err();
+        }
+    }
+
+    fn load_iterator(&mut self, (name, iterator): (&str, &str), btf: &Btf) -> Result<(), String> {
+        self.iterator(name)?.load(iterator, btf).map_err(|e| refusal(&e))
+    }
+
+    fn iterator(&mut self, name: &str) -> Result<&mut Iter, String> {
+        let program = self.ebpf.program_mut(name).ok_or("not in the object")?;
+        program.try_into().map_err(|e: ProgramError| chain(&e))
+    }
+
+    /// What an iterator writes.
+    fn open(&mut self, name: &str) -> Result<File, String> {
+        let program = self.iterator(name)?;
+        let link = program.attach().map_err(|e| chain(&e))?;
+        let link = program.take_link(link).map_err(|e| chain(&e))?;
+        link.into_file().map_err(|e| chain(&e))
+    }
+
+    /// The processes that are there, to be asked once the programs are attached: then none is missed. Out of the kernel where its iterators
+    /// loaded, else out of `/proc`, which the report says.
+    ///
+    /// # Errors
+    /// Where both refuse.
+    pub fn seeds(&mut self) -> io::Result<Seeds> {
+        let Iterators { tasks, memory, .. } = self.iterators.clone();
+        let mut open = |refused: Option<String>, name| refused.map_or_else(|| self.open(name), Err);
+        let (tasks, memory) = (open(tasks, TASKS.0), open(memory, MEMORY.0));
+        let read = |file: Result<File, String>| {
+            file.and_then(|file| read_all(file).map_err(|e| e.to_string()))
+        };
+        // Each has its own place to build records in.
+        let (tasks, memory) = rayon::join(|| read(tasks), || read(memory));
+        let what = "from before the start";
+        let tasks = match tasks {
+            Ok(tasks) => tasks,
+            Err(why) => {
+                self.warn(format!("processes {what} are read out of /proc: {why}"));
+                return Seeds::snapshot();
+            }
+        };
+        if let Err(why) = &memory {
+            self.warn(format!("command lines {what} are read out of /proc: {why}"));
+        }
+        assemble(&tasks, memory.ok().as_deref())
+    }
+
+    /// Fills the kernel side's memory of sockets with those that are open; what calls have shown meanwhile stays.
+    pub(super) fn seed_sockets(&mut self) {
+        if !self.room.history || self.iterators.sockets.is_some() {
+            return;
+        }
+        let read = self.open(SOCKETS.0).and_then(|f| read_all(f).map_err(|e| e.to_string()));
+        self.iterators.sockets = read.err();
+    }
+}
+
+fn read_all(mut file: File) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut n = 0;
+    loop {
+        if all.len() < n + READ {
+            all.resize((n + READ).max(2 * n), 0);
+        }
+        match file.read(&mut all[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            // The kernel looked at a million objects and had nothing to say of any.
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    all.truncate(n);
+    Ok(all)
+}
+
+/// The places of the frames one behind the other.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = (FrameHeader, Range<usize>)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let header = FrameHeader::from_bytes(bytes.get(at..)?.first_chunk()?);
+        let end = at.checked_add(header.len as usize).filter(|&e| e > at && e <= bytes.len())?;
+        let place = at..end;
+        at = end;
+        Some((header, place))
+    })
+}
+
+/// A process, and who told of it.
+enum Known<'a> {
+    Kernel(Frame<'a>),
+    Proc(Box<Found>),
+}
+
+impl Known<'_> {
+    fn start_ns(&self) -> u64 {
+        match self {
+            Self::Kernel(frame) => frame.header().start_ns,
+            Self::Proc(found) => found.start_ns,
+        }
+    }
+
+    /// Itself and its parent.
+    fn ids(&self) -> (i64, i64) {
+        match self {
+            Self::Kernel(frame) => {
+                let parent = frame.trailer().proc().map_or(0, |p| p.parent_tgid);
+                (i64::from(frame.header().tgid), i64::from(parent))
+            }
+            Self::Proc(found) => (found.entry.pid, found.entry.ptid),
+        }
+    }
+}
+
+/// Processes that the iterators keep to themselves: kernels may hide those that have more capabilities than this one. Nothing where `/proc`
+/// has other ids than the kernel, in a pid namespace.
+fn left_out(told: &[Frame<'_>]) -> io::Result<Vec<Found>> {
+    let own = std::process::id();
+    let is_outermost = told
+        .iter()
+        .any(|f| f.header().tgid == own && f.trailer().proc().is_some_and(|p| p.vpid == own));
+    if !is_outermost {
+        return Ok(Vec::new());
+    }
+    let known: HashSet<u32> = told.iter().map(|f| f.header().tgid).collect();
+    Found::beside(&known)
+}
+
+fn assemble(tasks: &[u8], memory: Option<&[u8]>) -> io::Result<Seeds> {
+    let mut seeds = Seeds::default();
+    let mut by_kernel = Vec::new();
+    for (header, place) in frames(tasks) {
+        if header.tid == header.tgid {
+            by_kernel.extend(Frame::parse(&tasks[place]));
+        } else {
+            seeds.threads.push((header.tid, header.tgid));
+        }
+    }
+    let by_proc = left_out(&by_kernel)?.into_iter().map(|found| Known::Proc(Box::new(found)));
+    let mut all: Vec<Known<'_>> = by_kernel.into_iter().map(Known::Kernel).chain(by_proc).collect();
+    all.sort_unstable_by_key(|known| (known.start_ns(), known.ids().0));
+    let ids: Vec<(i64, i64)> = all.iter().map(Known::ids).collect();
+    let starts: HashMap<i64, u64> =
+        all.iter().map(|known| (known.ids().0, known.start_ns())).collect();
+    let told: HashMap<(u32, u64), Frame<'_>> = memory
+        .into_iter()
+        .flat_map(|bytes| frames(bytes).map(move |(header, place)| (header, &bytes[place])))
+        .filter_map(|(h, bytes)| Some(((h.tgid, h.start_ns), Frame::parse(bytes).ok()?)))
+        .collect();
+    let read: Vec<Option<Memory>> = all
+        .par_iter()
+        .map(|known| match known {
+            Known::Kernel(frame) if memory.is_none() => Some(Memory::of(frame.header().tgid)),
+            _ => None,
+        })
+        .collect();
+    let mut buf = vec![0; MAX_FRAME_LEN];
+    for at in parents_first(&ids) {
+        let whole = match &all[at] {
+            Known::Proc(found) => {
+                let Found { entry, threads, .. } = &**found;
+                seeds.threads.extend(threads.iter().map(|&tid| (tid, entry.pid as u32)));
+                found.to_frame(starts.get(&entry.ptid).copied(), &mut buf)
+            }
+            Known::Kernel(frame) => {
+                let header = frame.header();
+                let told = || told.get(&(header.tgid, header.start_ns)).map(memory_of);
+                let memory = read.get(at).and_then(Option::as_ref);
+                match memory {
+                    Some(memory) => whole(frame, memory, &mut buf),
+                    None => whole(frame, &told().unwrap_or_default(), &mut buf),
+                }
+            }
+        };
+        match whole {
+            Ok(frame) => seeds.push(frame),
+            Err(FrameTooLarge) => seeds.n_too_large += 1,
+        }
+    }
+    Ok(seeds)
+}
+
+/// The command line and the environment as `/proc` gives them.
+fn memory_of(told: &Frame<'_>) -> Memory {
+    let line = told.param(0).unwrap_or_default();
+    let env = told.param(1).unwrap_or_default();
+    // Of one that is longer than what is kept nobody has seen the end.
+    let last = line.last().filter(|_| line.len() < COMMAND_LINE_MAX);
+    let (exe, args) = match last {
+        // A process that wrote a title over its arguments, perhaps on into its environment (`get_mm_proctitle`, fs/proc/base.c).
+        Some(&last) if last != 0 => {
+            let until_nul = |text: &[u8]| text.iter().position(|&c| c == 0);
+            let title = match until_nul(line) {
+                Some(end) => line[..end].to_vec(),
+                None => [line, &env[..until_nul(env).unwrap_or(env.len())]].concat(),
+            };
+            command_line(&title)
+        }
+        _ => command_line(line),
+    };
+    Memory { exe, args, env: env.to_vec() }
+}
+
+/// The seed: the frame with what lies in the process's own memory put in.
+fn whole<'b>(
+    frame: &Frame<'_>,
+    memory: &Memory,
+    buf: &'b mut [u8],
+) -> Result<&'b [u8], FrameTooLarge> {
+    let Memory { exe, args, env } = memory;
+    let is_cut = args.len() > MAX_LIST_LEN || env.len() > MAX_LIST_LEN;
+    let mut header = *frame.header();
+    header.flags |= flags::SEED | if is_cut { flags::TRUNCATED } else { 0 };
+    let mut list = Vec::new();
+    let mut w = FrameWriter::with_params(buf, header, N_PARAMS);
+    // The last one, the path as given to exec, is not known any more: it stays empty.
+    for n in 0..N_PARAMS {
+        match n {
+            EXE => {
+                w.str(exe);
+            }
+            ARGS => {
+                clip_list(args, MAX_LIST_LEN, &mut list);
+                w.bytes(&list);
+            }
+            ENV => {
+                clip_list(env, MAX_LIST_LEN, &mut list);
+                w.bytes(&list);
+            }
+            _ => {
+                w.bytes(frame.param(n).unwrap_or_default());
+            }
+        }
+    }
+    if let Some(facts) = frame.trailer().proc() {
+        w.section(SectionKind::Proc, &[&facts.to_bytes()]);
+    }
+    w.finish()
+}
