@@ -88,7 +88,7 @@ fn mount(of: &Value) -> Mount {
 }
 
 /// The address, else that in the first network with one.
-fn address(network: &Value) -> String {
+pub(crate) fn address(network: &Value) -> String {
     let networks = network["Networks"].as_object().into_iter().flatten();
     let mut all = std::iter::once(network).chain(networks.map(|(_, n)| n));
     all.find_map(|n| Some(str_of(n, "IPAddress")).filter(|ip| !ip.is_empty()))
@@ -117,30 +117,36 @@ fn ports(of: &Value) -> Vec<Port> {
     ports
 }
 
+/// Whose network a container shares: `container:ID`.
+pub(crate) fn network_of(of: &Value) -> Option<&str> {
+    str_of(&of["HostConfig"], "NetworkMode").strip_prefix("container:")
+}
+
 /// Adds what the image's own `inspect` document tells: its digest, and the names it goes by.
 pub(crate) fn add_image(details: &mut Details, image: &Value) {
-    let digests = texts(image, "RepoDigests");
-    let tags = texts(image, "RepoTags");
-    let digest_of = |repository: &str| {
-        let mut all = digests.iter().filter_map(|d| d.split_once('@'));
-        all.find(|(of, _)| *of == repository).map(|(_, digest)| digest.to_owned())
-    };
-    if details.image_repository.is_empty() {
-        let names = digests.iter().chain(&tags).map(|name| ImageName::parse(name));
+    add_image_names(details, &texts(image, "RepoTags"), &texts(image, "RepoDigests"));
+}
+
+/// Adds what the names of an image tell: `repository:tag` and `repository@digest`.
+pub(crate) fn add_image_names(details: &mut Details, tags: &[String], digests: &[String]) {
+    let repository = &details.image_repository;
+    // Started by the image's id, as it was typed.
+    let is_id = details.image_tag.is_empty() && details.image_id.starts_with(&**repository);
+    if repository.is_empty() || is_id {
+        let names = digests.iter().chain(tags).map(|name| ImageName::parse(name));
         let first = names.map(|n| n.repository).find(|r| !r.is_empty() && *r != "<none>");
         first.unwrap_or_default().clone_into(&mut details.image_repository);
     }
+    let digests: Vec<_> = digests.iter().map(|name| ImageName::parse(name)).collect();
     if details.image_digest.is_empty() {
-        let only = || match &*digests {
-            [only] => only.split_once('@').map(|(_, digest)| digest.to_owned()),
-            _ => None,
-        };
-        details.image_digest =
-            digest_of(&details.image_repository).or_else(only).unwrap_or_default();
+        let own = digests.iter().find(|n| n.repository == details.image_repository);
+        let only = || digests.first().filter(|_| digests.len() == 1);
+        let digest = own.or_else(only).map(|n| n.digest);
+        digest.unwrap_or_default().clone_into(&mut details.image_digest);
     }
     if details.image_tag.is_empty() {
         let tags = tags.iter().map(|name| ImageName::parse(name));
         let own = tags.filter(|n| n.repository == details.image_repository).map(|n| n.tag).next();
-        details.image_tag = own.unwrap_or_default().to_owned();
+        own.unwrap_or_default().clone_into(&mut details.image_tag);
     }
 }

@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod cgroup;
 mod container;
 mod details;
@@ -25,6 +26,7 @@ mod inspect;
 mod json;
 mod lookup;
 mod read;
+mod sockets;
 
 pub use cgroup::{Found, find, find_in_path};
 pub use container::{Container, Kind};

@@ -18,7 +18,7 @@ fn a_container_on_disk_is_known_and_one_that_is_not_is_asked_for_again_and_given
     assert_eq!((&*details.name, &*details.image_tag, details.kind), ("web-1", "1", "docker"));
     assert_eq!(host.ask(Kind::Docker, &id(2)), Err(Why::NotFound));
     assert_eq!(host.ask(Kind::Docker, "../../etc"), Err(Why::NotFound));
-    assert_eq!(host.ask(Kind::Containerd, &id(3)), Err(Why::NoRuntime));
+    assert_eq!(host.ask(Kind::CriO, &id(3)), Err(Why::NoRuntime));
     assert_eq!(host.ask(Kind::Host, "host"), Ok(Details::host()));
     assert_eq!(host.count("containers.asked"), 5);
     assert_eq!(host.count("containers.known"), 2);

@@ -54,3 +54,19 @@ pub(super) fn directories(path: &Path) -> Vec<PathBuf> {
     all.sort();
     all
 }
+
+/// The directories and files that a path stands for, in which `*` as a whole name is any. Bounded.
+pub(crate) fn expand(path: &Path) -> Vec<PathBuf> {
+    let mut all = vec![PathBuf::new()];
+    for part in path.components() {
+        if part.as_os_str() == "*" {
+            all = all.iter().flat_map(|base| directories(base)).take(MAX_DIRECTORIES).collect();
+        } else {
+            for base in &mut all {
+                base.push(part);
+            }
+        }
+    }
+    all.retain(|path| path.exists());
+    all
+}

@@ -1,9 +1,11 @@
 //! The `config.json` that low-level runtimes are started with (OCI runtime specification), and the annotations in which others leave notes.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use crate::image::ImageName;
-use crate::read::{list, n_cpus, number, pairs, str_of, text, texts};
+use crate::read::{list, n_cpus, number, pairs, str_of, text, texts, time_s};
 use crate::{Details, Kind, Limits, Mount};
 
 /// Reads a specification. What is privileged is not written in it, and is told from what it lacks.
@@ -27,7 +29,14 @@ pub(crate) fn details(kind: Kind, full_id: &str, spec: &Value) -> Details {
         image_digest: parts.digest.to_owned(),
         image: image.clone(),
         user: number(&process["user"], "uid").to_string(),
-        privileged: is_privileged(spec),
+        privileged: match &*note(&[
+            "io.podman.annotations.privileged",
+            "io.kubernetes.cri-o.PrivilegedRuntime",
+        ]) {
+            "" => is_privileged(spec),
+            told => told.eq_ignore_ascii_case("true"),
+        },
+        created_s: time_s(&note(&["io.kubernetes.cri-o.Created"])),
         host_pid: !has_own("pid"),
         host_network: !has_own("network"),
         host_ipc: !has_own("ipc"),
@@ -46,6 +55,12 @@ pub(crate) fn details(kind: Kind, full_id: &str, spec: &Value) -> Details {
             memory: number(memory, "limit"),
             swap: number(memory, "swap"),
         },
+        ip: note(&["io.kubernetes.cri-o.IP.0"]),
+        cni_json: note(&["io.kubernetes.cri-o.CNIResult"]),
+        labels: notes
+            .get("io.kubernetes.cri-o.Labels")
+            .map(|text| labels(text))
+            .unwrap_or_default(),
         pod_sandbox_id: note(&["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"]),
         ..Details::of_id(kind, full_id)
     };
@@ -66,6 +81,11 @@ pub(crate) fn details(kind: Kind, full_id: &str, spec: &Value) -> Details {
         details.name.clone_from(&details.id);
     }
     details
+}
+
+/// Labels that were noted as the text of a JSON object.
+fn labels(text: &str) -> BTreeMap<String, String> {
+    serde_json::from_str::<Value>(text).map(|of| pairs(&json!({"": of}), "")).unwrap_or_default()
 }
 
 fn mount(of: &Value, root_propagation: &str) -> Mount {

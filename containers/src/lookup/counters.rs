@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use perf::{Equation, Registry};
 
 use super::Why;
+use crate::sockets::GuardCounters;
 
 /// Questions that threads may have counted on one side of the equation and not yet on the other.
 const COUNTED_IN_STEPS: u64 = 64;
@@ -42,6 +43,23 @@ pub(crate) struct Counters {
     pub(crate) abandoned: Shared,
     /// Neither answered nor abandoned.
     pub(crate) open: Shared,
+    pub(crate) docker: Arc<GuardCounters>,
+    pub(crate) podman: Arc<GuardCounters>,
+    pub(crate) cri: Arc<GuardCounters>,
+    pub(crate) containerd: Arc<GuardCounters>,
+    pub(crate) disk: Arc<GuardCounters>,
+}
+
+impl Counters {
+    fn sources(&self) -> [(&'static str, &Arc<GuardCounters>); 5] {
+        [
+            ("docker", &self.docker),
+            ("podman", &self.podman),
+            ("cri", &self.cri),
+            ("containerd", &self.containerd),
+            ("disk", &self.disk),
+        ]
+    }
 }
 
 pub(crate) fn register(counters: &Arc<Counters>, registry: &mut Registry) {
@@ -53,8 +71,9 @@ pub(crate) fn register(counters: &Arc<Counters>, registry: &mut Registry) {
     names.extend(Why::ALL.map(|w| format!("containers.unknown.{}", w.as_str())));
     let of = Arc::clone(counters);
     registry.external(names, move |out| {
-        let Counters { asked, refused, repeated, from_cache, known, unknown, abandoned, open } =
-            &*of;
+        let Counters {
+            asked, refused, repeated, from_cache, known, unknown, abandoned, open, ..
+        } = &*of;
         // Ends of the flow before its start, so that a running snapshot never shows more answers than questions.
         out.count("containers.known", known.get());
         for (why, n) in Why::ALL.iter().zip(unknown) {
@@ -67,6 +86,9 @@ pub(crate) fn register(counters: &Arc<Counters>, registry: &mut Registry) {
         out.level("containers.open", open.get());
         out.count("containers.asked", asked.get());
     });
+    for (source, counters) in counters.sources() {
+        register_source(source, counters, registry);
+    }
     let mut equation =
         Equation::new("containers: asked = refused + repeated + known + unknown + abandoned")
             .left("containers.asked")
@@ -78,4 +100,18 @@ pub(crate) fn register(counters: &Arc<Counters>, registry: &mut Registry) {
         equation = equation.right(&format!("containers.unknown.{}", why.as_str()));
     }
     registry.equation(equation.in_flight("containers.open").slack(COUNTED_IN_STEPS));
+}
+
+fn register_source(source: &str, counters: &Arc<GuardCounters>, registry: &mut Registry) {
+    let named = ["asked", "known", "not_found", "absent", "timed_out", "bad_answer", "skipped"]
+        .map(|what| format!("containers.{source}.{what}"));
+    let of = Arc::clone(counters);
+    registry.external(named.clone(), move |out| {
+        let GuardCounters { asked, known, not_found, absent, timed_out, bad_answer, skipped } =
+            &*of;
+        let all = [asked, known, not_found, absent, timed_out, bad_answer, skipped];
+        for (name, counter) in named.iter().zip(all) {
+            out.count(name, counter.get());
+        }
+    });
 }

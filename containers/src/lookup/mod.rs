@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use config::LookupConfig;
 use counters::Counters;
+pub(crate) use counters::Shared;
 
 use crate::{Details, Kind};
 
@@ -57,6 +58,16 @@ impl Why {
             Self::NotFound => "not_found",
             Self::TimedOut => "timed_out",
             Self::BadAnswer => "bad_answer",
+        }
+    }
+
+    /// Of the reasons that two sources have, the one that says more.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::TimedOut, _) | (_, Self::TimedOut) => Self::TimedOut,
+            (Self::BadAnswer, _) | (_, Self::BadAnswer) => Self::BadAnswer,
+            (Self::NotFound, _) | (_, Self::NotFound) => Self::NotFound,
+            (Self::NoRuntime, Self::NoRuntime) => Self::NoRuntime,
         }
     }
 }
@@ -116,7 +127,7 @@ pub fn start(
     let for_thread = Arc::clone(&counters);
     let thread = std::thread::Builder::new()
         .name("containers".to_owned())
-        .spawn(move || worker::run(runtime, config, queue, stopped, &for_thread, answer))?;
+        .spawn(move || worker::run(runtime, &config, queue, stopped, &for_thread, answer))?;
     let asker = Asker { questions, counters: Arc::clone(&counters) };
     Ok((asker, LookupThread { stop: Some(stop), thread: Some(thread), counters }))
 }

@@ -35,7 +35,7 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 
 pub(super) fn run(
     runtime: Runtime,
-    config: LookupConfig,
+    config: &LookupConfig,
     mut queue: mpsc::Receiver<Question>,
     mut stopped: oneshot::Receiver<()>,
     counters: &Counters,
@@ -45,7 +45,7 @@ pub(super) fn run(
     let cache = Cache::new(config.max_cached);
     let (open, tasks) = (HashMap::new(), JoinSet::new());
     let mut worker = Worker { counters, answer, open, tasks, cache };
-    let sources = Arc::new(Sources::new(config));
+    let sources = Arc::new(Sources::new(config, counters));
     runtime.block_on(async {
         let mut has_askers = true;
         loop {
@@ -136,10 +136,11 @@ impl<A: Fn(Answer)> Worker<'_, A> {
     }
 }
 
-async fn ask_until_known(sources: &Sources, kind: Kind, full_id: &str) -> Outcome {
+async fn ask_until_known(sources: &Arc<Sources>, kind: Kind, full_id: &str) -> Outcome {
     for pause in RETRY_AFTER {
         match sources.look_up(kind, full_id).await {
-            Err(Why::NotFound) => sleep(pause).await,
+            // What is being written now may be whole then.
+            Err(Why::NotFound | Why::BadAnswer) => sleep(pause).await,
             outcome => return outcome,
         }
     }

@@ -1,5 +1,7 @@
 //! What tests of looking up share: a host of their own in a directory, and answers in the order they came.
 
+pub(crate) mod http;
+
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
