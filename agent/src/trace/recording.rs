@@ -224,8 +224,8 @@ impl Recording {
     ) -> [Cow<'b, [u8]>; 2] {
         let enter = blocks.enter.unwrap_or_default();
         match (self.extent, fate) {
-            // A start that went to the file before comes once more.
-            (Extent::All, _) if blocks.enter_at < self.n_before => {
+            // A start that went to the file before, or to none, comes once more.
+            (Extent::All, _) if blocks.enter_at.is_none_or(|at| at < self.n_before) => {
                 [enter.into(), blocks.all.into()]
             }
             (Extent::All, _) => [Cow::default(), blocks.all.into()],
