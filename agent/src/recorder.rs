@@ -15,6 +15,7 @@ use event::Frame;
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
 
+use crate::run::say;
 use crate::savefile_errors;
 
 /// Types of descriptors in a list: files, the last that every reader knows, and what has no type of its own.
@@ -171,7 +172,10 @@ impl Recorder {
 /// What processes have open, for the lists of a recording. Types that came later are listed as one that all readers of the format know:
 /// the older Sysdig refuses the whole file for one bpf descriptor.
 pub(crate) fn open_descriptors(pids: &[u32]) -> Vec<DescriptorList> {
-    let mut lists = OpenDescriptors::of(pids).lists;
+    let OpenDescriptors { mut lists, n_left_out } = OpenDescriptors::of(pids);
+    if let Some(line) = savefile_errors::unlisted(n_left_out) {
+        say(&format!("{line}\n"));
+    }
     for entry in lists.iter_mut().flat_map(|list| &mut list.entries) {
         if let DescriptorTarget::Named { number, .. } = &mut entry.target
             && *number > LAST_KNOWN_TO_ALL

@@ -25,12 +25,11 @@ use crate::request::AgentStats;
 use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{LiveSource, Origin, RulesAtWork, whole_profile};
+use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::signals::{self, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{
-    events_command, fields_command, host, launch, rule_commands, savefile_errors, stats, trace,
-};
+use crate::{events_command, fields_command, host, launch, rule_commands, stats, trace};
 
 /// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -174,12 +173,13 @@ enum Checked {
     Replay(PathBuf, Box<Replay>),
 }
 
-fn check_source(config: &Config, ruleset: &Ruleset) -> Result<Checked> {
+fn check_source(config: &Config, ruleset: &Ruleset, wishes: Wishes) -> Result<Checked> {
     Ok(match &config.source {
         CaptureSource::Live => Checked::Live(Kernel::load(live::options(config, ruleset))?),
         CaptureSource::Replay(path) => {
-            let replay =
-                Replay::open(path).map_err(|e| anyhow!(savefile_errors::of_replay(path, &e)))?;
+            let named_by = if wishes.is_command { NamedBy::Argument } else { NamedBy::Key };
+            let broken = |e| anyhow!(savefile_errors::of_replay(path, named_by, &e));
+            let replay = Replay::open(path).map_err(broken)?;
             Checked::Replay(path.clone(), Box::new(replay))
         }
     })
@@ -269,7 +269,7 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let mut registry = Registry::new();
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.
-    let mut source = check_source(config, &ruleset)?;
+    let mut source = check_source(config, &ruleset, wishes)?;
     let is_asked = !wishes.is_command || origin.source.socket.is_some();
     if let (Checked::Replay(_, replay), false) = (&mut source, is_asked) {
         // Nobody can give it other rules.
@@ -317,6 +317,7 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     let topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource { kernel, clock });
+    let left_out_notes = topology.left_out_notes();
     let swap = topology.rule_swap();
     if wishes.is_profiled {
         swap.begin_profile(PROFILE_EVERY)?;
@@ -330,7 +331,7 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
             kernel.detach();
         }
     };
-    let (why, RunEnd { troubles, passed_over }) = if single_thread {
+    let (why, RunEnd { troubles, passed_over, findings }) = if single_thread {
         say(&block.text());
         topology.run_single(&ending, detach)
     } else {
@@ -348,7 +349,10 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
         say(&ReplayProfile::new(&snapshot, rules).text(config.format.json)?);
     }
     if let CaptureSource::Replay(path) = &config.source
-        && let Some(line) = savefile_errors::left_out(path, passed_over)
+        && let Some(line) = savefile_errors::left_out(
+            path,
+            LeftOut { counts: passed_over, findings: &findings, notes: left_out_notes() },
+        )
     {
         say(&format!("{line}\n"));
     }

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
-use capture::savefile::{EVT_NUM_SHIFT, ReaderCounts, Replay, ReplayEnd, ReplayThread};
+use capture::savefile::{EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayThread};
 use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds};
 use containers::LookupThread;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
-use stages::{RuleSwap, Shard, Users};
+use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
@@ -101,6 +101,8 @@ pub(crate) struct Topology {
     capture: Capture,
     shards: Vec<Shard>,
     swap: Arc<RuleSwap>,
+    lineage: Arc<Lineage>,
+    users: Arc<Users>,
     delivery: Delivery,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
@@ -114,6 +116,8 @@ pub(crate) struct RunEnd {
     pub(crate) troubles: Vec<String>,
     /// What was passed over of a capture that was replayed.
     pub(crate) passed_over: ReaderCounts,
+    /// What was not as it should be in it.
+    pub(crate) findings: Findings,
 }
 
 impl Topology {
@@ -125,7 +129,7 @@ impl Topology {
         let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
             Lanes::new(config, &plan, recorder.is_some(), registry);
         let mut capture = source.join(feeds)?;
-        let users_told = Arc::clone(&users);
+        let users_asked = Arc::clone(&users);
 
         let (alert_tx, alert_rx): (Vec<_>, Vec<_>) =
             (0..plan.n_shards).map(|_| bus::alert_lane(config.alert_lane_capacity)).unzip();
@@ -158,8 +162,8 @@ impl Topology {
             _ => None,
         };
         if let Capture::Replay(replay) = &mut capture {
-            let lineage = Arc::clone(&lineage);
-            let note = move |key, frame: &[u8]| stages::note(&lineage, &users_told, key, frame);
+            let (lineage, users) = (Arc::clone(&lineage), Arc::clone(&users_asked));
+            let note = move |key, frame: &[u8]| stages::note(&lineage, &users, key, frame);
             replay.tell(Box::new(note));
         }
         let gone = end.try_clone()?;
@@ -168,13 +172,21 @@ impl Topology {
                 .when_reader_is_gone(move || gone.reader_gone());
         if times == AlertTimes::Replayed {
             // Live, an alert waits for no other.
+            let lineage = Arc::clone(&lineage);
             delivery =
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
         register_equations(config, &plan, registry);
         let recorder = recorder
             .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));
-        Ok(Self { plan, capture, shards, swap, delivery, recorder, lookups, end })
+        let users = users_asked;
+        Ok(Self { plan, capture, shards, swap, lineage, users, delivery, recorder, lookups, end })
+    }
+
+    /// What the shards were not told of users and containers until the function is called.
+    pub(crate) fn left_out_notes(&self) -> impl Fn() -> LeftOutNotes + use<> {
+        let (lineage, users) = (Arc::clone(&self.lineage), Arc::clone(&self.users));
+        move || stages::left_out_notes(&lineage, &users)
     }
 
     /// What replaces the rules of its shards.
@@ -184,7 +196,7 @@ impl Topology {
 
     /// Starts a thread for each part.
     pub(crate) fn start(self) -> Result<Running> {
-        let Self { plan, capture, shards, swap: _, delivery, recorder, lookups, end } = self;
+        let Self { plan, capture, shards, delivery, recorder, lookups, end, .. } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
         let out = spawn("out", None, move || delivery.run())?;
@@ -230,8 +242,7 @@ impl Topology {
     /// Steps every part in turn until there is a reason to end; then calls `detach`, and steps on until everything that was captured is
     /// delivered.
     pub(crate) fn run_single(self, ending: &EndWaiter, detach: impl FnOnce()) -> (Ending, RunEnd) {
-        let Self { plan: _, mut capture, shards, swap: _, delivery, recorder, lookups, end: _ } =
-            self;
+        let Self { mut capture, shards, delivery, recorder, lookups, .. } = self;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
         let why = loop {
@@ -347,8 +358,8 @@ impl Capture {
 
 impl RunEnd {
     fn replayed(&mut self, end: Option<ReplayEnd>) {
-        let Some(ReplayEnd { counts, error, .. }) = end else { return };
-        self.passed_over = counts;
+        let Some(ReplayEnd { counts, findings, error, .. }) = end else { return };
+        (self.passed_over, self.findings) = (counts, findings);
         if let Some(e) = error {
             self.troubles.push(format!("the capture file is damaged, replayed up to there: {e}"));
         }

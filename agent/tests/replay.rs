@@ -121,6 +121,27 @@ fn forest(path: &Path) -> usize {
 }
 
 #[test]
+fn what_is_no_recording_is_told_so() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("README.md");
+    std::fs::write(&file, "# A text\n\nIt is no recording.\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let rules = rules_in(dir.path());
+    for (file, why) in [
+        (file, "not a .scap file: it begins with the text \"# A \""),
+        (
+            "/nowhere.scap",
+            "No such file or directory (os error 2); `peregrine -w FILE` records one",
+        ),
+    ] {
+        let ended = run(&["replay", file, "-r", rules.to_str().expect("UTF-8")]);
+        let said = format!("peregrine: cannot replay {file}: {why}\n");
+        assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told_once_and_what_to_do() {
     let args = ["-o", "engine.kind=replay", "-o", "engine.replay.capture_file=/nowhere.scap"];
     let ended = run(&args);

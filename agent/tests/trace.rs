@@ -97,9 +97,17 @@ fn what_is_missing_takes_its_line_unless_a_star_keeps_it() {
 #[test]
 fn refusals_are_sysdigs_and_end_with_1() {
     let file = recording();
+    let dir = tempfile::tempdir().expect("a directory");
+    let damaged = dir.path().join("a.scap").display().to_string();
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures/options.scap");
+    std::fs::write(&damaged, &std::fs::read(own).expect("a capture")[..100]).expect("a file");
     for (args, expected) in [
         (&["-r", "/no/such/file"][..], "can't open file /no/such/file\n"),
-        (&["-r", "/etc/passwd"], "Could not initialize reader: invalid block type\n"),
+        (
+            &["-r", "/etc/passwd"],
+            "Could not initialize reader: invalid block type\n  /etc/passwd: not a .scap file: it begins with the text \"root\"\n",
+        ),
+        (&["-r", &damaged], "Could not initialize reader: the file is damaged\n"),
         (
             &["-r", &file, "evt.nope=1"],
             "filter error at position 8: filter error: unrecognized field evt.nope at pos 0\n",
@@ -216,15 +224,31 @@ fn what_is_left_out_of_a_file_is_told() {
     let file = dir.path().join("a.scap").display().to_string();
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures/options.scap");
     let mut bytes = std::fs::read(own).expect("a capture");
-    let event = [&[0; 18][..], &26u32.to_le_bytes(), &9999u16.to_le_bytes(), &[0; 4]].concat();
-    let len = (12 + event.len() as u32).to_le_bytes();
-    bytes.extend([&0x216u32.to_le_bytes()[..], &len, &event, &len].concat());
+    let block = |kind: u32, body: &[u8]| {
+        let len = (12 + body.len() as u32).to_le_bytes();
+        [&kind.to_le_bytes()[..], &len, body, &len].concat()
+    };
+    let event = |ty: u16, params: &[u8]| {
+        let len = 26 + params.len() as u32;
+        let n_params = u32::from(!params.is_empty());
+        let head = [&[0; 18][..], &len.to_le_bytes(), &ty.to_le_bytes(), &n_params.to_le_bytes()];
+        block(0x216, &[&head.concat(), params].concat())
+    };
+    bytes.extend(event(9999, b""));
+    // A container without a word on it.
+    bytes.extend(event(324, b"\x03\0\0\0{}\0"));
+    // A list of descriptors without lengths ends at a type that nobody knows. It stands behind the section's header.
+    let at = usize::from(bytes[4]);
+    let list = [&5i64.to_le_bytes()[..], &[0; 16], &[99]].concat();
+    bytes.splice(at..at, block(0x203, &list));
     std::fs::write(&file, bytes).expect("a file");
     let traced = trace(&["-r", &file]);
     let replayed = Command::new(PEREGRINE).args(["replay", &file]).output();
     for ended in [traced, replayed.expect("the program runs")] {
         let said = String::from_utf8_lossy(&ended.stderr);
-        let expected = format!("{file}: not all was read: 1 events of types that this build");
+        let expected = format!(
+            "{file}: not all was read: 1 events of types that this build does not know, left out; 1 events of containers that tell of none, or beyond 128 MiB of memory, not noted; descriptor list at byte {at}: a type that this build does not know ends it; the rest of process 5 is not read\n"
+        );
         assert!(said.contains(&expected), "{said}");
         assert!(ended.status.success(), "{said}");
     }

@@ -496,7 +496,7 @@ fn the_lists_of_real_captures_are_whole() {
             (n_interfaces, n_lists, n_descriptors),
             "{name}"
         );
-        assert_eq!((h.n_skipped_blocks, h.notes.len()), (0, 0), "{name}");
+        assert_eq!((h.n_skipped_blocks, h.findings.first.len()), (0, 0), "{name}");
         assert!(h.descriptors.iter().all(|l| h.processes.iter().any(|p| p.tid == l.tid)), "{name}");
         let unknown = |e: &&DescriptorEntry| matches!(e.target, DescriptorTarget::Unknown(_));
         assert_eq!(

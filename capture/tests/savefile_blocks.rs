@@ -221,7 +221,7 @@ fn an_interface_list_that_claims_too_few_bytes_is_read_whole() {
             "interface list at byte 28: it is {} bytes longer than it says, a known fault of other writers; it was read whole",
             4 * n
         );
-        assert_eq!(header.notes, [expected]);
+        assert_eq!(header.findings.first, [expected]);
         assert!(reader.next_event().unwrap().is_some());
     }
     // What is wrong in another way is damage still.

@@ -39,7 +39,7 @@ use crate::events_command::{self, EventsArgs};
 use crate::fields_command::{self, FieldsArgs};
 use crate::rule_commands::unless_reader_gone;
 use crate::run::say;
-use crate::savefile_errors;
+use crate::savefile_errors::{self, LeftOut};
 use format::{RESET, Wanted};
 use options::{Options, may_colour};
 use output::Output;
@@ -70,7 +70,7 @@ struct Run<'o> {
     stop: Arc<AtomicBool>,
     n_passed: u64,
     n_suppressed: u64,
-    /// Records of the kernel that are no frames.
+    /// What is no frame, and is not shown.
     n_malformed: u64,
     source_counts: SourceCounts,
     /// Exit code: that of the command which was traced.
@@ -160,10 +160,12 @@ impl Run<'_> {
             recording.begin(path, &mut playback)?;
         }
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
-        if progress.is_some() {
-            Progress::end();
+        if let Some(progress) = &progress {
+            progress.end();
         }
-        if let Some(line) = savefile_errors::left_out(path, playback.counts()) {
+        let (counts, findings) = (playback.counts(), playback.findings());
+        let left_out = LeftOut { counts, findings, notes: tracer.left_out_notes() };
+        if let Some(line) = savefile_errors::left_out(path, left_out) {
             say(&format!("{line}\n"));
         }
         ended
@@ -236,7 +238,10 @@ impl Run<'_> {
                 }
                 Ok(Step::Rejected) => (Fate::Rejected, None),
                 Ok(Step::StateOnly) => (Fate::StateOnly, None),
-                Err(_) => continue,
+                Err(_) => {
+                    self.n_malformed += 1;
+                    continue;
+                }
             };
             if let Some(event) = &event {
                 let ts = event.header().ts;
@@ -293,6 +298,9 @@ impl Run<'_> {
             self.out.buf.extend_from_slice(summary.text().as_bytes());
         }
         let flushed = self.out.flush();
+        if self.n_malformed > 0 {
+            say(&format!("{} malformed frames were not shown\n", self.n_malformed));
+        }
         if self.options.verbose {
             let seconds = cpu_seconds();
             let SourceCounts { n_events, .. } = self.source_counts;

@@ -70,8 +70,14 @@ impl Refusal {
             SavefileError::Io { source, .. } => {
                 Self::new(format!("can't open file {path}")).with(&source.to_string())
             }
-            other => Self::new("Could not initialize reader: invalid block type")
-                .with(&format!("{path}: {other}")),
+            other => {
+                let why = match other {
+                    SavefileError::Damaged { .. } => "the file is damaged",
+                    _ => "invalid block type",
+                };
+                Self::new(format!("Could not initialize reader: {why}"))
+                    .with(&format!("{path}: {other}"))
+            }
         }
     }
 }

@@ -189,6 +189,12 @@ impl BlockStream {
         self.damaged(offset, why)
     }
 
+    /// The first bytes of what comes next; `None` where it has fewer.
+    pub(super) fn peek(&mut self) -> Option<[u8; 4]> {
+        self.want(HEAD_LEN);
+        self.buf[self.at..self.end].first_chunk().copied()
+    }
+
     /// The next block, `None` at the end of the file.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<BlockHead>, SavefileError> {

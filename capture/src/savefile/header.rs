@@ -11,8 +11,8 @@ use super::{
 };
 use crate::process::ProcessEntry;
 
-/// Notes kept of a section; those after are only counted.
-const MAX_NOTES: usize = 8;
+/// Findings that are told; those after are only counted.
+const MAX_FINDINGS: usize = 3;
 
 /// What a file says before its first event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,10 +33,33 @@ pub struct Header {
     pub descriptors: Vec<DescriptorList>,
     /// Blocks of types that this build does not know.
     pub n_skipped_blocks: u64,
-    /// What was not as it should be and was read around, for people: the first eight findings.
-    pub notes: Vec<String>,
-    /// Further findings.
-    pub n_further_notes: u64,
+    /// What was not as it should be and was read around.
+    pub findings: Findings,
+}
+
+/// What was not as it should be and was read around, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The first three.
+    pub first: Vec<String>,
+    /// How many there are beside.
+    pub n_further: u64,
+}
+
+impl Findings {
+    fn add(&mut self, text: impl FnOnce() -> String) {
+        if self.first.len() < MAX_FINDINGS {
+            self.first.push(text());
+        } else {
+            self.n_further += 1;
+        }
+    }
+
+    /// Adds those of another section.
+    pub(super) fn extend(&mut self, other: &Self) {
+        other.first.iter().for_each(|text| self.add(|| text.clone()));
+        self.n_further += other.n_further;
+    }
 }
 
 impl ListEntry for User {
@@ -67,14 +90,6 @@ impl Header {
         Ok(Self { version, ..Self::default() })
     }
 
-    fn note(&mut self, text: impl FnOnce() -> String) {
-        if self.notes.len() < MAX_NOTES {
-            self.notes.push(text());
-        } else {
-            self.n_further_notes += 1;
-        }
-    }
-
     /// Adds what a block says that is no event, as far as there is room.
     pub(super) fn add(
         &mut self,
@@ -95,7 +110,7 @@ impl Header {
             kind::INTERFACES | kind::INTERFACES_V1 | kind::INTERFACES_V1_OLD => {
                 let is_v2 = head.kind == kind::INTERFACES;
                 if head.n_unclaimed > 0 {
-                    self.note(|| format!(
+                    self.findings.add(|| format!(
                         "interface list at byte {offset}: it is {} bytes longer than it says, a known fault of other writers; it was read whole",
                         head.n_unclaimed
                     ));
@@ -110,7 +125,7 @@ impl Header {
                 let (list, is_left) =
                     descriptor_list::parse(is_v2, body, room).map_err(cut("descriptor list"))?;
                 if is_left {
-                    self.note(|| format!(
+                    self.findings.add(|| format!(
                         "descriptor list at byte {offset}: a type that this build does not know ends it; the rest of process {} is not read",
                         list.tid
                     ));
@@ -255,11 +270,13 @@ mod tests {
 
     #[test]
     fn findings_beyond_the_first_are_counted() {
-        let mut header = Header::default();
-        for n in 0..20 {
-            header.note(|| format!("finding {n}"));
+        let mut findings = Findings::default();
+        for n in 0..MAX_FINDINGS + 5 {
+            findings.add(|| format!("finding {n}"));
         }
-        assert_eq!((header.notes.len(), header.n_further_notes), (MAX_NOTES, 12));
-        assert_eq!(header.notes[7], "finding 7");
+        let mut all = Findings { first: vec!["before".into()], n_further: 0 };
+        all.extend(&findings);
+        assert_eq!(all.first, ["before", "finding 0", "finding 1"]);
+        assert_eq!((findings.n_further, all.n_further), (5, 6));
     }
 }

@@ -28,7 +28,7 @@ mod tracker;
 mod writer;
 
 pub use descriptor_list::{DescriptorEntry, DescriptorList, DescriptorTarget};
-pub use header::Header;
+pub use header::{Findings, Header};
 pub use interface_list::Interface;
 pub use playback::{EVT_NUM_SHIFT, Playback, PlaybackDemand, PlayedFrame, event_key};
 pub use reader::{Reader, ReaderCounts};

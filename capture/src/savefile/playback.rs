@@ -10,7 +10,7 @@ use event::{EventType, FrameHeader, MAX_FRAME_LEN, N_EVENT_TYPES, SectionKind, f
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
-    DescriptorList, Header, LivingThread, Reader, SavefileError,
+    DescriptorList, Findings, Header, LivingThread, Reader, SavefileError,
     convert::Converter,
     processes::task_id,
     reader::ReaderCounts,
@@ -237,6 +237,12 @@ impl Playback {
             counts.n_dropped_blocks = blocks.n_dropped();
         }
         counts
+    }
+
+    /// What was not as it should be before the events and was read around.
+    #[must_use]
+    pub fn findings(&self) -> &Findings {
+        self.reader.findings()
     }
 
     /// The frame that was given last, again; none of an event that was passed over.

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use super::{
-    Header, SavefileError,
+    Findings, Header, SavefileError,
     block::{BlockHead, BlockStream, is_event},
     kind,
     list_room::ListRoom,
@@ -46,6 +46,7 @@ pub struct Reader {
     ahead: Option<BlockHead>,
     n_events: u64,
     counts: ReaderCounts,
+    findings: Findings,
     is_done: bool,
 }
 
@@ -69,21 +70,23 @@ impl Reader {
     pub fn new(input: impl Read + Send + 'static) -> Result<Self, SavefileError> {
         let mut stream = BlockStream::new(input)?;
         let foreign = |why: String| SavefileError::NotSavefile { why };
+        // A length of something else would only mislead.
+        if let Some(start) = stream.peek().filter(|start| *start != kind::SECTION.to_le_bytes()) {
+            return Err(foreign(format!("it begins with {}", shown(start))));
+        }
         let head = match stream.next() {
             Ok(Some(head)) => head,
             Ok(None) => return Err(foreign("it is empty".into())),
             Err(SavefileError::Damaged { what, .. }) => return Err(foreign(what)),
             Err(e) => return Err(e),
         };
-        if head.kind != kind::SECTION {
-            return Err(foreign(format!("it begins with {:#010x}", head.kind)));
-        }
         let mut reader = Self {
             stream,
             header: Header::default(),
             ahead: None,
             n_events: 0,
             counts: ReaderCounts::default(),
+            findings: Findings::default(),
             is_done: false,
         };
         reader.read_header(head)?;
@@ -92,7 +95,7 @@ impl Reader {
 
     /// Reads a section from its first block up to its first event.
     fn read_header(&mut self, section: BlockHead) -> Result<(), SavefileError> {
-        let Self { stream, header, ahead, counts, .. } = self;
+        let Self { stream, header, ahead, counts, findings, .. } = self;
         *header = Header::of_section(stream.body(section))?;
         stream.begin_section();
         let mut room = ListRoom::new();
@@ -104,6 +107,7 @@ impl Reader {
             header.add(head, stream.body(head), stream.place(head.offset), &mut room)?;
         }
         counts.n_dropped_entries += room.n_dropped();
+        findings.extend(&header.findings);
         Ok(())
     }
 
@@ -117,6 +121,12 @@ impl Reader {
     #[must_use]
     pub fn counts(&self) -> ReaderCounts {
         self.counts
+    }
+
+    /// What the sections so far say before their events that was not as it should be.
+    #[must_use]
+    pub fn findings(&self) -> &Findings {
+        &self.findings
     }
 
     /// Says how many events came before the damage, behind which nothing is read.
@@ -211,5 +221,14 @@ impl Reader {
             Ok(()) => Ok(true),
             Err(e) => Err(self.end_with(e)),
         }
+    }
+}
+
+/// The first bytes of a file: as text where they are some.
+fn shown(start: [u8; 4]) -> String {
+    let is_text = start.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+    match str::from_utf8(&start) {
+        Ok(text) if is_text => format!("the text {text:?}"),
+        _ => format!("{:#010x}", u32::from_le_bytes(start)),
     }
 }

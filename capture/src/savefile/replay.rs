@@ -14,7 +14,7 @@ use event::{EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
 
 use super::{
-    Header, Reader, SavefileError,
+    Findings, Header, Reader, SavefileError,
     playback::{Playback, PlaybackDemand, PlayedFrame},
     reader::ReaderCounts,
 };
@@ -127,6 +127,8 @@ pub struct ReplayEnd {
     pub n_events: u64,
     /// What the reader passed over.
     pub counts: ReaderCounts,
+    /// What was not as it should be before the events and was read around.
+    pub findings: Findings,
     /// What stopped it before the end of the file.
     pub error: Option<SavefileError>,
 }
@@ -275,6 +277,7 @@ impl ReplayThread {
     pub fn end(self) -> ReplayEnd {
         let mut counts = self.playback.counts();
         counts.n_too_large += self.n_too_large;
-        ReplayEnd { n_events: self.playback.evt_num(), counts, error: self.error }
+        let findings = self.playback.findings().clone();
+        ReplayEnd { n_events: self.playback.evt_num(), counts, findings, error: self.error }
     }
 }

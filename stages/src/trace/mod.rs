@@ -29,7 +29,7 @@ use crate::fields::{BufferFormat, Chain, EventFields, Names, PortFormat, Surroun
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Event};
 use crate::state::{Lineage, LineageLimits, StateWriter};
-use crate::users::Users;
+use crate::users::{LeftOutNotes, Users, left_out_notes};
 
 /// Another thread runs; may be one of the kernel's own.
 const SWITCH: EventType = EventType(152);
@@ -207,6 +207,12 @@ impl Tracer {
     #[must_use]
     pub fn first_ts(&self) -> Option<u64> {
         self.clock.first()
+    }
+
+    /// What frames told of users and containers and was not noted.
+    #[must_use]
+    pub fn left_out_notes(&self) -> LeftOutNotes {
+        left_out_notes(&self.lineage, &self.users)
     }
 
     /// Takes the next frame, whose key is above that of the one before.
