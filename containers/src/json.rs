@@ -228,6 +228,9 @@ fn probe_json(probe: &Probe) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -254,6 +257,63 @@ mod tests {
         assert_eq!((&d.liveness_probe, &d.readiness_probe), (&Some(probe), &None));
         assert_eq!(d.labels.into_iter().collect::<Vec<_>>(), [("a".to_owned(), "b".to_owned())]);
         assert_eq!(Details::parse(json).unwrap().short_sandbox_id(), "0123456789ab");
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        "\\PC{0,6}|[\\x00-\\x1f\"\\\\/é]{0,6}"
+    }
+
+    fn any_probe() -> impl Strategy<Value = Option<Probe>> {
+        let probe = (any_text(), vec(any_text(), 0..3)).prop_map(|(exe, args)| Probe { exe, args });
+        proptest::option::of(probe)
+    }
+
+    prop_compose! {
+        fn any_mount()(texts in vec(any_text(), 4), rdwr in any::<bool>()) -> Mount {
+            let [source, dest, mode, propagation] = texts.try_into().expect("four texts");
+            Mount { source, dest, mode, rdwr, propagation }
+        }
+    }
+
+    prop_compose! {
+        fn any_details()(
+            (id, kind) in ("[a-z0-9]{1,12}", 0..KINDS.len() + 3),
+            texts in vec(any_text(), 12),
+            flags in vec(any::<bool>(), 6),
+            (created_s, started_ns) in any::<(i64, u64)>(),
+            limits in vec(any::<i64>(), 6),
+            env in vec(any_text(), 0..3),
+            mounts in vec(any_mount(), 0..3),
+            ports in vec(any::<(u32, u16, u16)>(), 0..3),
+            labels in btree_map(any_text(), any_text(), 0..3),
+            pod_sandbox_labels in btree_map(any_text(), any_text(), 0..3),
+            probes in vec(any_probe(), 3),
+        ) -> Details {
+            let others = ["host", "systemd-nspawn", ""];
+            let kind = KINDS.get(kind).copied().unwrap_or_else(|| others[kind - KINDS.len()]);
+            let [full_id, name, image, image_id, image_repository, image_tag, image_digest, user, ip, cni_json, pod_sandbox_id, _] =
+                texts.try_into().expect("twelve texts");
+            let [privileged, host_pid, host_network, host_ipc, has_user_namespace, is_pod_sandbox] =
+                flags.try_into().expect("six flags");
+            let [cpu_period, cpu_quota, cpu_shares, cpuset_cpu_count, memory, swap] =
+                limits.try_into().expect("six limits");
+            let [healthcheck, liveness_probe, readiness_probe] = probes.try_into().expect("three probes");
+            let port = |(host_ip, host_port, container_port)| Port { host_ip, host_port, container_port };
+            Details {
+                id, full_id, name, kind, image, image_id, image_repository, image_tag, image_digest, user, created_s, started_ns,
+                privileged, host_pid, host_network, host_ipc, has_user_namespace, is_pod_sandbox, env, mounts,
+                ports: ports.into_iter().map(port).collect(),
+                limits: Limits { cpu_period, cpu_quota, cpu_shares, cpuset_cpu_count, memory, swap },
+                ip, cni_json, labels, pod_sandbox_id, pod_sandbox_labels, healthcheck, liveness_probe, readiness_probe,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(details in any_details()) {
+            prop_assert_eq!(Details::parse(details.to_json().as_bytes()), Some(details));
+        }
     }
 
     #[test]

@@ -44,6 +44,17 @@ pub(crate) fn serve(
     n_requests
 }
 
+/// Answers whatever is said in the same way, without waiting for the end of it.
+pub(crate) fn serve_any(socket: &Path, reply: Reply) {
+    std::fs::create_dir_all(socket.parent().expect("a directory")).expect("directories");
+    let listener = UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || {
+        let streams = listener.incoming().map_while(Result::ok);
+        let kept: Vec<_> = streams.map(|stream| answer(stream, reply.clone())).collect();
+        drop(kept);
+    });
+}
+
 fn request(stream: &UnixStream) -> Option<String> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let first = lines.next()?;

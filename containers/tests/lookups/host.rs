@@ -1,6 +1,4 @@
-//! What tests of looking up share: a host of their own in a directory, and answers in the order they came.
-
-pub(crate) mod http;
+//! A host of their own in a directory, and answers in the order they came.
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};

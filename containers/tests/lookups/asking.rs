@@ -1,9 +1,7 @@
 //! Questions and answers: each accepted question has one answer, whatever becomes of it, and the counters say so.
 
-mod support;
-
+use crate::host::{Host, id, write};
 use containers::{Answer, Details, Kind, Why};
-use support::{Host, id, write};
 
 fn lay_out_docker(root: &std::path::Path, n: u64) {
     let id = id(n);
