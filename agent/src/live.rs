@@ -159,7 +159,7 @@ impl Kernel {
         let kernel = self.clone();
         let names = Outcome::ALL.into_iter().map(counter_name);
         registry.external(
-            names.chain([RECURSION_MISSES, NOTES_LOST].map(str::to_owned)),
+            names.chain([RECURSION_MISSES, NOTES_LOST, UNMAPPED].map(str::to_owned)),
             move |to| {
                 readings(&kernel.lock(), to);
             },
@@ -205,6 +205,9 @@ const RECURSION_MISSES: &str = "kernel.recursion_misses";
 /// Times there was no room to note a descriptor at the start of a call.
 const NOTES_LOST: &str = "kernel.notes_lost";
 
+/// Calls whose number is in no table: nobody can ask for them. They are among the filtered.
+const UNMAPPED: &str = "kernel.unmapped";
+
 fn counter_name(outcome: Outcome) -> String {
     format!("kernel.{}", outcome.name())
 }
@@ -224,6 +227,7 @@ fn readings(probe: &Probe, to: &mut Readings) {
     for (program, n) in &counters.recursion_misses {
         to.loss(RECURSION_MISSES, None, program, *n);
     }
+    to.count(UNMAPPED, counters.unmapped);
     if counters.notes_lost != 0 {
         to.loss(NOTES_LOST, None, "sys_enter", counters.notes_lost);
     }

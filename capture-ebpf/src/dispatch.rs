@@ -1,7 +1,7 @@
 //! The one program at every syscall exit: wanted or not, whose, and on to the call's own program.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_tail_call};
-use event::{EventType, KernelField as F, Outcome, syscall_entry};
+use event::{EventType, KernelField as F, Outcome, cpu_layout, syscall_entry};
 
 use crate::{
     Ctx,
@@ -22,12 +22,17 @@ pub fn is_ia32() -> bool {
     mem::get::<u32>(task, F::TaskStatus) & TS_COMPAT != 0
 }
 
-/// The entry of the call in the tables, 0 where nobody asks for it.
+/// `-ENOSYS`.
+const NO_SUCH_CALL: i32 = -38;
+
+/// The entry of the call in the tables; without `WANTED` where nobody asks for it, then only its [`syscall_entry::UNMAPPED`] counts.
 #[inline(always)]
 pub fn entry_of(regs: u64, nr: u64) -> u64 {
     let low = nr & !X32_BIT;
     if low >= syscall_entry::N as u64 {
-        return 0;
+        // All ones: no call, where a tracer took it away or `sigreturn` put other registers in place.
+        let is_none = nr as u32 == u32::MAX;
+        return if is_none { 0 } else { u64::from(syscall_entry::UNMAPPED) };
     }
     let entries = SYSCALLS.get(low as u32).copied().unwrap_or(0);
     if entries == 0 {
@@ -38,11 +43,14 @@ pub fn entry_of(regs: u64, nr: u64) -> u64 {
     if entry & u64::from(syscall_entry::SOCKETCALL) != 0 {
         entry = u64::from(SOCKETCALLS.get(pt_reg(regs, F::RegsBx) as u32).copied().unwrap_or(0));
     }
-    let x32_only = entry & u64::from(syscall_entry::X32_ONLY) != 0;
-    if entry & u64::from(syscall_entry::WANTED) == 0 || (x32_only && (ia32 || nr & X32_BIT == 0)) {
-        return 0;
+    let unmapped = u64::from(syscall_entry::UNMAPPED);
+    if entry & u64::from(syscall_entry::X32_ONLY) != 0 {
+        if nr & X32_BIT == 0 {
+            return entry & unmapped;
+        }
+        entry &= !unmapped;
     }
-    entry
+    if entry & u64::from(syscall_entry::WANTED) == 0 { entry & unmapped } else { entry }
 }
 
 /// The event type of an entry.
@@ -51,14 +59,27 @@ pub fn type_of(entry: u64) -> u64 {
     entry & 0xffff
 }
 
+/// Counts a call whose number is in no table. What the kernel does not know either is no call.
+#[inline(always)]
+fn count_unmapped(cpu: Cpu, ret: i32) {
+    if ret != NO_SUCH_CALL {
+        let word = cpu.word(cpu_layout::UNMAPPED);
+        // SAFETY: this CPU's word, see `Cpu::count`.
+        unsafe { *word = (*word).wrapping_add(1) };
+    }
+}
+
 #[inline(always)]
 pub fn sys_exit(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let regs = ctx.arg(0);
     let entry = entry_of(regs, pt_reg(regs, F::RegsOrigAx));
-    if entry == 0 {
+    if entry & u64::from(syscall_entry::WANTED) == 0 {
         cpu.count(GENERIC, Outcome::Seen);
         cpu.count(GENERIC, Outcome::Filtered);
+        if entry != 0 {
+            count_unmapped(cpu, ctx.arg(1) as i32);
+        }
         return None;
     }
     let ty = type_of(entry);

@@ -39,6 +39,14 @@ impl Call {
         })
     }
 
+    /// The call that a table of the kernel names so. Variants for another width are one call, unless the schema tells them apart.
+    /// O(number of calls).
+    #[must_use]
+    pub fn of_kernel(name: &str) -> Option<Self> {
+        let variant = |suffix| name.strip_suffix(suffix).and_then(Self::named);
+        Self::named(name).or_else(|| ["_time64", "_64", "64", "32"].into_iter().find_map(variant))
+    }
+
     /// Every call, those that have an event type of their own included.
     pub fn every() -> impl Iterator<Item = Self> {
         (0u16..).take(N_CALLS).map(Self).filter(|call| !call.name().is_empty())
@@ -151,6 +159,7 @@ impl core::fmt::Debug for CallSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CallTable;
 
     #[test]
     fn each_call_is_found_by_its_name() {
@@ -158,6 +167,25 @@ mod tests {
             assert_eq!(Call::named(call.name()), Some(call), "{}", call.name());
         }
         assert_eq!((Call::named("no such call"), Call::named("")), (None, None));
+    }
+
+    #[test]
+    fn every_name_of_the_kernel_is_a_call() {
+        for table in [CallTable::Native, CallTable::Ia32, CallTable::X32] {
+            for (number, name) in table.calls() {
+                assert!(Call::of_kernel(name).is_some(), "{table:?} {number} {name}");
+            }
+        }
+        for (name, call) in [
+            ("truncate64", "truncate"),
+            ("clock_gettime64", "clock_gettime"),
+            ("semtimedop_time64", "semtimedop"),
+            ("fadvise64_64", "fadvise64"),
+            ("getgroups32", "getgroups"),
+            ("statfs64", "statfs64"),
+        ] {
+            assert_eq!(Call::of_kernel(name), Call::named(call), "{name}");
+        }
     }
 
     #[test]

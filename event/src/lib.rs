@@ -46,9 +46,9 @@ pub use probe::{
 pub use resource::{OpenKinds, ResourceFacts, resource_facts};
 pub use sockaddr::{SockAddr, SockTuple};
 pub use table::{
-    Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE, EF_OLD_VERSION,
-    EF_SKIPS_THREAD, EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES, Param, ParamFormat,
-    ParamType, native_syscall_name, syscall_id, syscall_name, syscall_names,
+    CallTable, Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE,
+    EF_OLD_VERSION, EF_SKIPS_THREAD, EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES,
+    Param, ParamFormat, ParamType, kernel_syscall_name, syscall_id, syscall_name, syscall_names,
 };
 pub use task::TaskFacts;
 pub use thread::{ThreadFacts, thread_facts};

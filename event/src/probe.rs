@@ -80,6 +80,8 @@ pub mod cpu_layout {
     pub const NOTES_LOST: usize = DEPTH + 3;
     /// Word in which a program that goes through many messages tells its next run where to go on, 0 otherwise.
     pub const NEXT_MESSAGE: usize = DEPTH + 4;
+    /// Word that counts calls that returned and whose number is in no table ([`super::syscall_entry::UNMAPPED`]). They are filtered, too.
+    pub const UNMAPPED: usize = DEPTH + 5;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 
@@ -118,14 +120,16 @@ pub mod control {
 }
 
 /// One word of the map `SYSCALLS` holds two entries, the native one below and the ia32 one above.
-/// An entry is 0 where nobody asks for the call, else `WANTED | slot << 16 | event type`.
+/// An entry lacks `WANTED` where nobody asks for the call, else it is `WANTED | slot << 16 | event type`.
 pub mod syscall_entry {
-    /// Entries of the map: numbers above it are unmapped.
+    /// Entries of the map: numbers above it are in no table.
     pub const N: usize = 1024;
     /// Set in an entry that is asked for.
     pub const WANTED: u32 = 1 << 31;
     /// The number means the call only through the x32 table.
     pub const X32_ONLY: u32 = 1 << 30;
+    /// The number is in no table of the kernel's that this build knows: there is nothing that anybody could ask for.
+    pub const UNMAPPED: u32 = 1 << 28;
     /// ia32 `socketcall`: the first argument selects from the map `SOCKETCALLS`.
     pub const SOCKETCALL: u32 = 1 << 29;
     /// Calls of `socketcall`, plus one.

@@ -16,6 +16,8 @@ pub struct KernelCounters {
     pub recursion_misses: Vec<(String, u64)>,
     /// Calls whose descriptor could not be noted at their start for want of room: their events carry what it was at the end only.
     pub notes_lost: u64,
+    /// Calls that returned and whose number is in no table of this build: the kernel is newer than that, or a filter answered them.
+    pub unmapped: u64,
 }
 
 impl KernelCounters {
@@ -31,9 +33,11 @@ impl KernelCounters {
                 cells.push(load(cpus.word(8 * (entry + cell))));
             }
         }
-        let lost = |cpu| load(cpus.word(8 * (cpu * cpu_layout::WORDS + cpu_layout::NOTES_LOST)));
-        let notes_lost = (0..n_cpus).map(lost).sum();
-        Self { n_cpus, cells, recursion_misses, notes_lost }
+        let sum =
+            |word| (0..n_cpus).map(|n| load(cpus.word(8 * (n * cpu_layout::WORDS + word)))).sum();
+        let notes_lost = sum(cpu_layout::NOTES_LOST);
+        let unmapped = sum(cpu_layout::UNMAPPED);
+        Self { n_cpus, cells, recursion_misses, notes_lost, unmapped }
     }
 
     /// Possible CPUs.

@@ -1,11 +1,13 @@
 //! What an event type is called and which parameters it carries.
 
 mod flag_sets;
-mod native_calls;
+mod kernel_calls;
 mod rows;
 mod syscall_names;
 
-use crate::EventType;
+use crate::{EventType, flags};
+
+pub use kernel_calls::CallTable;
 
 /// Number of event types of the schema; a type at or above it is unknown to this build.
 pub const N_EVENT_TYPES: usize = rows::EVENTS.len();
@@ -217,10 +219,15 @@ pub fn syscall_name(id: u16) -> Option<&'static str> {
     syscall_names::NAMES.get(usize::from(id)).copied().filter(|name| !name.is_empty())
 }
 
-/// Name of a system call by its number on x86-64, of which old recordings keep more than the schema has a number for. O(1).
+/// Name of a system call by the kernel's number, which generic events carry besides the schema's, in the table that the flags of the event's
+/// frame tell. O(1).
 #[must_use]
-pub fn native_syscall_name(number: u16) -> Option<&'static str> {
-    native_calls::name(number)
+pub fn kernel_syscall_name(number: u16, frame_flags: u32) -> Option<&'static str> {
+    if frame_flags & flags::IA32 != 0 {
+        return CallTable::Ia32.name(number);
+    }
+    let x32 = || CallTable::X32.name(number).filter(|_| frame_flags & flags::X32 != 0);
+    CallTable::Native.name(number).or_else(x32)
 }
 
 /// Number in the schema (`ppm_sc`) of a system call. O(number of calls).
@@ -284,16 +291,32 @@ mod tests {
 
     #[test]
     fn calls_have_the_kernels_numbers() {
-        for (number, name) in [
+        let native = [
             (0, "read"),
             (221, "fadvise64"),
             (334, "rseq"),
+            (336, "uprobe"),
             (424, "pidfd_send_signal"),
             (437, "openat2"),
-        ] {
-            assert_eq!(native_syscall_name(number), Some(name));
+            (462, "mseal"),
+            (469, "file_setattr"),
+        ];
+        for (number, name) in native {
+            assert_eq!(kernel_syscall_name(number, 0), Some(name));
         }
-        assert_eq!([335, 423, 1000].map(native_syscall_name), [None; 3]);
+        let ia32 = [(0, "restart_syscall"), (224, "gettid"), (422, "futex_time64"), (462, "mseal")];
+        for (number, name) in ia32 {
+            assert_eq!(kernel_syscall_name(number, flags::IA32), Some(name));
+        }
+        assert_eq!(kernel_syscall_name(512, flags::X32), Some("rt_sigaction"));
+        assert_eq!(kernel_syscall_name(547, flags::X32), Some("pwritev2"));
+        assert_eq!(kernel_syscall_name(39, flags::X32), Some("getpid"));
+        for number in [337, 423, 472, 512, 548, 1000] {
+            assert_eq!(kernel_syscall_name(number, 0), None, "{number}");
+        }
+        for number in [222, 415, 472] {
+            assert_eq!(kernel_syscall_name(number, flags::IA32), None, "ia32 {number}");
+        }
     }
 
     #[test]

@@ -242,7 +242,9 @@ impl EventFields<'_> {
         let number = |n| Some(u16::from_le_bytes(*frame.param(n)?.as_array()?));
         match number(0) {
             // Not known where it was recorded, but for its number there.
-            Some(0) | None => number(1).and_then(event::native_syscall_name),
+            Some(0) | None => {
+                number(1).and_then(|n| event::kernel_syscall_name(n, frame.header().flags))
+            }
             Some(id) => event::syscall_name(id),
         }
         .unwrap_or("unknown")

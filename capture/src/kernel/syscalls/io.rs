@@ -8,7 +8,7 @@ use event::{
     },
 };
 
-use super::{NATIVE_ZERO, Row};
+use super::{Row, ZERO};
 
 const SENDFILE: &[Step] = &[
     Step::RESULT,
@@ -22,7 +22,7 @@ const SENDFILE: &[Step] = &[
 pub(super) const ROWS: &[Row] = &[
     Row::plain(
         EventType::READ_X,
-        NATIVE_ZERO,
+        ZERO,
         3,
         &[Step::RESULT, Step::bytes(1, RET), Step::fd(0), Step::arg(2, U32), Step::descriptor(0)],
     ),

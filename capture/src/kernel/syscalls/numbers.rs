@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Row, SOCKETCALLS, process, rows};
+use event::CallTable;
+
+use super::{FORKS, Row, SOCKETCALLS, rows};
 
 /// Number by name.
 type Table = BTreeMap<String, u16>;
@@ -42,11 +44,6 @@ fn table(header: &str) -> Option<Table> {
     Some(table)
 }
 
-/// Name of a row's call.
-fn name(row: &Row) -> &'static str {
-    row.name.unwrap_or_else(|| row.ty.name())
-}
-
 /// Names that a call has in the tables. A variant that is a call of its own to the schema is not among them.
 fn names(call: &str, suffixes: &[&str]) -> Vec<String> {
     let alias = ALIASES.iter().find(|(ours, _)| *ours == call);
@@ -54,16 +51,19 @@ fn names(call: &str, suffixes: &[&str]) -> Vec<String> {
     let theirs = alias.map_or(&own[..], |(_, theirs)| theirs);
     let variants =
         theirs.iter().flat_map(|name| suffixes.iter().map(move |s| format!("{name}{s}")));
-    variants.filter(|variant| variant == call || all().all(|row| name(row) != variant)).collect()
+    variants
+        .filter(|variant| variant == call || all().all(|row| row.ty.name() != variant))
+        .collect()
 }
 
+/// Rows whose numbers are written down; those of generic calls are those of the tables of names.
 fn all() -> impl Iterator<Item = &'static Row> {
-    rows().chain(process::FORKS)
+    rows().chain(FORKS).filter(|row| row.name.is_none())
 }
 
 /// Numbers of every row of the same call.
 fn numbers(row: &Row, of: impl Fn(&Row) -> Vec<u16>) -> Vec<u16> {
-    all().filter(|r| r.ty == row.ty && r.name == row.name).flat_map(of).collect()
+    all().filter(|r| r.ty == row.ty).flat_map(of).collect()
 }
 
 /// Holds the numbers of each call to a table: none is another call's, and none of the call's is missing.
@@ -73,7 +73,7 @@ fn check(header: &str, suffixes: &[&str], of: impl Fn(&Row) -> Vec<u16> + Copy) 
     let newest = table.values().copied().filter(|&n| n < 512).max().unwrap_or(0);
     let mut wrong = Vec::new();
     for row in all() {
-        let call = name(row);
+        let call = row.ty.name();
         let ours = numbers(row, of);
         let theirs: Vec<(String, u16)> = names(call, suffixes)
             .into_iter()
@@ -103,7 +103,7 @@ fn native_numbers_are_the_kernels() {
 
 #[test]
 fn ia32_numbers_are_the_kernels() {
-    let of = |row: &Row| [row.ia32, row.ia32_old].into_iter().filter(|&n| n != 0).collect();
+    let of = |row: &Row| row.ia32().collect();
     check("unistd_32.h", &SUFFIXES, of);
 }
 
@@ -141,5 +141,21 @@ fn numbers_behind_socketcall_are_the_kernels() {
     ];
     for &(n, ty, _) in SOCKETCALLS {
         assert_eq!(names.get(n - 1), Some(&ty.name()), "{n}");
+    }
+}
+
+/// The tables of names against the headers: what both know has one name.
+#[test]
+fn names_are_the_kernels() {
+    for (ours, header) in [
+        (CallTable::Native, "unistd_64.h"),
+        (CallTable::Ia32, "unistd_32.h"),
+        (CallTable::X32, "unistd_x32.h"),
+    ] {
+        let Some(theirs) = table(header) else { continue };
+        let is_own = |n: u16| ours != CallTable::X32 || n >= 512;
+        for (name, n) in theirs.into_iter().filter(|&(_, n)| is_own(n)) {
+            assert_eq!(ours.name(n), Some(name.as_str()), "{header}: {n}");
+        }
     }
 }
