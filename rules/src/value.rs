@@ -38,6 +38,12 @@ pub trait Fields {
     /// The value for comparison and output, `None` where the event has none.
     fn get(&self, field: &FieldRef) -> Option<Value<'_>>;
 
+    /// Appends the field's text where it is made for this one occasion, so that it need not be kept to be given; else does nothing and says
+    /// so, and [`Fields::get`] has it.
+    fn write(&self, _field: &FieldRef, _out: &mut Vec<u8>) -> bool {
+        false
+    }
+
     /// Whether any of the field's values satisfies `pred`. Called for fields that have several ([`crate::Arity`]);
     /// implementations must override it for those.
     fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, pred: P) -> bool {

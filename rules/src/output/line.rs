@@ -30,7 +30,7 @@
 use super::{ListText, MISSING, Part, Shown, Template, print_call, shown};
 use crate::buffers::Computed;
 use crate::filter::{TextError, traced};
-use crate::schema::{FieldRef, FieldType, Format, Scope};
+use crate::schema::{Field, FieldRef, FieldType, Format, Scope};
 use crate::value::{Fields, Value};
 
 /// A compiled format: text with `%field` tokens, as Sysdig's `-p` takes it.
@@ -53,6 +53,8 @@ struct Kind {
     format: Format,
     is_list: bool,
     is_filter_only: bool,
+    /// Its text may be written straight into the line.
+    is_made: bool,
 }
 
 /// Working memory of printing.
@@ -106,7 +108,11 @@ impl LineFormat {
             let start = out.len();
             let (width, is_there) = match part {
                 Part::Text(text) => {
-                    out.extend_from_slice(text.as_bytes());
+                    match text.as_bytes() {
+                        // Most often a blank.
+                        [byte] => out.push(*byte),
+                        text => out.extend_from_slice(text),
+                    }
                     continue;
                 }
                 Part::Field { index, width } => {
@@ -165,7 +171,14 @@ impl Kind {
     fn of(field: &FieldRef) -> Self {
         let Shown { ty, format, utc_offset_s: _ } = shown(field, 0);
         let info = field.field.info();
-        Self { ty, format, is_list: field.is_list(), is_filter_only: info.is_filter_only() }
+        let is_made = matches!(field.field, Field::EvtArgs | Field::EvtInfo | Field::EvtOutputtime);
+        Self {
+            ty,
+            format,
+            is_list: field.is_list(),
+            is_filter_only: info.is_filter_only(),
+            is_made,
+        }
     }
 
     fn shown(self, utc_offset_s: i32) -> Shown {
@@ -186,6 +199,9 @@ fn print_field<F: Fields>(
     utc_offset_s: i32,
     scratch: &mut LineScratch,
 ) -> bool {
+    if kind.is_made && fields.write(field, out) {
+        return true;
+    }
     if kind.is_list {
         let is_there = list_text(&mut scratch.text, fields, field, kind.shown(utc_offset_s));
         out.extend_from_slice(if is_there { scratch.text.as_bytes() } else { MISSING.as_bytes() });
@@ -286,6 +302,9 @@ static PAIRS: [[u8; 2]; 100] = {
 /// Appends a number in decimal, two digits at a time.
 fn push_decimal(out: &mut Vec<u8>, mut n: u64) {
     const MAX_DIGITS: usize = 20;
+    if n < 10 {
+        return out.push(b'0' + n as u8);
+    }
     let mut digits = [0; MAX_DIGITS];
     let mut at = MAX_DIGITS;
     while n >= 100 {
@@ -341,7 +360,6 @@ fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Field;
 
     #[test]
     fn numbers_have_all_their_digits() {

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bumpalo::collections::Vec as BumpVec;
+
+use super::text::Text;
 
 /// How parameters of raw bytes are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum BufferFormat {
 }
 
 const N_PER_LINE: usize = 16;
+/// Bytes that are encoded at once: a multiple of three.
+const N_PER_PIECE: usize = 48;
 
 fn is_printable(byte: u8) -> bool {
     byte == b' ' || byte.is_ascii_graphic()
@@ -33,43 +36,45 @@ fn dotted(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 }
 
 /// Appends bytes that are there; of none `NULL` is shown.
-pub(super) fn put_buffer(out: &mut BumpVec<'_, u8>, format: BufferFormat, bytes: &[u8]) {
+pub(super) fn put_buffer<T: Text>(out: &mut T, format: BufferFormat, bytes: &[u8]) {
     if bytes.is_empty() {
-        out.extend_from_slice_copy(b"NULL");
+        out.put(b"NULL");
         return;
     }
     match format {
         BufferFormat::DottedUpTo(max_len) if bytes.len() > max_len => {
             let n_dots = if max_len > 3 { 3 } else { 0 };
-            out.extend(dotted(&bytes[..max_len - n_dots]));
-            out.extend_from_slice_copy(&b"..."[..n_dots]);
+            out.put_all(dotted(&bytes[..max_len - n_dots]));
+            out.put(&b"..."[..n_dots]);
         }
-        BufferFormat::Dotted | BufferFormat::DottedUpTo(_) => out.extend(dotted(bytes)),
+        BufferFormat::Dotted | BufferFormat::DottedUpTo(_) => out.put_all(dotted(bytes)),
         BufferFormat::Text => put_text(out, bytes),
         BufferFormat::Hex => put_hex(out, bytes, |_, _| {}),
         BufferFormat::HexText => put_hex(out, bytes, |out, line| {
             let n_missing = (N_PER_LINE - line.len()) / 2;
-            out.extend(std::iter::repeat_n(b' ', n_missing * 5 + 2));
-            out.extend(dotted(line));
+            out.put_all(std::iter::repeat_n(b' ', n_missing * 5 + 2));
+            out.put_all(dotted(line));
         }),
         BufferFormat::Base64 => {
-            let start = out.len();
-            out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
-            let written = STANDARD.encode_slice(bytes, &mut out[start..]);
-            debug_assert_eq!(written.ok(), Some(out.len() - start), "the room was counted");
+            // Whole groups but for the last, whose padding ends the text.
+            for piece in bytes.chunks(N_PER_PIECE) {
+                let mut room = [0; N_PER_PIECE / 3 * 4];
+                let n = STANDARD.encode_slice(piece, &mut room).unwrap_or_default();
+                out.put(&room[..n]);
+            }
         }
     }
 }
 
 /// A return becomes the end of a line, and swallows the one behind it.
-fn put_text(out: &mut BumpVec<'_, u8>, bytes: &[u8]) {
-    out.push(b'\n');
+fn put_text(out: &mut impl Text, bytes: &[u8]) {
+    out.put_byte(b'\n');
     let mut last = None;
     for &byte in bytes {
         match byte {
-            b'\r' => out.push(b'\n'),
-            b'\n' if last.is_some_and(|last| last != b'\r') => out.push(b'\n'),
-            byte if is_printable(byte) => out.push(byte),
+            b'\r' => out.put_byte(b'\n'),
+            b'\n' if last.is_some_and(|last| last != b'\r') => out.put_byte(b'\n'),
+            byte if is_printable(byte) => out.put_byte(byte),
             _ => {}
         }
         last = Some(byte);
@@ -77,24 +82,24 @@ fn put_text(out: &mut BumpVec<'_, u8>, bytes: &[u8]) {
 }
 
 /// Lines of an offset and eight pairs of bytes; `end` has the last word on each.
-fn put_hex(out: &mut BumpVec<'_, u8>, bytes: &[u8], end: impl Fn(&mut BumpVec<'_, u8>, &[u8])) {
+fn put_hex<T: Text>(out: &mut T, bytes: &[u8], end: impl Fn(&mut T, &[u8])) {
     for (n, line) in bytes.chunks(N_PER_LINE).enumerate() {
-        out.extend_from_slice_copy(b"\n\t0x");
+        out.put(b"\n\t0x");
         let offset = n * N_PER_LINE;
         if offset > 0xffff {
             put_hex_digits(out, (offset >> 16) as u16);
         }
         put_hex_digits(out, offset as u16);
-        out.push(b':');
+        out.put_byte(b':');
         for pair in line.chunks(2) {
-            out.push(b' ');
+            out.put_byte(b' ');
             for byte in pair {
-                out.extend_from_slice_copy(&hex_of(*byte));
+                out.put(&hex_of(*byte));
             }
         }
         end(out, line);
     }
-    out.push(b'\n');
+    out.put_byte(b'\n');
 }
 
 fn hex_of(byte: u8) -> [u8; 2] {
@@ -102,21 +107,18 @@ fn hex_of(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)])
 }
 
-fn put_hex_digits(out: &mut BumpVec<'_, u8>, n: u16) {
+fn put_hex_digits(out: &mut impl Text, n: u16) {
     for byte in n.to_be_bytes() {
-        out.extend_from_slice_copy(&hex_of(byte));
+        out.put(&hex_of(byte));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bumpalo::Bump;
-
     use super::*;
 
     fn check(format: BufferFormat, bytes: &[u8], expected: &str) {
-        let bump = Bump::new();
-        let mut out = BumpVec::new_in(&bump);
+        let mut out = Vec::new();
         put_buffer(&mut out, format, bytes);
         assert_eq!(std::str::from_utf8(&out), Ok(expected), "{format:?}");
     }

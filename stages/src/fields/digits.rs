@@ -1,13 +1,24 @@
-//! Numbers and addresses as text, written straight into the event's arena: rules ask for the name of nearly every socket, and the standard
-//! formatter is dear. A `connect` costs 4,623 instructions where it cost 6,617 (2026-11-22, `peregrine-bench gate`, `shard_connect`).
+//! Numbers and addresses as text, written without the standard formatter: rules ask for the name of nearly every socket, and it is
+//! dear. A `connect` costs 4,623 instructions where it cost 6,617 (2026-11-22, `peregrine-bench gate`, `shard_connect`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use bumpalo::collections::Vec as BumpVec;
+use super::text::Text;
 
 /// The longest text: an IPv6 address of eight whole groups, a colon, and a port.
 const MAX_LEN: usize = 8 * 4 + 7 + 1 + 5;
+
+/// Two digits for each number below 100.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
 
 /// Text that grows at its front, since digits come last first.
 struct Digits {
@@ -30,13 +41,20 @@ impl Digits {
     }
 
     fn decimal(&mut self, mut n: u64) {
-        loop {
-            self.push(b'0' + (n % 10) as u8);
-            n /= 10;
-            if n == 0 {
-                break;
-            }
+        while n >= 100 {
+            self.pair(n % 100);
+            n /= 100;
         }
+        if n >= 10 {
+            self.pair(n);
+        } else {
+            self.push(b'0' + n as u8);
+        }
+    }
+
+    fn pair(&mut self, n: u64) {
+        self.start -= 2;
+        self.bytes[self.start..self.start + 2].copy_from_slice(&PAIRS[n as usize]);
     }
 
     fn hex(&mut self, mut n: u16) {
@@ -110,53 +128,78 @@ fn longest_zeros(groups: &[u16; 8]) -> Range<usize> {
     longest
 }
 
-pub(super) fn put_decimal(out: &mut BumpVec<'_, u8>, n: u64) {
+pub(crate) fn put_decimal(out: &mut impl Text, n: u64) {
+    if n < 10 {
+        // Most results and descriptors.
+        return out.put_byte(b'0' + n as u8);
+    }
     let mut digits = Digits::new();
     digits.decimal(n);
-    out.extend_from_slice_copy(digits.text());
+    out.put(digits.text());
 }
 
-pub(super) fn put_signed(out: &mut BumpVec<'_, u8>, n: i64) {
-    let mut digits = Digits::new();
-    digits.decimal(n.unsigned_abs());
+pub(super) fn put_signed(out: &mut impl Text, n: i64) {
     if n < 0 {
-        digits.push(b'-');
+        out.put_byte(b'-');
     }
-    out.extend_from_slice_copy(digits.text());
+    put_decimal(out, n.unsigned_abs());
 }
 
-pub(super) fn put_ip(out: &mut BumpVec<'_, u8>, ip: IpAddr) {
+/// Nine digits of a number below a thousand million: nanoseconds of a second.
+pub(crate) fn put_nine_digits(out: &mut impl Text, n: u64) {
+    let mut digits = [b'0'; 9];
+    let mut rest = n;
+    for pair in digits[1..].as_chunks_mut::<2>().0.iter_mut().rev() {
+        *pair = PAIRS[(rest % 100) as usize];
+        rest /= 100;
+    }
+    digits[0] += (rest % 10) as u8;
+    out.put(&digits);
+}
+
+/// Hexadecimal digits, large letters.
+pub(super) fn put_hex(out: &mut impl Text, n: u64) {
+    const MAX_DIGITS: usize = 16;
+    let n_digits = (MAX_DIGITS - n.leading_zeros() as usize / 4).max(1);
+    let mut digits = [0; MAX_DIGITS];
+    let mut rest = n;
+    for digit in digits[..n_digits].iter_mut().rev() {
+        *digit = b"0123456789ABCDEF"[(rest & 0xf) as usize];
+        rest >>= 4;
+    }
+    out.put(&digits[..n_digits]);
+}
+
+pub(super) fn put_ip(out: &mut impl Text, ip: IpAddr) {
     let mut digits = Digits::new();
     digits.ip(ip);
-    out.extend_from_slice_copy(digits.text());
+    out.put(digits.text());
 }
 
 /// Address and port with a colon between them; no brackets around IPv6, as Falco prints it.
-pub(super) fn put_addr(out: &mut BumpVec<'_, u8>, addr: SocketAddr) {
+pub(super) fn put_addr(out: &mut impl Text, addr: SocketAddr) {
     let mut digits = Digits::new();
     digits.decimal(u64::from(addr.port()));
     digits.push(b':');
     digits.ip(addr.ip());
-    out.extend_from_slice_copy(digits.text());
+    out.put(digits.text());
 }
 
 /// Both ends of a connection.
-pub(super) fn put_pair(out: &mut BumpVec<'_, u8>, from: SocketAddr, to: SocketAddr) {
+pub(super) fn put_pair(out: &mut impl Text, from: SocketAddr, to: SocketAddr) {
     put_addr(out, from);
-    out.extend_from_slice_copy(b"->");
+    out.put(b"->");
     put_addr(out, to);
 }
 
 #[cfg(test)]
 mod tests {
-    use bumpalo::Bump;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn check<T>(put: impl Fn(&mut BumpVec<'_, u8>, T), value: T, expected: &str) {
-        let bump = Bump::new();
-        let mut out = BumpVec::new_in(&bump);
+    fn check<T>(put: impl Fn(&mut Vec<u8>, T), value: T, expected: &str) {
+        let mut out = Vec::new();
         put(&mut out, value);
         assert_eq!(std::str::from_utf8(&out), Ok(expected));
     }
@@ -219,7 +262,11 @@ mod tests {
         #[test]
         fn every_number_is_as_the_standard_library_prints_it(n in any::<i64>(), shift in 0..64_u32) {
             check(put_signed, n >> shift, &(n >> shift).to_string());
-            check(put_decimal, (n as u64) >> shift, &((n as u64) >> shift).to_string());
+            let bits = (n as u64) >> shift;
+            check(put_decimal, bits, &bits.to_string());
+            check(put_hex, bits, &format!("{bits:X}"));
+            let below = bits % 1_000_000_000;
+            check(put_nine_digits, below, &format!("{below:09}"));
         }
     }
 }

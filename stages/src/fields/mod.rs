@@ -18,6 +18,7 @@ mod recorded;
 mod render;
 mod resource;
 mod socket;
+mod text;
 mod times;
 mod user;
 
@@ -39,9 +40,11 @@ pub use render::signal_named;
 pub(crate) use chain::Chain;
 use chain::Link;
 pub(crate) use container::Lacking;
+pub(crate) use digits::{put_decimal, put_nine_digits};
 use fd::Source;
 pub(crate) use names::Names;
 use socket::Ends;
+pub(crate) use text::Text;
 
 use crate::parse::Event;
 use crate::state::{Ancestor, Lineage, Version, Wait};

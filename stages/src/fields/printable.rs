@@ -3,6 +3,8 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
+use super::text::Text;
+
 /// The name, which most often is printable as it is.
 pub(super) fn printable<'b>(bump: &'b Bump, name: &'b [u8]) -> &'b [u8] {
     if is_plain(name) {
@@ -14,9 +16,9 @@ pub(super) fn printable<'b>(bump: &'b Bump, name: &'b [u8]) -> &'b [u8] {
 }
 
 /// Appends the name.
-pub(super) fn put_printable(out: &mut BumpVec<'_, u8>, name: &[u8]) {
+pub(super) fn put_printable(out: &mut impl Text, name: &[u8]) {
     if is_plain(name) {
-        out.extend_from_slice_copy(name);
+        out.put(name);
     } else {
         put_replaced(out, name);
     }
@@ -26,18 +28,18 @@ fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|b| matches!(b, b' '..=b'~'))
 }
 
-fn put_replaced(out: &mut BumpVec<'_, u8>, name: &[u8]) {
+fn put_replaced(out: &mut impl Text, name: &[u8]) {
     const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
     for chunk in name.utf8_chunks() {
         let mut rest = chunk.valid();
         while let Some((at, bad)) = rest.char_indices().find(|(_, c)| !can_be_printed(*c)) {
-            out.extend_from_slice_copy(&rest.as_bytes()[..at]);
-            out.extend_from_slice_copy(REPLACEMENT);
+            out.put(&rest.as_bytes()[..at]);
+            out.put(REPLACEMENT);
             rest = &rest[at + bad.len_utf8()..];
         }
-        out.extend_from_slice_copy(rest.as_bytes());
+        out.put(rest.as_bytes());
         if !chunk.invalid().is_empty() {
-            out.extend_from_slice_copy(REPLACEMENT);
+            out.put(REPLACEMENT);
         }
     }
 }

@@ -3,19 +3,18 @@
 //! Every parameter has a raw text, and some a resolved one (names of flags, of an errno, of a descriptor's file). `evt.arg` gives the resolved
 //! one where there is one, `evt.args` both.
 
-use std::io::Write;
-
 use bumpalo::collections::Vec as BumpVec;
 use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
 use rules::Value;
 
 use super::buffer::put_buffer;
-use super::digits::{put_addr, put_pair, put_signed};
+use super::digits::{put_addr, put_hex, put_pair, put_signed};
 use super::errno::{errno_name, position};
 use super::fd::{AT_FDCWD, Shown};
 use super::ports::{PortFormat, has_ports, with_services};
 use super::printable::{printable, put_printable};
 use super::recorded;
+use super::text::Text;
 use super::times::{put_seconds, put_time};
 use super::user::NA;
 use super::{EventFields, Link};
@@ -26,8 +25,6 @@ use crate::state::Start;
 /// Bytes of a list of descriptors: how many there are, then number and flags of each.
 const N_LIST_HEAD: usize = 2;
 const N_LIST_ENTRY: usize = 10;
-
-type Text<'b> = BumpVec<'b, u8>;
 
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => {{
@@ -52,7 +49,7 @@ impl EventFields<'_> {
                 _ => printable(self.at.bump, whole.unwrap_or(text)),
             });
         }
-        let mut out = Text::with_capacity_in(64, self.at.bump);
+        let mut out = BumpVec::with_capacity_in(64, self.at.bump);
         if !self.put_resolved(&mut out, n, param, bytes) {
             self.put_raw(&mut out, param, bytes);
         }
@@ -77,32 +74,39 @@ impl EventFields<'_> {
 
     /// Every parameter as `name=raw(resolved)`, with blanks between.
     pub(super) fn all_args(&self) -> &[u8] {
-        let mut out = Text::with_capacity_in(256, self.at.bump);
+        let mut out = BumpVec::with_capacity_in(256, self.at.bump);
+        self.put_all_args(&mut out);
+        out.into_bump_slice()
+    }
+
+    /// Appends what [`EventFields::all_args`] gives.
+    pub(crate) fn put_all_args(&self, out: &mut impl Text) {
         if self.event.frame.event_type() <= EventType::GENERIC_X {
             // Its parameters only say which call it is.
-            return out.into_bump_slice();
+            return;
         }
         let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
         for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
             if n > 0 {
-                out.push(b' ');
+                out.put_byte(b' ');
             }
-            out.extend_from_slice_copy(param.name.as_bytes());
-            out.push(b'=');
-            self.put_raw(&mut out, param, bytes);
-            let end = out.len();
-            out.push(b'(');
-            if self.put_resolved(&mut out, n, param, bytes) {
-                out.push(b')');
-            } else {
-                out.truncate(end);
+            out.put(param.name.as_bytes());
+            out.put_byte(b'=');
+            self.put_raw(out, param, bytes);
+            if may_be_resolved(param.ty) {
+                let end = out.len();
+                out.put_byte(b'(');
+                if self.put_resolved(out, n, param, bytes) {
+                    out.put_byte(b')');
+                } else {
+                    out.shorten(end);
+                }
             }
         }
-        out.into_bump_slice()
     }
 
     /// Appends the resolved text, and says whether there is one; where there is none nothing was appended.
-    fn put_resolved(&self, out: &mut Text<'_>, n: usize, param: &Param, bytes: &[u8]) -> bool {
+    fn put_resolved(&self, out: &mut impl Text, n: usize, param: &Param, bytes: &[u8]) -> bool {
         if matches!(param.ty, ParamType::FsPath | ParamType::FsRelPath) {
             let text = bytes.strip_suffix(&[0]).unwrap_or(bytes);
             return put_some(out, self.whole_path(n, param.ty, text));
@@ -171,9 +175,9 @@ impl EventFields<'_> {
         dir.map(|dir| dir.path)
     }
 
-    fn put_fd(&self, out: &mut Text<'_>, n: usize, fd: i64) -> bool {
+    fn put_fd(&self, out: &mut impl Text, n: usize, fd: i64) -> bool {
         if fd == AT_FDCWD {
-            out.extend_from_slice_copy(b"AT_FDCWD");
+            out.put(b"AT_FDCWD");
             return true;
         }
         if fd < 0 {
@@ -191,8 +195,8 @@ impl EventFields<'_> {
         }
         let is_own = matches!(self.event.body, Body::Open(open) if open.fd == fd);
         if let Some(dir) = self.directory_of(n, fd).filter(|_| !is_own) {
-            out.extend_from_slice_copy(b"<d>");
-            out.extend_from_slice_copy(dir);
+            out.put(b"<d>");
+            out.put(dir);
             return true;
         }
         // Else the one descriptor whose identity is known: the one that the call made or used. A copy is what it is a copy of.
@@ -212,16 +216,16 @@ impl EventFields<'_> {
     }
 
     /// Names the ports of an address that was put behind `start`, where that is asked for.
-    fn name_ports(&self, out: &mut Text<'_>, start: usize) {
+    fn name_ports(&self, out: &mut impl Text, start: usize) {
         if self.at.ports == PortFormat::Service {
             let named = with_services(&out[start..], self.at.bump);
-            out.truncate(start);
-            out.extend_from_slice_copy(named);
+            out.shorten(start);
+            out.put(named);
         }
     }
 
     /// The name of a process: the event's own, its parent, or the one that the call is about.
-    fn put_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+    fn put_comm(&self, out: &mut impl Text, pid: i64) -> bool {
         if self.event.is_from_file() {
             let tid = u32::try_from(pid).ok();
             return put_some(out, tid.and_then(|tid| self.event.frame.trailer().comm_of(tid)));
@@ -242,7 +246,7 @@ impl EventFields<'_> {
     }
 
     /// The name of a process that an event names by its id, as far as the caller's ids are those of the initial namespace.
-    fn put_other_comm(&self, out: &mut Text<'_>, pid: i64) -> bool {
+    fn put_other_comm(&self, out: &mut impl Text, pid: i64) -> bool {
         let Ok(pid) = u32::try_from(pid) else { return false };
         let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
         let names_ids = matches!(self.event.body, Body::Call(_) | Body::Exec(_) | Body::Fork(_));
@@ -259,21 +263,21 @@ impl EventFields<'_> {
     }
 
     /// Appends the raw text.
-    fn put_raw(&self, out: &mut Text<'_>, param: &Param, bytes: &[u8]) {
+    fn put_raw(&self, out: &mut impl Text, param: &Param, bytes: &[u8]) {
         if bytes.is_empty() {
-            out.extend_from_slice_copy(nothing(param.ty));
+            out.put(nothing(param.ty));
             return;
         }
         match param.ty {
             ParamType::Dyn => match variant(self.event.frame.event_type(), param, bytes) {
                 Some((param, bytes)) => self.put_raw(out, &param, bytes),
-                None => out.extend_from_slice_copy(NA),
+                None => out.put(NA),
             },
             ParamType::ByteBuf | ParamType::CharBufArray | ParamType::CharBufPairArray => {
                 put_buffer(out, self.at.buffers, bytes);
             }
             ParamType::CharBuf => {
-                out.extend_from_slice_copy(bytes.strip_suffix(&[0]).unwrap_or(bytes));
+                out.put(bytes.strip_suffix(&[0]).unwrap_or(bytes));
             }
             ParamType::SockTuple | ParamType::SockAddr => {
                 let start = out.len();
@@ -292,31 +296,51 @@ impl EventFields<'_> {
             ParamType::FdList => self.put_fd_list(out, bytes),
             ty => match (ty, number(ty, bytes)) {
                 (ParamType::SigSet, Some(set)) => put_signals(out, set),
-                (ParamType::RelTime, Some(-1)) => out.extend_from_slice_copy(b"none"),
+                (ParamType::RelTime, Some(-1)) => out.put(b"none"),
                 (ParamType::AbsTime, Some(ns)) => {
                     put_time(out, ns as u64, self.at.utc_offset_s);
                 }
                 (_, Some(value)) => put_number(out, param, value),
-                (_, None) => out.extend_from_slice_copy(NA),
+                (_, None) => out.put(NA),
             },
         }
     }
 
     /// Each descriptor with the letter of its kind, a question mark where it is not known, and flags.
-    fn put_fd_list(&self, out: &mut Text<'_>, bytes: &[u8]) {
+    fn put_fd_list(&self, out: &mut impl Text, bytes: &[u8]) {
         for (n, (fd, flags)) in fd_list(bytes).enumerate() {
             if n > 0 {
-                out.push(b' ');
+                out.put_byte(b' ');
             }
             let facts = self.recorded_as(fd);
             let letter = facts.map_or(&b"?"[..], |facts| recorded::typechar(facts.kind));
             put_signed(out, fd);
-            out.push(b':');
-            out.extend_from_slice_copy(letter);
+            out.put_byte(b':');
+            out.put(letter);
             // As C widens a number with a sign.
             put!(out, "{:x}", i32::from(flags));
         }
     }
+}
+
+/// Whether parameters of the type can have a resolved text beside the raw one.
+fn may_be_resolved(ty: ParamType) -> bool {
+    use ParamType as P;
+    !matches!(
+        ty,
+        P::I16
+            | P::I32
+            | P::I64
+            | P::U8
+            | P::U16
+            | P::U32
+            | P::U64
+            | P::Port
+            | P::CharBuf
+            | P::ByteBuf
+            | P::SockAddr
+            | P::SockTuple
+    )
 }
 
 /// How many have no value at all: what could be empty before other types could be shows so.
@@ -387,36 +411,36 @@ pub fn signal_named(name: &str) -> Option<i64> {
     position(&SIGNALS, name)
 }
 
-fn put_signals(out: &mut Text<'_>, set: i64) {
+fn put_signals(out: &mut impl Text, set: i64) {
     let start = out.len();
     for (n, name) in SIGNALS.iter().enumerate().skip(1) {
         // Bit 0 is signal 1.
         if set >> (n - 1) & 1 != 0 {
             if out.len() > start {
-                out.push(b' ');
+                out.put_byte(b' ');
             }
-            out.extend_from_slice_copy(name.as_bytes());
+            out.put(name.as_bytes());
         }
     }
 }
 
-fn put_some(out: &mut Text<'_>, text: Option<&[u8]>) -> bool {
-    out.extend_from_slice_copy(text.unwrap_or_default());
+fn put_some(out: &mut impl Text, text: Option<&[u8]>) -> bool {
+    out.put(text.unwrap_or_default());
     text.is_some()
 }
 
-fn put_names<'n>(out: &mut Text<'_>, names: impl Iterator<Item = &'n str>) -> bool {
+fn put_names<'n>(out: &mut impl Text, names: impl Iterator<Item = &'n str>) -> bool {
     let start = out.len();
     for name in names {
         if out.len() > start {
-            out.push(b'|');
+            out.put_byte(b'|');
         }
-        out.extend_from_slice_copy(name.as_bytes());
+        out.put(name.as_bytes());
     }
     out.len() > start
 }
 
-fn put_errno(out: &mut Text<'_>, value: i64) -> bool {
+fn put_errno(out: &mut impl Text, value: i64) -> bool {
     let name = value.checked_neg().filter(|&e| e > 0).and_then(errno_name);
     put_some(out, name.map(str::as_bytes))
 }
@@ -449,7 +473,7 @@ fn number(ty: ParamType, bytes: &[u8]) -> Option<i64> {
     })
 }
 
-fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
+fn put_number(out: &mut impl Text, param: &Param, value: i64) {
     use ParamType::{Gid, I16, I32, I64, Mode, Port, U8, U16, U32, U64, Uid};
     let is_wide = matches!(param.ty, I64 | U64);
     // As C prints an unsigned number that it takes for a signed one.
@@ -457,7 +481,7 @@ fn put_number(out: &mut Text<'_>, param: &Param, value: i64) {
     let bits = if is_wide { value as u64 } else { u64::from(value as u32) };
     match (param.ty, param.format) {
         (I16 | I32 | I64 | U8 | U16 | U32 | U64 | Mode | Port, ParamFormat::Hex) => {
-            put!(out, "{bits:X}");
+            put_hex(out, bits);
         }
         (I16 | I32 | I64 | U8 | U16 | U32 | U64 | Mode | Port, ParamFormat::Oct) if bits != 0 => {
             put!(out, "0{bits:o}");
@@ -481,24 +505,24 @@ pub(super) fn fd_list(bytes: &[u8]) -> impl Iterator<Item = (i64, i16)> + '_ {
     })
 }
 
-fn put_shown(out: &mut Text<'_>, shown: &Shown<'_>) {
+fn put_shown(out: &mut impl Text, shown: &Shown<'_>) {
     let [kind, l4, name] = shown.parts;
     for part in [b"<", kind, l4, b">"] {
-        out.extend_from_slice_copy(part);
+        out.put(part);
     }
     put_printable(out, name);
 }
 
-fn put_sock_addr(out: &mut Text<'_>, bytes: &[u8]) {
+fn put_sock_addr(out: &mut impl Text, bytes: &[u8]) {
     match SockAddr::decode(bytes) {
         Some(SockAddr::Inet(addr)) => put_addr(out, addr),
         Some(SockAddr::Unix(path)) => put_printable(out, path),
         Some(SockAddr::Other(family)) => put!(out, "family {family}"),
-        None => out.extend_from_slice_copy(NA),
+        None => out.put(NA),
     }
 }
 
-fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
+fn put_tuple(out: &mut impl Text, bytes: &[u8]) {
     match SockTuple::decode(bytes) {
         Some(SockTuple::Inet { mut source, mut dest }) => {
             // Both ends IPv4 in the clothes of IPv6 are shown as IPv4.
@@ -514,6 +538,6 @@ fn put_tuple(out: &mut Text<'_>, bytes: &[u8]) {
             put_printable(out, path);
         }
         Some(SockTuple::Other(family)) => put!(out, "family {family}"),
-        None => out.extend_from_slice_copy(b"NULL"),
+        None => out.put(b"NULL"),
     }
 }

@@ -1,26 +1,30 @@
 //! Points in time and durations as parameters show them.
 
+use std::fmt;
 use std::io::Write;
 
-use bumpalo::collections::Vec as BumpVec;
+use super::text::Text;
 
 const NS: u64 = 1_000_000_000;
 const DAY_S: i64 = 24 * 3600;
 /// Digits that C prints of a number with a fraction (`%g`).
 const N_DIGITS: i32 = 6;
+/// Longer than any such number, with its exponent.
+const MAX_LEN: usize = 40;
 
 /// A number of nanoseconds as seconds with six digits, as `%g` of C has them: `0.25s`, `1e-06s`.
-pub(super) fn put_seconds(out: &mut BumpVec<'_, u8>, ns: u64) {
+pub(super) fn put_seconds(out: &mut impl Text, ns: u64) {
     let seconds = ns as f64 / NS as f64;
     // The exponent is that of the rounded number.
-    let bump = out.bump();
-    let scientific = bumpalo::format!(in bump, "{:.*e}", N_DIGITS as usize - 1, seconds);
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let mut room = [0; MAX_LEN];
+    let scientific = text(&mut room, format_args!("{:.*e}", N_DIGITS as usize - 1, seconds));
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let written = if (-4..N_DIGITS).contains(&exponent) {
         let n_decimals = (N_DIGITS - 1 - exponent) as usize;
-        let fixed = bumpalo::format!(in bump, "{:.*}", n_decimals, seconds);
-        write!(out, "{}s", without_zeros(&fixed))
+        let mut room = [0; MAX_LEN];
+        let fixed = text(&mut room, format_args!("{seconds:.n_decimals$}"));
+        write!(out, "{}s", without_zeros(fixed))
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
         write!(out, "{}e{sign}{:02}s", without_zeros(digits), exponent.abs())
@@ -28,12 +32,21 @@ pub(super) fn put_seconds(out: &mut BumpVec<'_, u8>, ns: u64) {
     debug_assert!(written.is_ok(), "memory takes everything");
 }
 
+/// What the formatter makes of a number, which fits.
+fn text<'r>(room: &'r mut [u8; MAX_LEN], number: fmt::Arguments<'_>) -> &'r str {
+    let mut rest = &mut room[..];
+    let written = rest.write_fmt(number);
+    debug_assert!(written.is_ok(), "a number of six digits is short");
+    let n = MAX_LEN - rest.len();
+    std::str::from_utf8(&room[..n]).unwrap_or_default()
+}
+
 fn without_zeros(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// `2026-01-31 23:59:59.000000000 +0000`.
-pub(super) fn put_time(out: &mut BumpVec<'_, u8>, ns: u64, utc_offset_s: i32) {
+pub(super) fn put_time(out: &mut impl Text, ns: u64, utc_offset_s: i32) {
     let seconds = (ns / NS) as i64 + i64::from(utc_offset_s);
     let (year, month, day) = date(seconds.div_euclid(DAY_S));
     let of_day = seconds.rem_euclid(DAY_S);
@@ -68,13 +81,10 @@ fn date(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use bumpalo::Bump;
-
     use super::*;
 
-    fn check(put: impl Fn(&mut BumpVec<'_, u8>), expected: &str) {
-        let bump = Bump::new();
-        let mut out = BumpVec::new_in(&bump);
+    fn check(put: impl Fn(&mut Vec<u8>), expected: &str) {
+        let mut out = Vec::new();
         put(&mut out);
         assert_eq!(std::str::from_utf8(&out), Ok(expected));
     }

@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::fmt;
 
+use crate::fields::{Text, put_decimal, put_nine_digits};
+
 const NS: u64 = 1_000_000_000;
 const DAY_S: i64 = 86_400;
-/// Longest text: twenty digits, a point, nine digits, a sign.
-const MAX_LEN: usize = 32;
 
 /// What `evt.outputtime` shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub(super) struct Clock {
     utc_offset: UtcOffset,
     /// The second whose text is kept; none yet where there is no text.
     second: Cell<u64>,
-    text: Cell<[u8; 8]>,
+    /// With the point behind it.
+    text: Cell<[u8; 9]>,
     offset_s: Cell<i32>,
     first: Option<u64>,
     /// The event before the one at hand, and that one.
@@ -53,49 +54,15 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A short text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeText {
-    bytes: [u8; MAX_LEN],
-    len: usize,
-}
-
-impl TimeText {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+/// Seconds with nine decimals.
+fn put_seconds(out: &mut impl Text, ns: i128) {
+    if ns < 0 {
+        out.put_byte(b'-');
     }
-
-    const fn new() -> Self {
-        Self { bytes: [0; MAX_LEN], len: 0 }
-    }
-
-    fn put(&mut self, text: &[u8]) {
-        self.bytes[self.len..self.len + text.len()].copy_from_slice(text);
-        self.len += text.len();
-    }
-
-    /// Appends a number in at least `width` digits.
-    fn put_number(&mut self, mut n: u64, width: usize) {
-        let mut digits = [b'0'; 20];
-        let mut at = digits.len();
-        while n > 0 {
-            at -= 1;
-            digits[at] = b'0' + (n % 10) as u8;
-            n /= 10;
-        }
-        self.put(&digits[at.min(digits.len() - width)..]);
-    }
-
-    /// Seconds with nine decimals.
-    fn put_seconds(&mut self, ns: i128) {
-        if ns < 0 {
-            self.put(b"-");
-        }
-        let ns = ns.unsigned_abs() as u64;
-        self.put_number(ns / NS, 1);
-        self.put(b".");
-        self.put_number(ns % NS, 9);
-    }
+    let ns = ns.unsigned_abs() as u64;
+    put_decimal(out, ns / NS);
+    out.put_byte(b'.');
+    put_nine_digits(out, ns % NS);
 }
 
 impl Clock {
@@ -170,44 +137,34 @@ impl Clock {
         let offset_s = (self.utc_offset)(second);
         self.offset_s.set(offset_s);
         let s = (second + i64::from(offset_s)).rem_euclid(DAY_S) as u64;
-        let mut text = TimeText::new();
-        for (n, part) in [s / 3600, s / 60 % 60, s % 60].into_iter().enumerate() {
-            if n > 0 {
-                text.put(b":");
-            }
-            text.put_number(part, 2);
-        }
-        if let Some(text) = text.as_bytes().as_array() {
-            self.text.set(*text);
-        }
+        let two = |n: u64| [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        let [[h, hh], [m, mm], [s, ss]] = [s / 3600, s / 60 % 60, s % 60].map(two);
+        self.text.set([h, hh, b':', m, mm, b':', s, ss, b'.']);
     }
 
-    /// The time of the event at hand.
-    pub(super) fn show(&self) -> TimeText {
-        let mut text = TimeText::new();
+    /// Appends the time of the event at hand.
+    pub(super) fn put(&self, out: &mut impl Text) {
         match self.format {
             TimeFormat::TimeOfDay => {
                 self.turn();
-                text.put(&self.text.get());
-                text.put(b".");
-                text.put_number(self.now % NS, 9);
+                out.put(&self.text.get());
+                put_nine_digits(out, self.now % NS);
             }
             TimeFormat::Epoch => {
-                text.put_number(self.now / NS, 1);
-                text.put(b".");
-                text.put_number(self.now % NS, 1);
+                put_decimal(out, self.now / NS);
+                out.put_byte(b'.');
+                put_decimal(out, self.now % NS);
             }
             TimeFormat::SinceFirst => {
-                text.put_seconds(i128::from(self.now) - i128::from(self.first.unwrap_or(self.now)));
+                put_seconds(out, i128::from(self.now) - i128::from(self.first.unwrap_or(self.now)));
             }
-            TimeFormat::Latency => text.put_seconds(0),
+            TimeFormat::Latency => put_seconds(out, 0),
             TimeFormat::SincePrinted => {
                 let before = self.printed.get().unwrap_or(self.now);
-                text.put_seconds(i128::from(self.now) - i128::from(before));
+                put_seconds(out, i128::from(self.now) - i128::from(before));
             }
-            TimeFormat::Number => text.put_number(self.now, 1),
+            TimeFormat::Number => put_decimal(out, self.now),
         }
-        text
     }
 }
 
@@ -221,7 +178,9 @@ mod tests {
             [1_700_000_100_000_001_000, 1_700_000_100_999_999_999, 1_700_000_099_000_000_000];
         for (ts, expected) in times.into_iter().zip(expected) {
             clock.tick(ts);
-            assert_eq!(std::str::from_utf8(clock.show().as_bytes()), Ok(expected), "{format:?}");
+            let mut text = Vec::new();
+            clock.put(&mut text);
+            assert_eq!(std::str::from_utf8(&text), Ok(expected), "{format:?}");
             if ts % 10 == 9 {
                 clock.printed();
             }
@@ -246,7 +205,9 @@ mod tests {
             let mut clock = Clock::new(format, Box::new(|_| 0));
             for ts in [u64::MAX, 0, u64::MAX] {
                 clock.tick(ts);
-                assert!(!clock.show().as_bytes().is_empty());
+                let mut text = Vec::new();
+                clock.put(&mut text);
+                assert!(!text.is_empty());
             }
             assert_eq!((clock.since_first(), clock.since_before()), (0, u64::MAX));
         }

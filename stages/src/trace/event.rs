@@ -2,10 +2,11 @@
 
 use std::cell::OnceCell;
 
+use bumpalo::collections::Vec as BumpVec;
 use event::{EventInfo, EventType, FrameHeader};
 use rules::{EvtField, Extracted, Field, FieldRef, Fields, NameView, Value};
 
-use super::clock::{Clock, TimeText};
+use super::clock::Clock;
 use crate::fields::{EventFields, Names, Surroundings};
 use crate::parse::Event;
 
@@ -22,7 +23,6 @@ pub struct TracedEvent<'t> {
     is_whole: bool,
     whole: OnceCell<EventFields<'t>>,
     clock: &'t Clock,
-    time: OnceCell<TimeText>,
 }
 
 /// Live, names are shown as the process gave them, unless it gave none. A recording has no other.
@@ -79,7 +79,7 @@ impl<'t> TracedEvent<'t> {
         if is_whole {
             settle_view(&head);
         }
-        Self { at, event, head, is_whole, whole: OnceCell::new(), clock, time: OnceCell::new() }
+        Self { at, event, head, is_whole, whole: OnceCell::new(), clock }
     }
 
     /// The fields of the whole event.
@@ -169,7 +169,9 @@ impl<'t> TracedEvent<'t> {
         match field {
             Field::EvtOutputtime if self.clock.is_number() => number(self.head.epoch_ns()),
             Field::EvtOutputtime => {
-                Some(Value::Bytes(self.time.get_or_init(|| self.clock.show()).as_bytes()))
+                let mut text = BumpVec::new_in(self.at.bump);
+                self.clock.put(&mut text);
+                Some(Value::Bytes(text.into_bump_slice()))
             }
             Field::EvtReltime => number(self.clock.since_first()),
             Field::EvtReltimeS => number(self.clock.since_first() / NS),
@@ -203,6 +205,20 @@ impl Fields for ShownEvent<'_, '_> {
             Field::EvtBuffer | Field::EvtRawarg => Some(self.0.head.printed(field, value)),
             _ => Some(value),
         }
+    }
+
+    fn write(&self, field: &FieldRef, out: &mut Vec<u8>) -> bool {
+        let Self(event) = self;
+        match field.field {
+            // Parameters of a recorded event are told by its frame alone.
+            Field::EvtArgs | Field::EvtInfo if event.head.is_from_file() => {
+                event.head.put_all_args(out);
+            }
+            Field::EvtArgs | Field::EvtInfo => event.whole().put_all_args(out),
+            Field::EvtOutputtime if !event.clock.is_number() => event.clock.put(out),
+            _ => return false,
+        }
+        true
     }
 
     fn elements<P: FnMut(Value<'_>)>(&self, field: &FieldRef, each: P) -> bool {

@@ -258,8 +258,8 @@ impl Tracer {
         let is_live = !head.is_from_file();
         let ty = head.frame.event_type();
         let is_whole = changing.contains(ty) || head.is_state_only() || head.is_of_nobody();
-        // Without a filter everything is shown, and asked for most of what it says. How many names an event has shows in its body.
-        let is_looked_into = is_whole || filter.as_ref().is_none_or(|f| is_live && f.reads_names);
+        // Live without a filter everything is shown, and asked for most of what it says. How many names an event has shows in its body.
+        let is_looked_into = is_whole || is_live && filter.as_ref().is_none_or(|f| f.reads_names);
         let event = if is_looked_into { head.looked_into(bump) } else { head };
         if noting.contains(ty) {
             users.note(key, &event.frame);
