@@ -1,7 +1,9 @@
 //! Container ids out of cgroup paths.
 //!
 //! Names are those that the runtimes give their cgroups: `docker-ID.scope` under the systemd manager, `docker/ID` under cgroupfs, and so on.
-//! The innermost component that names a container wins, so a container inside a container is told from its outer one.
+//! The innermost component that names a container wins, so a container inside a container is told from its outer one. Ids are 64 hexadecimal
+//! digits, but for those that people choose: LXC's and nspawn's names, and containerd's below a namespace that is known to be one. Falco takes
+//! any path of two parts for such a name, and so the session of a user below `user.slice` for a container.
 
 use crate::Kind;
 
@@ -16,6 +18,10 @@ pub struct Found<'a> {
 
 /// Length of a full hexadecimal id.
 const FULL_LEN: usize = 64;
+/// Namespaces that clients of containerd use unless told otherwise.
+const NAMESPACES: [&str; 4] = ["default", "k8s.io", "buildkit", "nerdctl"];
+/// Longest id that containerd accepts.
+const MAX_NAME_LEN: usize = 76;
 
 /// Looks through the cgroups of a process, `subsys=path` each NUL-terminated, and gives the first container that a path names. v1, v2
 /// and hybrid hierarchies alike. O(bytes), no allocation.
@@ -27,24 +33,24 @@ pub fn find(cgroups: &[u8]) -> Option<Found<'_>> {
     })
 }
 
-/// The container that one path names.
+/// The container that one path names. O(bytes), whatever the path is: processes in a container may name cgroups as they like.
 #[must_use]
 pub fn find_in_path(path: &[u8]) -> Option<Found<'_>> {
     let path = core::str::from_utf8(path).ok()?;
-    let mut inner = path;
-    loop {
-        let (outer, name) = match inner.rsplit_once('/') {
-            Some((outer, name)) => (outer, name),
-            None => ("", inner),
-        };
-        if let Some(found) = in_component(outer, name) {
-            return Some(found);
-        }
-        if outer.is_empty() {
-            return None;
-        }
-        inner = outer;
+    let mut found = None;
+    // What was found before the last component.
+    let mut found_above = None;
+    let mut start = 0_usize;
+    for name in path.split('/') {
+        let outer = &path[..start.saturating_sub(1)];
+        let own = in_component(outer, name)
+            // At the root, or at that of a container which runs a containerd of its own.
+            .or_else(|| below_namespace(outer, name, found_above.is_some()));
+        found_above = found;
+        found = own.or(found);
+        start += name.len() + 1;
     }
+    found
 }
 
 fn hex_id(text: &str) -> Option<&str> {
@@ -57,6 +63,7 @@ fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
     let prefixes = [
         ("docker-", Kind::Docker),
         ("libpod-conmon-", Kind::Host),
+        ("libpod-payload-", Kind::Podman),
         ("libpod-", Kind::Podman),
         ("crio-conmon-", Kind::Host),
         ("crio-", Kind::CriO),
@@ -97,15 +104,33 @@ fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
     None
 }
 
+/// A container of containerd that somebody gave a name: `/NAMESPACE/NAME`.
+fn below_namespace<'a>(outer: &str, name: &'a str, is_in_container: bool) -> Option<Found<'a>> {
+    let (above, parent) = outer.rsplit_once('/')?;
+    let is_one = NAMESPACES.contains(&parent)
+        && (above.is_empty() || is_in_container)
+        && is_chosen_name(name);
+    is_one.then_some(Found { kind: Kind::Containerd, id: name })
+}
+
+/// Whether a name may be one that somebody chose for a container of containerd, and is none of systemd's units.
+fn is_chosen_name(name: &str) -> bool {
+    let is_unit = [".slice", ".scope", ".service", ".mount", ".socket", ".swap"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix));
+    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    !is_unit && name.len() <= MAX_NAME_LEN && name.split(['.', '_', '-']).all(is_plain)
+}
+
 /// What the cgroups above a bare id say of its runtime.
 fn kind_of_parent(outer: &str) -> Kind {
     let mut parents = outer.rsplit('/');
     match parents.next() {
-        Some("docker") => Kind::Docker,
+        Some("docker" | "ecs") => Kind::Docker,
         Some("libpod" | "libpod_parent") => Kind::Podman,
         Some("crio") => Kind::CriO,
         _ if outer.split('/').any(|c| c.starts_with("kubepods")) => Kind::Cri,
-        _ if outer.contains("/docker/") => Kind::Docker,
+        _ if outer.contains("/docker/") || outer.starts_with("/ecs/") => Kind::Docker,
         // `ctr` and others put a bare id below the name of a containerd namespace.
         _ => Kind::Containerd,
     }

@@ -69,7 +69,7 @@ impl Container {
     pub fn is_of_cgroups(&self, cgroups: &[u8]) -> bool {
         match find(cgroups) {
             None => self.kind == Kind::Host,
-            Some(found) => self.kind == found.kind && *self.full_id == *found.id,
+            Some(found) => self.kind == found.kind && is_same_id(&self.full_id, found),
         }
     }
 
@@ -98,8 +98,39 @@ impl Container {
     }
 }
 
+/// The bytes of an id, in which systemd writes some as `\xHH`.
+fn unescaped(id: &str) -> impl Iterator<Item = u8> {
+    let mut rest = id.as_bytes();
+    std::iter::from_fn(move || {
+        if let [b'\\', b'x', high, low, after @ ..] = rest
+            && let (Some(high), Some(low)) =
+                (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+        {
+            rest = after;
+            return Some((high << 4 | low) as u8);
+        }
+        let (first, after) = rest.split_first()?;
+        rest = after;
+        Some(*first)
+    })
+}
+
+/// Whether a cgroup's id is a container's own. Only names of machines are escaped.
+fn is_same_id(full_id: &str, found: Found<'_>) -> bool {
+    match found.kind {
+        Kind::Nspawn => full_id.bytes().eq(unescaped(found.id)),
+        _ => full_id == found.id,
+    }
+}
+
 impl From<Found<'_>> for Container {
     fn from(found: Found<'_>) -> Self {
+        // What is no text once it is unescaped stays as it is written.
+        let name = (found.kind == Kind::Nspawn && found.id.contains('\\'))
+            .then(|| String::from_utf8(unescaped(found.id).collect()).ok());
+        if let Some(Some(name)) = name {
+            return Self { kind: found.kind, short_len: name.len(), full_id: name.into() };
+        }
         let hex = found.id.len() > SHORT_LEN && found.id.bytes().all(|b| b.is_ascii_hexdigit());
         let short_len = if hex { SHORT_LEN } else { found.id.len() };
         Self { kind: found.kind, full_id: found.id.into(), short_len }
