@@ -169,6 +169,20 @@ fn threads_stay_in_their_process() {
 }
 
 #[test]
+fn a_scanned_process_whose_creator_was_gone_keeps_what_the_scan_saw() {
+    let (gone, p) = (proc(93, 5), proc(94, 6));
+    check(
+        &[
+            seed(INIT, NOBODY, "init"),
+            seed(p, INIT, "after"),
+            fork(p, gone, gone, "before"),
+            look(p),
+        ],
+        &["after<init> 1"],
+    );
+}
+
+#[test]
 fn a_process_seen_by_scan_and_by_fork_is_one() {
     let p = proc(95, 25_000_123);
     let frames = [

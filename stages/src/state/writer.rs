@@ -97,6 +97,10 @@ impl StateWriter {
             return Ok(());
         }
         let origin = self.origin(fork, key)?;
+        if origin.version.is_none() && fork.creator.is_some() && self.known(header, key).is_some() {
+            // Its creator ended before the look at what is there, which the child lived to see: that look knows more.
+            return Ok(());
+        }
         if origin.version.is_none() {
             meters.orphans.add(1);
         }
