@@ -72,6 +72,7 @@ impl Probe {
     /// wanted before undoes it.
     pub fn change(&mut self, wanted: &Wanted) -> Result<(), ProbeError> {
         let Wanted { interest, generic_calls, fork_sides, asked } = wanted;
+        let knows_past = syscalls::wants_history(&self.options.interest, &self.options.asked);
         self.options.interest = *interest;
         self.options.generic_calls = *generic_calls;
         self.options.fork_sides = *fork_sides;
@@ -89,6 +90,9 @@ impl Probe {
                 (false, true) => self.detach_hook(hook),
                 (true, true) | (false, false) => {}
             }
+        }
+        if !knows_past && syscalls::wants_history(interest, asked) {
+            self.seed_sockets();
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Loads the object for the running kernel: offsets, maps, rings, programs one by one, then attaches them.
 
 use std::{
+    collections::HashSet,
     fs,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
@@ -49,6 +50,8 @@ pub(super) const EVENT_HOOKS: [(&str, EventType); 4] = [
     ("page_fault_user", EventType::PAGE_FAULT_E),
     ("page_fault_kernel", EventType::PAGE_FAULT_E),
 ];
+/// Looks for descendants of the process in scope; in a storm of forks there is always another.
+const MAX_SCOPE_LOOKS: usize = 8;
 /// Share of a ring that is kept for process events: one part in so many.
 const PROCESS_SHARE: usize = 8;
 /// Largest ring.
@@ -521,11 +524,21 @@ impl Probe {
         self.scope_descendants()
     }
 
-    /// Puts the descendants that lived before the programs were attached into scope; later ones follow by themselves.
+    /// Puts the descendants that lived before the programs were attached into scope; later ones follow by themselves, but for those that
+    /// one not yet in scope forks meanwhile, so it looks again until there is none.
     fn scope_descendants(&mut self) -> Result<(), ProbeError> {
         let Some(root) = self.options.scope_pid else { return Ok(()) };
-        for pid in machine::descendants(root) {
-            self.add_to_scope(pid)?;
+        let mut known = HashSet::new();
+        for _ in 0..MAX_SCOPE_LOOKS {
+            let n_known = known.len();
+            for pid in machine::descendants(root) {
+                if known.insert(pid) {
+                    self.add_to_scope(pid)?;
+                }
+            }
+            if known.len() == n_known {
+                break;
+            }
         }
         Ok(())
     }

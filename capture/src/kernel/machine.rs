@@ -1,6 +1,6 @@
 //! The machine: kernel release, CPUs, capabilities, descendants of a process.
 
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use super::report::ProbeError;
 
@@ -77,7 +77,7 @@ fn parent_of(stat: &str) -> Option<u32> {
 
 /// Living descendants of a process, itself not included.
 pub(crate) fn descendants(root: u32) -> Vec<u32> {
-    let mut pairs = Vec::new();
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
             continue;
@@ -85,14 +85,13 @@ pub(crate) fn descendants(root: u32) -> Vec<u32> {
         if let Some(parent) =
             fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(parent_of)
         {
-            pairs.push((pid, parent));
+            children.entry(parent).or_default().push(pid);
         }
     }
     let mut found = vec![root];
     let mut at = 0;
     while at < found.len() {
-        let parent = found[at];
-        found.extend(pairs.iter().filter(|p| p.1 == parent).map(|p| p.0));
+        found.extend(children.remove(&found[at]).unwrap_or_default());
         at += 1;
     }
     found.split_off(1)
