@@ -90,6 +90,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "PID")]
     pub(crate) scope_pid: Option<u32>,
 
+    /// Capture every system call, not only those that the rules need
+    #[arg(long)]
+    pub(crate) all_syscalls: bool,
+
     /// Bytes kept of each buffer that is read or written (80 unless told otherwise)
     #[arg(long, value_name = "N")]
     pub(crate) snaplen: Option<u64>,
@@ -147,7 +151,8 @@ impl Lists {
             let source = (!source.is_empty()).then_some(source);
             return Some(Command::Fields(FieldsArgs { source, format, json: false, names_only }));
         }
-        list_events.then_some(Command::Events(EventsArgs { format, json: false, names_only }))
+        list_events
+            .then(|| Command::Events(EventsArgs { format, names_only, ..EventsArgs::default() }))
     }
 }
 

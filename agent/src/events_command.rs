@@ -1,6 +1,7 @@
 //! `peregrine events` and Falco's `--list-events`: the events that rules may name, and which of them are seen live.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -11,7 +12,10 @@ use event::{
 use rules::FieldType;
 use serde::Serialize;
 
+use crate::cli::{ConfigSource, Settings};
+use crate::config::{self, Config};
 use crate::fields_command::{ListFormat, lines, push};
+use crate::needed_command::needed;
 
 /// Options of `peregrine events`.
 #[derive(Debug, Default, Args)]
@@ -27,6 +31,37 @@ pub(crate) struct EventsArgs {
     /// Print names only
     #[arg(short = 'N')]
     pub(crate) names_only: bool,
+
+    /// Print what the agent captures for these rules, a file or a directory, and who asks for it; repeatable
+    #[arg(long, value_name = "RULES")]
+    pub(crate) needed_by: Vec<PathBuf>,
+
+    /// Configuration file that says what is captured beside
+    #[arg(short = 'c', long = "config", value_name = "FILE", requires = "needed_by")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Set a key of the configuration
+    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE", requires = "needed_by")]
+    pub(crate) options: Vec<String>,
+
+    /// As if the agent was to capture every system call
+    #[arg(long, requires = "needed_by")]
+    pub(crate) all_syscalls: bool,
+}
+
+impl EventsArgs {
+    /// The configuration with which the agent would run.
+    fn load(&self) -> Result<Config> {
+        let Self { config, options, needed_by, all_syscalls, .. } = self;
+        let source =
+            ConfigSource { config: config.clone(), options: options.clone(), socket: None };
+        let set = Settings {
+            rules: needed_by.clone(),
+            all_syscalls: *all_syscalls,
+            ..Settings::default()
+        };
+        config::load(&source, &set)
+    }
 }
 
 /// Version of the event table (`.scap` schema).
@@ -98,10 +133,21 @@ struct Generic {
 /// Prints the events.
 ///
 /// # Errors
-/// `out` cannot be written to.
+/// `out` cannot be written to; rules that are asked about are wrong.
 pub(crate) fn run(args: &EventsArgs, out: &mut dyn Write) -> Result<()> {
-    let (events, generic) = (events(), generic());
     let format = if args.json { ListFormat::Json } else { args.format };
+    if !args.needed_by.is_empty() {
+        let needed = needed(&args.load()?)?;
+        let text = match format {
+            ListFormat::Json => needed.json()?,
+            ListFormat::Text | ListFormat::Markdown if args.names_only => {
+                lines(needed.names().into_iter())
+            }
+            ListFormat::Text | ListFormat::Markdown => needed.text(),
+        };
+        return Ok(out.write_all(text.as_bytes())?);
+    }
+    let (events, generic) = (events(), generic());
     let text = match format {
         ListFormat::Json => json(&events, &generic, args.names_only),
         ListFormat::Text | ListFormat::Markdown if args.names_only => {

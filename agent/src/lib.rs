@@ -20,6 +20,8 @@ mod fields_command;
 mod host;
 mod launch;
 mod live;
+mod need;
+mod needed_command;
 mod plan;
 mod playback_demand;
 mod recorder;

@@ -6,16 +6,16 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    ForkSides, KernelBtf, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport,
-    Room, Seeds, Wanted,
+    KernelBtf, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
+    Seeds, Wanted,
 };
-use event::{EventSet, EventType, Outcome};
+use event::{EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
 use rules::Ruleset;
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::config::Config;
-use crate::demand;
+use crate::need::Need;
 
 /// Events that the process table lives on; captured whatever the rules ask for.
 pub(crate) const STATE_EVENTS: [EventType; 6] = [
@@ -45,24 +45,14 @@ pub(crate) struct Loaded {
     pub(crate) clock: KeyClock,
 }
 
-/// What the rules and the recording ask the kernel for.
+/// What the rules and the configuration ask the kernel for.
 pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
-    let told = demand::told(&ruleset.interest(), &ruleset.types_by_name());
-    let interest = told.union(&demand::state_calls(ruleset));
-    let state: EventSet = STATE_EVENTS.into_iter().collect();
-    let forks: EventSet = FORK_EVENTS.into_iter().collect();
-    let recording = config.write.is_some();
-    let both_sides = recording || !interest.intersection(&forks).is_empty();
+    let Wanted { interest, generic_calls, fork_sides, asked } = Need::of(config, ruleset).wanted();
     ProbeOptions {
-        // A recording stands on its own: everything that carries state for a reader with a descriptor table.
-        interest: if recording {
-            demand::told(&EventSet::all(), &ruleset.types_by_name())
-        } else {
-            interest.union(&state)
-        },
-        generic_calls: ruleset.generic_calls(),
-        fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
-        asked: demand::asked(ruleset, config.snaplen, recording),
+        interest,
+        generic_calls,
+        fork_sides,
+        asked,
         // Rules may be replaced while programs run.
         room: Room::ForAll,
         scope_pid: config.scope_pid,

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use bus::{Key, KeyClock};
-use event::{EventSet, EventType};
+use event::EventType;
 use rules::Ruleset;
 use stages::{RuleProfile, RuleSwap};
 
 use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, Config};
 use crate::control::Asker;
-use crate::demand;
 use crate::live::{self, Kernel};
+use crate::need::{Need, names};
 use crate::request::{
     ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
     RulesInForce,
@@ -169,20 +169,24 @@ impl RulesAtWork {
             );
         }
         let swap_ms = ms_since(begin);
+        let (need, need_before) = (Need::of(&self.config, &ruleset), Need::of(&self.config, old));
+        let (asked, asked_before) = (names(&need.wanted()), names(&need_before.wanted()));
+        let new_only = |of: &[&str], other: &[&str]| -> Vec<String> {
+            of.iter().filter(|name| !other.contains(name)).map(|&name| name.to_owned()).collect()
+        };
         if self.live.is_some() {
             not_covered.extend(blind_rules(&ruleset));
-            warnings.extend(stale_state(old, &ruleset));
+            warnings.extend(stale_state(&need_before, &need));
         }
         self.lock().not_covered.clone_from(&not_covered);
-        let asked = |r: &Ruleset| r.interest().union(&demand::state_calls(r));
         Ok(Reloaded {
             compile_ms,
             capture_ms,
             swap_ms,
             n_rules: ruleset.rules().len(),
             generation,
-            newly_asked: names(&without(&asked(&ruleset), &asked(old))),
-            no_longer_asked: names(&without(&asked(old), &asked(&ruleset))),
+            newly_asked: new_only(&asked, &asked_before),
+            no_longer_asked: new_only(&asked_before, &asked),
             not_covered,
             warnings,
             ..difference(&old_rules, &new)
@@ -287,18 +291,6 @@ fn ms_since(begin: Instant) -> u64 {
     begin.elapsed().as_millis() as u64
 }
 
-fn without(set: &EventSet, other: &EventSet) -> EventSet {
-    set.intersection(&other.complement())
-}
-
-/// Names of event types, each once.
-fn names(set: &EventSet) -> Vec<String> {
-    let mut names: Vec<String> = set.iter().map(|ty: EventType| ty.name().to_owned()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
 /// Which rules came, went, or come to something else under the same name.
 fn difference(old: &LoadedRules, new: &LoadedRules) -> Reloaded {
     let (old, new) = (old.resolved(), new.resolved());
@@ -316,9 +308,9 @@ fn difference(old: &LoadedRules, new: &LoadedRules) -> Reloaded {
 }
 
 /// What of running processes was not followed until now.
-fn stale_state(old: &Ruleset, new: &Ruleset) -> Option<String> {
-    let followed = |r: &Ruleset| demand::state_calls(r).union(&r.interest());
-    let calls = names(&without(&demand::state_calls(new), &followed(old)));
+fn stale_state(old: &Need, new: &Need) -> Option<String> {
+    let new = new.state_types().intersection(&old.wanted().interest.complement());
+    let calls: Vec<&str> = new.iter().map(EventType::name).collect();
     (!calls.is_empty()).then(|| {
         format!(
             "nobody asked for {} before: what they change is known of processes that run already as it was at their last exec or fork",
@@ -433,6 +425,9 @@ mod tests {
     #[test]
     fn state_that_nobody_followed_is_told() {
         let (plain, cwd) = (ruleset(&[("a", "x")]), ruleset(&[("a", "%proc.cwd")]));
+        let config = ConfigSource { config: Some("/dev/null".into()), ..ConfigSource::default() };
+        let config = config::load(&config, &Settings::default()).unwrap();
+        let [plain, cwd] = [plain, cwd].map(|rules| Need::of(&config, &rules));
         let told = stale_state(&plain, &cwd).unwrap();
         assert!(told.starts_with("nobody asked for chdir, fchdir before: "), "{told}");
         assert_eq!((stale_state(&cwd, &plain), stale_state(&cwd, &cwd)), (None, None));

@@ -6,6 +6,9 @@ use serde_yaml::Value;
 
 /// Keys that are acted on, as dotted paths to their leaves.
 const ACTED_ON: &[&str] = &[
+    "base_syscalls.all",
+    "base_syscalls.custom_set",
+    "base_syscalls.repair",
     "container_engines.containerd.enabled",
     "container_engines.containerd.sockets",
     "container_engines.cri.enabled",
@@ -25,6 +28,7 @@ const ACTED_ON: &[&str] = &[
     "json_include_tags_property",
     "json_output",
     "peregrine.alert_lane_capacity",
+    "peregrine.all_syscalls",
     "peregrine.batch_bytes",
     "peregrine.batch_frames",
     "peregrine.capture_threads",
@@ -75,7 +79,6 @@ const FALCO_LEAVES: &[&str] = &[
 /// Falco's top-level keys that are not acted on yet.
 const FALCO_SECTIONS: &[&str] = &[
     "append_output",
-    "base_syscalls",
     "buffer_format_base64",
     "capture",
     "config_files",

@@ -3,6 +3,7 @@
 //! `file | built in` -> tree -> `-o` -> [`written`] -> flags -> [`resolved`].
 
 mod containers;
+mod custom_set;
 mod keys;
 mod option;
 mod resolved;

@@ -11,6 +11,7 @@ use outputs::Format;
 use rules::{Priority, SelectBy, Selection};
 
 use super::containers::{self, Containers};
+use super::custom_set::CustomSet;
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings};
 
@@ -98,6 +99,10 @@ pub(crate) struct Config {
     pub(crate) single_thread: bool,
     /// Only this process and what it starts.
     pub(crate) scope_pid: Option<u32>,
+    /// Every call is captured, whatever the rules ask for.
+    pub(crate) all_syscalls: bool,
+    /// Events and calls captured beside what rules ask for, or left out.
+    pub(crate) custom_set: CustomSet,
     /// Bytes kept of each buffer that is read or written.
     pub(crate) snaplen: usize,
     /// Control socket.
@@ -146,6 +151,7 @@ pub(super) fn resolve(
 ) -> Result<Config> {
     let Written {
         container_engines,
+        base_syscalls,
         engine,
         falco_libs,
         file_output,
@@ -192,7 +198,22 @@ pub(super) fn resolve(
     if write.is_some() {
         live_only("-w")?;
     }
+    if set.all_syscalls {
+        live_only("--all-syscalls")?;
+    }
     let mut warnings = origin.warnings;
+    if base_syscalls.repair.unwrap_or(false) {
+        warnings.push(
+            "base_syscalls.repair: nothing to repair, what rules read of processes is always followed".to_owned(),
+        );
+    }
+    if base_syscalls.all.unwrap_or(false) {
+        warnings.push(
+            "base_syscalls.all: no call that a rule asks for is left out anyway; peregrine.all_syscalls captures every call".to_owned(),
+        );
+    }
+    let (custom_set, doubts) = CustomSet::read(&base_syscalls.custom_set.unwrap_or_default());
+    warnings.extend(doubts);
     let rules_files = match (rules_files, rules_file) {
         (Some(_), Some(_)) => bail!("rules_files and rules_file are both set"),
         (None, Some(files)) => {
@@ -259,6 +280,8 @@ pub(super) fn resolve(
         )?,
         single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
         scope_pid,
+        all_syscalls: set.all_syscalls || peregrine.all_syscalls.unwrap_or(false),
+        custom_set,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
         write,

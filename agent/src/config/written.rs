@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) container_engines: ContainerEngines,
+    pub(super) base_syscalls: BaseSyscalls,
     pub(super) engine: Engine,
     pub(super) falco_libs: FalcoLibs,
     pub(super) file_output: FileOutput,
@@ -29,6 +30,14 @@ pub(super) struct Written {
     pub(super) static_fields: BTreeMap<String, String>,
     pub(super) stdout_output: StdoutOutput,
     pub(super) time_format_iso_8601: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BaseSyscalls {
+    pub(super) all: Option<bool>,
+    pub(super) custom_set: Option<Vec<String>>,
+    pub(super) repair: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -104,6 +113,7 @@ pub(super) struct StdoutOutput {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Peregrine {
     pub(super) alert_lane_capacity: Option<u64>,
+    pub(super) all_syscalls: Option<bool>,
     pub(super) batch_bytes: Option<u64>,
     pub(super) batch_frames: Option<u64>,
     pub(super) capture_threads: Option<u64>,
