@@ -1,14 +1,15 @@
 //! `container.*` and `k8s.*`: what the cgroup tells, and what events of a recording told of the container up to this one.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 
 use bumpalo::collections::Vec as BumpVec;
-use containers::{Details, Mount};
+use containers::{Details, Mount, Probe};
 use rules::{Arg, ContainerField as Field, Value};
 
 use super::EventFields;
-use crate::state::{ContainerEntry, Containers, Told};
+use crate::state::{ContainerEntry, Containers, Told, Version, strings};
 
 /// Labels that only the machinery reads.
 const HIDDEN_LABELS: [&str; 2] = ["annotation.", "io.kubernetes."];
@@ -45,7 +46,16 @@ impl EventFields<'_> {
             Field::ContainerStartTs => return self.container_start().map(Value::U64),
             Field::ContainerDuration => {
                 let start = self.container_start()?;
-                return Some(Value::U64(self.event.header().ts.saturating_sub(start)));
+                return Some(Value::U64(self.epoch_ns().saturating_sub(start)));
+            }
+            Field::ProcIsContainerHealthcheck => {
+                return self.is_part_of(|told| told.healthcheck.as_ref());
+            }
+            Field::ProcIsContainerLivenessProbe => {
+                return self.is_part_of(|told| told.liveness_probe.as_ref());
+            }
+            Field::ProcIsContainerReadinessProbe => {
+                return self.is_part_of(|told| told.readiness_probe.as_ref());
             }
             _ => {}
         }
@@ -64,10 +74,17 @@ impl EventFields<'_> {
             Field::ContainerHostPid => Some(Value::Bool(told.host_pid)),
             Field::ContainerHostNetwork => Some(Value::Bool(told.host_network)),
             Field::ContainerHostIpc => Some(Value::Bool(told.host_ipc)),
-            Field::ContainerStartTs | Field::ContainerDuration => None,
+            Field::ContainerHealthcheck => self.command_line(told.healthcheck.as_ref()?),
+            Field::ContainerLivenessProbe => self.command_line(told.liveness_probe.as_ref()?),
+            Field::ContainerReadinessProbe => self.command_line(told.readiness_probe.as_ref()?),
+            Field::ContainerStartTs
+            | Field::ContainerDuration
+            | Field::ProcIsContainerHealthcheck
+            | Field::ProcIsContainerLivenessProbe
+            | Field::ProcIsContainerReadinessProbe => None,
             Field::ContainerMounts => {
                 let lines = told.mounts.iter().map(Mount::line);
-                Some(Value::Bytes(self.comma_joined(lines, b",")))
+                Some(Value::Bytes(self.joined_by(lines, b",")))
             }
             Field::ContainerMount
             | Field::ContainerMountSource
@@ -91,16 +108,48 @@ impl EventFields<'_> {
                 let of = self.sandbox().unwrap_or(told);
                 Some(Value::Bytes(self.labels(&of.pod_sandbox_labels)))
             }
+            // Live, what a pod's sandbox has is told with each of its containers.
+            Field::K8sPodIp if !self.event.is_from_file() => {
+                bytes(Some(&told.ip).filter(|ip| !ip.is_empty())?)
+            }
             Field::K8sPodIp if told.cni_json.is_empty() => bytes(&self.sandbox()?.ip),
             Field::ContainerIp | Field::K8sPodIp => bytes(&told.ip),
-            Field::K8sPodCniJson if told.cni_json.is_empty() => bytes(&self.sandbox()?.cni_json),
+            Field::K8sPodCniJson if told.cni_json.is_empty() && self.event.is_from_file() => {
+                bytes(&self.sandbox()?.cni_json)
+            }
             Field::ContainerCniJson | Field::K8sPodCniJson => bytes(&told.cni_json),
         }
     }
 
-    /// When the pid namespace of a process in a container began, which is when the container did.
+    /// When the container of the process started, ns since the epoch: in a recording when its pid namespace began, live as its runtime tells.
     fn container_start(&self) -> Option<u64> {
-        self.version().filter(|v| !v.container.id.is_host()).and_then(|_| self.pidns_start())
+        self.version().filter(|v| !v.container.id.is_host())?;
+        let told = || self.told_container().map(|told| told.started_ns).filter(|&ns| ns != 0);
+        if self.event.is_from_file() { self.pidns_start() } else { told() }
+    }
+
+    fn command_line(&self, of: &Probe) -> Option<Value<'_>> {
+        let parts = iter::once(&of.exe).chain(&of.args).cloned();
+        Some(Value::Bytes(self.joined_by(parts, b" ")))
+    }
+
+    /// Whether the process is one that the runtime runs in the container to see whether it is well, or below one: started as told, and not by
+    /// the container's first process.
+    fn is_part_of(&self, probe: impl Fn(&Details) -> Option<&Probe>) -> Option<Value<'_>> {
+        let own = self.version()?;
+        let probe = if own.container.id.is_host() { None } else { probe(self.told_container()?) };
+        let mut is_part = false;
+        let above = (1..).map_while(|level| self.ancestor(level)).map(|(_, version)| version);
+        for version in iter::once(own).chain(above) {
+            if probe.is_none() || version.container.id.is_host() {
+                break;
+            }
+            if version.ids.vpid == 1 {
+                return Some(Value::Bool(false));
+            }
+            is_part |= probe.is_some_and(|probe| is_run_as(version, probe));
+        }
+        Some(Value::Bool(is_part))
     }
 
     /// Whether the event tells of a container, rather than being of a process in one.
@@ -162,11 +211,11 @@ impl EventFields<'_> {
         sandbox.as_deref()
     }
 
-    fn comma_joined(&self, texts: impl Iterator<Item = String>, comma: &[u8]) -> &[u8] {
+    fn joined_by(&self, texts: impl Iterator<Item = String>, between: &[u8]) -> &[u8] {
         let mut all = BumpVec::new_in(self.at.bump);
         for (n, text) in texts.enumerate() {
             if n > 0 {
-                all.extend_from_slice_copy(comma);
+                all.extend_from_slice_copy(between);
             }
             all.extend_from_slice_copy(text.as_bytes());
         }
@@ -179,7 +228,7 @@ impl EventFields<'_> {
         let line = |(key, value): (&String, &String)| {
             if value.is_empty() { key.clone() } else { format!("{key}:{value}") }
         };
-        self.comma_joined(shown.map(line), b", ")
+        self.joined_by(shown.map(line), b", ")
     }
 
     fn mount(&self, field: Field, told: &Details, arg: &Arg) -> Option<Value<'_>> {
@@ -201,6 +250,12 @@ impl EventFields<'_> {
         };
         Some(Value::Bytes(self.at.bump.alloc_slice_copy(text.as_bytes())))
     }
+}
+
+fn is_run_as(version: &Version, probe: &Probe) -> bool {
+    let args = strings(version.image.args());
+    version.image.exe() == probe.exe.as_bytes()
+        && args.eq(probe.args.iter().map(|arg| arg.as_bytes()))
 }
 
 fn key_of(arg: &Arg) -> Option<&str> {

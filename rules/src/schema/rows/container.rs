@@ -22,9 +22,9 @@ family Container ContainerField {
         + ContainerImageRepository "container.image.repository" Text None One Plain [SUGGESTED] "Image of the container without its tag.";
         + ContainerImageTag "container.image.tag" Text None One Plain [SUGGESTED] "Tag of the container's image.";
         + ContainerImageDigest "container.image.digest" Text None One Plain [] "Digest of the container's image in its registry.";
-        ~ ContainerHealthcheck "container.healthcheck" Text None One Plain [DEPRECATED NEVER] "Health check of the container; never known.";
-        ~ ContainerLivenessProbe "container.liveness_probe" Text None One Plain [DEPRECATED NEVER] "Liveness probe of the container; never known.";
-        ~ ContainerReadinessProbe "container.readiness_probe" Text None One Plain [DEPRECATED NEVER] "Readiness probe of the container; never known.";
+        + ContainerHealthcheck "container.healthcheck" Text None One Plain [DEPRECATED] "Command line of the container's health check.";
+        + ContainerLivenessProbe "container.liveness_probe" Text None One Plain [DEPRECATED] "Command line of the container's liveness probe.";
+        + ContainerReadinessProbe "container.readiness_probe" Text None One Plain [DEPRECATED] "Command line of the container's readiness probe.";
         + ContainerStartTs "container.start_ts" AbsTime None One Plain [] "When the container started, in nanoseconds since the epoch.";
         + ContainerDuration "container.duration" RelTime None One Plain [] "Nanoseconds since the container started.";
         + ContainerIp "container.ip" Text None One Plain [] "Address of the container.";
@@ -34,9 +34,9 @@ family Container ContainerField {
         + ContainerHostIpc "container.host_ipc" Bool None One Plain [] "Whether the container uses the host's IPC namespace.";
         + ContainerLabel "container.label" Text RequiredKey One Plain [] "Value of a label of the container: container.label[app].";
         + ContainerLabels "container.labels" Text None One Plain [] "All labels of the container as key:value, joined by commas.";
-        ~ ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool None One Plain [DEPRECATED NEVER] "Whether the process is the container's health check; never known.";
-        ~ ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool None One Plain [DEPRECATED NEVER] "Whether the process is the container's liveness probe; never known.";
-        ~ ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool None One Plain [DEPRECATED NEVER] "Whether the process is the container's readiness probe; never known.";
+        + ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool None One Plain [DEPRECATED] "Whether the process is part of the container's health check.";
+        + ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool None One Plain [DEPRECATED] "Whether the process is part of the container's liveness probe.";
+        + ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool None One Plain [DEPRECATED] "Whether the process is part of the container's readiness probe.";
         + K8sPodName "k8s.pod.name" Text None One Plain [SUGGESTED] "Name of the container's pod.";
         + K8sNsName "k8s.ns.name" Text None One Plain [SUGGESTED] "Namespace of the container's pod.";
         + K8sPodId "k8s.pod.id" Text None One Plain [] "As k8s.pod.uid, under its old name.";
