@@ -22,6 +22,8 @@ pub(crate) struct Container {
     pub(crate) capabilities: Vec<&'static str>,
     /// How its root is made.
     pub(crate) root: Root,
+    /// Where runc keeps what it knows of it.
+    pub(crate) state: State,
     /// What its standard streams are.
     pub(crate) streams: Streams,
     /// Name below `/bin` that this program has inside, where it has one: see [`crate::disguise`].
@@ -38,6 +40,16 @@ pub(crate) enum Root {
     Folder,
     /// Layers, as engines make it: what the container writes lands in the upper one.
     Layers,
+}
+
+/// Where runc keeps what it knows of a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In the scene, where nobody looks for it.
+    #[default]
+    Hidden,
+    /// Where it always does, so that the agent learns that nothing is held back from the container.
+    Usual,
 }
 
 /// What the standard streams of a container are.
@@ -65,7 +77,7 @@ impl Container {
     /// The bundle's `config.json` (OCI runtime specification 1.0). Limits stay as they are: raising them takes a
     /// capability that not every machine gives.
     pub(crate) fn config(&self, id: &str, own: &Path) -> Value {
-        let Self { args, capabilities, root, streams, disguise, binds } = self;
+        let Self { args, capabilities, root, state: _, streams, disguise, binds } = self;
         let bind = |from: &str, to: &str, options: &[&str]| json!({"destination": to, "type": "bind", "source": from, "options": options});
         let mut mounts = vec![
             json!({"destination": "/proc", "type": "proc", "source": "proc"}),
@@ -119,17 +131,23 @@ impl Container {
         let config = self.config(&id, &scene.own());
         fs::write(bundle.join("config.json"), config.to_string())?;
         let runc = find_program("runc").context("runc is gone")?;
-        let state = scene.path("runc");
-        let mut command = Command::new(&runc);
-        command.arg("--root").arg(&state).args(["run", "--bundle"]).arg(&bundle).arg(&id);
+        let runc = || {
+            let mut command = Command::new(&runc);
+            if self.state == State::Hidden {
+                command.arg("--root").arg(scene.path("runc"));
+            }
+            command
+        };
+        let mut command = runc();
+        command.args(["run", "--bundle"]).arg(&bundle).arg(&id);
         let result = match self.streams {
             Streams::Null => crate::scene::run(&mut command),
             Streams::Terminal => run_on_terminal(&mut command),
         };
         if result.is_err() {
             // What is left of it, if anything is.
-            let mut delete = Command::new(&runc);
-            delete.arg("--root").arg(&state).args(["delete", "--force", &id]);
+            let mut delete = runc();
+            delete.args(["delete", "--force", &id]);
             drop(delete.stderr(Stdio::null()).status());
         }
         result

@@ -86,6 +86,27 @@ pub(crate) const CASES: &[Case] = &[
         others: &[(&[("container.id", "host")], "Raw disk access")],
     },
     Case {
+        rule: "Privileged container started",
+        ty: EXEC,
+        base: &[
+            ID,
+            ("proc.vpid", "1"),
+            ("proc.pname", "runc"),
+            ("container.privileged", "true"),
+            ("thread.cap_effective", "CAP_CHOWN CAP_SYS_ADMIN CAP_MKNOD"),
+        ],
+        hits: &[
+            &[("proc.vpid", "17"), ("proc.pname", "containerd-shim")],
+            &[("thread.cap_effective", "")],
+        ],
+        misses: &[
+            &[("proc.vpid", "17"), ("proc.pname", "bash")],
+            &[("container.id", "host")],
+            &[("proc.args", "init")],
+        ],
+        others: &[(&[("container.privileged", "false")], "Container process with CAP_SYS_ADMIN")],
+    },
+    Case {
         rule: "Container process with CAP_SYS_ADMIN",
         ty: EXEC,
         base: &[

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use crate::action::Action;
 use crate::action::Expected::{Container as AContainer, Has, Is};
 use crate::action::{CONTAINER as NEEDS, Need};
-use crate::container::{Container, Root, Streams};
+use crate::container::{Container, Root, State, Streams};
 
 /// What a container of layers needs.
 const LAYERS: &[Need] = &[NEEDS[0], NEEDS[1], Need::Overlay];
@@ -23,6 +23,17 @@ pub(super) const ACTIONS: &[Action] = &[
         perform: |s| {
             let container = Container::new(&["/bin/sh", "-c", ":"]);
             Container { streams: Streams::Terminal, ..container }.run(s)
+        },
+    },
+    Action {
+        name: "container-privileged",
+        rule: "Privileged container started",
+        what: "runs `sleep` in a container from which nothing is held back",
+        needs: &NEEDS,
+        expect: &[("proc.cmdline", Is("busybox sleep 1")), INSIDE],
+        perform: |s| {
+            let container = Container::new(&["/bin/busybox", "sleep", "1"]);
+            Container { state: State::Usual, ..container }.run(s)
         },
     },
     Action {
