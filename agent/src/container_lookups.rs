@@ -1,25 +1,32 @@
 //! Joins the shards, which meet containers, to the thread that asks runtimes of them.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use anyhow::{Context as _, Result};
 use bus::Unparker;
-use containers::{Answer, LookupConfig, LookupThread};
+use containers::{Answer, Details, LookupConfig, LookupThread};
 use perf::Registry;
 use stages::{Lineage, LiveContainers};
 
-/// Starts the thread. From now on it is asked for every container that a process is found in, and its answers wake the shards.
+/// Starts the thread. From now on it is asked for every container that a process is found in; its answers wake the shards and go to the recorder,
+/// where there is one.
 pub(crate) fn start(
     config: LookupConfig,
     lineage: &Arc<Lineage>,
     wakers: Vec<Unparker>,
+    recorder: Option<SyncSender<Arc<Details>>>,
     registry: &mut Registry,
 ) -> Result<LookupThread> {
     let told = Arc::clone(lineage);
     let answer = move |answer| match answer {
         Answer::Known(details) => {
-            let full_id = details.full_id.clone();
-            told.live_containers().answer(&full_id, Some(Arc::from(details)));
+            let details: Arc<Details> = Arc::from(details);
+            if let Some(recorder) = &recorder {
+                // Where too many wait to be written, or writing has ended, the recording lacks it.
+                let _lost = recorder.try_send(Arc::clone(&details));
+            }
+            told.live_containers().answer(&details.full_id, Some(Arc::clone(&details)));
         }
         Answer::Unknown { full_id, why: _ } => told.live_containers().answer(&full_id, None),
     };

@@ -13,6 +13,7 @@ mod capture_threads;
 mod cli;
 mod config;
 mod container_lookups;
+mod container_notes;
 mod control;
 mod demand;
 mod events_command;

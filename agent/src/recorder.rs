@@ -11,10 +11,11 @@ use capture::savefile::{
     Compression, DescriptorList, DescriptorTarget, Group, Machine, SavefileError, User, Writer,
 };
 use capture::{OpenDescriptors, Seeds};
-use event::Frame;
+use event::{Frame, flags};
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
 
+use crate::container_notes::ContainerNotes;
 use crate::run::say;
 use crate::savefile_errors;
 
@@ -33,6 +34,9 @@ pub(crate) struct Recorder {
     meters: RecorderMeters,
     path: PathBuf,
     error: Option<String>,
+    containers: Option<ContainerNotes>,
+    /// Time of the last event; none before the first.
+    last_ts: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -103,18 +107,19 @@ impl Recorder {
         parts: RecorderParts,
         lanes: Vec<LaneRx>,
         watermarks: Vec<Arc<Watermark>>,
+        containers: Option<ContainerNotes>,
         waiter: Waiter,
         registry: &mut Registry,
     ) -> Self {
         let RecorderParts { path, file: _, writer } = parts;
         let merge = Merge::new(lanes, watermarks, WINDOW);
         let meters = RecorderMeters::register(registry);
-        Self { merge, writer, waiter, meters, path, error: None }
+        Self { merge, writer, waiter, meters, path, error: None, containers, last_ts: None }
     }
 
     /// Writes a window of frames; gives whether there was one.
     pub(crate) fn poll_once(&mut self) -> bool {
-        let Self { merge, writer, meters, path, error, waiter: _ } = self;
+        let Self { merge, writer, meters, path, error, containers, last_ts, waiter: _ } = self;
         let bound = merge.bound();
         merge.fill(bound);
         if merge.is_empty() {
@@ -126,6 +131,9 @@ impl Recorder {
                 meters.bad_frame.add(1);
                 continue;
             };
+            if !frame.has(flags::SEED) {
+                *last_ts = Some(frame.header().ts);
+            }
             match writer.as_mut().map(|w| w.frame(&frame)) {
                 Some(Ok(())) => meters.written.add(1),
                 None => meters.write_error.add(1),
@@ -138,6 +146,15 @@ impl Recorder {
             }
         }
         merge.clear();
+        // Not among the processes from before, which make a list.
+        if let (Some(containers), Some(ts)) = (containers, *last_ts) {
+            while let Some(frame) = containers.next(ts) {
+                if let Some(Err(e)) = writer.as_mut().map(|w| w.frame(&frame)) {
+                    *error = Some(savefile_errors::of_recording(path, &e));
+                    *writer = None;
+                }
+            }
+        }
         true
     }
 

@@ -26,11 +26,11 @@ use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
-use crate::container_lookups;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, RecorderEnd, RecorderParts};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
+use crate::{container_lookups, container_notes};
 
 /// Where frames come from, not yet joined to lanes.
 pub(crate) enum Source {
@@ -154,10 +154,12 @@ impl Topology {
             },
             registry,
         );
+        let (record, told) = recorder.as_ref().map(|_| container_notes::channel()).unzip();
         // A recording tells of its containers itself.
         let lookups = match (&capture, &config.containers.lookups) {
             (Capture::Live(_), Some(lookups)) => {
-                Some(container_lookups::start(lookups.clone(), &lineage, wakers, registry)?)
+                let lookups = lookups.clone();
+                Some(container_lookups::start(lookups, &lineage, wakers, record, registry)?)
             }
             _ => None,
         };
@@ -177,8 +179,9 @@ impl Topology {
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
         register_equations(config, &plan, registry);
-        let recorder = recorder
-            .map(|parts| Recorder::new(parts, recorded, watermarks, recorder_waiter, registry));
+        let recorder = recorder.map(|parts| {
+            Recorder::new(parts, recorded, watermarks, told, recorder_waiter, registry)
+        });
         let users = users_asked;
         Ok(Self { plan, capture, shards, swap, lineage, users, delivery, recorder, lookups, end })
     }

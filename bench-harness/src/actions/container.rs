@@ -128,7 +128,17 @@ impl Container {
         let id = new_id();
         let bundle = scene.folder(&id)?;
         make_root(&bundle, self)?;
-        let config = self.config(&id, &scene.own());
+        let mut config = self.config(&id, &scene.own());
+        let visible = Path::new("/run").join(format!("peregrine-actions-{id}"));
+        let bundle = match self.state {
+            State::Hidden => bundle,
+            State::Usual => {
+                // The stage is seen from inside only.
+                config["root"]["path"] = json!(bundle.join("rootfs"));
+                fs::create_dir(&visible)?;
+                visible.clone()
+            }
+        };
         fs::write(bundle.join("config.json"), config.to_string())?;
         let runc = find_program("runc").context("runc is gone")?;
         let runc = || {
@@ -144,6 +154,9 @@ impl Container {
             Streams::Null => crate::scene::run(&mut command),
             Streams::Terminal => run_on_terminal(&mut command),
         };
+        if self.state == State::Usual {
+            drop(fs::remove_dir_all(&visible));
+        }
         if result.is_err() {
             // What is left of it, if anything is.
             let mut delete = runc();
