@@ -69,6 +69,8 @@ pub(crate) fn details(kind: Kind, full_id: &str, of: &Value) -> Option<Details> 
             swap: number(host, "MemorySwap"),
         },
         ip: address(network),
+        // Where Kubernetes made it through Docker.
+        pod_sandbox_id: labels.get("io.kubernetes.sandbox.id").cloned().unwrap_or_default(),
         labels,
         healthcheck: check.filter(|_| !has_probe),
         liveness_probe,

@@ -13,7 +13,19 @@ pub(super) fn containerd(roots: &[PathBuf], kind: Kind, full_id: &str) -> Result
         for namespace in files::directories(root) {
             why = why.or(Why::NotFound);
             match files::json(&namespace.join(full_id).join("config.json")) {
-                Ok(spec) => return Ok(oci::details(kind, full_id, &spec)),
+                Ok(spec) => {
+                    let kind = if kind == Kind::Cri { Kind::Containerd } else { kind };
+                    let mut details = oci::details(kind, full_id, &spec);
+                    let sandbox = details.pod_sandbox_id.clone();
+                    if sandbox != full_id
+                        && files::is_name(&sandbox)
+                        && let Ok(sandbox) =
+                            files::json(&namespace.join(sandbox).join("config.json"))
+                    {
+                        oci::add_sandbox(&mut details, &spec, &sandbox);
+                    }
+                    return Ok(details);
+                }
                 Err(e) => why = why.or(e),
             }
         }

@@ -83,6 +83,26 @@ pub(crate) fn details(kind: Kind, full_id: &str, spec: &Value) -> Details {
     details
 }
 
+/// Adds what the specification of a pod's sandbox tells: whose are the namespaces that the container joins by their paths, and the pod's labels.
+pub(super) fn add_sandbox(details: &mut Details, spec: &Value, sandbox: &Value) {
+    let joins = |namespace: &str| {
+        let mut all = list(&spec["linux"], "namespaces");
+        all.any(|n| str_of(n, "type") == namespace && !str_of(n, "path").is_empty())
+    };
+    let of = self::details(Kind::Cri, &details.pod_sandbox_id, sandbox);
+    details.host_network |= joins("network") && of.host_network;
+    details.host_ipc |= joins("ipc") && of.host_ipc;
+    details.host_pid |= joins("pid") && of.host_pid;
+    if details.ip.is_empty() {
+        details.ip = of.ip;
+    }
+    if details.cni_json.is_empty() {
+        details.cni_json = of.cni_json;
+    }
+    let is_own = |key: &String| !key.starts_with("io.kubernetes.pod.");
+    details.pod_sandbox_labels = of.labels.into_iter().filter(|(key, _)| is_own(key)).collect();
+}
+
 /// Labels that were noted as the text of a JSON object.
 fn labels(text: &str) -> BTreeMap<String, String> {
     serde_json::from_str::<Value>(text).map(|of| pairs(&json!({"": of}), "")).unwrap_or_default()

@@ -19,7 +19,16 @@ pub(super) fn look_up(root: &Path, run: &Path, kind: Kind, full_id: &str) -> Res
             why = why.or(Why::NotFound);
             match files::json(&containers.join(full_id).join("userdata/config.json")) {
                 Ok(spec) => {
+                    let kind = if kind == Kind::Cri { Kind::CriO } else { kind };
                     let mut details = oci::details(kind, full_id, &spec);
+                    let sandbox = details.pod_sandbox_id.clone();
+                    if sandbox != full_id
+                        && files::is_name(&sandbox)
+                        && let Ok(sandbox) =
+                            files::json(&containers.join(sandbox).join("userdata/config.json"))
+                    {
+                        oci::add_sandbox(&mut details, &spec, &sandbox);
+                    }
                     let listed = root.join(format!("{driver}{CONTAINERS}"));
                     let images = root.join(format!("{driver}-images/images.json"));
                     add_listed(&mut details, &listed, &images);

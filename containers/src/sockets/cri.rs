@@ -152,9 +152,10 @@ fn of_status(kind: Kind, full_id: &str, status: &ContainerStatus, info: &Value) 
         name => name,
     };
     add_image_name(&mut details, name, &status.image_ref);
+    // The kubelet asks for images by their ids; others by their names.
     details.image_id = match str_of(&info["config"]["image"], "image") {
-        "" => status.image_id.clone(),
-        id => id.to_owned(),
+        id if id.starts_with("sha256:") => id.to_owned(),
+        _ => status.image_id.clone(),
     };
     shorten_image_id(&mut details);
     details

@@ -101,14 +101,29 @@ fn cri_o_by_the_notes_in_its_specification() {
             "io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.Labels": "{\"team\":\"red\"}",
             "io.kubernetes.cri-o.Created": "2024-05-06T07:08:09Z", "io.kubernetes.cri-o.IP.0": "10.1.2.3",
         });
-        let path = format!("run/containers/storage/overlay-containers/{}/userdata/config.json", id(1));
-        write(root, &path, spec(&notes));
+        let path = |id: &str| format!("run/containers/storage/overlay-containers/{id}/userdata/config.json");
+        let mut joined: Value = serde_json::from_str(&spec(&notes)).unwrap();
+        joined["linux"]["namespaces"] = json!([{"type": "pid"}, {"type": "network", "path": "/run/netns/1"}, {"type": "ipc", "path": "/run/ipcns/1"}]);
+        write(root, &path(&id(1)), joined.to_string());
+        let notes = json!({"io.kubernetes.cri-o.Labels": "{\"app\":\"web\",\"io.kubernetes.pod.name\":\"web-0\"}"});
+        let mut sandbox: Value = serde_json::from_str(&spec(&notes)).unwrap();
+        sandbox["linux"]["namespaces"] = json!([{"type": "pid"}, {"type": "ipc"}]);
+        write(root, &path(&id(9)), sandbox.to_string());
     })
     .unwrap();
     assert_eq!((&*d.name, d.kind, &*d.image_tag), ("web", "cri-o", "2"));
     assert_eq!((&*d.pod_sandbox_id, &*d.ip, d.created_s), (&*id(9), "10.1.2.3", 1_714_979_289));
     assert_eq!((&*d.labels["team"], &*d.labels["io.kubernetes.pod.namespace"]), ("red", "shop"));
     assert_eq!((d.is_pod_sandbox, d.privileged), (false, false));
+    assert_eq!(
+        (d.host_network, d.host_ipc, d.host_pid),
+        (true, false, false),
+        "those of the sandbox"
+    );
+    assert_eq!(
+        d.pod_sandbox_labels.into_iter().collect::<Vec<_>>(),
+        [("app".to_owned(), "web".to_owned())]
+    );
 }
 
 #[test]
@@ -126,6 +141,7 @@ fn containerd_by_the_bundle_of_any_namespace() {
     for kind in [Kind::Containerd, Kind::Cri] {
         let d = read(kind, &id(1), lay_out).unwrap();
         assert_eq!((&*d.name, &*d.image_repository), ("web", "docker.io/library/nginx"));
+        assert_eq!(d.kind, "containerd");
         assert_eq!((&*d.pod_sandbox_id, &*d.labels["io.kubernetes.pod.uid"]), (&*id(9), "0f90"));
     }
     assert_eq!(read(Kind::Containerd, "by-hand", lay_out).unwrap().name, "by-hand");

@@ -31,13 +31,9 @@ pub(crate) struct Call {
 impl Call {
     /// The text in the question's first field, of a message in it where there is one: the id or name that is asked for.
     pub(crate) fn asked_for(&self) -> String {
-        let text = |bytes: &[u8]| {
-            let [0x0a, len, rest @ ..] = bytes else { return Vec::new() };
-            rest[..usize::from(*len)].to_vec()
-        };
-        let outer = text(&self.message);
-        let inner = text(&outer);
-        String::from_utf8(if inner.is_empty() { outer } else { inner }).expect("a text")
+        let outer = first_text(&self.message);
+        let inner = first_text(outer.as_bytes());
+        if inner.is_empty() { outer } else { inner }
     }
 }
 
@@ -118,6 +114,54 @@ pub(crate) fn serve(socket: &Path, answer: impl Fn(&Call) -> Outcome + Clone + S
     });
 }
 
+/// One call of a service: the message that it answers with, or what went wrong.
+pub(crate) fn call(socket: &Path, path: &str, question: Written) -> Result<Vec<u8>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let limit = std::time::Duration::from_secs(20);
+    runtime.expect("a runtime").block_on(async {
+        let exchange = tokio::time::timeout(limit, exchange(socket, path, question));
+        exchange.await.map_err(|e| e.to_string())?
+    })
+}
+
+async fn exchange(socket: &Path, path: &str, question: Written) -> Result<Vec<u8>, String> {
+    let stream = tokio::net::UnixStream::connect(socket).await.map_err(|e| e.to_string())?;
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.map_err(|e| e.to_string())?;
+    // Ends with the runtime that it runs on.
+    drop(tokio::spawn(connection));
+    let request = Request::post(format!("http://localhost{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from(framed(&question.0))))
+        .expect("a request");
+    let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
+    let headers = answer.headers().clone();
+    let body = answer.into_body().collect().await.map_err(|e| e.to_string())?;
+    let trailers = body.trailers().cloned().unwrap_or(headers);
+    let text = |key: &str| trailers.get(key).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match text("grpc-status") {
+        "0" => Ok(body.to_bytes().get(5..).unwrap_or_default().to_vec()),
+        status => Err(format!("{status}: {}", text("grpc-message"))),
+    }
+}
+
+/// One byte of flags, four of length, the message.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut framed = vec![0];
+    framed.extend((message.len() as u32).to_be_bytes());
+    framed.extend(message);
+    framed
+}
+
+/// The text in the first field of a message.
+pub(crate) fn first_text(message: &[u8]) -> String {
+    let [0x0a, len, rest @ ..] = message else { return String::new() };
+    let text = rest.get(..usize::from(*len)).unwrap_or_default();
+    String::from_utf8(text.to_vec()).unwrap_or_default()
+}
+
 async fn respond(
     request: Request<Incoming>,
     answer: impl Fn(&Call) -> Outcome,
@@ -126,17 +170,13 @@ async fn respond(
     let namespace = namespace.and_then(|n| n.to_str().ok()).unwrap_or_default().to_owned();
     let method = request.uri().path().trim_start_matches('/').to_owned();
     let body = request.into_body().collect().await.expect("a whole question").to_bytes();
-    // One byte of flags, four of length, the message.
     let call = Call { method, namespace, message: body.slice(5..).to_vec() };
     let response = Response::builder().header("content-type", "application/grpc");
     let response = match answer(&call) {
         Ok(message) => {
-            let mut framed = vec![0];
-            framed.extend((message.len() as u32).to_be_bytes());
-            framed.extend(message);
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", HeaderValue::from_static("0"));
-            let body = Full::new(Bytes::from(framed));
+            let body = Full::new(Bytes::from(framed(&message)));
             response.body(BoxBody::new(body.with_trailers(async { Some(Ok(trailers)) })))
         }
         Err(status) => response.header("grpc-status", status).body(BoxBody::new(Full::default())),

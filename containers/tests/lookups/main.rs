@@ -1,4 +1,5 @@
-//! Looking containers up: questions and answers, fake runtimes behind sockets, state on disk.
+//! Looking containers up: questions and answers, fake runtimes behind sockets, state on disk;
+//! and real runtimes where they are installed (`real_*`), which else say that they are skipped.
 
 mod asking;
 mod containerd;
@@ -7,4 +8,7 @@ mod disk;
 mod grpc;
 mod host;
 mod http;
+mod real;
+mod real_containerd;
+mod real_podman;
 mod rest;
