@@ -61,6 +61,8 @@ pub(crate) fn left_out(path: &Path, what: LeftOut<'_>) -> Option<String> {
         n_dropped_dirs,
         n_dropped_interfaces,
         n_dropped_threads,
+        n_dropped_changes,
+        n_dropped_cgroups,
         n_forgotten_starts,
         n_dropped_blocks,
     } = counts;
@@ -79,6 +81,8 @@ pub(crate) fn left_out(path: &Path, what: LeftOut<'_>) -> Option<String> {
         (n_dropped_dirs, "working directories beyond 256 MiB of memory, taken to be unknown"),
         (n_dropped_interfaces, "interfaces beyond 4,096, whose addresses count as remote"),
         (n_dropped_threads, "threads beyond 4,194,304, taken to be as their process"),
+        (n_dropped_changes, "changes of what threads beyond 1,048,576 use, not followed"),
+        (n_dropped_cgroups, "control groups beyond 128 MiB of memory, taken to be unknown"),
         (n_forgotten_starts, "starts of calls forgotten, so that their returns stand without"),
         (n_dropped_blocks, "blocks beyond 64 MiB between two events, not passed on"),
         (n_users, "changes of users and groups beyond 256 MiB of memory, not noted"),

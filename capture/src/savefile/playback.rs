@@ -230,6 +230,10 @@ impl Playback {
         counts.n_dropped_dirs = self.tracker.n_dropped_dirs();
         counts.n_dropped_interfaces = self.tracker.n_dropped_interfaces();
         counts.n_dropped_threads = self.threads.n_dropped();
+        if let Some(resources) = &self.resources {
+            counts.n_dropped_cgroups = resources.n_dropped_cgroups();
+            counts.n_dropped_changes = resources.n_dropped_changes();
+        }
         counts.n_forgotten_starts =
             self.converter.n_forgotten() + self.tracker.n_forgotten_enters();
         if let Some(blocks) = &self.blocks {

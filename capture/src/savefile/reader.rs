@@ -31,6 +31,10 @@ pub struct ReaderCounts {
     pub n_dropped_interfaces: u64,
     /// Threads beyond what Linux can have, which are taken to be as their process.
     pub n_dropped_threads: u64,
+    /// Changes of what threads use, beyond the threads of which that is followed.
+    pub n_dropped_changes: u64,
+    /// Control groups of threads that are not known because the memory for all of them is used up.
+    pub n_dropped_cgroups: u64,
     /// Starts of calls that were forgotten for their bytes; their returns stand without.
     pub n_forgotten_starts: u64,
     /// Blocks between two frames for which there was no room, so that they are not passed on.

@@ -6,11 +6,13 @@ use std::{collections::HashMap, sync::Arc};
 use event::{EventType, FrameHeader, FrameWriter, ResourceFacts, SectionKind, resource_facts};
 use foldhash::fast::RandomState;
 
-use super::{Header, SavedEvent};
+use super::{Header, SavedEvent, processes::task_id};
 use crate::process::ProcessEntry;
 
 /// Threads beyond this many are taken to use nothing.
 const MAX_THREADS: usize = 1 << 20;
+/// Memory that control groups of all threads may take; those beyond it are not known.
+const MAX_CGROUP_BYTES: usize = 128 << 20;
 /// Control groups longer than this are cut, as in the process list.
 const MAX_CGROUPS: usize = 4096;
 /// Head and padding of a section.
@@ -91,6 +93,11 @@ pub(super) struct Resources {
     /// The thread that the last event ended.
     gone: Option<u32>,
     now: Now,
+    /// What control groups take together, and may take.
+    n_cgroup_bytes: usize,
+    max_cgroup_bytes: usize,
+    n_dropped_cgroups: u64,
+    n_dropped_changes: u64,
 }
 
 fn role(ty: EventType) -> Role {
@@ -197,6 +204,10 @@ impl Resources {
             switched_at: Vec::new(),
             gone: None,
             now: Now::default(),
+            n_cgroup_bytes: 0,
+            max_cgroup_bytes: MAX_CGROUP_BYTES,
+            n_dropped_cgroups: 0,
+            n_dropped_changes: 0,
         };
         resources.seed(header);
         resources
@@ -205,32 +216,49 @@ impl Resources {
     /// Begins anew with a process list.
     pub(super) fn seed(&mut self, header: &Header) {
         self.all.clear();
+        self.n_cgroup_bytes = 0;
         self.switched_at.clear();
         (self.gone, self.now) = (None, Now::default());
         self.boot_ns = header.machine.as_ref().map_or(0, |m| m.boot_ts_epoch_ns);
-        for entry in header.processes.iter().take(MAX_THREADS) {
-            self.all.insert(entry.tid as u32, Thread::of_entry(entry));
+        for entry in &header.processes {
+            self.change(task_id(entry.tid), |t| *t = Thread::of_entry(entry));
         }
     }
 
-    /// The thread, to be changed; `None` where there are too many.
-    fn thread(&mut self, tid: u32) -> Option<&mut Thread> {
-        if self.all.len() >= MAX_THREADS && !self.all.contains_key(&tid) {
-            return None;
-        }
-        Some(self.all.entry(tid).or_insert_with(Thread::blank))
+    /// Changes of threads of which nothing is known because there are too many.
+    pub(super) fn n_dropped_changes(&self) -> u64 {
+        self.n_dropped_changes
     }
 
+    /// Control groups that are not known because the memory for all of them is used up.
+    pub(super) fn n_dropped_cgroups(&self) -> u64 {
+        self.n_dropped_cgroups
+    }
+
+    /// Changes what is known of a thread, unless there are too many.
     fn change(&mut self, tid: u32, change: impl FnOnce(&mut Thread)) {
-        if let Some(thread) = self.thread(tid) {
-            change(thread);
+        if self.all.len() >= MAX_THREADS && !self.all.contains_key(&tid) {
+            self.n_dropped_changes += 1;
+            return;
         }
+        let thread = self.all.entry(tid).or_insert_with(|| self.blank.clone());
+        self.n_cgroup_bytes -= thread.cgroups.len();
+        change(thread);
+        if self.n_cgroup_bytes + thread.cgroups.len() > self.max_cgroup_bytes {
+            self.n_dropped_cgroups += 1;
+            thread.cgroups = Arc::clone(&self.blank.cgroups);
+        }
+        self.n_cgroup_bytes += thread.cgroups.len();
+    }
+
+    fn forget(&mut self, tid: u32) {
+        self.n_cgroup_bytes -= self.all.remove(&tid).map_or(0, |thread| thread.cgroups.len());
     }
 
     /// Follows what the event tells of its thread, whose process the header names already.
     pub(super) fn follow(&mut self, event: &SavedEvent<'_>, header: &FrameHeader) {
         if let Some(tid) = self.gone.take() {
-            self.all.remove(&tid);
+            self.forget(tid);
         }
         self.now = Now::default();
         let FrameHeader { tid, tgid, .. } = *header;
@@ -251,7 +279,7 @@ impl Resources {
                 }
             }
             Role::Exec if res == Some(0) => {
-                let tid = event.param_i64(PARAM_TID).map_or(tid, |own| own as u32);
+                let tid = event.param_i64(PARAM_TID).map_or(tid, task_id);
                 self.change(tid, |t| t.take_all(event));
             }
             // The exit is still an event of the thread.
@@ -303,7 +331,7 @@ impl Resources {
             }
             _ => (3, 0, event.param_i64(1)),
         };
-        let of = if of == 0 { tgid } else { of as u32 };
+        let of = if of == 0 { tgid } else { task_id(of) };
         if event.param(resource) == Some(&[RLIMIT_NOFILE])
             && let Some(limit) = limit.filter(|&n| n != -1)
         {
@@ -330,7 +358,7 @@ impl Resources {
             known.is_expected = false;
             return;
         }
-        let creator = event.param_i64(PARAM_PTID).map_or(0, |ptid| ptid as u32);
+        let creator = event.param_i64(PARAM_PTID).map_or(0, task_id);
         let begun = self.begun(event, creator);
         self.change(tid, |t| *t = begun);
     }
@@ -338,7 +366,7 @@ impl Resources {
     /// The caller's return of a clone stands in for the child's own as long as that has not come.
     fn caller(&mut self, event: &SavedEvent<'_>, child: u32) {
         if !self.all.contains_key(&child) {
-            let begun = Thread { is_expected: true, ..self.begun(event, event.tid as u32) };
+            let begun = Thread { is_expected: true, ..self.begun(event, task_id(event.tid)) };
             self.change(child, |t| *t = begun);
         }
     }
@@ -379,5 +407,40 @@ impl Resources {
         if fixed <= frame.room() {
             frame.section(SectionKind::Resources, &[&facts.fixed_bytes(), facts.cgroups]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_groups_are_bounded_together() {
+        const ROOM: usize = 1000;
+        let mut resources =
+            Resources { max_cgroup_bytes: ROOM, ..Resources::new(&Header::default()) };
+        let entry =
+            |tid| ProcessEntry { tid, pid: tid, cgroups: vec![b'x'; 90], ..Default::default() };
+        let processes = (1..=50).map(entry).collect();
+        resources.seed(&Header { processes, ..Header::default() });
+        let held = |of: &Resources| of.all.values().map(|t| t.cgroups.len()).sum::<usize>();
+        assert_eq!((held(&resources), resources.n_dropped_cgroups()), (990, 39));
+        assert_eq!(resources.n_cgroup_bytes, 990);
+        // A thread that is gone makes room for another.
+        let with = |of: &Resources, is_with: bool| {
+            *of.all.iter().find(|(_, t)| t.cgroups.is_empty() != is_with).unwrap().0
+        };
+        let (gone, other) = (with(&resources, true), with(&resources, false));
+        resources.forget(gone);
+        resources.change(other, |t| t.cgroups = [b'y'; 90].into());
+        assert_eq!((held(&resources), resources.n_dropped_cgroups()), (990, 39));
+    }
+
+    #[test]
+    fn a_wide_id_is_not_the_thread_that_its_low_bits_name() {
+        let entry = |tid| ProcessEntry { tid, pid: tid, vmsize_kb: 7, ..Default::default() };
+        let processes = vec![entry((1 << 32) + 5)];
+        let resources = Resources::new(&Header { processes, ..Header::default() });
+        assert!(!resources.all.contains_key(&5));
     }
 }

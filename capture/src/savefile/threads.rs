@@ -89,11 +89,16 @@ impl Thread {
         if differs(|e| e.gid) {
             thread.set_gid(entry.gid);
         }
-        if entry.vtid != entry.tid && entry.vtid > 0 {
-            thread.set_vtid(entry.vtid as u32);
+        if let Some(vtid) = own_id(entry.vtid).filter(|_| entry.vtid != entry.tid) {
+            thread.set_vtid(vtid);
         }
         thread
     }
+}
+
+/// An id in a thread's own namespace. A wider number is not the one that its low bits name.
+fn own_id(id: i64) -> Option<u32> {
+    u32::try_from(id).ok().filter(|&id| id > 0)
 }
 
 /// The threads of which something is to be said.
@@ -243,8 +248,8 @@ fn forked(event: &SavedEvent<'_>) -> Thread {
     if let Some(gid) = param_u32(event, PARAM_GID) {
         thread.set_gid(gid);
     }
-    if let Some(vtid) = event.param_i64(PARAM_VTID).filter(|&vtid| vtid > 0) {
-        thread.set_vtid(vtid as u32);
+    if let Some(vtid) = event.param_i64(PARAM_VTID).and_then(own_id) {
+        thread.set_vtid(vtid);
     }
     thread
 }
@@ -261,5 +266,13 @@ mod tests {
         let processes = vec![main, entry(6), entry(7), entry(8)];
         threads.seed(&Header { processes, ..Header::default() });
         assert_eq!((threads.all.len(), threads.n_dropped()), (1, 2));
+    }
+
+    #[test]
+    fn a_wide_id_of_a_namespace_is_not_the_one_that_its_low_bits_name() {
+        let wide = |tid, vtid| ProcessEntry { tid, pid: 5, vtid, ..Default::default() };
+        let processes = vec![wide(5, 5), wide(6, (1 << 32) + 7), wide(7, 2), wide(8, -1)];
+        let threads = Threads::new(&Header { processes, ..Header::default() });
+        assert_eq!([6, 7, 8].map(|tid| threads.living(tid, 5).vtid), [None, Some(2), None]);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     entry::O_CLOEXEC,
     path::{change_dir, join},
 };
-use crate::savefile::SavedEvent;
+use crate::savefile::{SavedEvent, processes::task_id};
 
 pub(super) const GETCWD_X: EventType = EventType(93);
 
@@ -170,7 +170,7 @@ impl Descriptors {
         self.put(id, fd, |d| {
             d.kind = b'P';
             d.open_flags = flags;
-            d.pid = pid as u32;
+            d.pid = task_id(pid);
             // The kernel makes it so, always.
             d.is_close_on_exec = true;
             d.set_name(&name, b"");
