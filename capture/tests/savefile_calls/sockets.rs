@@ -57,6 +57,26 @@ fn a_connect_leads_where_the_kernel_went() {
 }
 
 #[test]
+fn a_failed_connect_names_where_it_was_to_go_and_the_socket_stays_as_it_was() {
+    let mut r = Recording::new();
+    r.socket(3, 2, 1)
+        .call(CONNECT_E, &[I64(3), addr("1.2.3.4:443")])
+        .call(E::CONNECT_X, &[I64(-111), Empty, I64(3), Empty])
+        .fstat(5, 3)
+        // Without a start, what was read at the return counts.
+        .call(E::CONNECT_X, &[I64(-101), Empty, I64(3), addr("5.6.7.8:80")])
+        // A path is not where an internet socket goes.
+        .call(E::CONNECT_X, &[I64(-2), Empty, I64(3), addr("/run/x")]);
+    let played = r.play_all();
+    let shorts: Vec<_> = played.iter().map(Played::short).collect();
+    let (first, second) = ("3<4>0.0.0.0:0->1.2.3.4:443", "3<4>0.0.0.0:0->5.6.7.8:80");
+    assert_eq!(shorts, ["3<4>", "3<4>", first, "3<4>", second, "3<4>"]);
+    let own = played[2].own();
+    assert!(own.has(flag::CLIENT) && !own.has(flag::CONNECTED));
+    assert_eq!(own.ports, (0, 443));
+}
+
+#[test]
 fn a_connect_of_an_unknown_socket_has_the_tuple_as_name() {
     let mut r = Recording::new();
     r.call(E::CONNECT_X, &[I64(0), tuple("[::1]:9->[::1]:80"), I64(3), Empty]);
