@@ -311,6 +311,7 @@ fn times(file: &Path, golden: &dyn Fn(&str) -> String, differences: &mut Differe
     let ours = Line::all(&trace(file, &[]));
     let our_keys = by_number(ours.clone());
     differences.lines("-t h", &their_times.values().cloned().collect::<Vec<_>>(), &ours);
+    let since_before = since_line_before(&ours);
     for (option, golden_name) in [("a", "-t_a"), ("r", "-t_r"), ("d", "-t_d"), ("D", "-t_D")] {
         let shown = Line::all(&trace(file, &["-t", option]));
         let shown: BTreeMap<_, _> =
@@ -319,10 +320,30 @@ fn times(file: &Path, golden: &dyn Fn(&str) -> String, differences: &mut Differe
             let Some(own) = shown.get(&their_times[&line.number].key()) else { continue };
             if line.time != own.time {
                 let file = format!("-t {option}");
-                differences.note(&file, &line.ty, "time", &line.time, &own.time);
+                let is_since_before = option == "D" && since_before[&own.number] == own.time;
+                let told = if is_since_before { "since the line before" } else { &own.time };
+                differences.note(&file, &line.ty, "time", &line.time, told);
             }
         }
     }
+}
+
+/// By number of the event, the time since the line before, out of lines with times of day.
+fn since_line_before(lines: &[Line]) -> BTreeMap<String, String> {
+    let ns = |line: &Line| {
+        let (clock, fraction) = line.time.split_once('.').expect("a time with a fraction");
+        let seconds =
+            clock.split(':').fold(0, |s, part| s * 60 + part.parse::<i64>().expect(clock));
+        seconds * 1_000_000_000 + fraction.parse::<i64>().expect(fraction)
+    };
+    let mut before = lines.first().map_or(0, ns);
+    let since = lines.iter().map(|line| {
+        let now = ns(line);
+        let delta = now - std::mem::replace(&mut before, now);
+        let text = format!("{}.{:09}", delta / 1_000_000_000, delta % 1_000_000_000);
+        (line.number.clone(), text)
+    });
+    since.collect()
 }
 
 fn objects(option: &str, theirs: &str, ours: &str, differences: &mut Differences) {
