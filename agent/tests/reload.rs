@@ -317,10 +317,13 @@ fn a_profile_tells_costs_and_matches() {
 
         assert_eq!(json.code, Some(0), "{}", json.stderr);
         let report: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
-        let first = &report["rules"][0];
-        assert_eq!(first["rule"], "x opens", "{report}");
+        // By name: on a busy machine one run of another rule may have taken the longest.
+        let rules = report["rules"].as_array().expect("rules");
+        let first = rules.iter().find(|l| l["rule"] == "x opens").expect("the rule of the storm");
         let number = |v: &serde_json::Value| v.as_f64().expect("a number");
-        assert!(number(&first["share"]) > 0.9, "nothing else was run: {report}");
+        let n_runs: f64 = rules.iter().map(|l| number(&l["n_runs"])).sum();
+        assert!(number(&first["n_runs"]) > 0.9 * n_runs, "nothing else was run: {report}");
+        assert!(number(&first["share"]) > 0.0, "{report}");
         assert!(number(&first["ns_per_run"]) > 0.0, "{report}");
         let (evaluated, timed) = (number(&report["n_evaluations"]), number(&report["n_timed"]));
         assert!(timed > 10.0 && (timed * 4.0 / evaluated - 1.0).abs() < 0.1, "{report}");
