@@ -249,8 +249,8 @@ impl EventFields<'_> {
     fn put_other_comm(&self, out: &mut impl Text, pid: i64) -> bool {
         let Ok(pid) = u32::try_from(pid) else { return false };
         let is_outside = self.version().is_some_and(|v| v.ids.vpid == self.event.header().tgid);
-        let names_ids = matches!(self.event.body, Body::Call(_) | Body::Exec(_) | Body::Fork(_));
-        if pid == 0 || !is_outside || !names_ids {
+        let names_none = matches!(self.event.body, Body::Open(_) | Body::Socket(_) | Body::Other);
+        if pid == 0 || !is_outside || names_none {
             return false;
         }
         match self.at.lineage.living(self.at.shard, pid, Start::default(), self.event.key) {
