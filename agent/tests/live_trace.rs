@@ -374,6 +374,7 @@ fn what_cannot_be_run_or_filtered_is_refused() {
         (&["--", plain], 126, &refused),
         (&["evt.nope=1", "--", "touch", done], 1, "filter error at position 8: "),
         (&["-r", "x.scap", "--", "touch", done], 1, "-r reads what was recorded"),
+        (&["-o", "/no/such/lines", "--", "touch", done], 1, "can't open /no/such/lines"),
         (&["-w", "-", "--tee", "--", "touch", done], 1, "stdout is the recording"),
         (&["-w", "/no/such/x.scap", "--", "touch", done], 1, "can't open /no/such/x.scap"),
     ] {
@@ -418,6 +419,20 @@ fn a_slow_reader_costs_events_that_are_told() {
     // Nothing is missing of what was captured, and all that dd did is in one of the two.
     assert!(lines.last().is_some_and(|l| l.starts_with(&format!("{} ", lines.len()))), "{said}");
     assert!(n_events >= lines.len() as u64 && n_events + n_drops > 600_000, "{said}");
+}
+
+#[test]
+fn lines_and_output_can_be_kept_apart() {
+    if !can_run_live("lines_and_output_can_be_kept_apart") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("lines");
+    let path = file.to_str().expect("UTF-8");
+    let ended = run(&["-o", path, "-p", "%evt.type", "evt.type=execve", "--", "echo", "said"]);
+    assert_eq!((text(&ended.stdout), text(&ended.stderr)), ("said\n".into(), String::new()));
+    assert_eq!(fs::read_to_string(&file).expect("lines"), "execve\n");
 }
 
 #[test]

@@ -81,6 +81,10 @@ pub(crate) struct TraceArgs {
     #[arg(short = 'w', long = "write", alias = "writefile", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 
+    /// Print to FILE, so that lines do not mix with the output of a command that is traced
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
     /// Print events while they are written, too
     #[arg(long, requires = "write")]
     pub(crate) tee: bool,

@@ -56,7 +56,11 @@ impl Run<'_> {
         let mut recording = options.live_recording()?;
         let command = options.command.as_deref().map(Waiting::new).transpose()?;
         let pid = command.as_ref().map(Waiting::pid);
-        let stdout = if options.quiet { Stdout::Unused } else { Stdout::Watched };
+        let stdout = if options.quiet || options.output.is_some() {
+            Stdout::Unused
+        } else {
+            Stdout::Watched
+        };
         let (ending, _end) = signals::install(stdout)?;
         let loaded = LoadedSource::load(probe_options(options, pid))?;
         for (program, why) in loaded.refused() {

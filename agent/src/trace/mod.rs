@@ -94,14 +94,14 @@ pub(crate) fn run(args: &TraceArgs) -> Result<ExitCode> {
     }
     let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
     if wanted.is_shown {
-        let mut out = Output::new(true)?;
+        let mut out = Output::new(None, true)?;
         out.buf.extend_from_slice(wanted.text().as_bytes());
         return out.end_line().map(|_| ExitCode::SUCCESS);
     }
     let options = Options::of(args)?;
     let mut run = Run {
         options: &options,
-        out: Output::new(options.unbuffered)?,
+        out: Output::new(options.output.as_deref(), options.unbuffered)?,
         scratch: LineScratch::default(),
         summary: options.summary.then(Summary::new),
         recording: None,

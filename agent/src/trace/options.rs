@@ -37,6 +37,8 @@ pub(super) struct Options {
     pub(super) has_colours: bool,
     pub(super) json: bool,
     pub(super) time: TimeFormat,
+    /// Where lines go; none is stdout.
+    pub(super) output: Option<PathBuf>,
     pub(super) write: Option<PathBuf>,
     pub(super) compression: Compression,
     pub(super) limits: FileLimits,
@@ -90,9 +92,18 @@ impl Options {
             return Err(Refusal::new("-r reads what was recorded: no command is run for it")
                 .with("a filter stands in front of `--`, a command to trace live behind it"));
         }
+        if let Some(output) = &args.output
+            && args.read.iter().chain(&args.write).any(|other| is_same_file(other, output))
+        {
+            let name = output.display();
+            return Err(Refusal::new(format!("cannot print to {name}, which is a recording"))
+                .with("-o takes another file than -r and -w"));
+        }
         let is_to_stdout = args.write.as_deref() == Some(Path::new("-"));
-        if is_to_stdout && args.tee {
-            return Err(Refusal::new("stdout is the recording").with("--tee needs -w FILE"));
+        if is_to_stdout && args.tee && args.output.is_none() {
+            return Err(
+                Refusal::new("stdout is the recording").with("--tee needs -w FILE or -o FILE")
+            );
         }
         let limits = limits(args)?;
         if limits.are_set() && is_to_stdout {
@@ -108,6 +119,7 @@ impl Options {
             has_colours: wanted.has_colours,
             json: args.json,
             time: time(args)?,
+            output: args.output.clone(),
             write: args.write.clone(),
             compression: if args.compress { Compression::Gzip } else { Compression::None },
             limits,
@@ -170,6 +182,7 @@ impl Options {
 /// Whether lines may have colours: on a terminal, unless its user asks for none (<https://no-color.org>).
 pub(super) fn may_colour(args: &TraceArgs) -> bool {
     !args.json
+        && args.output.is_none()
         && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         && std::io::stdout().is_terminal()
 }
