@@ -18,7 +18,7 @@ use crate::path::{directory, file_name};
 
 impl FdKind {
     /// Kind of an object that the kernel tells.
-    fn of(file: &FileFacts<'_>) -> Self {
+    pub(super) fn of(file: &FileFacts<'_>) -> Self {
         match file.kind {
             FileKind::Directory => Self::Directory,
             FileKind::Fifo => Self::Pipe,
@@ -71,7 +71,7 @@ impl FdKind {
         }
     }
 
-    fn typechar(self) -> &'static [u8] {
+    pub(super) fn typechar(self) -> &'static [u8] {
         match self {
             Self::File => b"f",
             Self::Directory => b"d",

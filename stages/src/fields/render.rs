@@ -4,7 +4,10 @@
 //! one where there is one, `evt.args` both.
 
 use bumpalo::collections::Vec as BumpVec;
-use event::{EF_CREATES_FD, EventType, Param, ParamFormat, ParamType, SockAddr, SockTuple};
+use event::{
+    EF_CREATES_FD, EventType, FileFacts, FileKind, Param, ParamFormat, ParamType, SockAddr,
+    SockTuple,
+};
 use rules::Value;
 
 use super::buffer::put_buffer;
@@ -18,7 +21,7 @@ use super::text::Text;
 use super::times::{put_seconds, put_time};
 use super::user::NA;
 use super::{EventFields, Link};
-use crate::parse::Body;
+use crate::parse::{Body, FdKind};
 use crate::path::normalised;
 use crate::state::Start;
 
@@ -167,12 +170,16 @@ impl EventFields<'_> {
         if self.event.is_from_file() {
             return self.recorded_as(fd).map(|facts| facts.name);
         }
-        let dir = match self.event.body {
+        self.directory_facts(n).map(|dir| dir.path)
+    }
+
+    /// What a name starts from, live. With an empty name that may be anything.
+    fn directory_facts(&self, n: usize) -> Option<&FileFacts<'_>> {
+        match self.event.body {
             Body::Open(open) if n == 1 => open.dir.as_ref(),
             Body::Call(call) => call.shape.name_from(n).and_then(|name| call.dirs[name].as_ref()),
             _ => None,
-        };
-        dir.map(|dir| dir.path)
+        }
     }
 
     fn put_fd(&self, out: &mut impl Text, n: usize, fd: i64) -> bool {
@@ -194,9 +201,12 @@ impl EventFields<'_> {
             });
         }
         let is_own = matches!(self.event.body, Body::Open(open) if open.fd == fd);
-        if let Some(dir) = self.directory_of(n, fd).filter(|_| !is_own) {
-            out.put(b"<d>");
-            out.put(dir);
+        if let Some(dir) = self.directory_facts(n).filter(|_| !is_own) {
+            let kind = match dir.kind {
+                FileKind::Unknown => FdKind::Directory,
+                _ => FdKind::of(dir),
+            };
+            put_shown(out, &Shown { fd, parts: [kind.typechar(), b"", dir.path] });
             return true;
         }
         // Else the one descriptor whose identity is known: the one that the call made or used. A copy is what it is a copy of.
