@@ -15,8 +15,8 @@ pub(super) fn look_up(root: &Path, full_id: &str) -> Result<Details, Why> {
     let mut config = files::json(&own.join("config.v2.json"))?;
     // Without it what it would tell is at its defaults.
     let host = files::json(&own.join("hostconfig.json")).unwrap_or_default();
-    let mounts: Vec<Value> = match config["MountPoints"].take() {
-        Value::Object(by_dest) => by_dest.into_iter().map(|(_, mount)| mount).collect(),
+    let mounts = match config["MountPoints"].take() {
+        Value::Object(by_dest) => by_dest.into_iter().map(|(_, mount)| named_mode(mount)).collect(),
         _ => Vec::new(),
     };
     let Value::Object(config) = &mut config else { return Err(Why::BadAnswer) };
@@ -29,6 +29,16 @@ pub(super) fn look_up(root: &Path, full_id: &str) -> Result<Details, Why> {
     let image = image_of(&names.unwrap_or_default(), &details.image_id);
     inspect::add_image(&mut details, &image);
     Ok(details)
+}
+
+/// What `inspect` calls the mode of a mount is written under another name.
+fn named_mode(mut mount: Value) -> Value {
+    if let Value::Object(mount) = &mut mount
+        && let Some(mode) = mount.remove("Relabel")
+    {
+        mount.insert("Mode".to_owned(), mode);
+    }
+    mount
 }
 
 /// The names that an image goes by, as its own `inspect` document lists them.

@@ -59,3 +59,20 @@ fn a_full_queue_refuses_and_what_is_open_at_the_end_is_abandoned() {
     assert_eq!(host.count("containers.abandoned"), n_accepted);
     assert!(!host.asker().ask(Kind::Docker, &id(1)), "nobody is there to answer");
 }
+
+#[test]
+fn a_thread_whose_runtime_hangs_ends_soon() {
+    let mut host = Host::new(
+        |root| {
+            crate::http::serve(&root.join("var/run/docker.sock"), |_| crate::http::Reply::Hang);
+        },
+        |config| config.request_timeout = std::time::Duration::from_mins(1),
+    );
+    for n in 0..100 {
+        assert!(host.asker().ask(Kind::Docker, &id(n)));
+    }
+    let start = std::time::Instant::now();
+    host.end();
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(host.count("containers.abandoned"), 100);
+}

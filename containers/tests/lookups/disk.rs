@@ -36,7 +36,7 @@ fn docker_with_the_names_of_its_image() {
             "State": {"StartedAt": "2024-05-06T07:08:10Z"},
             "Config": {"Image": "nginx", "Env": ["A=b"], "Labels": {"team": "red"}, "User": "www"},
             "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
-            "MountPoints": {"/data": {"Source": "/srv", "Destination": "/data", "RW": true, "Propagation": "rprivate"}},
+            "MountPoints": {"/data": {"Source": "/srv", "Destination": "/data", "RW": true, "Propagation": "rprivate", "Relabel": "z"}},
         });
         write(root, &format!("{own}/config.v2.json"), config.to_string());
         write(root, &format!("{own}/hostconfig.json"), r#"{"Privileged":true,"PidMode":"host","NetworkMode":"default"}"#);
@@ -49,7 +49,7 @@ fn docker_with_the_names_of_its_image() {
     assert_eq!((d.privileged, d.host_pid, d.host_network), (true, true, false));
     assert_eq!(
         (d.mounts[0].line(), &*d.ip),
-        ("/srv:/data::true:rprivate".to_owned(), "172.17.0.2")
+        ("/srv:/data:z:true:rprivate".to_owned(), "172.17.0.2")
     );
     assert_eq!((d.started_ns, &*d.labels["team"]), (1_714_979_290_000_000_000, "red"));
 }

@@ -10,5 +10,6 @@ mod host;
 mod http;
 mod real;
 mod real_containerd;
+mod real_docker;
 mod real_podman;
 mod rest;
