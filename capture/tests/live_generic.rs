@@ -21,6 +21,20 @@ const CALLS: &[(&str, i64, [i64; 4])] = &[
     ("fspick", libc::SYS_fspick, [-1, 8, 0, 0]),
     ("mount_setattr", libc::SYS_mount_setattr, [-1, 8, 0, 0]),
     ("fchmodat2", 452, [-1, 8, 0, 0]),
+    ("readlink", libc::SYS_readlink, [8, 8, 8, 0]),
+    ("preadv2", libc::SYS_preadv2, [-1, 8, 1, 0]),
+    ("epoll_pwait", libc::SYS_epoll_pwait, [-1, 8, 1, 0]),
+    ("faccessat2", libc::SYS_faccessat2, [-1, 8, 0, 0]),
+    ("statx", libc::SYS_statx, [-1, 8, 0, 0]),
+    ("waitid", libc::SYS_waitid, [99, 0, 0, 0]),
+    ("cachestat", 451, [-1, 8, 8, 0]),
+    ("futex_wake", 454, [8, 0, 0, -1]),
+    ("statmount", 457, [8, 8, 8, 0]),
+    ("lsm_list_modules", 461, [8, 8, 1, 0]),
+    ("mseal", 462, [1, 1, 1, 1]),
+    ("setxattrat", 463, [-1, 8, -1, 8]),
+    ("open_tree_attr", 467, [-1, 8, -1, 8]),
+    ("file_getattr", 468, [-1, 8, 8, 0]),
 ];
 
 #[test]

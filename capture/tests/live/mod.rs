@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod call;
+pub(crate) mod ia32;
 pub(crate) mod raw;
 
 use std::time::{Duration, Instant};
