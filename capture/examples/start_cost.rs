@@ -57,10 +57,15 @@ fn head_of_family(family: usize, ready: [libc::c_int; 2]) -> ! {
     // SAFETY: system calls of a process with one thread.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let head = libc::getpid();
         for _ in 1..family {
             match libc::fork() {
                 0 => {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                    // The head may have ended before that.
+                    if libc::getppid() != head {
+                        libc::_exit(1);
+                    }
                     libc::close(ready[0]);
                     libc::close(ready[1]);
                     loop {
