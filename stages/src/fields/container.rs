@@ -74,9 +74,15 @@ impl EventFields<'_> {
             Field::ContainerHostPid => Some(Value::Bool(told.host_pid)),
             Field::ContainerHostNetwork => Some(Value::Bool(told.host_network)),
             Field::ContainerHostIpc => Some(Value::Bool(told.host_ipc)),
-            Field::ContainerHealthcheck => self.command_line(told.healthcheck.as_ref()?),
-            Field::ContainerLivenessProbe => self.command_line(told.liveness_probe.as_ref()?),
-            Field::ContainerReadinessProbe => self.command_line(told.readiness_probe.as_ref()?),
+            Field::ContainerHealthcheck => {
+                Some(Value::Bytes(self.command_line(told.healthcheck.as_ref()?)))
+            }
+            Field::ContainerLivenessProbe => {
+                Some(Value::Bytes(self.command_line(told.liveness_probe.as_ref()?)))
+            }
+            Field::ContainerReadinessProbe => {
+                Some(Value::Bytes(self.command_line(told.readiness_probe.as_ref()?)))
+            }
             Field::ContainerStartTs
             | Field::ContainerDuration
             | Field::ProcIsContainerHealthcheck
@@ -128,9 +134,8 @@ impl EventFields<'_> {
         if self.event.is_from_file() { self.pidns_start() } else { told() }
     }
 
-    fn command_line(&self, of: &Probe) -> Option<Value<'_>> {
-        let parts = iter::once(&of.exe).chain(&of.args).cloned();
-        Some(Value::Bytes(self.joined_by(parts, b" ")))
+    fn command_line(&self, of: &Probe) -> &[u8] {
+        self.joined_by(iter::once(&of.exe).chain(&of.args).cloned(), b" ")
     }
 
     /// Whether the process is one that the runtime runs in the container to see whether it is well, or below one: started as told, and not by
@@ -254,8 +259,7 @@ impl EventFields<'_> {
 
 fn is_run_as(version: &Version, probe: &Probe) -> bool {
     let args = strings(version.image.args());
-    version.image.exe() == probe.exe.as_bytes()
-        && args.eq(probe.args.iter().map(|arg| arg.as_bytes()))
+    version.image.exe() == probe.exe.as_bytes() && args.eq(probe.args.iter().map(String::as_bytes))
 }
 
 fn key_of(arg: &Arg) -> Option<&str> {
