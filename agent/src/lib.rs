@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capture_on_alert;
 mod capture_threads;
 mod cli;
 mod config;

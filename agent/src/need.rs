@@ -24,6 +24,8 @@ pub(crate) enum Why {
     },
     /// A recording stands on its own: everything that carries state for a reader with a descriptor table.
     Recording,
+    /// A recording around an alert is to be read without the rest of the run.
+    AlertRecording,
     /// All calls are asked for.
     AllSyscalls,
     /// `base_syscalls.custom_set` names them.
@@ -68,6 +70,9 @@ impl Need {
         let all = told(&EventSet::all(), &EventSet::EMPTY);
         if write.is_some() {
             parts.push(Part { buffers: EventSet::all(), ..Part::new(Why::Recording, all) });
+        }
+        if config.on_alert.as_ref().is_some_and(|c| c.is_asked_by(ruleset)) {
+            parts.push(by_alert_recording(&parts));
         }
         if *all_syscalls {
             parts.push(Part { calls: CallSet::all(), ..Part::new(Why::AllSyscalls, all) });
@@ -135,6 +140,15 @@ fn by_rules(ruleset: &Ruleset) -> impl Iterator<Item = Part> {
             ..Part::new(Why::Rule(n), types)
         }
     })
+}
+
+/// What rules ask for, with its bytes; and what changes processes, since a reader of the file knows them from there alone. Not every event:
+/// what is captured for the recording is captured all the time.
+fn by_alert_recording(of_rules: &[Part]) -> Part {
+    let changes = STATE_CALLS.iter().flat_map(|(_, calls)| *calls).chain(&FORK_EVENTS).copied();
+    let types: EventSet = changes.collect();
+    let buffers = of_rules.iter().fold(EventSet::EMPTY, |set, part| set.union(&part.types));
+    Part { buffers, ..Part::new(Why::AlertRecording, types) }
 }
 
 /// The calls that change what rules read of a process; where they lead to is told by their descriptor.
@@ -240,6 +254,25 @@ mod tests {
         assert_eq!(wanted.interest.complement(), capture::on_demand());
         assert_eq!(wanted.fork_sides, ForkSides::Both);
         assert!(wanted.generic_calls.has("getpid") && !wanted.generic_calls.has("getppid"));
+    }
+
+    #[test]
+    fn recordings_around_alerts_have_what_rules_ask_for_and_what_changes_processes() {
+        let rules = rule("evt.type in (open, write)", "x");
+        let on = ["capture.enabled=true", "capture.mode=all_rules"];
+        let wanted = |rules: &str, on: &[&str]| need_with(rules, on, &Settings::default()).wanted();
+        let (with, without) = (wanted(&rules, &on), wanted(&rules, &on[..1]));
+        assert_eq!(without, wanted(&rules, &[]), "no rule has `capture: true`");
+        assert_eq!((with.fork_sides, without.fork_sides), (ForkSides::Both, ForkSides::Child));
+        let write = EventType::WRITE_X;
+        assert!(with.asked.buffers.contains(write) && !without.asked.buffers.contains(write));
+        assert!(
+            with.interest.contains(EventType::CHDIR_X)
+                && !with.interest.contains(EventType::READ_X)
+        );
+        assert!(!without.interest.contains(EventType::CHDIR_X));
+        let asking = format!("{rules}  capture: true\n");
+        assert_eq!(wanted(&asking, &on[..1]), with);
     }
 
     #[test]

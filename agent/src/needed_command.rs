@@ -46,6 +46,7 @@ enum Because {
     Rules(Vec<String>),
     State { fields: Vec<&'static str>, read_by: Vec<String> },
     Recording,
+    AlertRecording,
     AllSyscalls,
     CustomSet,
 }
@@ -133,6 +134,7 @@ impl Because {
                 format!("what {} tells, of {}", fields.join(" "), some_of(read_by))
             }
             Self::Recording => "the recording".to_owned(),
+            Self::AlertRecording => "recordings around alerts".to_owned(),
             Self::AllSyscalls => "all system calls are asked for".to_owned(),
             Self::CustomSet => "base_syscalls.custom_set".to_owned(),
         }
@@ -186,6 +188,7 @@ fn because(need: &Need, types: &EventSet, calls: &CallSet, ruleset: &Ruleset) ->
             },
             Why::Lineage => Because::Lineage,
             Why::Recording => Because::Recording,
+            Why::AlertRecording => Because::AlertRecording,
             Why::AllSyscalls => Because::AllSyscalls,
             Why::CustomSet => Because::CustomSet,
         });

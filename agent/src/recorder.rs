@@ -1,4 +1,4 @@
-//! `-w FILE`: one more lane per capture thread, merged by key into a savefile.
+//! Recordings of the run: one more lane per capture thread, merged by key into the savefile of `-w FILE` and for the recordings around alerts.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,6 +15,7 @@ use event::{Frame, flags};
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
 
+use crate::capture_on_alert::AlertCapture;
 use crate::container_notes::ContainerNotes;
 use crate::run::say;
 use crate::savefile_errors;
@@ -24,13 +25,19 @@ const LAST_KNOWN_TO_ALL: u8 = 16;
 const UNSUPPORTED: u8 = 10;
 
 /// Frames that are merged before they are written.
-const WINDOW: usize = 1024;
+pub(crate) const WINDOW: usize = 1024;
 
-/// Writes what the capture threads copy into its lanes.
+/// Records what the capture threads copy into its lanes.
 pub(crate) struct Recorder {
     merge: Merge,
-    writer: Option<Writer<BufWriter<File>>>,
     waiter: Waiter,
+    whole_run: Option<WholeRun>,
+    on_alert: Option<AlertCapture>,
+}
+
+/// `-w FILE`.
+pub(crate) struct WholeRun {
+    writer: Option<Writer<BufWriter<File>>>,
     meters: RecorderMeters,
     path: PathBuf,
     error: Option<String>,
@@ -102,51 +109,41 @@ impl RecorderParts {
     }
 }
 
-impl Recorder {
+impl WholeRun {
     pub(crate) fn new(
         parts: RecorderParts,
-        lanes: Vec<LaneRx>,
-        watermarks: Vec<Arc<Watermark>>,
         containers: Option<ContainerNotes>,
-        waiter: Waiter,
         registry: &mut Registry,
     ) -> Self {
         let RecorderParts { path, file: _, writer } = parts;
-        let merge = Merge::new(lanes, watermarks, WINDOW);
         let meters = RecorderMeters::register(registry);
-        Self { merge, writer, waiter, meters, path, error: None, containers, last_ts: None }
+        Self { writer, meters, path, error: None, containers, last_ts: None }
     }
 
-    /// Writes a window of frames; gives whether there was one.
-    pub(crate) fn poll_once(&mut self) -> bool {
-        let Self { merge, writer, meters, path, error, containers, last_ts, waiter: _ } = self;
-        let bound = merge.bound();
-        merge.fill(bound);
-        if merge.is_empty() {
-            return false;
+    fn frame(&mut self, bytes: &[u8]) {
+        let Self { writer, meters, path, error, last_ts, containers: _ } = self;
+        let Ok(frame) = Frame::parse(bytes) else {
+            meters.bad_frame.add(1);
+            return;
+        };
+        if !frame.has(flags::SEED) {
+            *last_ts = Some(frame.header().ts);
         }
-        meters.received.add(merge.len() as u64);
-        for (_, bytes) in merge.frames() {
-            let Ok(frame) = Frame::parse(bytes) else {
-                meters.bad_frame.add(1);
-                continue;
-            };
-            if !frame.has(flags::SEED) {
-                *last_ts = Some(frame.header().ts);
-            }
-            match writer.as_mut().map(|w| w.frame(&frame)) {
-                Some(Ok(())) => meters.written.add(1),
-                None => meters.write_error.add(1),
-                Some(Err(e)) => {
-                    meters.write_error.add(1);
-                    *error = Some(savefile_errors::of_recording(path, &e));
-                    // The file ends with its last whole block; alerting goes on.
-                    *writer = None;
-                }
+        match writer.as_mut().map(|w| w.frame(&frame)) {
+            Some(Ok(())) => meters.written.add(1),
+            None => meters.write_error.add(1),
+            Some(Err(e)) => {
+                meters.write_error.add(1);
+                *error = Some(savefile_errors::of_recording(path, &e));
+                // The file ends with its last whole block; alerting goes on.
+                *writer = None;
             }
         }
-        merge.clear();
-        // Not among the processes from before, which make a list.
+    }
+
+    /// Writes what runtimes told of containers. Not among the processes from before, which make a list.
+    fn note_containers(&mut self) {
+        let Self { writer, path, error, containers, last_ts, meters: _ } = self;
         if let (Some(containers), Some(ts)) = (containers, *last_ts) {
             while let Some(frame) = containers.next(ts) {
                 if let Some(Err(e)) = writer.as_mut().map(|w| w.frame(&frame)) {
@@ -155,15 +152,66 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    fn finish(self) -> RecorderEnd {
+        let Self { writer, path, mut error, .. } = self;
+        if let Some(Err(e)) = writer.map(Writer::finish) {
+            error = Some(savefile_errors::of_recording(&path, &e));
+        }
+        RecorderEnd { error }
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        whole_run: Option<WholeRun>,
+        on_alert: Option<AlertCapture>,
+        lanes: Vec<LaneRx>,
+        watermarks: Vec<Arc<Watermark>>,
+        waiter: Waiter,
+    ) -> Self {
+        Self { merge: Merge::new(lanes, watermarks, WINDOW), waiter, whole_run, on_alert }
+    }
+
+    /// Records a window of frames; gives whether there was anything to do.
+    pub(crate) fn poll_once(&mut self) -> bool {
+        let Self { merge, whole_run, on_alert, waiter: _ } = self;
+        let bound = merge.bound();
+        merge.fill(bound);
+        let is_idle = merge.is_empty();
+        let heard = on_alert.as_mut().is_some_and(|c| c.step(perf::boot_now_ns(), is_idle));
+        if is_idle {
+            return heard;
+        }
+        if let Some(whole_run) = whole_run {
+            whole_run.meters.received.add(merge.len() as u64);
+            for (_, bytes) in merge.frames() {
+                whole_run.frame(bytes);
+            }
+        }
+        if let Some(on_alert) = on_alert {
+            for (key, bytes) in merge.frames() {
+                on_alert.frame(key, bytes);
+            }
+        }
+        merge.clear();
+        if let Some(whole_run) = whole_run {
+            whole_run.note_containers();
+        }
         true
     }
 
-    /// Whether every capture thread has ended and every frame is written.
+    /// Whether every capture thread has ended and every frame is recorded. Once it says so, it raises no alert of its own any more.
     pub(crate) fn is_finished(&mut self) -> bool {
-        self.merge.is_finished()
+        let is_finished = self.merge.is_finished();
+        if let (true, Some(on_alert)) = (is_finished, &mut self.on_alert) {
+            on_alert.no_more_frames();
+        }
+        is_finished
     }
 
-    /// Records until every capture thread has ended, then closes the file.
+    /// Records until every capture thread has ended, then closes the files.
     pub(crate) fn run(mut self) -> RecorderEnd {
         loop {
             if self.poll_once() {
@@ -176,13 +224,13 @@ impl Recorder {
         }
     }
 
-    /// Closes the file.
+    /// Closes the files, once whoever delivers alerts has ended.
     pub(crate) fn finish(self) -> RecorderEnd {
-        let Self { writer, path, mut error, .. } = self;
-        if let Some(Err(e)) = writer.map(Writer::finish) {
-            error = Some(savefile_errors::of_recording(&path, &e));
+        let Self { whole_run, on_alert, .. } = self;
+        if let Some(on_alert) = on_alert {
+            on_alert.finish();
         }
-        RecorderEnd { error }
+        whole_run.map_or(RecorderEnd { error: None }, WholeRun::finish)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rules::{Catalog, Options, RuleInfo, RuleMatching, Ruleset, Source};
 
-use crate::config::{Config, Matching};
+use crate::config::{CaptureSource, Config, Matching};
 use crate::rule_commands::missing;
 use crate::rule_files;
 use crate::start::count;
@@ -74,8 +74,8 @@ pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
 }
 
 /// What there is to say of rules that were loaded: doubts drawn, then notes of a line each.
-pub(crate) fn remarks(ruleset: &Ruleset) -> Vec<String> {
-    doubts(ruleset).chain(notes(ruleset, true)).collect()
+pub(crate) fn remarks(ruleset: &Ruleset, config: &Config) -> Vec<String> {
+    doubts(ruleset).chain(notes(ruleset, config)).collect()
 }
 
 /// Warnings about the rules' text, drawn.
@@ -84,17 +84,28 @@ pub(crate) fn doubts(ruleset: &Ruleset) -> impl Iterator<Item = String> {
 }
 
 /// What the rules and the configuration ask for in vain, a line each.
-pub(crate) fn notes(ruleset: &Ruleset, is_live: bool) -> impl Iterator<Item = String> {
+pub(crate) fn notes(ruleset: &Ruleset, config: &Config) -> impl Iterator<Item = String> {
+    let is_live = config.source == CaptureSource::Live;
     let idle = ruleset.idle_selections().iter().map(|idle| format!("rules: {idle}"));
     let not_given = missing::notes(ruleset.fields_by_rule(), is_live);
-    idle.chain(captures_asked_for(ruleset)).chain(not_given)
+    let captures = if is_live { captures_in_vain(ruleset, config) } else { None };
+    idle.chain(captures).chain(not_given)
 }
 
-/// Captures are not made yet; rules may ask for them all the same.
-fn captures_asked_for(ruleset: &Ruleset) -> Option<String> {
+/// Recordings take a rule that asks for them and a configuration that allows them.
+fn captures_in_vain(ruleset: &Ruleset, config: &Config) -> Option<String> {
     let n = ruleset.rules().filter(|r| r.capture).count();
-    (n > 0).then(|| {
-        let ask = if n == 1 { "asks" } else { "ask" };
-        format!("{} {ask} for a capture, which this version does not make", count(n, "rule"))
-    })
+    match &config.on_alert {
+        None if n > 0 => {
+            let ask = if n == 1 { "asks" } else { "ask" };
+            Some(format!(
+                "{} {ask} for a capture, but capture.enabled is not true",
+                count(n, "rule")
+            ))
+        }
+        Some(on_alert) if !on_alert.is_asked_by(ruleset) => {
+            Some("capture.enabled is true, but no rule has `capture: true`".to_owned())
+        }
+        None | Some(_) => None,
+    }
 }

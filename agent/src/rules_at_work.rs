@@ -154,7 +154,7 @@ impl RulesAtWork {
             in_force.since = SystemTime::now();
             in_force.generation
         };
-        let mut warnings = rule_load::remarks(&ruleset);
+        let mut warnings = rule_load::remarks(&ruleset, &self.config);
         warnings.extend(self.restart_warning(&config));
         if self.swap.settle(SHARDS_ANSWER_WITHIN) {
             if let Err(e) = self.narrow(&ruleset) {

@@ -285,7 +285,7 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
     block.socket = control.is_some().then(|| config.socket.display().to_string());
     block.warnings.extend(config.warnings.iter().cloned());
-    block.warnings.extend(rule_load::notes(&ruleset, kernel.is_some()));
+    block.warnings.extend(rule_load::notes(&ruleset, config));
     if kernel.is_some() {
         block.warnings.extend(blind_rules(&ruleset));
     }

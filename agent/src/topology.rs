@@ -3,8 +3,8 @@
 //! ```text
 //! cap-N     one lane to each shard, one watermark            (a replay: one, cap-0)
 //! shard-N   one lane from each capture thread, one alert lane
-//! rec       one lane from each capture thread                (-w)
-//! out       all alert lanes
+//! rec       one lane from each capture thread                (-w, capture.enabled)
+//! out       all alert lanes, and that of the recorder's own
 //! containers   asks runtimes of the containers that shards meet  (live)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
@@ -24,13 +24,17 @@ use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
+use crate::capture_on_alert::{self, AlertCapture, InternalAlerts};
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
 use crate::plan::Plan;
-use crate::recorder::{Recorder, RecorderEnd, RecorderParts};
+use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::{container_lookups, container_notes};
+
+/// The recorder's own alerts that wait for the outputs.
+const INTERNAL_ALERTS: usize = 64;
 
 /// Where frames come from, not yet joined to lanes.
 pub(crate) enum Source {
@@ -127,11 +131,11 @@ impl Topology {
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
         let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
-            Lanes::new(config, &plan, recorder.is_some(), registry);
+            Lanes::new(config, &plan, recorder.is_some() || config.on_alert.is_some(), registry);
         let mut capture = source.join(feeds)?;
         let users_asked = Arc::clone(&users);
 
-        let (alert_tx, alert_rx): (Vec<_>, Vec<_>) =
+        let (alert_tx, mut alert_rx): (Vec<_>, Vec<_>) =
             (0..plan.n_shards).map(|_| bus::alert_lane(config.alert_lane_capacity)).unzip();
         let formatter = Formatter::new(config.format, &hostname);
         let utc_offset_s = formatter.utc_offset_s();
@@ -169,9 +173,25 @@ impl Topology {
             replay.tell(Box::new(note));
         }
         let gone = end.try_clone()?;
+        let (on_alert, teller) = config
+            .on_alert
+            .as_ref()
+            .zip(times.realtime_offset_ns())
+            .map(|(on_alert, offset_ns)| {
+                let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
+                alert_rx.push(rx);
+                let internal = InternalAlerts { lane, outputs: output_waiter.unparker() };
+                let waker = recorder_waiter.unparker();
+                let slack = recorder::WINDOW as u64;
+                AlertCapture::new(on_alert, offset_ns, internal, waker, slack, registry)
+            })
+            .unzip();
         let mut delivery =
             Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
                 .when_reader_is_gone(move || gone.reader_gone());
+        if let Some(teller) = teller {
+            delivery = delivery.telling(teller);
+        }
         if times == AlertTimes::Replayed {
             // Live, an alert waits for no other.
             let lineage = Arc::clone(&lineage);
@@ -179,9 +199,9 @@ impl Topology {
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
         register_equations(config, &plan, registry);
-        let recorder = recorder.map(|parts| {
-            Recorder::new(parts, recorded, watermarks, told, recorder_waiter, registry)
-        });
+        let whole_run = recorder.map(|parts| WholeRun::new(parts, told, registry));
+        let recorder = (whole_run.is_some() || on_alert.is_some())
+            .then(|| Recorder::new(whole_run, on_alert, recorded, watermarks, recorder_waiter));
         let users = users_asked;
         Ok(Self { plan, capture, shards, swap, lineage, users, delivery, recorder, lookups, end })
     }
@@ -309,13 +329,18 @@ impl Readers {
         }
         let Self { shards, mut delivery, recorder } = self;
         drop(shards);
-        while !delivery.is_finished() {
-            delivery.poll_once();
-        }
-        if let Some(mut recorder) = recorder {
+        let mut recorder = recorder;
+        if let Some(recorder) = &mut recorder {
             while !recorder.is_finished() {
                 recorder.poll_once();
             }
+        }
+        while !delivery.is_finished() {
+            delivery.poll_once();
+        }
+        // A recording around alerts waits for the last of them.
+        drop(delivery);
+        if let Some(recorder) = recorder {
             end.recorded(recorder.finish());
         }
     }
@@ -539,10 +564,10 @@ fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
             .right("shard.received")
             .slack(in_batches + in_windows),
     );
-    registry.equation(
-        Equation::new("alerts: raised = received by outputs")
-            .left("shard.alerts")
-            .right("outputs.received")
-            .slack(in_alert_lanes + outputs::MAX_IN_HAND),
-    );
+    let mut alerts = Equation::new("alerts: raised = received by outputs").left("shard.alerts");
+    if config.on_alert.is_some() {
+        alerts = alerts.left(capture_on_alert::RAISED);
+    }
+    registry
+        .equation(alerts.right("outputs.received").slack(in_alert_lanes + outputs::MAX_IN_HAND));
 }

@@ -34,6 +34,17 @@ pub enum AlertTimes {
     Replayed,
 }
 
+impl AlertTimes {
+    /// Epoch minus boot clock, ns, for events of now.
+    #[must_use]
+    pub fn realtime_offset_ns(self) -> Option<i64> {
+        match self {
+            Self::Live { realtime_offset_ns } => Some(realtime_offset_ns),
+            Self::Replayed => None,
+        }
+    }
+}
+
 /// Up to which event a lane's shard has raised all its alerts.
 pub type RaisedUpTo = Box<dyn Fn(usize) -> u64 + Send>;
 
@@ -50,6 +61,7 @@ pub struct Delivery {
     unflushed: Vec<(u64, u64)>,
     reader_gone: Option<Box<dyn FnOnce() + Send>>,
     ordered: Option<Ordered>,
+    told: Option<Box<dyn FnMut(&Alert) + Send>>,
 }
 
 /// Puts alerts into the order of their events. It takes all that the lanes hold, so that no shard ever waits for another one's alerts; how
@@ -118,6 +130,7 @@ impl Delivery {
             unflushed,
             reader_gone: None,
             ordered: None,
+            told: None,
         }
     }
 
@@ -126,6 +139,13 @@ impl Delivery {
     pub fn in_order(mut self, raised_up_to: RaisedUpTo) -> Self {
         let held = self.lanes.iter().map(|_| VecDeque::new()).collect();
         self.ordered = Some(Ordered { raised_up_to, held });
+        self
+    }
+
+    /// Calls `f` with every alert, before it is written. It must not block.
+    #[must_use]
+    pub fn telling(mut self, f: impl FnMut(&Alert) + Send + 'static) -> Self {
+        self.told = Some(Box::new(f));
         self
     }
 
@@ -182,7 +202,10 @@ impl Delivery {
     }
 
     fn write(&mut self, alert: &Alert) {
-        let Self { sinks, formatter, meters, unflushed, .. } = self;
+        let Self { sinks, formatter, meters, unflushed, told, .. } = self;
+        if let Some(told) = told {
+            told(alert);
+        }
         // Counted before a sink may count it as delivered.
         meters.received.add(1);
         unflushed.push((alert.ts_ns, boot_now_ns()));

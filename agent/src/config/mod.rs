@@ -2,6 +2,7 @@
 //!
 //! `file | built in` -> tree -> `-o` -> [`written`] -> flags -> [`resolved`].
 
+mod capture;
 mod containers;
 mod custom_set;
 mod keys;
@@ -16,6 +17,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::cli::{ConfigSource, Settings};
 
+pub(crate) use capture::CaptureOnAlert;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 
 /// Read where no `-c` is given and this file exists.

@@ -10,6 +10,7 @@ use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
 use outputs::Format;
 use rules::{Priority, SelectBy, Selection};
 
+use super::capture::{self as on_alert, CaptureOnAlert};
 use super::containers::{self, Containers};
 use super::custom_set::CustomSet;
 use super::written::{self, Written};
@@ -109,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) socket: PathBuf,
     /// Savefile to write while alerting.
     pub(crate) write: Option<PathBuf>,
+    /// Recordings around alerts; none: off.
+    pub(crate) on_alert: Option<CaptureOnAlert>,
     /// Bytes of each kernel ring.
     pub(crate) ring_bytes: usize,
     /// Batches that a lane holds.
@@ -150,6 +153,7 @@ pub(super) fn resolve(
     origin: Origin,
 ) -> Result<Config> {
     let Written {
+        capture: capture_on_alert,
         container_engines,
         base_syscalls,
         engine,
@@ -202,6 +206,11 @@ pub(super) fn resolve(
         live_only("--all-syscalls")?;
     }
     let mut warnings = origin.warnings;
+    let mut on_alert = on_alert::resolve(capture_on_alert, &peregrine.capture)?;
+    if on_alert.is_some() && matches!(capture, CaptureSource::Replay(_)) {
+        warnings.push("capture: nothing is recorded of a replay".to_owned());
+        on_alert = None;
+    }
     if base_syscalls.repair.unwrap_or(false) {
         warnings.push(
             "base_syscalls.repair: nothing to repair, what rules read of processes is always followed".to_owned(),
@@ -285,6 +294,7 @@ pub(super) fn resolve(
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
         write,
+        on_alert,
         ring_bytes: ring_bytes(peregrine.ring_bytes)?,
         lane_capacity: within("lane_capacity", peregrine.lane_capacity, 8, 1..=4096)?,
         batch_frames: within("batch_frames", peregrine.batch_frames, 512, 1..=65_536)?,

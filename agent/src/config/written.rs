@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
+    pub(super) capture: Capture,
     pub(super) container_engines: ContainerEngines,
     pub(super) base_syscalls: BaseSyscalls,
     pub(super) engine: Engine,
@@ -116,6 +117,7 @@ pub(super) struct Peregrine {
     pub(super) all_syscalls: Option<bool>,
     pub(super) batch_bytes: Option<u64>,
     pub(super) batch_frames: Option<u64>,
+    pub(super) capture: CaptureWindow,
     pub(super) capture_threads: Option<u64>,
     pub(super) containers: Containers,
     pub(super) lane_capacity: Option<u64>,
@@ -144,6 +146,27 @@ pub(super) struct Containers {
     pub(super) host_root: Option<PathBuf>,
     pub(super) podman_sockets: Option<OneOrMore>,
     pub(super) reads_disk: Option<bool>,
+}
+
+/// Falco's: recordings around alerts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Capture {
+    pub(super) default_duration: Option<u64>,
+    pub(super) enabled: Option<bool>,
+    pub(super) max_file_size_mb: Option<u64>,
+    #[serde(deserialize_with = "text")]
+    pub(super) mode: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub(super) path_prefix: Option<String>,
+}
+
+/// How much of what came before an alert is recorded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CaptureWindow {
+    pub(super) before_bytes: Option<u64>,
+    pub(super) before_ms: Option<u64>,
 }
 
 /// Falco's, by runtime.
