@@ -45,7 +45,7 @@ fn an_alert_leaves_a_file_of_what_was_around_it() {
     let pid = shell.pid();
     let args = ["--scope-pid", &pid, "-r", &rules, "-o", "capture.enabled=true", "-o", &prefix];
     let agent = Agent::start(&args);
-    assert!(!agent.start_block().contains("capture"), "{}", agent.start_block());
+    assert!(!agent.start_block().contains("warning     capture"), "{}", agent.start_block());
     for name in ["earlier", "marked", "later"] {
         shell.run(&format!("cat {}", at(name)));
     }
