@@ -16,6 +16,8 @@ const MAX_NAME: usize = 255;
 const EVENT_HEAD: usize = 26;
 /// `PPM_CL_CLONE_THREAD`.
 const CLONE_THREAD: u32 = 1 << 13;
+/// The last number of a call (`ppm_sc`) that every reader of the format has a name for.
+const LAST_CALL_KNOWN_TO_ALL: u16 = 328;
 /// A process list longer than this many bytes goes on in another block.
 const LIST_BLOCK_LEN: usize = 16 << 20;
 
@@ -286,8 +288,12 @@ impl<W: Write> Writer<W> {
             let params = params.iter().map(|&n| frame.param(usize::from(n)).unwrap_or_default());
             self.event(frame, enter, params)?;
         }
+        let is_for_older = enters.is_some();
         self.enters = enters;
-        self.event(frame, ty, frame.params().take(info.params.len()))?;
+        let own =
+            |n: usize, param| if n == 0 && is_for_older { known_call(ty, param) } else { param };
+        let params = frame.params().take(info.params.len()).enumerate();
+        self.event(frame, ty, params.map(|(n, param)| own(n, param)))?;
         self.n_events += 1;
         Ok(())
     }
@@ -368,6 +374,14 @@ impl<W: Write> Writer<W> {
         out.flush().map_err(io)?;
         Ok(out)
     }
+}
+
+/// The number of a call without an event type of its own, 0 where an older program would look for its name behind the end of its table:
+/// Sysdig 0.29 crashes. The native number, which is the next parameter, tells the call all the same.
+fn known_call(ty: EventType, id: &[u8]) -> &[u8] {
+    let is_beyond =
+        id.as_array().is_some_and(|id| u16::from_le_bytes(*id) > LAST_CALL_KNOWN_TO_ALL);
+    if ty == EventType::GENERIC_X && is_beyond { &[0; 2] } else { id }
 }
 
 fn machine_body(machine: &Machine, b: &mut Body) {
