@@ -1,6 +1,8 @@
 //! What a recording makes known takes bounded memory, whatever it claims; what found no room is counted.
 
-use capture::savefile::Reader;
+use capture::savefile::{Interface, PlaybackDemand, Reader};
+
+use super::recording::{Calls, Recording};
 
 fn block(kind: u32, body: &[u8]) -> Vec<u8> {
     let len = (body.len() + 12) as u32;
@@ -22,4 +24,18 @@ fn a_list_that_is_small_in_the_file_and_large_in_memory_is_read_as_far_as_there_
     let n_dropped = reader.counts().n_dropped_entries;
     assert_eq!(reader.header().users.len() as u64 + n_dropped, n as u64);
     assert!(n_dropped > 0 && reader.header().users.len() > 1 << 20);
+}
+
+#[test]
+fn interfaces_beyond_those_that_sockets_are_held_against_are_counted() {
+    let mut r = Recording::new();
+    let [addr, mask, broadcast] = [[10, 0, 0, 5], [255; 4], [10, 0, 0, 255]].map(Into::into);
+    let interface = Interface { name: b"veth".to_vec(), addr, mask, broadcast, link_speed: None };
+    r.interfaces = vec![interface; 4096];
+    r.fstat(5, 3);
+    let n_dropped =
+        |r: &Recording| r.playback(PlaybackDemand::NOTHING).counts().n_dropped_interfaces;
+    assert_eq!(n_dropped(&r), 0);
+    r.interfaces.extend_from_within(..7);
+    assert_eq!(n_dropped(&r), 7);
 }

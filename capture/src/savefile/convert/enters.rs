@@ -52,11 +52,18 @@ impl StoredEnter {
 }
 
 /// Enters by thread; a page of threads costs memory once one of them made a call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Enters {
     pages: Vec<Option<Box<[StoredEnter; PAGE]>>>,
     n_bytes: usize,
+    max_bytes: usize,
     n_forgotten: u64,
+}
+
+impl Default for Enters {
+    fn default() -> Self {
+        Self { pages: Vec::new(), n_bytes: 0, max_bytes: MAX_BYTES, n_forgotten: 0 }
+    }
 }
 
 fn place(tid: i64) -> Option<(usize, usize)> {
@@ -67,7 +74,8 @@ fn place(tid: i64) -> Option<(usize, usize)> {
 impl Enters {
     /// Forgets all of them, but not how many were forgotten.
     pub(super) fn restart(&mut self) {
-        *self = Self { n_forgotten: self.n_forgotten, ..Self::default() };
+        let Self { max_bytes, n_forgotten, .. } = *self;
+        *self = Self { max_bytes, n_forgotten, ..Self::default() };
     }
 
     /// Enters that were forgotten for their bytes before an exit came.
@@ -78,7 +86,7 @@ impl Enters {
     /// Keeps an enter in place of the thread's last one.
     pub(super) fn store(&mut self, event: &SavedEvent<'_>) {
         let Some((page, at)) = place(event.tid) else { return };
-        if self.n_bytes > MAX_BYTES {
+        if self.n_bytes > self.max_bytes {
             let all = self.pages.iter().flatten().flat_map(|page| page.iter());
             let n = all.filter(|enter| enter.event_type.is_some()).count();
             self.n_forgotten += n as u64;
@@ -102,5 +110,42 @@ impl Enters {
         let slot = &mut self.pages.get_mut(page)?.as_mut()?[at];
         let found = slot.event_type.take();
         if found == Some(of) { Some(slot) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use event::{Frame, FrameHeader, FrameWriter};
+
+    use super::*;
+    use crate::savefile::{Compression, Machine, Reader, Writer};
+
+    const START: EventType = EventType(EventType::LISTEN_X.0 - 1);
+
+    #[test]
+    fn starts_that_wait_are_bounded_and_counted() {
+        const N: u32 = 100;
+        let none = Machine::default();
+        let mut w = Writer::new(Vec::new(), Compression::None, &none, &[], &[], 0).unwrap();
+        for tid in 1..=N {
+            let mut buf = [0; 256];
+            let header = FrameHeader { event_type: START.0, tid, ..FrameHeader::default() };
+            let mut frame = FrameWriter::new(&mut buf, header);
+            frame.i64(3).u32(5);
+            w.frame(&Frame::parse(frame.finish().unwrap()).unwrap()).unwrap();
+        }
+        let mut reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
+        let mut enters = Enters { max_bytes: 200, ..Enters::default() };
+        while let Some(event) = reader.next_event().unwrap() {
+            enters.store(&event);
+            let all = enters.pages.iter().flatten().flat_map(|page| page.iter());
+            let held: usize = all.map(|enter| enter.data.capacity()).sum();
+            assert!(held == enters.n_bytes && held <= 200 + 16, "{held}");
+        }
+        let is_there = |tid: &u32| enters.take(i64::from(*tid), START).is_some();
+        let n_kept = (1..=N).filter(is_there).count() as u64;
+        assert!(n_kept > 0 && n_kept + enters.n_forgotten() == u64::from(N), "{n_kept}");
     }
 }
