@@ -22,6 +22,13 @@ pub(crate) enum Why {
         /// Numbers of the rules that read them.
         rules: Vec<u32>,
     },
+    /// These fields, which rules read, are names that name servers answer.
+    Answers {
+        /// The fields, in schema order.
+        fields: Vec<Field>,
+        /// Numbers of the rules that read them.
+        rules: Vec<u32>,
+    },
     /// A recording stands on its own: everything that carries state for a reader with a descriptor table.
     Recording,
     /// A recording around an alert is to be read without the rest of the run.
@@ -43,12 +50,14 @@ pub(crate) struct Part {
     pub(crate) descriptors: EventSet,
     /// Types of which the bytes are to be told.
     pub(crate) buffers: EventSet,
+    /// Types that are asked for where they receive from a name server.
+    pub(crate) answers: EventSet,
 }
 
 impl Part {
     fn new(why: Why, types: EventSet) -> Self {
         let (calls, none) = (CallSet::EMPTY, EventSet::EMPTY);
-        Self { why, types, calls, descriptors: none, buffers: none }
+        Self { why, types, calls, descriptors: none, buffers: none, answers: none }
     }
 }
 
@@ -67,6 +76,7 @@ impl Need {
         let mut parts = vec![Part::new(Why::Lineage, STATE_EVENTS.into_iter().collect())];
         parts.extend(by_rules(ruleset));
         parts.extend(by_state(ruleset));
+        parts.extend(by_answers(ruleset));
         let all = told(&EventSet::all(), &EventSet::EMPTY);
         if write.is_some() {
             parts.push(Part { buffers: EventSet::all(), ..Part::new(Why::Recording, all) });
@@ -118,6 +128,7 @@ impl Need {
                 buffers: all(|p| p.buffers),
                 entry: descriptors.intersection(&LOOKED_AT_TWICE.into_iter().collect()),
                 snaplen: self.snaplen,
+                answers: all(|p| p.answers).intersection(&no_types.complement()),
             },
         }
     }
@@ -165,9 +176,23 @@ fn by_state(ruleset: &Ruleset) -> impl Iterator<Item = Part> {
     })
 }
 
+fn by_answers(ruleset: &Ruleset) -> Option<Part> {
+    let mut fields: Vec<Field> =
+        ruleset.fields_used().map(|f| f.field).filter(|f| f.is_host_name()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let reading = rule_ids(ruleset).zip(ruleset.fields_by_rule());
+    let reading = reading
+        .filter_map(|(n, (_, mut read))| read.any(|f| f.field.is_host_name()).then_some(n))
+        .collect();
+    let is_any = !fields.is_empty();
+    let why = Why::Answers { fields, rules: reading };
+    is_any.then(|| Part { answers: stages::answering(), ..Part::new(why, EventSet::EMPTY) })
+}
+
 /// Names of what is captured, each once, sorted; of what this build can capture.
 pub(crate) fn names(wanted: &Wanted) -> Vec<&'static str> {
-    let types = wanted.interest.intersection(&capture::capturable());
+    let types = wanted.interest.union(&wanted.asked.answers).intersection(&capture::capturable());
     let types = types.iter().filter(|&ty| ty != EventType::GENERIC_X).map(EventType::name);
     let calls = if wanted.interest.contains(EventType::GENERIC_X) {
         wanted.generic_calls.intersection(&capture::generic_calls())

@@ -45,6 +45,7 @@ enum Because {
     Lineage,
     Rules(Vec<String>),
     State { fields: Vec<&'static str>, read_by: Vec<String> },
+    Answers { fields: Vec<&'static str>, read_by: Vec<String> },
     Recording,
     AlertRecording,
     AllSyscalls,
@@ -69,7 +70,7 @@ impl Needed {
         let wanted = need.wanted();
         let captured = names(&wanted).into_iter().map(|name| {
             let types = EventType::all_named(name).collect::<EventSet>();
-            let types = types.intersection(&wanted.interest);
+            let types = types.intersection(&wanted.interest.union(&wanted.asked.answers));
             let calls = if types.is_empty() { Call::named(name) } else { None };
             let calls = calls.into_iter().collect();
             Captured {
@@ -133,6 +134,9 @@ impl Because {
             Self::State { fields, read_by } => {
                 format!("what {} tells, of {}", fields.join(" "), some_of(read_by))
             }
+            Self::Answers { fields, read_by } => {
+                format!("answers of name servers, for {} of {}", fields.join(" "), some_of(read_by))
+            }
             Self::Recording => "the recording".to_owned(),
             Self::AlertRecording => "recordings around alerts".to_owned(),
             Self::AllSyscalls => "all system calls are asked for".to_owned(),
@@ -174,7 +178,9 @@ fn because(need: &Need, types: &EventSet, calls: &CallSet, ruleset: &Ruleset) ->
     };
     let (mut out, mut rules) = (Vec::new(), Vec::new());
     for part in need.parts() {
-        if part.types.intersection(types).is_empty() && part.calls.intersection(calls).is_empty() {
+        if part.types.union(&part.answers).intersection(types).is_empty()
+            && part.calls.intersection(calls).is_empty()
+        {
             continue;
         }
         out.push(match &part.why {
@@ -183,6 +189,10 @@ fn because(need: &Need, types: &EventSet, calls: &CallSet, ruleset: &Ruleset) ->
                 continue;
             }
             Why::State { fields, rules } => Because::State {
+                fields: fields.iter().map(|&f: &Field| f.name()).collect(),
+                read_by: named(rules),
+            },
+            Why::Answers { fields, rules } => Because::Answers {
                 fields: fields.iter().map(|&f: &Field| f.name()).collect(),
                 read_by: named(rules),
             },

@@ -107,7 +107,7 @@ fn json_tells_types_arguments_and_what_is_extracted() {
     );
     assert_eq!(field("fd.ip")["conditions_only"], true);
     assert_eq!(field("proc.name")["extracted"], true);
-    assert_eq!(field("fd.cip.name")["extracted"], false);
+    assert_eq!(field("k8s.rc.name")["extracted"], false);
     assert_eq!(fields().count(), 407);
 }
 

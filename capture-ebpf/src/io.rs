@@ -1,12 +1,12 @@
 //! Plain reading and writing: vectors of buffers, and file positions.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use event::{feature, flags, recipe::Width};
+use event::{flags, recipe::Width};
 
 use crate::{
     call::FIRST_X32,
     dispatch::is_ia32,
-    mem::{bound, feature_word, read_user},
+    mem::{bound, read_user},
     plain::{load, number, user_number},
     record::{Record, TEXT_MAX},
 };
@@ -58,7 +58,7 @@ pub extern "C" fn peregrine_gather(
     limit: u64,
 ) -> u64 {
     let Some(mut rec) = Record::resume(slot as u32, state) else { return 0 };
-    let most = feature_word(feature::SNAPLEN);
+    let most = rec.snaplen();
     let limit = if limit > most { most } else { limit };
     let is_narrow = count & NARROW != 0;
     let count = u64::from(count as u32);

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_tail_call};
 use event::{
-    EventType, Outcome, Slot, cpu_layout, feature, flags,
+    EventType, Outcome, Slot, cpu_layout, flags,
     recipe::{self, head},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     history::Seen,
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
-    mem::{bound, feature_word, read_user},
+    mem::{bound, read_user},
     network::{self, Used, Way},
     plain::user_bytes,
     record::{Record, TEXT_MAX},
@@ -93,6 +93,17 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     rec.flags |= call.abi;
     let asked = asked(ty);
     let fd = Call::fd(call.a0());
+    let has_source = ty == EventType::RECVFROM_X;
+    let at = if has_source && call.ret >= 0 { call.a4() } else { 0 };
+    let len = if at == 0 { 0 } else { u64::from(read_user::<u32>(call.a5()).unwrap_or(0)) };
+    network::pass(&mut rec, at, len);
+    let noted = Entry::take(&rec, call, ty);
+    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    if !network::hears(&rec, asked, used.sock) {
+        rec.discard();
+        cpu.count(u64::from(ty.0), Outcome::Filtered);
+        return None;
+    }
     rec.i64(0, call.ret);
     let len = if asked & head::BUFFER == 0 || call.ret <= 0 {
         0
@@ -100,12 +111,6 @@ pub fn recv(ctx: Ctx) -> Option<()> {
         user_bytes(&mut rec, call.a1(), call.ret as u64)
     };
     rec.end_at(1, len);
-    let has_source = ty == EventType::RECVFROM_X;
-    let at = if has_source && call.ret >= 0 { call.a4() } else { 0 };
-    let len = if at == 0 { 0 } else { u64::from(read_user::<u32>(call.a5()).unwrap_or(0)) };
-    network::pass(&mut rec, at, len);
-    let noted = Entry::take(&rec, call, ty);
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
     // `recv` has the tuple last.
     let n = if has_source { 2 } else { 4 };
     if !has_source {
@@ -251,6 +256,23 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     if at != 0 && !is_read {
         rec.flags |= flags::FAULTED;
     }
+    let task = Task::current();
+    let noted = Entry::look(&rec, call >> 32, ty);
+    if what & IS_LAST != 0 {
+        Entry::drop_note();
+    }
+    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    let (name, len) = head.name();
+    if ty == EventType::SENDMSG_X {
+        network::pass_noted(&mut rec, noted, name, len);
+    } else {
+        network::pass(&mut rec, if is_recv && res < 0 { 0 } else { name }, len);
+    }
+    if is_recv && !network::hears(&rec, asked, used.sock) {
+        rec.discard();
+        cpu.count(u64::from(ty.0), Outcome::Filtered);
+        return 0;
+    }
     number(&mut rec, 0, res as u64, 8);
     let mut n = 1;
     if !is_one {
@@ -269,7 +291,7 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         number(&mut rec, n, size, 4);
         n += 1;
     }
-    let most = feature_word(feature::SNAPLEN);
+    let most = rec.snaplen();
     let limit = if res > 0 && (res as u64) < most {
         res as u64
     } else if is_recv && res <= 0 {
@@ -288,18 +310,6 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         number(&mut rec, n, fd as u64, 8);
         number(&mut rec, n + 1, size, 4);
         n += 2;
-    }
-    let task = Task::current();
-    let noted = Entry::look(&rec, call >> 32, ty);
-    if what & IS_LAST != 0 {
-        Entry::drop_note();
-    }
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
-    let (name, len) = head.name();
-    if ty == EventType::SENDMSG_X {
-        network::pass_noted(&mut rec, noted, name, len);
-    } else {
-        network::pass(&mut rec, if is_recv && res < 0 { 0 } else { name }, len);
     }
     if at != 0 && (!is_recv || res > 0) {
         network::tuple(&mut rec, n, used.sock, if is_recv { Way::In } else { Way::Out });

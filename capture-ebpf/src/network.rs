@@ -13,7 +13,7 @@ use crate::{
     history::{self, Key, Seen},
     maps::{Cpu, RECIPES, SCRATCH},
     mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
-    record::{CALL_AT, Record},
+    record::{Record, SNAPLEN_AT},
     task::Task,
 };
 
@@ -37,7 +37,7 @@ const MAX_PASSED: u64 = 128;
 /// Words for its length, itself and a NUL.
 const PASSED_WORDS: usize = 2 + MAX_PASSED as usize / 8;
 /// Where it is kept in a scratch slot.
-pub const PASSED_AT: usize = CALL_AT - 8 * PASSED_WORDS;
+pub const PASSED_AT: usize = SNAPLEN_AT - 8 * PASSED_WORDS;
 /// Bytes of `struct sockaddr_in`.
 const INET_LEN: u64 = 16;
 const SOCK_STREAM: u16 = 1;
@@ -505,6 +505,24 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     }
     rec.end_section(SectionKind::Sock, at);
     rec.state()
+}
+
+/// Port of name servers, and what is kept of their answers: more than they put into a datagram unless told to (RFC 9715).
+const DOMAIN: u16 = 53;
+const ANSWER_LEN: u64 = 2048;
+
+/// Whether a call that receives is to make a frame, for one that is asked for the answers of name servers; then those are kept whole. The
+/// address that goes with it was kept by [`pass`].
+#[inline(always)]
+pub fn hears(rec: &Record, asked: u32, sock: Sock) -> bool {
+    if feature_word(feature::ANSWERS) == 0 || asked & head::ANSWERS == 0 {
+        return true;
+    }
+    if sock.at != 0 && sock.is_inet() && remote_end(sock, Passed::of(rec)).0.port == DOMAIN {
+        rec.keep(ANSWER_LEN);
+        return true;
+    }
+    asked & head::ONLY_ANSWERS == 0
 }
 
 /// Parameter `n`: a tuple; empty where the descriptor is no socket. The address that goes with it was kept by [`pass`].

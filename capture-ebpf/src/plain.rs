@@ -4,7 +4,7 @@
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use event::{
-    KernelField as F, SectionKind, feature, flags,
+    KernelField as F, Outcome, SectionKind, feature, flags,
     recipe::{BEHIND, MAX_STEPS, NO_DIR, RET, Width, head, kind},
 };
 
@@ -18,7 +18,7 @@ use crate::{
     io, ipc,
     maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
     mem::{bound, feature_word, get, ptr, read_user, st8, st16, st32, st64},
-    network,
+    network::{self, Sock},
     process::rss_pages,
     quota,
     record::{CALL_AT, Record, TEXT_MAX},
@@ -60,6 +60,15 @@ pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
     let mut rec = Record::begin(cpu, ty, (recipe[0] & head::N_PARAMS) as u16)?;
     rec.flags |= call.abi;
     let task = Task::current();
+    if recipe[0] & head::ANSWERS != 0 && feature_word(feature::ANSWERS) != 0 {
+        network::pass(&mut rec, 0, 0);
+        let sock = Sock::of(file_of(task, Call::fd(call.a0())));
+        if !network::hears(&rec, recipe[0], sock) {
+            rec.discard();
+            cpu.count(u64::from(ty.0), Outcome::Filtered);
+            return None;
+        }
+    }
     // SAFETY: constants below eight.
     unsafe {
         word(rec.base, 0).write_volatile(call.a0());
@@ -188,7 +197,7 @@ pub fn user_bytes(rec: &mut Record, at: u64, len: u64) -> u64 {
     if len as i64 <= 0 || at == 0 {
         return 0;
     }
-    let most = feature_word(feature::SNAPLEN);
+    let most = rec.snaplen();
     if len > most {
         len = most;
     }

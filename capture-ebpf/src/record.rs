@@ -31,6 +31,8 @@ pub const PATH_AT: usize = 40 * 1024;
 pub const FORGET_AT: usize = PATH_AT - 8;
 /// Words before that, where a plain call keeps its arguments and its result.
 pub const CALL_AT: usize = FORGET_AT - 8 * CALL_WORDS;
+/// A word before those: bytes of a buffer that this record keeps, where that is not the same for all.
+pub const SNAPLEN_AT: usize = CALL_AT - 8;
 /// Arguments, one word of no use, the result.
 pub const CALL_WORDS: usize = 8;
 /// Bytes of a path that are kept.
@@ -77,6 +79,23 @@ impl Record {
         rec
     }
 
+    /// Keeps so many bytes of a buffer.
+    #[inline(always)]
+    pub fn keep(&self, snaplen: u64) {
+        // SAFETY: a word of the slot.
+        unsafe { self.base.add(SNAPLEN_AT).cast::<u64>().write_volatile(snaplen) };
+    }
+
+    /// Bytes of a buffer that are kept.
+    #[inline(always)]
+    pub fn snaplen(&self) -> u64 {
+        if feature_word(feature::ANSWERS) == 0 {
+            return feature_word(feature::SNAPLEN);
+        }
+        // SAFETY: a word of the slot.
+        unsafe { self.base.add(SNAPLEN_AT).cast::<u64>().read_volatile() }
+    }
+
     /// Takes a scratch slot for something that is not an event.
     #[inline(always)]
     pub fn scribble(cpu: Cpu) -> Option<Self> {
@@ -102,7 +121,11 @@ impl Record {
         let base = SCRATCH.get_ptr_mut(slot)?.cast();
         // SAFETY: as above.
         unsafe { core::ptr::write_volatile(depth_word, depth + 1) };
-        Some(Self::fresh(cpu, depth, slot, base, ty, n_params))
+        let rec = Self::fresh(cpu, depth, slot, base, ty, n_params);
+        if feature_word(feature::ANSWERS) != 0 {
+            rec.keep(feature_word(feature::SNAPLEN));
+        }
+        Some(rec)
     }
 
     #[inline(always)]

@@ -450,6 +450,8 @@ pub mod feature {
     pub const ENTRY: usize = 7;
     /// First scratch slot of the iterators, behind those of the CPUs.
     pub const ITERATOR_SLOTS: usize = 8;
+    /// Answers of name servers are kept whole where somebody asks.
+    pub const ANSWERS: usize = 9;
     /// Words.
     pub const WORDS: usize = 16;
 }

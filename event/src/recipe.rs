@@ -24,6 +24,10 @@ pub mod head {
     pub const ENTRY: u32 = 1 << 10;
     /// Nobody asks for the call itself: it is noted for those that do, and makes no frame.
     pub const SILENT: u32 = 1 << 11;
+    /// Somebody asks what name servers answer: bytes from port 53 are kept whole.
+    pub const ANSWERS: u32 = 1 << 12;
+    /// Nobody asks for the call itself, but for such an answer: what is of another port makes no frame.
+    pub const ONLY_ANSWERS: u32 = 1 << 13;
 }
 
 /// Pairs of a flag map.

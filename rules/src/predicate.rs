@@ -217,7 +217,7 @@ impl Predicate {
         match self.arity {
             Arity::One => fields.get(field).is_some_and(|v| self.test.accepts(v, sets)),
             Arity::Ancestors => fields.any(field, |v| self.test.accepts(v, sets)),
-            // "not equal" means that neither end is equal.
+            // "not equal" means that none of them is equal.
             Arity::Ends if self.test.is_not_equal() => {
                 fields.any(field, |_| true) && !fields.any(field, |v| !self.test.accepts(v, sets))
             }

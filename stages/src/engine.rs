@@ -19,6 +19,8 @@ pub(crate) struct Engine {
     pub(crate) looked_into: EventSet,
     /// Whether any rule reads a file's name, so that both spellings count.
     pub(crate) reads_names: bool,
+    /// Whether any rule reads names of addresses, so that answers of name servers count.
+    pub(crate) reads_host_names: bool,
     pub(crate) matching: RuleMatching,
     pub(crate) scratch: MatchScratch,
     /// Rules that matched the event at hand, with the spelling that made them.
@@ -32,12 +34,14 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(ruleset: Arc<Ruleset>, matching: RuleMatching) -> Self {
         let n_rules = ruleset.rules().len();
+        let reads_host_names = ruleset.fields_used().any(|f| f.field.is_host_name());
         let all = EventSet::all();
         let changing = all.iter().filter(|&ty| Event::may_change_state(ty)).collect::<EventSet>();
         Self {
             interest: ruleset.interest(),
             looked_into: ruleset.interest().union(&changing),
             reads_names: ruleset.uses_fd_name(),
+            reads_host_names,
             matching,
             scratch: ruleset.scratch(),
             matched: Vec::with_capacity(n_rules),

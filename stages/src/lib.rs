@@ -81,12 +81,13 @@ pub use merge::Merge;
 pub use meters::ShardMeters;
 pub use parse::{
     Body, Call, Change, Event, Exec, Exit, FdKind, Fork, FsPaths, Open, Role, Shape, Socket,
+    answering,
 };
 pub use profile::RuleProfile;
 pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
-    ContainerEntry, Containers, Ids, Image, Lineage, LineageLimits, LiveContainers, Parent,
-    ProcNode, Route, Start, State, Version, Wait, exe_flags,
+    AddressNames, ContainerEntry, Containers, Ids, Image, Lineage, LineageLimits, LiveContainers,
+    Parent, ProcNode, Route, Start, State, Version, Wait, exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
 pub use trace::{

@@ -360,6 +360,7 @@ impl Shard {
         let mut events = BumpVec::with_capacity_in(entries.len(), bump);
         let mut n_rejected = 0;
         let looked_into = &detector.engine.looked_into;
+        writer.hears_answers = detector.engine.reads_host_names;
         for entry in entries {
             let bytes = merge.bytes(entry);
             let event = Event::parse_some(entry.key, entry.own_key, bytes, looked_into, bump).ok();

@@ -52,5 +52,7 @@ fn asked<'f, I: Iterator<Item = &'f FieldRef>>(
     let descriptors = if_any(read().any(demand::reads_descriptor)).union(behind);
     let buffers = if_any(is_recorded || read().any(demand::reads_bytes));
     let entry = descriptors.intersection(&demand::LOOKED_AT_TWICE.into_iter().collect());
-    Asked { descriptors, buffers, entry, snaplen: options.snaplen.min(MAX_SNAPLEN) }
+    let hears = read().any(|f| f.field.is_host_name());
+    let answers = if hears { stages::answering() } else { EventSet::EMPTY };
+    Asked { descriptors, buffers, entry, snaplen: options.snaplen.min(MAX_SNAPLEN), answers }
 }

@@ -189,8 +189,11 @@ impl Run<'_> {
         clock_offset_ns: i64,
     ) -> Result<Tracer> {
         let Options { suppressed, time, buffers, ports, .. } = self.options;
-        Ok(Tracer::new(TracerConfig {
-            filter: self.options.compiled_filter()?,
+        let filter = self.options.compiled_filter()?;
+        let asked = filter.iter().flat_map(rules::Filter::fields_used);
+        let hears = asked.chain(self.options.format.fields_used()).any(|f| f.field.is_host_name());
+        let tracer = Tracer::new(TracerConfig {
+            filter,
             suppressed: suppressed.clone(),
             users: Arc::new(users),
             hostname: hostname.into(),
@@ -200,7 +203,8 @@ impl Run<'_> {
             utc_offset: outputs::local_offset(),
             buffers: *buffers,
             ports: *ports,
-        }))
+        });
+        Ok(if hears { tracer.hearing_answers() } else { tracer })
     }
 
     fn events(

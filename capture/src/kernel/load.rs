@@ -270,6 +270,8 @@ fn constants(
     words[feature::STACK_SIZE] = KERNEL_STACK;
     words[feature::SNAPLEN] =
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
+    words[feature::ANSWERS] =
+        u32::from(!options.asked.answers.is_empty() || options.room == Room::ForAll);
     words[feature::ENTRY] = u32::from(room.notes);
     words[feature::ITERATOR_SLOTS] = n_cpus * SCRATCH_SLOTS;
     words[feature::SOCKET_HISTORY] = u32::from(room.history);

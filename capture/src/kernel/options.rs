@@ -17,6 +17,8 @@ pub struct Asked {
     pub entry: EventSet,
     /// Bytes of a buffer that are kept, at most [`MAX_SNAPLEN`].
     pub snaplen: usize,
+    /// Calls that are captured where they receive from a name server, whoever asks for them else; of those, bytes are kept whole.
+    pub answers: EventSet,
 }
 
 /// Bytes of a buffer that are kept unless told otherwise, as in Falco.
@@ -32,6 +34,7 @@ impl Default for Asked {
             buffers: EventSet::all(),
             entry: EventSet::EMPTY,
             snaplen: DEFAULT_SNAPLEN,
+            answers: EventSet::EMPTY,
         }
     }
 }
@@ -63,6 +66,7 @@ impl Wanted {
                 buffers: asked.buffers.union(&other.asked.buffers),
                 entry: asked.entry.union(&other.asked.entry),
                 snaplen: asked.snaplen,
+                answers: asked.answers.union(&other.asked.answers),
             },
         }
     }

@@ -3,6 +3,7 @@
 mod arg;
 mod cost;
 mod field_ref;
+mod host_names;
 mod of_process;
 mod of_recordings;
 #[macro_use]
@@ -30,7 +31,7 @@ pub enum Arity {
     One,
     /// One per ancestor: a comparison holds if any of them satisfies it, `!=` included.
     Ancestors,
-    /// One per end of a connection: `=` holds if either is equal, `!=` only if neither is.
+    /// One per end of a connection, or per name of an address: `=` holds if any is equal, `!=` only if none is.
     Ends,
 }
 

@@ -88,15 +88,23 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         rule: "Privileged container started",
         ty: EXEC,
-        base: &[ID, ("proc.vpid", "1"), ("proc.pname", "runc"), ("container.privileged", "true")],
-        hits: &[&[("proc.vpid", "17"), ("proc.pname", "containerd-shim")]],
+        base: &[
+            ID,
+            ("proc.vpid", "1"),
+            ("proc.pname", "runc"),
+            ("container.privileged", "true"),
+            ("thread.cap_effective", "CAP_CHOWN CAP_SYS_ADMIN CAP_MKNOD"),
+        ],
+        hits: &[
+            &[("proc.vpid", "17"), ("proc.pname", "containerd-shim")],
+            &[("thread.cap_effective", "")],
+        ],
         misses: &[
             &[("proc.vpid", "17"), ("proc.pname", "bash")],
             &[("container.id", "host")],
             &[("proc.args", "init")],
-            &[("container.privileged", "false")],
         ],
-        ..Case::NONE
+        others: &[(&[("container.privileged", "false")], "Container process with CAP_SYS_ADMIN")],
     },
     Case {
         rule: "Container process with CAP_SYS_ADMIN",

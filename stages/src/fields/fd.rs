@@ -161,6 +161,9 @@ impl<'e> EventFields<'e> {
             Field::FdUid => self.fd_uid().map(Value::Bytes),
             Field::FdContainername => self.in_container(Field::FdName).map(Value::Bytes),
             Field::FdContainerdirectory => self.in_container(Field::FdDirectory).map(Value::Bytes),
+            Field::FdCipName | Field::FdSipName | Field::FdLipName | Field::FdRipName => {
+                self.host_name(field).map(Value::Bytes)
+            }
             // One value for each end: see `any`. A list: see `elements`.
             Field::FdIp | Field::FdNet | Field::FdPort | Field::FdProto | Field::FdTypes => None,
             Field::FdType

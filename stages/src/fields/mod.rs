@@ -10,6 +10,7 @@ mod errno;
 mod evt;
 mod fd;
 mod fdlist;
+mod host_name;
 mod names;
 mod ports;
 mod printable;
@@ -294,6 +295,9 @@ impl Fields for EventFields<'_> {
             Field::ProcAexepath => of_ancestors(process::Text::Exepath),
             Field::ProcAcmdline => of_ancestors(process::Text::Cmdline),
             Field::ProcApid => self.ancestors().any(|(tgid, _)| pred(Value::I64(i64::from(tgid)))),
+            Field::FdCipName | Field::FdSipName | Field::FdLipName | Field::FdRipName => {
+                self.any_host_name(field.field, |name| pred(Value::Bytes(name.as_bytes())))
+            }
             Field::FdIp | Field::FdNet => {
                 self.ends().into_iter().flatten().any(|(ip, _)| pred(Value::Ip(ip)))
             }

@@ -228,7 +228,11 @@ impl<'e> EventFields<'e> {
             | Field::FdIp
             | Field::FdNet
             | Field::FdPort
-            | Field::FdProto => None,
+            | Field::FdProto
+            | Field::FdCipName
+            | Field::FdSipName
+            | Field::FdLipName
+            | Field::FdRipName => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Frame to event: typed, borrowed from the frame's bytes, allocated in the window's arena.
 
+mod answer;
 mod call;
 mod file;
 mod network;
@@ -9,6 +10,8 @@ use bumpalo::Bump;
 use bus::Key;
 use event::{EF_SKIPS_THREAD, EventSet, EventType, Frame, FrameError, FrameHeader, flags};
 
+pub(crate) use answer::answer_of;
+pub use answer::answering;
 pub use call::{Call, Change, FdKind, FsPaths, Shape};
 pub use file::Open;
 pub(crate) use file::open_flags;

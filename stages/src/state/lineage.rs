@@ -1,11 +1,13 @@
 //! The versioned process table that all shards read.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::Key;
 use crossbeam_utils::CachePadded;
 
+use super::address_names::AddressNames;
 use super::containers::Containers;
 use super::live_containers::LiveContainers;
 use super::node::{Parent, ProcNode, Start, State, Version};
@@ -57,6 +59,7 @@ pub struct Lineage {
     n_processes: AtomicU64,
     containers: Containers,
     live_containers: LiveContainers,
+    address_names: AddressNames,
 }
 
 impl Lineage {
@@ -71,6 +74,7 @@ impl Lineage {
             n_processes: AtomicU64::new(0),
             containers: Containers::default(),
             live_containers: LiveContainers::default(),
+            address_names: AddressNames::default(),
         }
     }
 
@@ -84,6 +88,29 @@ impl Lineage {
     #[must_use]
     pub fn live_containers(&self) -> &LiveContainers {
         &self.live_containers
+    }
+
+    /// Names of addresses.
+    #[must_use]
+    pub fn address_names(&self) -> &AddressNames {
+        &self.address_names
+    }
+
+    /// Goes through the names of an address as of `key`, the newest first, until `each` says `true`; gives whether it did. Any shard may have
+    /// seen an answer, so all of them have to have come so far.
+    pub(crate) fn names_of(
+        &self,
+        reader: usize,
+        address: IpAddr,
+        key: Key,
+        each: impl FnMut(&Arc<str>) -> bool,
+    ) -> Result<bool, Wait> {
+        let until = key.prev();
+        let behind = |shard: &usize| *shard != reader && self.applied(*shard) < until;
+        match (0..self.n_shards()).find(behind) {
+            Some(shard) => Err(Wait { shard, until }),
+            None => Ok(self.address_names.any(address, key, each)),
+        }
     }
 
     /// Number of shards.

@@ -1,5 +1,6 @@
 //! The process table: versioned, written by each process's owner, read by every shard as of a key.
 //!
+//! - [`address_names`]: names of addresses, by the answers of name servers.
 //! - [`chain`]: a number for each state of a process and its ancestors.
 //! - [`change`]: what other calls change of a process.
 //! - [`containers`]: what events of a recording tell of containers.
@@ -11,6 +12,7 @@
 //! - [`pool`]: what nobody holds any more, to be used again.
 //! - [`writer`]: forks, execs and exits become versions; reclamation.
 
+mod address_names;
 mod chain;
 mod change;
 mod containers;
@@ -22,6 +24,7 @@ mod pool;
 mod slots;
 mod writer;
 
+pub use address_names::AddressNames;
 pub(crate) use chain::Chains;
 pub use containers::Containers;
 pub(crate) use image::strings;

@@ -18,7 +18,7 @@ use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 use super::pool::Pool;
 use crate::meters::ShardMeters;
-use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork};
+use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork, answer_of};
 use crate::path::normalised;
 
 /// What Falco gives as the name of a process that nobody told of.
@@ -39,6 +39,8 @@ pub(crate) struct StateWriter {
     /// Those met last, oldest first.
     containers: VecDeque<Arc<ContainerEntry>>,
     pool: Pool,
+    /// Whether somebody reads names of addresses.
+    pub(crate) hears_answers: bool,
 }
 
 /// What a new process takes over.
@@ -56,6 +58,7 @@ impl StateWriter {
             containers: VecDeque::with_capacity(MAX_CONTAINERS),
             pool: Pool::new(shard, lineage.n_shards()),
             lineage,
+            hears_answers: false,
         }
     }
 
@@ -68,6 +71,9 @@ impl StateWriter {
     ) -> Result<(), Wait> {
         if event.is_of_nobody() {
             self.stand_in(event, meters);
+        }
+        if self.hears_answers {
+            self.hear(event);
         }
         match event.body {
             Body::Fork(fork) if fork.is_child() => self.fork(event, fork, meters),
@@ -82,6 +88,14 @@ impl StateWriter {
                 Ok(())
             }
             Body::Fork(_) | Body::Exec(_) | Body::Open(_) | Body::Socket(_) | Body::Other => Ok(()),
+        }
+    }
+
+    /// Notes what an answer of a name server says.
+    fn hear(&self, event: &Event<'_>) {
+        let names = answer_of(&event.frame);
+        if !names.is_empty() {
+            self.lineage.address_names().answered(event.key, &names);
         }
     }
 

@@ -27,7 +27,7 @@ use verdicts::Verdicts;
 
 use crate::fields::{BufferFormat, Chain, EventFields, Names, PortFormat, Surroundings};
 use crate::meters::ShardMeters;
-use crate::parse::{Body, Event};
+use crate::parse::{Body, Event, answering};
 use crate::state::{Lineage, LineageLimits, StateWriter};
 use crate::users::{LeftOutNotes, Users, left_out_notes};
 
@@ -340,6 +340,14 @@ impl Tracer {
             self.clock.tick(perf::to_epoch_ns(header.ts, self.clock_offset_ns));
         }
         is_rejected
+    }
+
+    /// Makes it note what answers of name servers say, for who asks for names of addresses.
+    #[must_use]
+    pub fn hearing_answers(mut self) -> Self {
+        self.writer.hears_answers = true;
+        self.changing = self.changing.union(&answering());
+        self
     }
 
     /// Whether events of the type may change what is known of processes.

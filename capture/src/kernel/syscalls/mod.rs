@@ -228,6 +228,7 @@ fn captured<'a>(all: &'a EventSet, wanted: &'a Wanted) -> impl Iterator<Item = &
 /// A call that is only noted has no name here.
 pub(crate) fn slots(wanted: &Wanted) -> Vec<(Slot, Vec<&'static str>)> {
     let (all, noted) = interest_and_noted(&wanted.interest, &wanted.asked);
+    let all = all.union(&wanted.asked.answers);
     let mut out: Vec<(Slot, Vec<&'static str>)> = Vec::new();
     for row in captured(&all, wanted) {
         if noted.contains(row.ty) {
@@ -281,6 +282,15 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
     let mut noted_calls = vec![0u8; note::N_CALLS];
     let mut noted = EventSet::EMPTY;
     let (all, silent) = interest_and_noted(interest, asked);
+    let answers = asked.answers;
+    let only_answers = answers.intersection(&all.complement());
+    let all = all.union(&answers);
+    // Where nobody passes an address, the descriptor tells whose answer it is.
+    let asked = &Asked {
+        descriptors: asked.descriptors.union(&answers),
+        buffers: asked.buffers.union(&answers),
+        ..asked.clone()
+    };
     for row in captured(&all, wanted) {
         if row.is_noted(asked) {
             noted.insert(row.ty);
@@ -312,6 +322,8 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
                 (&asked.buffers, head::BUFFER),
                 (&noted, head::ENTRY),
                 (&silent, head::SILENT),
+                (&answers, head::ANSWERS),
+                (&only_answers, head::ONLY_ANSWERS),
             ] {
                 if set.contains(row.ty) {
                     recipe[0] |= bit;
@@ -349,6 +361,7 @@ mod tests {
             buffers: EventSet::all(),
             entry: EventSet::EMPTY,
             snaplen: 80,
+            answers: EventSet::EMPTY,
         }
     }
 

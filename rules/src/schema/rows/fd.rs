@@ -39,10 +39,10 @@ family Fd FdField {
         + FdRnet "fd.rnet" Net None One Plain [FILTER_ONLY NO_RHS NO_TRANSFORMER] "Address of the other end, compared with networks.";
         + FdConnected "fd.connected" Bool None One Plain [] "Whether the socket is connected.";
         + FdNameChanged "fd.name_changed" Bool None One Plain [] "Whether the call changed the socket's name: another peer than before.";
-        ~ FdCipName "fd.cip.name" Text None One Plain [NO_RHS NO_TRANSFORMER] "Host name of the client's address.";
-        ~ FdSipName "fd.sip.name" Text None One Plain [NO_RHS NO_TRANSFORMER] "Host name of the server's address.";
-        ~ FdLipName "fd.lip.name" Text None One Plain [NO_RHS NO_TRANSFORMER] "Host name of this end's address.";
-        ~ FdRipName "fd.rip.name" Text None One Plain [NO_RHS NO_TRANSFORMER] "Host name of the other end's address.";
+        + FdCipName "fd.cip.name" Text None Ends Plain [NO_RHS NO_TRANSFORMER] "Host names of the client's address, by the answers of name servers that were seen.";
+        + FdSipName "fd.sip.name" Text None Ends Plain [NO_RHS NO_TRANSFORMER] "Host names of the server's address, by the answers of name servers that were seen.";
+        + FdLipName "fd.lip.name" Text None Ends Plain [NO_RHS NO_TRANSFORMER] "Host names of this end's address, by the answers of name servers that were seen.";
+        + FdRipName "fd.rip.name" Text None Ends Plain [NO_RHS NO_TRANSFORMER] "Host names of the other end's address, by the answers of name servers that were seen.";
         + FdDev "fd.dev" I32 None One Hex [] "Device of the file, major and minor in one number.";
         + FdDevMajor "fd.dev.major" I32 None One Plain [] "Major number of the file's device.";
         + FdDevMinor "fd.dev.minor" I32 None One Plain [] "Minor number of the file's device.";
