@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use containers::Details;
-use event::{EventType, Frame, FrameHeader, FrameWriter, MAX_FRAME_LEN};
+use event::{EventType, FrameHeader, FrameWriter, MAX_FRAME_LEN};
 
 /// Containers that wait to be written.
 const MAX_WAITING: usize = 1024;
@@ -26,7 +26,7 @@ pub(crate) struct ContainerNotes {
 
 impl ContainerNotes {
     /// A frame for the next container, with a time on the boot clock; one that is too long for a frame is passed over.
-    pub(crate) fn next(&mut self, ts: u64) -> Option<Frame<'_>> {
+    pub(crate) fn next(&mut self, ts: u64) -> Option<&[u8]> {
         let json = loop {
             let json = self.told.try_recv().ok()?.to_json();
             if json.len() < usize::from(u16::MAX) && json.len() + FRAME_ROOM <= MAX_FRAME_LEN {
@@ -43,12 +43,14 @@ impl ContainerNotes {
         };
         let mut writer = FrameWriter::new(&mut self.buf, header);
         writer.str(json.as_bytes());
-        Frame::parse(writer.finish().ok()?).ok()
+        writer.finish().ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use event::Frame;
+
     use super::*;
 
     #[test]
@@ -63,7 +65,7 @@ mod tests {
             tx.send(Arc::new(details(n))).unwrap();
         }
         for n in [3, 4] {
-            let frame = notes.next(77).unwrap();
+            let frame = Frame::parse(notes.next(77).unwrap()).unwrap();
             assert_eq!((frame.header().ts, frame.event_type()), (77, CONTAINER_JSON));
             assert_eq!(Details::parse(frame.param_str(0).unwrap()), Some(details(n)));
         }

@@ -11,7 +11,7 @@ use capture::savefile::{
     Compression, DescriptorList, DescriptorTarget, Group, Machine, SavefileError, User, Writer,
 };
 use capture::{OpenDescriptors, Seeds};
-use event::{Frame, flags};
+use event::{Frame, FrameHeader, flags};
 use perf::{Counter, Hop, Registry};
 use stages::Merge;
 
@@ -33,6 +33,9 @@ pub(crate) struct Recorder {
     waiter: Waiter,
     whole_run: Option<WholeRun>,
     on_alert: Option<AlertCapture>,
+    containers: Option<ContainerNotes>,
+    /// Time of the last event; none before the first.
+    last_ts: Option<u64>,
 }
 
 /// `-w FILE`.
@@ -41,9 +44,6 @@ pub(crate) struct WholeRun {
     meters: RecorderMeters,
     path: PathBuf,
     error: Option<String>,
-    containers: Option<ContainerNotes>,
-    /// Time of the last event; none before the first.
-    last_ts: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -110,25 +110,18 @@ impl RecorderParts {
 }
 
 impl WholeRun {
-    pub(crate) fn new(
-        parts: RecorderParts,
-        containers: Option<ContainerNotes>,
-        registry: &mut Registry,
-    ) -> Self {
+    pub(crate) fn new(parts: RecorderParts, registry: &mut Registry) -> Self {
         let RecorderParts { path, file: _, writer } = parts;
         let meters = RecorderMeters::register(registry);
-        Self { writer, meters, path, error: None, containers, last_ts: None }
+        Self { writer, meters, path, error: None }
     }
 
     fn frame(&mut self, bytes: &[u8]) {
-        let Self { writer, meters, path, error, last_ts, containers: _ } = self;
+        let Self { writer, meters, path, error } = self;
         let Ok(frame) = Frame::parse(bytes) else {
             meters.bad_frame.add(1);
             return;
         };
-        if !frame.has(flags::SEED) {
-            *last_ts = Some(frame.header().ts);
-        }
         match writer.as_mut().map(|w| w.frame(&frame)) {
             Some(Ok(())) => meters.written.add(1),
             None => meters.write_error.add(1),
@@ -141,16 +134,13 @@ impl WholeRun {
         }
     }
 
-    /// Writes what runtimes told of containers. Not among the processes from before, which make a list.
-    fn note_containers(&mut self) {
-        let Self { writer, path, error, containers, last_ts, meters: _ } = self;
-        if let (Some(containers), Some(ts)) = (containers, *last_ts) {
-            while let Some(frame) = containers.next(ts) {
-                if let Some(Err(e)) = writer.as_mut().map(|w| w.frame(&frame)) {
-                    *error = Some(savefile_errors::of_recording(path, &e));
-                    *writer = None;
-                }
-            }
+    /// Writes what a runtime told of a container.
+    fn container(&mut self, bytes: &[u8]) {
+        let Self { writer, path, error, meters: _ } = self;
+        let Ok(frame) = Frame::parse(bytes) else { return };
+        if let Some(Err(e)) = writer.as_mut().map(|w| w.frame(&frame)) {
+            *error = Some(savefile_errors::of_recording(path, &e));
+            *writer = None;
         }
     }
 
@@ -167,16 +157,18 @@ impl Recorder {
     pub(crate) fn new(
         whole_run: Option<WholeRun>,
         on_alert: Option<AlertCapture>,
+        containers: Option<ContainerNotes>,
         lanes: Vec<LaneRx>,
         watermarks: Vec<Arc<Watermark>>,
         waiter: Waiter,
     ) -> Self {
-        Self { merge: Merge::new(lanes, watermarks, WINDOW), waiter, whole_run, on_alert }
+        let merge = Merge::new(lanes, watermarks, WINDOW);
+        Self { merge, waiter, whole_run, on_alert, containers, last_ts: None }
     }
 
     /// Records a window of frames; gives whether there was anything to do.
     pub(crate) fn poll_once(&mut self) -> bool {
-        let Self { merge, whole_run, on_alert, waiter: _ } = self;
+        let Self { merge, whole_run, on_alert, containers, last_ts, waiter: _ } = self;
         let bound = merge.bound();
         merge.fill(bound);
         let is_idle = merge.is_empty();
@@ -195,9 +187,18 @@ impl Recorder {
                 on_alert.frame(key, bytes);
             }
         }
+        *last_ts = merge.frames().filter_map(|(_, bytes)| event_time(bytes)).last().or(*last_ts);
         merge.clear();
-        if let Some(whole_run) = whole_run {
-            whole_run.note_containers();
+        // Not among the processes from before, which make a list.
+        if let (Some(containers), Some(ts)) = (containers, *last_ts) {
+            while let Some(frame) = containers.next(ts) {
+                if let Some(whole_run) = whole_run {
+                    whole_run.container(frame);
+                }
+                if let Some(on_alert) = on_alert {
+                    on_alert.container(frame);
+                }
+            }
         }
         true
     }
@@ -232,6 +233,12 @@ impl Recorder {
         }
         whole_run.map_or(RecorderEnd { error: None }, WholeRun::finish)
     }
+}
+
+/// Time of a frame on the boot clock, unless it is of before the events.
+fn event_time(bytes: &[u8]) -> Option<u64> {
+    let header = FrameHeader::from_bytes(bytes.first_chunk()?);
+    (header.flags & flags::SEED == 0).then_some(header.ts)
 }
 
 /// What processes have open, for the lists of a recording. Types that came later are listed as one that all readers of the format know:

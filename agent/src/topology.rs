@@ -158,7 +158,8 @@ impl Topology {
             },
             registry,
         );
-        let (record, told) = recorder.as_ref().map(|_| container_notes::channel()).unzip();
+        let is_recorded = recorder.is_some() || config.on_alert.is_some();
+        let (record, told) = is_recorded.then(container_notes::channel).unzip();
         // A recording tells of its containers itself.
         let lookups = match (&capture, &config.containers.lookups) {
             (Capture::Live(_), Some(lookups)) => {
@@ -199,9 +200,10 @@ impl Topology {
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
         register_equations(config, &plan, registry);
-        let whole_run = recorder.map(|parts| WholeRun::new(parts, told, registry));
-        let recorder = (whole_run.is_some() || on_alert.is_some())
-            .then(|| Recorder::new(whole_run, on_alert, recorded, watermarks, recorder_waiter));
+        let whole_run = recorder.map(|parts| WholeRun::new(parts, registry));
+        let recorder = (whole_run.is_some() || on_alert.is_some()).then(|| {
+            Recorder::new(whole_run, on_alert, told, recorded, watermarks, recorder_waiter)
+        });
         let users = users_asked;
         Ok(Self { plan, capture, shards, swap, lineage, users, delivery, recorder, lookups, end })
     }

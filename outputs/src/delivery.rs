@@ -48,6 +48,9 @@ impl AlertTimes {
 /// Up to which event a lane's shard has raised all its alerts.
 pub type RaisedUpTo = Box<dyn Fn(usize) -> u64 + Send>;
 
+/// Hears of every alert.
+type Told = Box<dyn FnMut(&Alert) + Send>;
+
 /// Delivers the alerts of all shards. Sinks are written when the lanes run empty, so that an alert waits for no other, and when a buffer is
 /// full.
 pub struct Delivery {
@@ -61,7 +64,7 @@ pub struct Delivery {
     unflushed: Vec<(u64, u64)>,
     reader_gone: Option<Box<dyn FnOnce() + Send>>,
     ordered: Option<Ordered>,
-    told: Option<Box<dyn FnMut(&Alert) + Send>>,
+    told: Option<Told>,
 }
 
 /// Puts alerts into the order of their events. It takes all that the lanes hold, so that no shard ever waits for another one's alerts; how
@@ -332,6 +335,18 @@ mod tests {
         assert!(!delivery.is_finished());
         drop(tx);
         assert!(delivery.is_finished());
+    }
+
+    #[test]
+    fn whoever_listens_hears_of_every_alert() {
+        let (mut tx, delivery, _registry) = rig(2, Vec::new());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&heard);
+        let mut delivery = delivery.telling(move |a| to.lock().unwrap().push(a.output.clone()));
+        tx[0].push(alert("a")).unwrap();
+        tx[1].push(alert("b")).unwrap();
+        delivery.poll_once();
+        assert_eq!(*heard.lock().unwrap(), ["a", "b"]);
     }
 
     #[test]

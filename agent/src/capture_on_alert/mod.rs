@@ -7,6 +7,7 @@
 //! One recording at a time; every further alert prolongs it. What stands before the events is read by a thread of its own, so the pipeline
 //! does not wait for `/proc`; what happens meanwhile stays in the window, which then is bound in bytes alone.
 
+mod containers;
 mod file;
 mod meters;
 mod notice;
@@ -25,6 +26,7 @@ use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
 use crate::config::CaptureOnAlert;
 use crate::run::say;
 use crate::savefile_errors;
+use containers::KnownContainers;
 use file::FileWriter;
 use meters::Meters;
 pub(crate) use meters::RAISED;
@@ -70,6 +72,7 @@ pub(crate) struct AlertCapture {
     config: CaptureOnAlert,
     realtime_offset_ns: i64,
     window: Window,
+    containers: KnownContainers,
     state: State,
     alerts: Receiver<Notice>,
     internal: Option<InternalAlerts>,
@@ -100,6 +103,7 @@ impl AlertCapture {
             config: config.clone(),
             realtime_offset_ns,
             window,
+            containers: KnownContainers::default(),
             state: State::Waiting,
             alerts,
             internal: Some(internal),
@@ -127,6 +131,14 @@ impl AlertCapture {
         meters.evicted.add(n_evicted as u64);
         meters.kept.set(window.len() as u64);
         self.record(&frame);
+    }
+
+    /// Keeps what a runtime told of a container, and writes it where a recording is under way.
+    pub(crate) fn container(&mut self, bytes: &[u8]) {
+        self.containers.keep(bytes);
+        if let Ok(frame) = Frame::parse(bytes) {
+            self.record(&frame);
+        }
     }
 
     /// Writes a frame where a recording is under way, or ends it.
@@ -234,6 +246,11 @@ impl AlertCapture {
         if window.frames().next().is_some_and(|oldest| oldest.key.0 > of.alert) {
             self.meters.without_alert.add(1);
         }
+        let containers = std::mem::take(&mut self.containers);
+        for frame in containers.frames().filter_map(|bytes| Frame::parse(bytes).ok()) {
+            self.record(&frame);
+        }
+        self.containers = containers;
         for Kept { ts, bytes, .. } in window.frames() {
             if to_epoch_ns(ts, self.realtime_offset_ns) >= of.from_ns
                 && let Ok(frame) = Frame::parse(bytes)

@@ -157,6 +157,32 @@ fn a_file_has_what_came_before_the_alert_and_what_comes_until_its_time_is_over()
 }
 
 #[test]
+fn what_is_known_of_containers_stands_before_the_events() {
+    let mut rig = rig(|_| {});
+    let told = |id: &str| Arc::new(::containers::Details::of_id(::containers::Kind::Docker, id));
+    let (tx, mut notes) = crate::container_notes::channel();
+    tx.send(told(&"a".repeat(64))).unwrap();
+    rig.capture.container(notes.next(MS).unwrap());
+    rig.frames(0..1000);
+    rig.alert(990, true, 100);
+    rig.settle();
+    tx.send(told(&"b".repeat(64))).unwrap();
+    rig.capture.container(notes.next(1000 * MS).unwrap());
+    rig.frames(1000..1010);
+    let (files, _, _dir) = rig.finish();
+    let mut reader = Reader::open(&files[0]).unwrap();
+    let (mut n_events, mut places) = (0, Vec::new());
+    while let Some(event) = reader.next_event().unwrap() {
+        if event.event_type == EventType(324) {
+            places.push(n_events);
+        }
+        n_events += 1;
+    }
+    assert!(places.len() == 2 && places[0] == 0 && places[1] > 1, "{places:?}");
+    assert!(places[1] + 1 < n_events);
+}
+
+#[test]
 fn any_further_alert_prolongs_it_and_one_file_is_written_at_a_time() {
     let mut rig = rig(|_| {});
     rig.frames(0..100);
