@@ -200,3 +200,19 @@ fn keys_of_falco_that_do_nothing_are_said() {
     let c = load_text(Some("webserver: {enabled: true}"), &[], &Settings::default()).unwrap();
     assert_eq!(c.warnings, ["webserver: a key of Falco that is not acted on"]);
 }
+
+#[test]
+fn recordings_around_alerts_are_of_the_running_kernel() {
+    let with = |options: &[&str]| load_text(None, options, &Settings::default()).unwrap();
+    let on =
+        with(&["capture.enabled=true", "capture.path_prefix=/x", "peregrine.capture.before_ms=7"]);
+    let CaptureOnAlert { path_prefix, before, .. } = on.on_alert.unwrap();
+    assert_eq!((path_prefix.as_path(), before.as_millis()), (Path::new("/x"), 7));
+    assert!(on.warnings.is_empty() && with(&[]).on_alert.is_none());
+    let replay =
+        with(&["capture.enabled=true", "engine.kind=replay", "engine.replay.capture_file=/x.scap"]);
+    assert_eq!(replay.on_alert, None);
+    assert_eq!(replay.warnings, ["capture: nothing is recorded of a replay"]);
+    let e = refusal("capture: {mod: rules}", &[]);
+    assert!(e.ends_with("unknown key \"capture.mod\"; did you mean \"capture.mode\"?"), "{e}");
+}
