@@ -128,6 +128,7 @@ impl Need {
                 buffers: all(|p| p.buffers),
                 entry: descriptors.intersection(&LOOKED_AT_TWICE.into_iter().collect()),
                 snaplen: self.snaplen,
+                all_mappings: self.parts.iter().any(|p| p.why == Why::AllSyscalls),
                 answers: all(|p| p.answers).intersection(&no_types.complement()),
             },
         }

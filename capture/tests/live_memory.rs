@@ -4,6 +4,7 @@ mod live;
 
 use std::{fs::File, os::fd::AsRawFd};
 
+use capture::{Asked, ProbeOptions};
 use event::{EventType, Outcome};
 use live::{
     Live,
@@ -51,6 +52,20 @@ fn mmap() {
     assert_eq!((bad.i64(8), bad.number(6)), (NO_FD as i64, 4));
     let empty = live.failing(TY, libc::SYS_mmap, &[0, 0, READ_EXEC, PRIVATE, fd, 0], libc::EINVAL);
     assert_eq!(empty.number(5), 0);
+    live.finish();
+}
+
+#[test]
+fn who_asks_for_every_mapping_gets_those_that_cannot_be_executed() {
+    const TY: EventType = EventType::MMAP_X;
+    let asked = Asked { all_mappings: true, ..Asked::default() };
+    let interest = [TY].into_iter().collect();
+    let options = ProbeOptions { interest, asked, ..ProbeOptions::default() };
+    let Some(mut live) = Live::with(options) else { return };
+    let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    let made = live.made(TY, libc::SYS_mmap, &[0, 3 * PAGE, 3, anonymous, u64::MAX, 0]);
+    assert_eq!((made.number(5), made.number(6)), (3 * PAGE, 3));
+    call(libc::SYS_munmap, &[made.res as u64, 3 * PAGE]);
     live.finish();
 }
 

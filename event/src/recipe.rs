@@ -28,6 +28,8 @@ pub mod head {
     pub const ANSWERS: u32 = 1 << 12;
     /// Nobody asks for the call itself, but for such an answer: what is of another port makes no frame.
     pub const ONLY_ANSWERS: u32 = 1 << 13;
+    /// Every mapping is asked for, not only those that can be executed.
+    pub const ALL_MAPPINGS: u32 = 1 << 14;
 }
 
 /// Pairs of a flag map.

@@ -54,5 +54,7 @@ fn asked<'f, I: Iterator<Item = &'f FieldRef>>(
     let entry = descriptors.intersection(&demand::LOOKED_AT_TWICE.into_iter().collect());
     let hears = read().any(|f| f.field.is_host_name());
     let answers = if hears { stages::answering() } else { EventSet::EMPTY };
-    Asked { descriptors, buffers, entry, snaplen: options.snaplen.min(MAX_SNAPLEN), answers }
+    let snaplen = options.snaplen.min(MAX_SNAPLEN);
+    // Who asks for `mmap` wants to see it.
+    Asked { descriptors, buffers, entry, snaplen, answers, all_mappings: true }
 }

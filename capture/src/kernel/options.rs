@@ -19,6 +19,8 @@ pub struct Asked {
     pub snaplen: usize,
     /// Calls that are captured where they receive from a name server, whoever asks for them else; of those, bytes are kept whole.
     pub answers: EventSet,
+    /// Whether `mmap` is captured whatever the mapping is for, not only where it can be executed: somebody wants to see every call.
+    pub all_mappings: bool,
 }
 
 /// Bytes of a buffer that are kept unless told otherwise, as in Falco.
@@ -35,6 +37,7 @@ impl Default for Asked {
             entry: EventSet::EMPTY,
             snaplen: DEFAULT_SNAPLEN,
             answers: EventSet::EMPTY,
+            all_mappings: false,
         }
     }
 }
@@ -67,6 +70,7 @@ impl Wanted {
                 entry: asked.entry.union(&other.asked.entry),
                 snaplen: asked.snaplen,
                 answers: asked.answers.union(&other.asked.answers),
+                all_mappings: asked.all_mappings || other.asked.all_mappings,
             },
         }
     }

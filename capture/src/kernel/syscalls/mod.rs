@@ -291,6 +291,7 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
         buffers: asked.buffers.union(&answers),
         ..asked.clone()
     };
+    let mappings = if asked.all_mappings { EventSet::all() } else { EventSet::EMPTY };
     for row in captured(&all, wanted) {
         if row.is_noted(asked) {
             noted.insert(row.ty);
@@ -324,6 +325,7 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
                 (&silent, head::SILENT),
                 (&answers, head::ANSWERS),
                 (&only_answers, head::ONLY_ANSWERS),
+                (&mappings, head::ALL_MAPPINGS),
             ] {
                 if set.contains(row.ty) {
                     recipe[0] |= bit;
@@ -362,6 +364,7 @@ mod tests {
             entry: EventSet::EMPTY,
             snaplen: 80,
             answers: EventSet::EMPTY,
+            all_mappings: false,
         }
     }
 
