@@ -3,11 +3,14 @@
 
 mod asking;
 mod containerd;
+mod containerd_service;
 mod cri;
 mod disk;
 mod grpc;
+mod grpc_client;
 mod host;
 mod http;
+mod podman;
 mod real;
 mod real_containerd;
 mod real_docker;

@@ -1,52 +1,14 @@
 //! Podman itself: its service, and what it leaves on disk.
 
-use std::path::Path;
-use std::process::Command;
-
 use containers::{Details, Kind};
 
 use crate::host::Host;
-use crate::real::{Service, can_run, container_of, remove_cgroups, run, wait_for, write_image};
-
-const CONFIG: &str = r#"[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-"#;
-
-fn podman(root: &Path) -> Command {
-    let mut command = Command::new("podman");
-    let paths = [
-        ("--root", "var/lib/containers/storage"),
-        ("--runroot", "run/containers/storage"),
-        ("--tmpdir", "run/libpod"),
-    ];
-    for (option, path) in paths {
-        command.arg(option).arg(root.join(path));
-    }
-    command.args(["--storage-driver", "vfs"]).env("CONTAINERS_CONF", root.join("containers.conf"));
-    command
-}
-
-/// Removes what it made, also when the test fails.
-struct Made<'a>(&'a Path, Vec<String>);
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        // What could not be removed shows in the next run.
-        drop(podman(self.0).args(["rm", "--all", "--force", "--time", "0"]).output());
-        drop(podman(self.0).args(["rmi", "--all", "--force"]).output());
-        let own: Vec<String> =
-            self.1.iter().map(|id| format!("libpod_parent/libpod-{id}")).collect();
-        remove_cgroups(&own.iter().map(|path| &**path).collect::<Vec<_>>());
-        remove_cgroups(&["libpod_parent/conmon", "libpod_parent"]);
-    }
-}
+use crate::podman::{IMAGE, Made, PROGRAMS, podman};
+use crate::real::{can_run, container_of, run};
 
 fn check(details: &Details, from: &str) {
     assert_eq!((&*details.name, details.kind), ("peregrine-test", "podman"), "{from}");
-    assert_eq!(details.image, "localhost/peregrine/bb:v1", "{from}");
+    assert_eq!(details.image, IMAGE, "{from}");
     assert_eq!(details.image_repository, "localhost/peregrine/bb", "{from}");
     assert_eq!((&*details.image_tag, details.image_id.len()), ("v1", 64), "{from}");
     assert!(details.image_digest.starts_with("sha256:"), "{from}: {details:?}");
@@ -59,20 +21,14 @@ fn check(details: &Details, from: &str) {
 
 #[test]
 fn podman_tells_by_its_service_and_by_its_files() {
-    if !can_run("podman", &["podman", "runc", "conmon", "busybox", "tar", "sha256sum"]) {
+    if !can_run("podman", &PROGRAMS) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
-    std::fs::write(root.join("containers.conf"), CONFIG).unwrap();
-    write_image(root, "localhost/peregrine/bb:v1");
-    let mut made = Made(root, Vec::new());
-    run(podman(root).args(["load", "--quiet", "--input"]).arg(root.join("image.tar")));
-    let options =
-        ["run", "--detach", "--name", "peregrine-test", "--network", "none", "--privileged"];
+    let mut made = Made::new(root);
     let more = ["--label", "team=red", "--env", "A=b", "--volume", "/usr:/data:ro"];
-    let full_id = run(podman(root).args(options).args(more).arg("localhost/peregrine/bb:v1"));
-    made.1.push(full_id.clone());
+    let full_id = made.start("peregrine-test", &more);
     let pid = run(podman(root).args(["inspect", "--format", "{{.State.Pid}}", &full_id]));
     let container = container_of(&pid);
     assert_eq!((container.kind(), container.full_id()), (Kind::Podman, &*full_id));
@@ -83,11 +39,7 @@ fn podman_tells_by_its_service_and_by_its_files() {
     assert_eq!(from_disk.count("containers.disk.known"), 1);
     from_disk.end();
 
-    let socket = root.join("run/podman/podman.sock");
-    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
-    let address = format!("unix://{}", socket.display());
-    let service = Service::start(podman(root).args(["system", "service", "--time", "0", &address]));
-    wait_for("the service listens", || socket.exists().then_some(()));
+    let service = made.serve();
     let mut from_socket = Host::new(|_| (), own_root);
     let details = from_socket.ask(Kind::Podman, &full_id).unwrap();
     check(&details, "socket");
