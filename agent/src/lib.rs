@@ -22,6 +22,7 @@ mod fields_command;
 mod host;
 mod launch;
 mod live;
+mod name_lookups;
 mod need;
 mod needed_command;
 mod plan;

@@ -16,6 +16,7 @@ use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, Config};
 use crate::control::Asker;
 use crate::live::{self, Kernel};
+use crate::name_lookups::NameLookups;
 use crate::need::{Need, names};
 use crate::request::{
     ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
@@ -44,6 +45,7 @@ pub(crate) struct Origin {
 pub(crate) struct LiveSource {
     pub(crate) kernel: Kernel,
     pub(crate) clock: KeyClock,
+    pub(crate) names: Option<NameLookups>,
 }
 
 /// The rules of the running agent.
@@ -74,6 +76,9 @@ impl RulesAtWork {
         live: Option<LiveSource>,
     ) -> Self {
         let rules = Arc::new(rules);
+        if let Some(names) = live.as_ref().and_then(|l| l.names.as_ref()) {
+            names.ask_for(&rules.ruleset);
+        }
         let in_force = InForce {
             rules,
             generation: 1,
@@ -146,6 +151,9 @@ impl RulesAtWork {
         if let Err(e) = installed {
             drop(self.narrow(old));
             return Err(LoadError::Other(e));
+        }
+        if let Some(names) = self.live.as_ref().and_then(|l| l.names.as_ref()) {
+            names.ask_for(&ruleset);
         }
         let generation = {
             let mut in_force = self.lock();

@@ -316,7 +316,11 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     };
     let topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
-    let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource { kernel, clock });
+    let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource {
+        kernel,
+        clock,
+        names: topology.name_lookups(),
+    });
     let left_out_notes = topology.left_out_notes();
     let swap = topology.rule_swap();
     if wishes.is_profiled {

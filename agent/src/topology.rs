@@ -27,11 +27,12 @@ use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 use crate::capture_on_alert::{self, AlertCapture, InternalAlerts};
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
+use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
-use crate::{container_lookups, container_notes};
+use crate::{container_lookups, container_notes, name_lookups};
 
 /// The recorder's own alerts that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
@@ -110,6 +111,7 @@ pub(crate) struct Topology {
     delivery: Delivery,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
+    names: Option<NameLookups>,
     end: EndSender,
 }
 
@@ -168,6 +170,13 @@ impl Topology {
             }
             _ => None,
         };
+        name_lookups::register(&lineage, registry);
+        let names = match &capture {
+            Capture::Live(_) if config.resolve_names => {
+                Some(NameLookups::start(&lineage, registry)?)
+            }
+            _ => None,
+        };
         if let Capture::Replay(replay) = &mut capture {
             let (lineage, users) = (Arc::clone(&lineage), Arc::clone(&users_asked));
             let note = move |key, frame: &[u8]| stages::note(&lineage, &users, key, frame);
@@ -205,13 +214,30 @@ impl Topology {
             Recorder::new(whole_run, on_alert, told, recorded, watermarks, recorder_waiter)
         });
         let users = users_asked;
-        Ok(Self { plan, capture, shards, swap, lineage, users, delivery, recorder, lookups, end })
+        Ok(Self {
+            plan,
+            capture,
+            shards,
+            swap,
+            lineage,
+            users,
+            delivery,
+            recorder,
+            lookups,
+            names,
+            end,
+        })
     }
 
     /// What the shards were not told of users and containers until the function is called.
     pub(crate) fn left_out_notes(&self) -> impl Fn() -> LeftOutNotes + use<> {
         let (lineage, users) = (Arc::clone(&self.lineage), Arc::clone(&self.users));
         move || stages::left_out_notes(&lineage, &users)
+    }
+
+    /// What asks for names of addresses.
+    pub(crate) fn name_lookups(&self) -> Option<NameLookups> {
+        self.names.clone()
     }
 
     /// What replaces the rules of its shards.

@@ -111,6 +111,33 @@ fn connections_have_the_names_that_were_asked_for() {
 }
 
 #[test]
+fn names_that_rules_compare_with_are_asked_of_the_resolver() {
+    if !can_run_live("names_that_rules_compare_with_are_asked_of_the_resolver") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.yaml");
+    // The machine's own table of hosts has it.
+    std::fs::write(&rules, RULES.replace("evil.example", "localhost")).unwrap();
+    let connect = "exec 3<>/dev/udp/127.0.0.1/4242";
+    for (resolves, expected) in [("true", 1), ("false", 0)] {
+        let mut shell = Shell::start();
+        let pid = shell.pid();
+        let option = format!("peregrine.resolve_names={resolves}");
+        let agent =
+            Agent::start(&["--scope-pid", &pid, "-r", &rules.display().to_string(), "-o", &option]);
+        // The resolver is not waited for.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        shell.run(&format!("bash -c '{connect}'"));
+        let ended = agent.interrupt();
+        ended.assert_balanced();
+        let n = ended.stdout.lines().filter(|line| line.contains("-> localhost ")).count();
+        assert_eq!(n, expected, "{resolves}: {}", ended.stdout);
+    }
+}
+
+#[test]
 fn what_names_cost_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let rules = dir.path().join("rules.yaml");

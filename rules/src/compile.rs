@@ -8,7 +8,7 @@ use crate::collect::{Collected, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::ir::IrId;
 use crate::output::Template;
-use crate::predicate::{PredicateKey, TestKey};
+use crate::predicate::{BytesTest, PredicateKey, TestKey};
 use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
 use crate::schema::{FieldRef, SYSCALL};
@@ -136,9 +136,23 @@ fn compile_rule(
         fields,
         ancestor_read,
         asks_runtime,
+        host_names: tests.iter().flat_map(|t| host_names(t)).collect(),
         calls: named.1.iter().map(|call| call.name().into()).collect(),
     };
     Some((rule, root))
+}
+
+/// The names with which a comparison compares those of an address.
+fn host_names(key: &PredicateKey) -> Vec<Box<str>> {
+    if !key.left.as_field().is_some_and(|f| f.field.is_host_name()) {
+        return Vec::new();
+    }
+    let text = |bytes: &Vec<u8>| std::str::from_utf8(bytes).ok().map(Into::into);
+    match &key.test {
+        TestKey::Bytes(BytesTest::Cmp(_), name) => text(name).into_iter().collect(),
+        TestKey::BytesIn(names) => names.iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Whether the error is one for which a rule may ask to be skipped.

@@ -119,6 +119,8 @@ pub(crate) struct Rule {
     pub(crate) asks_runtime: bool,
     /// Calls without an event of their own that its condition names.
     pub(crate) calls: BTreeSet<Box<str>>,
+    /// Host names that its condition compares addresses with.
+    pub(crate) host_names: BTreeSet<Box<str>>,
 }
 
 impl Ruleset {
@@ -193,6 +195,12 @@ impl Ruleset {
     #[must_use]
     pub fn uses(&self, field: Field) -> bool {
         self.fields.iter().any(|f| f.field == field)
+    }
+
+    /// The host names that conditions compare addresses with, each once.
+    #[must_use]
+    pub fn host_names(&self) -> BTreeSet<&str> {
+        self.rules.iter().flat_map(|r| &r.host_names).map(|name| &**name).collect()
     }
 
     /// The event types of the rules whose condition or output reads a field that satisfies `asks`: what has to be attached to those

@@ -34,6 +34,7 @@ const ACTED_ON: &[&str] = &[
     "json_output",
     "peregrine.alert_lane_capacity",
     "peregrine.all_syscalls",
+    "peregrine.resolve_names",
     "peregrine.batch_bytes",
     "peregrine.batch_frames",
     "peregrine.capture.before_bytes",

@@ -102,6 +102,8 @@ pub(crate) struct Config {
     pub(crate) scope_pid: Option<u32>,
     /// Every call is captured, whatever the rules ask for.
     pub(crate) all_syscalls: bool,
+    /// Whether the machine's resolver is asked for the names that rules compare addresses with.
+    pub(crate) resolve_names: bool,
     /// Events and calls captured beside what rules ask for, or left out.
     pub(crate) custom_set: CustomSet,
     /// Bytes kept of each buffer that is read or written.
@@ -289,6 +291,7 @@ pub(super) fn resolve(
         )?,
         single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
         scope_pid,
+        resolve_names: peregrine.resolve_names.unwrap_or(true),
         all_syscalls: set.all_syscalls || peregrine.all_syscalls.unwrap_or(false),
         custom_set,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,

@@ -115,6 +115,7 @@ pub(super) struct StdoutOutput {
 pub(super) struct Peregrine {
     pub(super) alert_lane_capacity: Option<u64>,
     pub(super) all_syscalls: Option<bool>,
+    pub(super) resolve_names: Option<bool>,
     pub(super) batch_bytes: Option<u64>,
     pub(super) batch_frames: Option<u64>,
     pub(super) capture: CaptureWindow,
