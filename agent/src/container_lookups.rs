@@ -1,4 +1,4 @@
-//! Joins the shards, which meet containers, to the thread that asks runtimes of them.
+//! Joins the shards, or a trace, which meet containers, to the thread that asks runtimes of them.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

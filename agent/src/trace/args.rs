@@ -163,6 +163,10 @@ pub(crate) struct TraceArgs {
     #[arg(long, conflicts_with = "read")]
     pub(crate) all_syscalls: bool,
 
+    /// Ask the container runtimes of the host whose root directory is DIR (`/` unless told otherwise), where the filter or the format need them
+    #[arg(long, value_name = "DIR", conflicts_with = "read")]
+    pub(crate) host_root: Option<PathBuf>,
+
     /// Filter
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,

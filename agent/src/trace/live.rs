@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bus::Unparker;
-use stages::{Numbering, Step, Tracer, Users};
+use containers::LookupThread;
+use perf::Registry;
+use stages::{DeferralLimits, Numbering, Step, Tracer, Users};
 
 use super::Run;
 use super::command::{Ender, Running, Waiting, exit_code, is_exec_of};
@@ -14,6 +16,7 @@ use super::live_demand::probe_options;
 use super::live_recording::{LiveRecording, head};
 use super::recording::Fate;
 use super::source::{KernelSource, LoadedSource, SourceCounts};
+use crate::container_lookups;
 use crate::run::say;
 use crate::signals::{self, EndWaiter, Ending, Stdout};
 
@@ -74,6 +77,7 @@ impl Run<'_> {
         let users = if options.exclude_users { Users::new() } else { crate::host::users() };
         let hostname = crate::host::hostname();
         let mut tracer = self.tracer(users, &hostname, Numbering::Counted, offset_ns)?;
+        let _runtimes = self.ask_runtimes(&mut tracer)?;
         let (tell, news) = channel();
         watch(ending, tell.clone(), source.unparker());
         let command = command.map(Waiting::release).transpose()?;
@@ -96,6 +100,16 @@ impl Run<'_> {
         wishes.wait_for_command();
         self.code = wishes.code();
         done.and(written).and(flushed.map(drop))
+    }
+
+    /// Starts the thread that asks container runtimes, where something reads what only they know.
+    fn ask_runtimes(&self, tracer: &mut Tracer) -> Result<Option<LookupThread>> {
+        let Some(runtimes) = &self.options.runtimes else { return Ok(None) };
+        tracer.wait_for_containers(DeferralLimits::default().max_wait);
+        // Nobody looks at the counts of a trace.
+        let mut counts = Registry::new();
+        let lineage = tracer.lineage();
+        container_lookups::start(runtimes.clone(), lineage, Vec::new(), None, &mut counts).map(Some)
     }
 
     /// Shows what comes until there is a reason to end, then what came before that.

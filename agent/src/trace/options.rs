@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use capture::DEFAULT_SNAPLEN;
 use capture::savefile::{Compression, FileLimits, Rotation};
+use containers::LookupConfig;
 use event::EventSet;
 use rules::{Filter, LineFormat};
 use stages::{BufferFormat, PortFormat, TimeFormat};
@@ -59,6 +60,8 @@ pub(super) struct Options {
     pub(super) suppressed: Vec<Box<[u8]>>,
     pub(super) exclude_users: bool,
     pub(super) unbuffered: bool,
+    /// The container runtimes that are asked live; none where nothing that is read or printed needs them.
+    pub(super) runtimes: Option<LookupConfig>,
 }
 
 impl Options {
@@ -80,7 +83,14 @@ impl Options {
         // The name of what is quiet is not shown.
         let shown = format.fields_used().filter(|_| !quiet);
         let types = compiled.as_ref().map_or(EventSet::all(), Filter::interest);
-        let demands = Demands::of_fields(&asked.chain(shown).collect::<Vec<_>>(), types);
+        let read: Vec<_> = asked.chain(shown).collect();
+        let asks_runtimes = args.read.is_empty() && read.iter().any(|f| f.field.is_of_runtime());
+        let runtimes = asks_runtimes.then(|| {
+            let built_in = LookupConfig::default();
+            let host_root = args.host_root.clone().unwrap_or(built_in.host_root);
+            LookupConfig { host_root, ..LookupConfig::default() }
+        });
+        let demands = Demands::of_fields(&read, types);
         if let Some(written) = &args.write
             && args.read.iter().any(|read| is_same_file(read, written))
         {
@@ -138,6 +148,7 @@ impl Options {
             suppressed: args.suppress_comm.iter().map(|c| c.as_bytes().into()).collect(),
             exclude_users: args.exclude_users,
             unbuffered: args.unbuffered,
+            runtimes,
         })
     }
 

@@ -175,6 +175,11 @@ impl EventFields<'_> {
             if own.id.is_host() {
                 return Some(Arc::clone(containers.host()));
             }
+            if let Some(max_wait) = self.at.container_wait
+                && own.is_outstanding()
+            {
+                self.at.lineage.live_containers().wait(own, max_wait);
+            }
             match own.told() {
                 Told::NotAsked => containers.told(own.id.id(), self.event.key),
                 Told::Known(details) => Some(details),

@@ -25,6 +25,7 @@ mod user;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bumpalo::Bump;
 use containers::Details;
@@ -68,6 +69,8 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) buffers: BufferFormat,
     /// How addresses show ports.
     pub(crate) ports: PortFormat,
+    /// How long a field waits for what a container's runtime has to tell, from the question on; where there is none it does not.
+    pub(crate) container_wait: Option<Duration>,
     pub(crate) bump: &'e Bump,
 }
 
@@ -98,6 +101,7 @@ impl Scene {
             utc_offset_s,
             buffers: BufferFormat::default(),
             ports: PortFormat::Number,
+            container_wait: None,
             bump,
         }
     }

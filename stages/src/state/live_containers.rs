@@ -1,8 +1,9 @@
-//! The containers that processes live in, shared by all shards, and what their runtimes answered: asked once, when a shard first meets one.
+//! The containers that processes live in, shared by all shards, and what their runtimes answered: asked when a shard first meets
+//! one, and again, later and a few times, for those that nobody knew.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -14,6 +15,11 @@ use perf::{Registry, boot_now_ns};
 const MAX_CONTAINERS: usize = 16 << 10;
 /// Bytes of what runtimes told, kept at most.
 const MAX_BYTES: usize = 64 << 20;
+
+/// How long after a question without an answer a container that still starts processes is asked for again; twice as long after each further one.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(4);
+/// Questions for one container.
+const MAX_QUESTIONS: u8 = 4;
 
 /// Asks a runtime of a container, without blocking; `false` where there will be no answer.
 type Ask = Box<dyn Fn(Kind, &str) -> bool + Send + Sync>;
@@ -44,15 +50,23 @@ pub(crate) enum Told {
 pub struct ContainerEntry {
     /// What its cgroup says.
     pub id: Container,
-    asked_at_ns: u64,
+    /// Changed under the store's lock.
+    asked_at_ns: AtomicU64,
+    /// Changed under the store's lock.
+    n_questions: AtomicU8,
     state: AtomicU8,
     details: ArcSwapOption<Details>,
 }
 
 impl ContainerEntry {
     fn new(id: Container, state: u8, asked_at_ns: u64) -> Self {
-        let state = AtomicU8::new(state);
-        Self { id, asked_at_ns, state, details: ArcSwapOption::empty() }
+        Self {
+            id,
+            asked_at_ns: AtomicU64::new(asked_at_ns),
+            n_questions: AtomicU8::new(1),
+            state: AtomicU8::new(state),
+            details: ArcSwapOption::empty(),
+        }
     }
 
     /// One that nobody is asked about.
@@ -77,10 +91,17 @@ impl ContainerEntry {
         self.state.load(Ordering::Acquire) == OUTSTANDING
     }
 
+    /// Whether nobody knew it.
+    pub(super) fn is_unknown(&self) -> bool {
+        // Relaxed: who acts on it looks again under the lock.
+        self.state.load(Ordering::Relaxed) == UNKNOWN
+    }
+
     /// When its events wait no longer.
     pub(crate) fn due_ns(&self, max_wait: Duration) -> u64 {
         let max_wait = u64::try_from(max_wait.as_nanos()).unwrap_or(u64::MAX);
-        self.asked_at_ns.saturating_add(max_wait)
+        // Relaxed: who finds it outstanding again found the time, too, or waits a little less.
+        self.asked_at_ns.load(Ordering::Relaxed).saturating_add(max_wait)
     }
 
     /// From now on nobody waits for the answer.
@@ -88,6 +109,20 @@ impl ContainerEntry {
         // Relaxed: nothing else is communicated by it. Where it fails there is an answer.
         let _answered =
             self.state.compare_exchange(OUTSTANDING, OVERDUE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether nobody knew it and it is time for another question, which is then outstanding. Under the store's lock.
+    fn is_to_be_asked_again(&self, now_ns: u64) -> bool {
+        // Relaxed, all of them: the lock orders them; `state` pairs as always.
+        let n_before = self.n_questions.load(Ordering::Relaxed);
+        let pause = ASK_AGAIN_AFTER * (1 << (n_before - 1));
+        if !self.is_unknown() || n_before >= MAX_QUESTIONS || now_ns < self.due_ns(pause) {
+            return false;
+        }
+        self.n_questions.store(n_before + 1, Ordering::Relaxed);
+        self.asked_at_ns.store(now_ns, Ordering::Relaxed);
+        self.state.store(OUTSTANDING, Ordering::Release);
+        true
     }
 
     /// Gives the bytes of what was known before.
@@ -105,6 +140,7 @@ impl ContainerEntry {
 struct Counts {
     evicted: u64,
     no_room: u64,
+    asked_again: u64,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +162,8 @@ struct Lookups {
 pub struct LiveContainers {
     lookups: OnceLock<Lookups>,
     store: Mutex<Store>,
+    /// Notified of every answer.
+    answered: Condvar,
     /// Grows with every answer.
     n_answers: AtomicU64,
 }
@@ -172,8 +210,45 @@ impl LiveContainers {
         drop(store);
         // Release: pairs with the Acquire in `n_answers`.
         self.n_answers.fetch_add(1, Ordering::Release);
+        self.answered.notify_all();
         for waker in self.lookups.get().into_iter().flat_map(|lookups| &lookups.wakers) {
             waker.wake();
+        }
+    }
+
+    /// Waits until a container's runtime has answered, or the time for that is over, which is from then on so for all its events. For who has
+    /// nothing else to do: a shard keeps the event instead.
+    pub(crate) fn wait(&self, entry: &ContainerEntry, max_wait: Duration) {
+        let mut store = self.lock();
+        while entry.is_outstanding() {
+            let left = entry.due_ns(max_wait).saturating_sub(boot_now_ns());
+            if left == 0 {
+                return entry.give_up();
+            }
+            let left = Duration::from_nanos(left);
+            let woken = self.answered.wait_timeout(store, left);
+            (store, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks for a container that nobody knew once more, where some time has gone by: it may have been made a moment before its runtime told of
+    /// it, or its runtime was away.
+    pub(super) fn ask_again(&self, entry: &Arc<ContainerEntry>) {
+        let Some(lookups) = self.lookups.get() else { return };
+        let mut store = self.lock();
+        let is_kept =
+            store.entries.get(entry.id.full_id()).is_some_and(|kept| Arc::ptr_eq(kept, entry));
+        if !is_kept || !entry.is_to_be_asked_again(boot_now_ns()) {
+            return;
+        }
+        store.counts.asked_again += 1;
+        drop(store);
+        self.ask(lookups, entry);
+    }
+
+    fn ask(&self, lookups: &Lookups, entry: &ContainerEntry) {
+        if !(lookups.ask)(entry.id.kind(), entry.id.full_id()) {
+            self.answer(entry.id.full_id(), None);
         }
     }
 
@@ -206,9 +281,7 @@ impl LiveContainers {
         let entry = Arc::new(ContainerEntry::new(id, OUTSTANDING, boot_now_ns()));
         store.entries.insert(entry.id.full_id().into(), Arc::clone(&entry));
         drop(store);
-        if !(lookups.ask)(entry.id.kind(), entry.id.full_id()) {
-            self.answer(entry.id.full_id(), None);
-        }
+        self.ask(lookups, &entry);
         entry
     }
 
@@ -221,8 +294,10 @@ impl LiveContainers {
         registry.level("containers.living", read(|s| s.entries.len() as u64));
         registry.level("containers.bytes", read(|s| s.n_bytes as u64));
         let all = Arc::clone(lineage);
-        registry.external(["containers.evicted", "containers.no_room"], move |to| {
-            let Counts { evicted, no_room } = all.live_containers().lock().counts;
+        let names = ["containers.evicted", "containers.no_room", "containers.asked_again"];
+        registry.external(names, move |to| {
+            let Counts { evicted, no_room, asked_again } = all.live_containers().lock().counts;
+            to.count("containers.asked_again", asked_again);
             to.count("containers.evicted", evicted);
             to.count("containers.no_room", no_room);
         });
@@ -295,6 +370,53 @@ mod tests {
         live.answer(entry.id.full_id(), Some(details("late")));
         entry.give_up();
         assert!(matches!(entry.told(), Told::Known(_)));
+    }
+
+    #[test]
+    fn who_nobody_knew_is_asked_for_again_later_and_a_few_times() {
+        let (live, n_asked) = asking();
+        let entry = live.enter(container(1));
+        let some_time_goes_by = || {
+            let then = boot_now_ns().saturating_sub(3600 * 1_000_000_000);
+            entry.asked_at_ns.store(then, Ordering::Relaxed);
+        };
+        some_time_goes_by();
+        live.ask_again(&entry);
+        assert_eq!(n_asked.load(Ordering::Relaxed), 1, "the first answer is still to come");
+        entry.asked_at_ns.store(boot_now_ns(), Ordering::Relaxed);
+        live.answer(entry.id.full_id(), None);
+        live.ask_again(&entry);
+        assert_eq!(n_asked.load(Ordering::Relaxed), 1, "that was a moment ago");
+        for n in 2..=usize::from(MAX_QUESTIONS) + 1 {
+            some_time_goes_by();
+            live.ask_again(&entry);
+            live.ask_again(&entry);
+            assert_eq!(n_asked.load(Ordering::Relaxed), n.min(MAX_QUESTIONS.into()));
+            live.answer(entry.id.full_id(), None);
+        }
+        live.answer(entry.id.full_id(), Some(details("nginx")));
+        some_time_goes_by();
+        live.ask_again(&entry);
+        assert!(matches!(entry.told(), Told::Known(_)));
+        assert_eq!(live.lock().counts.asked_again, u64::from(MAX_QUESTIONS) - 1);
+    }
+
+    #[test]
+    fn who_waits_gets_the_answer_or_the_end_of_the_time() {
+        let (live, _) = asking();
+        let (known, hangs) = (live.enter(container(1)), live.enter(container(2)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                live.answer(known.id.full_id(), Some(details("nginx")));
+            });
+            live.wait(&known, Duration::from_hours(1));
+        });
+        assert!(matches!(known.told(), Told::Known(_)));
+        live.wait(&hangs, Duration::from_millis(10));
+        assert!(matches!(hangs.told(), Told::Overdue));
+        // Nobody waits a second time.
+        live.wait(&hangs, Duration::from_hours(1));
     }
 
     #[test]

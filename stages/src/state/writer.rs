@@ -373,6 +373,14 @@ impl StateWriter {
     }
 
     fn container(&mut self, before: Option<&Version>, cgroups: &[u8]) -> Arc<ContainerEntry> {
+        let container = self.container_of(before, cgroups);
+        if container.is_unknown() {
+            self.lineage.live_containers().ask_again(&container);
+        }
+        container
+    }
+
+    fn container_of(&mut self, before: Option<&Version>, cgroups: &[u8]) -> Arc<ContainerEntry> {
         let before = before.map(|v| &v.container);
         if let Some(container) = before
             && (cgroups.is_empty() || container.id.is_of_cgroups(cgroups))

@@ -9,6 +9,7 @@ mod processes;
 mod verdicts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::event::{
     EventSet, EventType, Frame, FrameError, FrameHeader, HEADER_LEN, N_EVENT_TYPES, flags,
@@ -153,6 +154,7 @@ pub struct Tracer {
     clock: Clock,
     buffers: BufferFormat,
     ports: PortFormat,
+    container_wait: Option<Duration>,
     chain: Chain,
     bump: Bump,
     until_reclaim: u32,
@@ -197,10 +199,23 @@ impl Tracer {
             clock: Clock::new(time, utc_offset),
             buffers,
             ports,
+            container_wait: None,
             chain: Chain::default(),
             bump: Bump::new(),
             until_reclaim: RECLAIM_EVERY,
         }
+    }
+
+    /// What it knows, for whoever answers what it asks of containers ([`crate::LiveContainers::ask_by`]).
+    #[must_use]
+    pub fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
+    }
+
+    /// From now on a field that a container's runtime has to tell is waited for: so long from the question on, and once for each container.
+    /// Later frames wait behind it.
+    pub fn wait_for_containers(&mut self, max_wait: Duration) {
+        self.container_wait = Some(max_wait);
     }
 
     /// Time of the first event that is no state alone, ns since the epoch.
@@ -248,6 +263,7 @@ impl Tracer {
             clock,
             buffers,
             ports,
+            container_wait,
             chain,
             bump,
             until_reclaim: _,
@@ -297,6 +313,7 @@ impl Tracer {
             utc_offset_s: clock.utc_offset_s(),
             buffers: *buffers,
             ports: *ports,
+            container_wait: *container_wait,
             bump,
         };
         let event: &'t Event<'t> = bump.alloc(event);
