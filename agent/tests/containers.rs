@@ -1,6 +1,9 @@
 //! Real containers of runc under the running program: what only a runtime knows is on their alerts, and nobody waits for a runtime that hangs.
 
 mod common;
+#[allow(dead_code, reason = "tests of lookups use more of it")]
+#[path = "../../containers/tests/lookups/http.rs"]
+mod http;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -86,8 +89,12 @@ impl Yard {
 
     /// An agent for what this test starts, with further options.
     fn agent(&self, options: &[&str]) -> Agent {
+        self.agent_of(RULES, options)
+    }
+
+    fn agent_of(&self, text: &str, options: &[&str]) -> Agent {
         let rules = self.dir.path().join("rules.yaml");
-        fs::write(&rules, RULES).expect("a file");
+        fs::write(&rules, text).expect("a file");
         let pid = std::process::id().to_string();
         let rules = rules.display().to_string();
         Agent::start(&[&["--scope-pid", &pid, "-r", &rules], options].concat())
@@ -243,4 +250,114 @@ fn a_recording_knows_its_containers_from_the_answer_on() {
     assert_eq!(lines.len(), 1, "{lines:?} {said}");
     assert_eq!(lines[0]["container.full_id"], bundle.id);
     assert_eq!(lines[0]["container.privileged"], true, "{lines:?}");
+}
+
+const OPENED: &str = "
+- rule: opened
+  desc: d
+  condition: evt.type in (open, openat) and fd.name = /bin/busybox and not container.image.repository = trusted and container.id != host
+  output: opened %container.full_id %container.image.repository %container.label[team]
+  priority: INFO
+";
+
+/// A shell's work that opens a file so many times.
+fn opening(n: usize) -> String {
+    format!("i=0; while [ $i -lt {n} ]; do : < /bin/busybox; i=$((i+1)); done")
+}
+
+/// Docker as it would tell of any container.
+fn docker(path: &str) -> http::Reply {
+    let id = path.split('/').nth_back(1).unwrap_or_default();
+    if !path.contains("/containers/") {
+        return http::Reply::Status(404);
+    }
+    let config = json!({"Image": "nginx:1", "Labels": {"team": "red"}});
+    http::Reply::Json(json!({"Id": id, "Name": "/web", "Config": config}).to_string())
+}
+
+#[test]
+fn a_runtime_that_goes_hangs_and_comes_back_holds_nobody_up_and_loses_nothing() {
+    let test = "a_runtime_that_goes_hangs_and_comes_back_holds_nobody_up_and_loses_nothing";
+    let Some(mut yard) = Yard::new(test) else { return };
+    let _alone = alone();
+    let socket = yard.dir.path().join("host/var/run/docker.sock");
+    let host_root =
+        format!("peregrine.containers.host_root={}", yard.dir.path().join("host").display());
+    let without_disk = "peregrine.containers.reads_disk=false";
+    let options = ["-o", &host_root, "-o", without_disk];
+    let agent = yard.agent_of(OPENED, &options);
+    let n_opened = [3, 3, 4000, 3];
+    let bundles = n_opened.map(|n| yard.bundle(&["/bin/sh", "-c", &opening(n)]));
+    let [before, gone, hanging, after] = &bundles;
+    http::serve(&socket, docker);
+    before.run();
+    agent.wait_for_lines(3);
+    fs::remove_file(&socket).expect("a socket");
+    gone.run();
+    agent.wait_for_lines(6);
+    http::serve_any(&socket, http::Reply::Hang);
+    hanging.run();
+    agent.wait_for_lines(4006);
+    fs::remove_file(&socket).expect("a socket");
+    http::serve(&socket, docker);
+    after.run();
+    agent.wait_for_lines(4009);
+    let stats = agent.stats();
+    assert_eq!(count(&stats, "shard.deferral_waiting"), 0);
+    assert!(count(&stats, "shard.deferral_timeout") > 0, "{}", stats.table());
+    assert_eq!(count(&stats, "containers.docker.known"), 2, "{}", stats.table());
+    assert!(count(&stats, "containers.docker.absent") > 0, "{}", stats.table());
+    assert!(count(&stats, "containers.docker.timed_out") > 0, "{}", stats.table());
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+    let known = " nginx red";
+    let unknown = " [peregrine: container_unknown]";
+    for (Bundle { id, .. }, (n, end)) in
+        bundles.iter().zip(n_opened.into_iter().zip([known, unknown, unknown, known]))
+    {
+        let lines = || ended.stdout.lines().filter(|line| line.contains(id.as_str()));
+        let n_ended = lines().filter(|line| line.ends_with(end)).count();
+        assert_eq!((lines().count(), n_ended), (n, n), "{end}: {:?}", lines().next());
+    }
+}
+
+/// What a trace of what `runc` does prints, in the one format of these tests.
+fn traced(bundle: &Bundle, options: &[&str]) -> String {
+    let format = "*%proc.args|%container.full_id|%container.privileged|%container.mount.dest[0]";
+    let mut command = Command::new(common::PEREGRINE);
+    command.args(["trace", "-p", format]).args(options);
+    command.arg("evt.type = execve and proc.name = busybox and container.id != host");
+    command.args(["--", "runc", "run", "--bundle"]).arg(&bundle.path).arg(&bundle.id);
+    let out = command.stdin(Stdio::null()).output().expect("the program starts");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    String::from_utf8(out.stdout).expect("text")
+}
+
+#[test]
+fn a_live_trace_shows_what_the_runtime_knows_from_the_first_exec_on() {
+    let test = "a_live_trace_shows_what_the_runtime_knows_from_the_first_exec_on";
+    let Some(mut yard) = Yard::new(test) else { return };
+    let _alone = alone();
+    let script = "/bin/busybox sleep 1; exec /bin/busybox true";
+    let bundle = yard.bundle(&["/bin/busybox", "sh", "-c", script]);
+    let id = &bundle.id;
+    let all = ["sh", "sleep", "true"].map(|args| format!("{args}|{id}|true|/proc\n"));
+    let shown = traced(&bundle, &[]).replace(&format!("sh -c {script}"), "sh");
+    let shown = shown.replace("sleep 1|", "sleep|");
+    assert_eq!(shown, all.concat());
+}
+
+#[test]
+fn a_live_trace_waits_a_bounded_time_for_a_runtime_that_never_answers() {
+    let test = "a_live_trace_waits_a_bounded_time_for_a_runtime_that_never_answers";
+    let Some(mut yard) = Yard::new(test) else { return };
+    let _alone = alone();
+    let host = yard.dir.path().join("host");
+    http::serve_any(&host.join("run/containerd/containerd.sock"), http::Reply::Hang);
+    let bundle = yard.bundle(&["/bin/busybox", "sleep", "1"]);
+    let begin = Instant::now();
+    let shown = traced(&bundle, &["--host-root", &host.display().to_string()]);
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert_eq!(shown, format!("sleep 1|{}|<NA>|<NA>\n", bundle.id));
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 use common::{Agent, Ended, alone, can_run_live};
 use real::can_run;
 
-const RULES: &str = r#"
+const RULES: &str = "
 - rule: started
   desc: d
   condition: evt.type = execve and proc.name = sleep and container.id != host
@@ -30,7 +30,7 @@ const RULES: &str = r#"
   condition: evt.type = execve and proc.name = sleep and container.id = host
   output: lost %proc.cmdline
   priority: INFO
-"#;
+";
 
 /// An agent for what this test starts, which looks for runtimes below `root`.
 fn agent(root: &Path) -> Agent {
