@@ -505,8 +505,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p.sock");
         let (told, tell) = channel();
+        let (began, begun) = channel();
         let server = serve_jobs(&path, move |_, asker| {
             let was_there = !asker.has_gone();
+            began.send(()).unwrap();
             while !asker.has_gone() {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -516,6 +518,7 @@ mod tests {
         let request = serde_json::to_vec(&reload(&["/a"])).unwrap();
         let mut client = UnixStream::connect(&path).unwrap();
         client.write_all(&[&request[..], b"\n"].concat()).unwrap();
+        begun.recv_timeout(CLIENT_DEADLINE).unwrap();
         assert!(tell.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
         drop(client);
         assert!(tell.recv_timeout(CLIENT_DEADLINE).unwrap());

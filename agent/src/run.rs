@@ -142,7 +142,7 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
     let names: Vec<&str> = blind.map(|r| &*r.name).collect();
     (!names.is_empty()).then(|| {
         let n = count(names.len(), "rule");
-        format!("{n} can never match, the system calls are not captured yet: {}", names.join(", "))
+        format!("{n} can never match, their events are not seen live: {}", names.join(", "))
     })
 }
 

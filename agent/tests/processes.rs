@@ -198,9 +198,8 @@ fn a_rule_that_can_see_nothing_is_named_at_the_start() {
             "- rule: {name}\n  desc: a test\n  condition: evt.type = {call}\n  output: o\n  priority: NOTICE\n"
         )
     };
-    // An event type and a generic call that nobody captures, and a generic call that is captured.
-    let blind =
-        [rule("on semget", "semget"), rule("on sync", "sync"), rule("on truncate", "truncate")];
+    // An event of recordings, a call that passes no exit, and one that is captured.
+    let blind = [rule("on infra", "infra"), rule("on exit", "exit_group"), rule("on sync", "sync")];
     let blind = blind.concat();
     let path = scene.path("blind.yaml");
     fs::write(&path, blind).expect("a file");
@@ -210,7 +209,6 @@ fn a_rule_that_can_see_nothing_is_named_at_the_start() {
     let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", rules, "-r", path]);
     let ended = agent.interrupt();
     ended.assert_balanced();
-    let said =
-        "2 rules can never match, the system calls are not captured yet: on semget, on sync\n";
+    let said = "2 rules can never match, their events are not seen live: on infra, on exit\n";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }

@@ -170,7 +170,9 @@ impl Test {
     pub(crate) fn is_not_equal(&self) -> bool {
         matches!(
             self,
-            Self::Signed(Cmp::Ne, _)
+            Self::Bytes(Cmp::Ne, _)
+                | Self::Folded { negated: true, .. }
+                | Self::Signed(Cmp::Ne, _)
                 | Self::Unsigned(Cmp::Ne, _)
                 | Self::Ip { negated: true, .. }
                 | Self::NetIn { negated: true, .. }
