@@ -140,6 +140,7 @@ fn the_handbook_has_every_key() {
         "zzzzzzzz: 1".to_owned(),
         test("zzzzzzzz: 1"),
         "users: {0: {zzzzzzzz: 1}}".to_owned(),
+        "containers: {3ad7b26ded6d: {zzzzzzzz: 1}}".to_owned(),
         "processes: {zzzzzzzz: 1}".to_owned(),
         "tests: [{events: {openat: x, file: {zzzzzzzz: 1}}}]".to_owned(),
         "tests: [{events: {openat: x, file: {kind: zzzzzzzz}}}]".to_owned(),

@@ -85,7 +85,9 @@ fn a_thread_that_sleeps_leaves_its_cpu_each_time() {
     live.drain();
     let frames: Vec<Frame<'_>> = live.frames.iter().map(|f| Frame::parse(f).unwrap()).collect();
     assert!(frames.iter().all(|f| f.header().tgid == std::process::id()), "scope");
-    let of: Vec<_> = frames.iter().filter(|f| f.header().tid == sleeper).collect();
+    let mut of: Vec<_> = frames.iter().filter(|f| f.header().tid == sleeper).collect();
+    // One ring after the other.
+    of.sort_by_key(|f| f.header().ts);
     assert!(of.len() >= 2 * N_SLEEPS, "{} switches", of.len());
     assert!(of.iter().all(|f| f.event_type() == SWITCH));
     assert!(of.iter().all(|f| u64_at(f, 0) != u64::from(sleeper)), "next is another thread");

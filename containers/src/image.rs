@@ -1,16 +1,20 @@
 //! Names of images, taken apart.
 
-/// `repository[:tag][@digest]`
+/// `repository[:tag][@digest]`; what a name lacks is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ImageName<'a> {
-    pub(crate) repository: &'a str,
-    pub(crate) tag: &'a str,
-    pub(crate) digest: &'a str,
+pub struct ImageName<'a> {
+    /// The name without its tag.
+    pub repository: &'a str,
+    /// The tag.
+    pub tag: &'a str,
+    /// `sha256:...`
+    pub digest: &'a str,
 }
 
 impl<'a> ImageName<'a> {
     /// Takes a name apart. A port of the registry is no tag; a bare digest is no repository.
-    pub(crate) fn parse(name: &'a str) -> Self {
+    #[must_use]
+    pub fn parse(name: &'a str) -> Self {
         if name.starts_with("sha256:") {
             return Self { digest: name, ..Self::default() };
         }

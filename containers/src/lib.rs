@@ -31,4 +31,5 @@ mod sockets;
 pub use cgroup::{Found, find, find_in_path};
 pub use container::{Container, Kind};
 pub use details::{Details, Limits, Mount, Port, Probe};
+pub use image::ImageName;
 pub use lookup::{Answer, Asker, LookupConfig, LookupThread, Why, start};

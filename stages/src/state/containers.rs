@@ -70,16 +70,21 @@ impl Containers {
             },
             _ => return,
         };
-        if !self.keep(key, json.unwrap_or_default(), is_removal) {
+        let json = json.unwrap_or_default();
+        let details = Details::parse(json.strip_suffix(&[0]).unwrap_or(json));
+        if !details.is_some_and(|details| self.keep(key, details, is_removal)) {
             // Relaxed: a count.
             self.n_left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether there was a container in the JSON, and room for it.
-    fn keep(&self, key: Key, json: &[u8], is_removal: bool) -> bool {
-        let json = json.strip_suffix(&[0]).unwrap_or(json);
-        let Some(details) = Details::parse(json) else { return false };
+    /// Notes what is known of a container from before the first event, as [`Containers::note`] does; gives whether there was room for it.
+    pub fn known(&self, details: Details) -> bool {
+        self.keep(Key::MIN, details, false)
+    }
+
+    /// Whether there was room for it.
+    fn keep(&self, key: Key, details: Details, is_removal: bool) -> bool {
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         let n_bytes = notes.n_bytes + details.size_bytes() + details.id.len() + NOTE_LEN;
         if n_bytes > MAX_NOTES_BYTES {

@@ -9,6 +9,7 @@ mod locate;
 mod people;
 mod pipeline;
 mod report;
+mod runtimes;
 mod scene;
 mod shapes;
 mod tree;
@@ -184,6 +185,7 @@ fn run_test(file: &TestFile, n: usize, setting: &Setting) -> Result<Outcome, Wro
     let place = vec![Step::Key("tests"), Step::Index(n)];
     let tree = Tree::build(file, n)?;
     let mut pipeline = Pipeline::new(setting, people(file, &tree).at(&place)?);
+    pipeline.tell(|lineage| runtimes::tell(file, lineage.containers())).at(&place)?;
     let mut scene = Scene::new(tree);
     let seeds = scene.seeds().at(&place)?;
     for seed in &seeds {

@@ -27,6 +27,7 @@ pub(super) struct Pipeline {
     lane: LaneTx,
     watermark: Arc<Watermark>,
     shard: Shard,
+    lineage: Arc<Lineage>,
     alerts: Rx<Alert>,
     key: Key,
     evt_num: u64,
@@ -40,12 +41,13 @@ impl Pipeline {
         let (alert_tx, alerts) = alert_lane(ALERT_LANE.max(setting.ruleset.rules().len()));
         let watermark = Arc::new(Watermark::new());
         let limits = LineageLimits { max_processes: 1 << 16 };
+        let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits));
         let shard = Shard::new(ShardConfig {
             index: 0,
             lanes: vec![rx],
             watermarks: vec![Arc::clone(&watermark)],
             sources: vec![],
-            lineage: Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits)),
+            lineage: Arc::clone(&lineage),
             peers: vec![],
             waiter: Waiter::new(WaitLimits::default()),
             ruleset: Arc::clone(&setting.ruleset),
@@ -61,7 +63,12 @@ impl Pipeline {
             late_after: None,
             deferral: stages::DeferralLimits::default(),
         });
-        Self { lane: tx, watermark, shard, alerts, key: Key::MIN, evt_num: 0 }
+        Self { lane: tx, watermark, shard, lineage, alerts, key: Key::MIN, evt_num: 0 }
+    }
+
+    /// Makes something known from before the test.
+    pub(super) fn tell(&self, known: impl FnOnce(&Lineage) -> Result<()>) -> Result<()> {
+        known(&self.lineage)
     }
 
     /// Makes a process from before the test known.

@@ -427,7 +427,7 @@ fn cgroup(path: &str) -> Vec<u8> {
 }
 
 /// The cgroup of a Docker container; its id may be short.
-fn container(id: &str) -> Result<String> {
+pub(super) fn container(id: &str) -> Result<String> {
     if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         bail!("`{id}` is no container's id: hexadecimal digits, or `host`");
     }

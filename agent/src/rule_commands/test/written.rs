@@ -25,6 +25,9 @@ pub(super) struct TestFile {
     pub(super) users: BTreeMap<u32, User>,
     #[serde(default)]
     pub(super) groups: BTreeMap<u32, Text>,
+    /// What runtimes tell of containers, by id.
+    #[serde(default)]
+    pub(super) containers: BTreeMap<Text, ContainerKeys>,
     /// Processes of every test of the file.
     #[serde(default)]
     pub(super) processes: OneOrMany<Process>,
@@ -80,6 +83,21 @@ impl ShortForm for User {
     fn of_keys(keys: UserKeys) -> Self {
         Self(keys)
     }
+}
+
+/// What a runtime tells of a container; keys are named as the `container.*` fields that they fill.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContainerKeys {
+    #[serde(default)]
+    pub(super) name: Text,
+    /// Repository and tag.
+    #[serde(default)]
+    pub(super) image: Text,
+    #[serde(default)]
+    pub(super) privileged: bool,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Text>,
 }
 
 /// A process, or a line of them: `sshd > bash > cat`.
