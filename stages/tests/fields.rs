@@ -19,6 +19,7 @@ const POD: &[u8] = br#"{"container":{"id":"697956520d89","full_id":"697956520d89
     "imagerepo":"nginx","imagetag":"1","imagedigest":"sha256:9","ip":"10.1.2.3","cni_json":"{\"if\":1}","privileged":true,
     "labels":{"io.kubernetes.pod.name":"web-1","io.kubernetes.pod.namespace":"prod","io.kubernetes.pod.uid":"u-1","app":"shop","bare":""},
     "pod_sandbox_id":"0123456789abcdef","pod_sandbox_labels":{"tier":"front"},
+    "Healthcheck":{"exe":"/h","args":["x"]},"LivenessProbe":{"exe":"/l","args":[]},"ReadinessProbe":{"exe":"/r","args":[]},
     "Mounts":[{"Source":"/a","Destination":"/b","Mode":"ro","RW":false,"Propagation":"rprivate"}]}}"#;
 /// An event that was raised on its own.
 const ASYNCEVENT: EventType = EventType(402);
@@ -103,6 +104,7 @@ fn what_is_extracted_has_a_value_in_some_event() {
         call(EventType::RECVFROM_X, CAT, |w| {
             w.i64(4).bytes(b"data").sock_tuple(&SockTuple::Inet { source, dest }).i64(3).u32(4);
         }),
+        answer(CAT, "both.example", &[[10, 0, 0, 1].into(), [10, 0, 0, 2].into()]),
         connect(CAT, "10.0.0.1:40000", "10.0.0.2:443"),
         call(EventType::SENDTO_X, CAT, |w| {
             w.i64(4).bytes(b"data").i64(3).u32(4).sock_tuple(&SockTuple::Inet { source, dest });

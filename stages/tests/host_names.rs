@@ -6,11 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bus::Key;
-use event::{EventType, SockTuple};
 use proptest::prelude::*;
 use rules::RuleMatching;
-use simple_dns::rdata::{A, RData};
-use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use stages::Progress;
 use support::*;
 
@@ -29,26 +26,6 @@ const RULES: &str = r#"
 
 fn address(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, n)
-}
-
-/// What a process receives that asked for the name of host `host`.
-fn answer(p: Proc, host: u8, n: u8) -> Vec<u8> {
-    let name = format!("h{host}.example");
-    let mut packet = Packet::new_reply(1);
-    packet.questions.push(Question::new(
-        Name::new(&name).unwrap(),
-        QTYPE::TYPE(TYPE::A),
-        QCLASS::CLASS(CLASS::IN),
-        false,
-    ));
-    let data = RData::A(A { address: address(n).into() });
-    packet.answers.push(ResourceRecord::new(Name::new(&name).unwrap(), CLASS::IN, 60, data));
-    let bytes = packet.build_bytes_vec().unwrap();
-    let (source, dest) = ("10.9.9.9:53".parse().unwrap(), "10.1.1.1:4000".parse().unwrap());
-    call(EventType::RECVFROM_X, p, |w| {
-        w.i64(bytes.len() as i64).bytes(&bytes);
-        w.sock_tuple(&SockTuple::Inet { source, dest }).i64(3).u32(512);
-    })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +68,9 @@ fn stepped(ops: &[Op], n_shards: usize, turns: &[u8]) -> Vec<String> {
     let frames: Vec<Vec<u8>> = ops
         .iter()
         .map(|op| match *op {
-            Op::Answer { who, host, n } => answer(proc(who, 1), host, n),
+            Op::Answer { who, host, n } => {
+                answer(proc(who, 1), &format!("h{host}.example"), &[address(n)])
+            }
             Op::Connect { who, n } => {
                 connect(proc(who, 1), "10.1.1.1:4000", &format!("{}:443", address(n)))
             }

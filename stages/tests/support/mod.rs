@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its part, so that no expectation holds for all")]
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use event::{
     SectionKind, SockAddr, SockTuple, flags,
 };
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
+use simple_dns::rdata::{A, RData};
+use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use stages::{DeferralLimits, Lineage, LineageLimits, Shard, ShardConfig, ShardMeters, Users};
 
 /// A process as frames name it.
@@ -215,6 +218,24 @@ pub(crate) fn connect(p: Proc, source: &str, dest: &str) -> Vec<u8> {
         },
         header(EventType::CONNECT_X, p),
     )
+}
+
+/// What a process receives that asked a name server for a name.
+pub(crate) fn answer(p: Proc, name: &str, addresses: &[Ipv4Addr]) -> Vec<u8> {
+    let of = || Name::new(name).unwrap();
+    let mut packet = Packet::new_reply(1);
+    let (ty, class) = (QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN));
+    packet.questions.push(Question::new(of(), ty, class, false));
+    for &address in addresses {
+        let data = RData::A(A { address: address.into() });
+        packet.answers.push(ResourceRecord::new(of(), CLASS::IN, 60, data));
+    }
+    let bytes = packet.build_bytes_vec().unwrap();
+    let (source, dest) = ("10.9.9.9:53".parse().unwrap(), "10.1.1.1:4000".parse().unwrap());
+    call(EventType::RECVFROM_X, p, |w| {
+        w.i64(bytes.len() as i64).bytes(&bytes);
+        w.sock_tuple(&SockTuple::Inet { source, dest }).i64(3).u32(512);
+    })
 }
 
 /// Which shard of the tests owns a process.
