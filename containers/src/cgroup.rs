@@ -41,14 +41,19 @@ pub fn find_in_path(path: &[u8]) -> Option<Found<'_>> {
     // What was found before the last component.
     let mut found_above = None;
     let mut start = 0_usize;
+    let mut parent = "";
     for name in path.split('/') {
         let outer = &path[..start.saturating_sub(1)];
-        let own = in_component(outer, name)
+        let own = in_component(outer, parent, name).or_else(|| {
             // At the root, or at that of a container which runs a containerd of its own.
-            .or_else(|| below_namespace(outer, name, found_above.is_some()));
+            let is_at_root = outer.len() == parent.len() + 1;
+            let may_be = is_at_root || outer.len() > parent.len() && found_above.is_some();
+            if may_be { below_namespace(parent, name) } else { None }
+        });
         found_above = found;
         found = own.or(found);
         start += name.len() + 1;
+        parent = name;
     }
     found
 }
@@ -57,7 +62,7 @@ fn hex_id(text: &str) -> Option<&str> {
     (text.len() == FULL_LEN && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(text)
 }
 
-fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
+fn in_component<'a>(outer: &str, parent: &str, name: &'a str) -> Option<Found<'a>> {
     let found = |kind, id| Some(Found { kind, id });
     let bare = name.strip_suffix(".scope").unwrap_or(name);
     let prefixes = [
@@ -78,7 +83,10 @@ fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
         }
     }
     // containerd's systemd form `kubepods-...slice:cri-containerd:ID`.
-    if let Some((_, id)) = name.rsplit_once(":cri-containerd:") {
+    if let Some(at) = name.len().checked_sub(FULL_LEN)
+        && let Some((head, id)) = name.split_at_checked(at)
+        && head.ends_with(":cri-containerd:")
+    {
         return hex_id(id).and_then(|id| found(Kind::Containerd, id));
     }
     if let Some(id) = hex_id(name) {
@@ -87,7 +95,6 @@ fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
     if let Some(id) = name.strip_prefix("lxc.payload.").filter(|n| !n.is_empty()) {
         return found(Kind::Lxc, id);
     }
-    let parent = outer.rsplit('/').next().unwrap_or_default();
     if matches!(parent, "lxc" | "lxc.payload") && !name.is_empty() {
         return found(Kind::Lxc, name);
     }
@@ -105,11 +112,8 @@ fn in_component<'a>(outer: &str, name: &'a str) -> Option<Found<'a>> {
 }
 
 /// A container of containerd that somebody gave a name: `/NAMESPACE/NAME`.
-fn below_namespace<'a>(outer: &str, name: &'a str, is_in_container: bool) -> Option<Found<'a>> {
-    let (above, parent) = outer.rsplit_once('/')?;
-    let is_one = NAMESPACES.contains(&parent)
-        && (above.is_empty() || is_in_container)
-        && is_chosen_name(name);
+fn below_namespace<'a>(parent: &str, name: &'a str) -> Option<Found<'a>> {
+    let is_one = NAMESPACES.contains(&parent) && is_chosen_name(name);
     is_one.then_some(Found { kind: Kind::Containerd, id: name })
 }
 
