@@ -6,6 +6,7 @@ mod common;
 mod http;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,14 @@ impl Yard {
         });
         fs::write(path.join("config.json"), config.to_string()).expect("a file");
         Bundle { id, path }
+    }
+
+    /// A pipe with a name, of which this end keeps the other open.
+    fn pipe(&self, name: &str) -> fs::File {
+        let path = self.dir.path().join(name);
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()), "{}", path.display());
+        fs::File::options().read(true).write(true).open(path).expect("a pipe")
     }
 
     /// An agent for what this test starts, with further options.
@@ -286,39 +295,56 @@ fn a_runtime_that_goes_hangs_and_comes_back_holds_nobody_up_and_loses_nothing() 
     let without_disk = "peregrine.containers.reads_disk=false";
     let options = ["-o", &host_root, "-o", without_disk];
     let agent = yard.agent_of(OPENED, &options);
-    let n_opened = [3, 3, 4000, 3];
+    let n_opened = [3, 4000, 3];
     let bundles = n_opened.map(|n| yard.bundle(&["/bin/sh", "-c", &opening(n)]));
-    let [before, gone, hanging, after] = &bundles;
+    let [before, hanging, after] = &bundles;
+    let few = opening(3);
+    let twice = format!("{few}; read x < /go; /bin/busybox true; {few}");
+    let gone = yard.bundle(&["/bin/sh", "-c", &twice]);
+    let go = yard.pipe("rootfs/go");
     http::serve(&socket, docker);
     before.run();
     agent.wait_for_lines(3);
     fs::remove_file(&socket).expect("a socket");
-    gone.run();
-    agent.wait_for_lines(6);
-    http::serve_any(&socket, http::Reply::Hang);
-    hanging.run();
-    agent.wait_for_lines(4006);
-    fs::remove_file(&socket).expect("a socket");
-    http::serve(&socket, docker);
-    after.run();
-    agent.wait_for_lines(4009);
+    std::thread::scope(|scope| {
+        // Dropped when this ends, however it does, so that nobody waits for it any more.
+        let mut go = go;
+        scope.spawn(|| gone.run());
+        agent.wait_for_lines(6);
+        let unknown_since = Instant::now();
+        http::serve_any(&socket, http::Reply::Hang);
+        hanging.run();
+        agent.wait_for_lines(4006);
+        fs::remove_file(&socket).expect("a socket");
+        http::serve(&socket, docker);
+        after.run();
+        agent.wait_for_lines(4009);
+        // It is asked for again when it has been unknown for some time.
+        std::thread::sleep(Duration::from_secs(4).saturating_sub(unknown_since.elapsed()));
+        go.write_all(b"\n").expect("somebody reads");
+    });
+    agent.wait_for_lines(4012);
     let stats = agent.stats();
     assert_eq!(count(&stats, "shard.deferral_waiting"), 0);
     assert!(count(&stats, "shard.deferral_timeout") > 0, "{}", stats.table());
-    assert_eq!(count(&stats, "containers.docker.known"), 2, "{}", stats.table());
+    assert_eq!(count(&stats, "containers.docker.known"), 3, "{}", stats.table());
+    assert_eq!(count(&stats, "containers.asked_again"), 1, "{}", stats.table());
     assert!(count(&stats, "containers.docker.absent") > 0, "{}", stats.table());
     assert!(count(&stats, "containers.docker.timed_out") > 0, "{}", stats.table());
     let ended = agent.interrupt();
     ended.assert_balanced();
     let known = " nginx red";
     let unknown = " [peregrine: container_unknown]";
-    for (Bundle { id, .. }, (n, end)) in
-        bundles.iter().zip(n_opened.into_iter().zip([known, unknown, unknown, known]))
+    for (Bundle { id, .. }, n_known, n_unknown) in
+        [(before, 3, 0), (&gone, 3, 3), (hanging, 0, 4000), (after, 3, 0)]
     {
-        let lines = || ended.stdout.lines().filter(|line| line.contains(id.as_str()));
-        let n_ended = lines().filter(|line| line.ends_with(end)).count();
-        assert_eq!((lines().count(), n_ended), (n, n), "{end}: {:?}", lines().next());
+        let n_ending = |end| {
+            let lines = ended.stdout.lines().filter(|line| line.contains(id.as_str()));
+            lines.filter(|line| line.ends_with(end)).count()
+        };
+        assert_eq!((n_ending(known), n_ending(unknown)), (n_known, n_unknown), "{id}");
     }
+    assert_eq!(ended.stdout.lines().count(), 4012);
 }
 
 /// What a trace of what `runc` does prints, in the one format of these tests.
