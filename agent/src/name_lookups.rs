@@ -14,7 +14,7 @@ use stages::{AddressNames, Lineage};
 /// Names that are asked for; further ones are left to the answers that are seen.
 const MAX_NAMES: usize = 1024;
 /// Pause before all are asked for again.
-const ASK_EVERY: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_mins(1);
 
 /// Tells the thread which names to ask for. It ends when the last of these is dropped, and nobody waits for it: the resolver may take long.
 #[derive(Clone)]

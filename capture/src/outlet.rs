@@ -70,7 +70,14 @@ impl Outlet {
             if self.open.is_none() {
                 self.open = self.lane.take();
             }
-            let Some(batch) = &mut self.open else { return Put::Full };
+            let Some(batch) = &mut self.open else {
+                if self.lane.is_abandoned() {
+                    // Its batches went with the reader.
+                    *n_abandoned += 1;
+                    return Put::Taken;
+                }
+                return Put::Full;
+            };
             match batch.push(key, frame) {
                 Ok(()) => return Put::Taken,
                 Err(BatchFull::TooLong { .. }) => return Put::TooLarge,
@@ -180,5 +187,33 @@ impl Outlets {
     pub(crate) fn end(&mut self) {
         self.watermark.publish(Key::MAX);
         self.wake_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::{BatchLimits, WaitLimits, Waiter};
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_goes_with_every_batch_holds_up_nobody() {
+        let (tx, rx) = bus::lane(1, BatchLimits { max_frames: 1, max_bytes: 64 });
+        let waiter = Waiter::new(WaitLimits::default());
+        let watermark = Arc::new(Watermark::new());
+        let mut out = Outlets::new(vec![(tx, waiter.unparker())], None, watermark);
+        let mut n_put = 0;
+        while matches!(out.put(0, Key(n_put + 1), b"frame", 0), Put::Taken) {
+            n_put += 1;
+            out.flush(0);
+            assert!(n_put < 100, "a lane of one batch is full at some time");
+        }
+        drop(rx);
+        for n in 0..10 {
+            let key = Key(n_put + 1 + n);
+            assert!(matches!(out.put(0, key, b"frame", 0), Put::Taken), "{n}");
+            out.flush(0);
+        }
+        assert!(out.n_abandoned >= 9, "{}", out.n_abandoned);
     }
 }

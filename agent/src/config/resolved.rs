@@ -69,6 +69,7 @@ pub(crate) struct FileOutput {
 
 /// What the agent runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each a key of the file")]
 pub(crate) struct Config {
     /// The file it was read from; none: built in.
     pub(crate) file: Option<PathBuf>,
