@@ -98,8 +98,9 @@ impl Live {
             }
             assert!(
                 start.elapsed() < DEADLINE,
-                "no {what} within {DEADLINE:?}; {} frames, counters {:?}",
+                "no {what} within {DEADLINE:?}; {} frames, skipped {:?}, counters {:?}",
                 self.frames.len(),
+                self.probe.counters().recursion_misses,
                 self.probe.counters().cells().collect::<Vec<_>>()
             );
             std::thread::yield_now();
