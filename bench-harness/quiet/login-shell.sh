@@ -8,4 +8,4 @@ script -qec 'sh -lc "stty -a; tty"' typescript
 script -qec 'bash -ic "(sleep 0.1 & jobs; wait); cat ~/.bashrc | less -F | head -n 2; exit 0"' typescript
 if have su; then script -qec 'su -s /bin/sh -c id nobody' typescript; fi
 if have sudo; then script -qec 'sudo -n id' typescript || true; fi
-if have vim; then script -qec 'vim -es -c "normal ix" -c wq! new.txt' typescript; cat new.txt; fi
+if have vim; then vim -es -c 'normal ix' -c wq! new.txt </dev/null; cat new.txt; fi

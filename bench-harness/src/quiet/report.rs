@@ -133,6 +133,11 @@ impl Report {
                 let _infallible = writeln!(to, "skipped: quiet {}: {why}", done.name);
             }
         }
+        for (i, done) in self.done.iter().enumerate() {
+            if !self.passed(i) && !matches!(done.outcome, Outcome::Skipped(_)) {
+                let _infallible = writeln!(to, "failed: quiet {}", done.name);
+            }
+        }
         let (passed, failed, skipped) = self.counts();
         let _infallible =
             writeln!(to, "quiet: {passed} passed, {failed} failed, {skipped} skipped");
@@ -178,7 +183,10 @@ mod tests {
         assert!(!report.is_quiet());
         let text = report.text();
         assert!(text.contains("c: NOISE\n  1 x Notice R\n    what\n"), "{text}");
-        assert!(text.ends_with("quiet: 1 passed, 1 failed, 1 skipped\n"), "{text}");
+        assert!(
+            text.ends_with("failed: quiet c\nquiet: 1 passed, 1 failed, 1 skipped\n"),
+            "{text}"
+        );
     }
 
     #[test]

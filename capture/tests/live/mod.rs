@@ -60,15 +60,14 @@ impl Live {
         for ring in &mut self.rings {
             loop {
                 match ring.peek() {
-                    Peek::Record { frame, .. } => self.frames.push(frame.to_vec()),
+                    Peek::Record { frame, .. } => {
+                        self.frames.push(frame.to_vec());
+                        ring.advance();
+                        ring.release();
+                    }
                     Peek::Busy => std::hint::spin_loop(),
                     Peek::Empty => break,
                 }
-                if !matches!(ring.peek(), Peek::Record { .. }) {
-                    continue;
-                }
-                ring.advance();
-                ring.release();
             }
         }
     }
