@@ -28,23 +28,32 @@ impl ContainerNotes {
     /// A frame for the next container, with a time on the boot clock; one that is too long for a frame is passed over.
     pub(crate) fn next(&mut self, ts: u64) -> Option<&[u8]> {
         let json = loop {
-            let json = self.told.try_recv().ok()?.to_json();
-            if json.len() < usize::from(u16::MAX) && json.len() + FRAME_ROOM <= MAX_FRAME_LEN {
+            if let Some(json) = fitting_json(&*self.told.try_recv().ok()?) {
                 break json;
             }
         };
-        self.buf.resize(json.len() + FRAME_ROOM, 0);
-        // Of no thread: the runtime told it.
-        let header = FrameHeader {
-            ts,
-            event_type: CONTAINER_JSON.0,
-            tid: u32::MAX,
-            ..FrameHeader::default()
-        };
-        let mut writer = FrameWriter::new(&mut self.buf, header);
-        writer.str(json.as_bytes());
-        writer.finish().ok()
+        frame(&mut self.buf, ts, &json)
     }
+
+    /// The same of a container that is known already.
+    pub(crate) fn again(&mut self, ts: u64, details: &Details) -> Option<&[u8]> {
+        frame(&mut self.buf, ts, &fitting_json(details)?)
+    }
+}
+
+fn fitting_json(details: &Details) -> Option<String> {
+    let json = details.to_json();
+    (json.len() < usize::from(u16::MAX) && json.len() + FRAME_ROOM <= MAX_FRAME_LEN).then_some(json)
+}
+
+fn frame<'a>(buf: &'a mut Vec<u8>, ts: u64, json: &str) -> Option<&'a [u8]> {
+    buf.resize(json.len() + FRAME_ROOM, 0);
+    // Of no thread: the runtime told it.
+    let header =
+        FrameHeader { ts, event_type: CONTAINER_JSON.0, tid: u32::MAX, ..FrameHeader::default() };
+    let mut writer = FrameWriter::new(buf, header);
+    writer.str(json.as_bytes());
+    writer.finish().ok()
 }
 
 #[cfg(test)]

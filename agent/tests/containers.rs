@@ -375,6 +375,45 @@ fn a_live_trace_shows_what_the_runtime_knows_from_the_first_exec_on() {
 }
 
 #[test]
+fn a_recording_of_a_trace_knows_its_containers_too() {
+    let test = "a_recording_of_a_trace_knows_its_containers_too";
+    let Some(mut yard) = Yard::new(test) else { return };
+    let _alone = alone();
+    let file = yard.dir.path().join("trace.scap").display().to_string();
+    let script = "/bin/busybox sleep 1; exec /bin/busybox true";
+    let bundle = yard.bundle(&["/bin/busybox", "sh", "-c", script]);
+    assert_eq!(traced(&bundle, &["-w", &file]), "");
+    let shown = |file: &str| {
+        let format = "*%proc.args|%container.full_id|%container.privileged";
+        let late = "evt.type = execve and proc.args = true";
+        let out = Command::new(common::PEREGRINE)
+            .args(["trace", "-r", file, "-p", format, late])
+            .output()
+            .expect("the program starts");
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    assert_eq!(shown(&file), format!("true|{}|true\n", bundle.id));
+    if let Some(sysdig) = program("sysdig") {
+        let out = Command::new(sysdig)
+            .args(["-r", &file, "-p", "%proc.args", "evt.type = execve and proc.args = true"])
+            .output()
+            .expect("sysdig starts");
+        let lines = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success() && lines.lines().any(|l| l == "true"), "{out:?}");
+    }
+    // The answer came while another file was written.
+    let bundle = yard.bundle(&["/bin/busybox", "sh", "-c", script]);
+    assert_eq!(traced(&bundle, &["-w", &file, "-e", "5"]), "");
+    let files = fs::read_dir(yard.dir.path()).expect("the folder").filter_map(Result::ok);
+    let parts = files
+        .map(|f| f.path().display().to_string())
+        .filter(|f| f.starts_with(&file) && *f != file);
+    let lines: Vec<String> = parts.map(|part| shown(&part)).filter(|l| !l.is_empty()).collect();
+    assert_eq!(lines, [format!("true|{}|true\n", bundle.id)]);
+}
+
+#[test]
 fn a_live_trace_waits_a_bounded_time_for_a_runtime_that_never_answers() {
     let test = "a_live_trace_waits_a_bounded_time_for_a_runtime_that_never_answers";
     let Some(mut yard) = Yard::new(test) else { return };

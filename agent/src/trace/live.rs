@@ -16,9 +16,9 @@ use super::live_demand::probe_options;
 use super::live_recording::{LiveRecording, head};
 use super::recording::Fate;
 use super::source::{KernelSource, LoadedSource, SourceCounts};
-use crate::container_lookups;
 use crate::run::say;
 use crate::signals::{self, EndWaiter, Ending, Stdout};
+use crate::{container_lookups, container_notes};
 
 /// How long a command has to end by itself after a signal: a terminal gives it Ctrl-C, too.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Run<'_> {
         let users = if options.exclude_users { Users::new() } else { crate::host::users() };
         let hostname = crate::host::hostname();
         let mut tracer = self.tracer(users, &hostname, Numbering::Counted, offset_ns)?;
-        let _runtimes = self.ask_runtimes(&mut tracer)?;
+        let _runtimes = self.ask_runtimes(&mut tracer, recording.as_mut())?;
         let (tell, news) = channel();
         watch(ending, tell.clone(), source.unparker());
         let command = command.map(Waiting::release).transpose()?;
@@ -102,14 +102,23 @@ impl Run<'_> {
         done.and(written).and(flushed.map(drop))
     }
 
-    /// Starts the thread that asks container runtimes, where something reads what only they know.
-    fn ask_runtimes(&self, tracer: &mut Tracer) -> Result<Option<LookupThread>> {
+    /// Starts the thread that asks container runtimes, where something reads what only they know, or is to be read from the recording.
+    fn ask_runtimes(
+        &self,
+        tracer: &mut Tracer,
+        recording: Option<&mut LiveRecording>,
+    ) -> Result<Option<LookupThread>> {
         let Some(runtimes) = &self.options.runtimes else { return Ok(None) };
         tracer.wait_for_containers(DeferralLimits::default().max_wait);
         // Nobody looks at the counts of a trace.
         let mut counts = Registry::new();
-        let lineage = tracer.lineage();
-        container_lookups::start(runtimes.clone(), lineage, Vec::new(), None, &mut counts).map(Some)
+        let (lineage, runtimes) = (tracer.lineage(), runtimes.clone());
+        let told = recording.map(|recording| {
+            let (told, notes) = container_notes::channel();
+            recording.tell_containers(notes);
+            told
+        });
+        container_lookups::start(runtimes, lineage, Vec::new(), told, &mut counts).map(Some)
     }
 
     /// Shows what comes until there is a reason to end, then what came before that.

@@ -4,7 +4,7 @@
 //! the trace does not keep of them, `/proc` tells a moment later.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use stages::LivingProcess;
 use super::recording::{Extent, Fate, changes_state};
 use super::refusal::Refusal;
 use super::snapshot;
+use crate::container_notes::ContainerNotes;
 use crate::recorder;
 use crate::savefile_errors;
 
@@ -40,6 +41,10 @@ pub(super) struct LiveRecording {
     realtime_offset_ns: i64,
     /// Process that will be a command: it gets this program's standard descriptors.
     command: Option<u32>,
+    /// What runtimes told of containers, to be written before the next event.
+    containers: Option<ContainerNotes>,
+    /// Time of the last event, on the boot clock.
+    last_ts: u64,
 }
 
 impl LiveRecording {
@@ -62,6 +67,8 @@ impl LiveRecording {
             has_users,
             realtime_offset_ns: perf::realtime_offset_ns(),
             command: None,
+            containers: None,
+            last_ts: 0,
         })
     }
 
@@ -80,6 +87,11 @@ impl LiveRecording {
         writer.open_descriptors(self.open(&seeds.pids()));
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// From now on what comes there is written between the events.
+    pub(super) fn tell_containers(&mut self, notes: ContainerNotes) {
+        self.containers = Some(notes);
     }
 
     fn begun(&self, out: BufWriter<Box<dyn Write>>) -> anyhow::Result<FileWriter> {
@@ -132,13 +144,47 @@ impl LiveRecording {
             }
             (Extent::Passed | Extent::PassedAndState, _) => return Ok(()),
         };
-        let epoch_ns = perf::to_epoch_ns(frame.header().ts, self.realtime_offset_ns);
-        self.rotate(epoch_ns, processes)?;
+        self.last_ts = frame.header().ts;
+        self.rotate(processes)?;
+        self.containers()?;
         let (Some(writer), Ok(frame)) = (&mut self.writer, Frame::parse(&bytes)) else {
             return Ok(());
         };
         let done = writer.frame(&frame);
         self.told(done)
+    }
+
+    /// Writes what runtimes have told up to now.
+    fn containers(&mut self) -> anyhow::Result<()> {
+        let Self { containers: Some(notes), writer: Some(writer), last_ts, .. } = self else {
+            return Ok(());
+        };
+        let mut done = Ok(());
+        while let Some(note) = notes.next(*last_ts).filter(|_| done.is_ok()) {
+            // It is a frame of our own making.
+            done = Frame::parse(note).map_or(Ok(()), |note| writer.frame(&note));
+        }
+        self.told(done)
+    }
+
+    /// Writes what is known of the containers that processes live in.
+    fn containers_of(
+        &mut self,
+        living: &[LivingProcess],
+        writer: &mut FileWriter,
+    ) -> Result<(), SavefileError> {
+        let Some(notes) = &mut self.containers else { return Ok(()) };
+        let known: BTreeMap<String, _> = living
+            .iter()
+            .filter_map(|process| process.version.container.known())
+            .map(|details| (details.full_id.clone(), details))
+            .collect();
+        for details in known.values() {
+            if let Some(Ok(note)) = notes.again(self.last_ts, details).map(Frame::parse) {
+                writer.frame(&note)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a frame of before the first event, as far as lists have it.
@@ -155,11 +201,9 @@ impl LiveRecording {
         self.told(done)
     }
 
-    fn rotate(
-        &mut self,
-        epoch_ns: u64,
-        processes: impl FnOnce() -> Vec<LivingProcess>,
-    ) -> anyhow::Result<()> {
+    /// Begins the next file where the event at hand belongs into it.
+    fn rotate(&mut self, processes: impl FnOnce() -> Vec<LivingProcess>) -> anyhow::Result<()> {
+        let epoch_ns = perf::to_epoch_ns(self.last_ts, self.realtime_offset_ns);
         let n_bytes = self.n_bytes();
         let Some(rotation) = &mut self.rotation else { return Ok(()) };
         let next = rotation.before_event(epoch_ns, n_bytes);
@@ -174,8 +218,11 @@ impl LiveRecording {
         }
         self.path = path;
         let mut writer = self.begun(made(&self.path)?)?;
-        let listed = self.list(&processes(), &mut writer);
+        let living = processes();
+        let listed = self.list(&living, &mut writer);
         self.told(listed)?;
+        let known = self.containers_of(&living, &mut writer);
+        self.told(known)?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -202,6 +249,9 @@ impl LiveRecording {
 
     /// Writes what is held back.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        if self.last_ts != 0 {
+            self.containers()?;
+        }
         let done = self.writer.take().map_or(Ok(()), |writer| writer.finish().map(drop));
         self.told(done)
     }

@@ -60,7 +60,7 @@ pub(super) struct Options {
     pub(super) suppressed: Vec<Box<[u8]>>,
     pub(super) exclude_users: bool,
     pub(super) unbuffered: bool,
-    /// The container runtimes that are asked live; none where nothing that is read or printed needs them.
+    /// The container runtimes that are asked live; none where nothing that is read, printed or written needs them.
     pub(super) runtimes: Option<LookupConfig>,
 }
 
@@ -84,7 +84,9 @@ impl Options {
         let shown = format.fields_used().filter(|_| !quiet);
         let types = compiled.as_ref().map_or(EventSet::all(), Filter::interest);
         let read: Vec<_> = asked.chain(shown).collect();
-        let asks_runtimes = args.read.is_empty() && read.iter().any(|f| f.field.is_of_runtime());
+        // Who reads a recording can ask nobody any more.
+        let asks_runtimes = args.read.is_empty()
+            && (args.write.is_some() || read.iter().any(|f| f.field.is_of_runtime()));
         let runtimes = asks_runtimes.then(|| {
             let built_in = LookupConfig::default();
             let host_root = args.host_root.clone().unwrap_or(built_in.host_root);

@@ -86,6 +86,15 @@ impl ContainerEntry {
         }
     }
 
+    /// What its runtime told, where it did.
+    #[must_use]
+    pub fn known(&self) -> Option<Arc<Details>> {
+        match self.told() {
+            Told::Known(details) => Some(details),
+            Told::NotAsked | Told::Outstanding | Told::Overdue | Told::Unknown => None,
+        }
+    }
+
     /// Whether an answer is still waited for.
     pub(crate) fn is_outstanding(&self) -> bool {
         self.state.load(Ordering::Acquire) == OUTSTANDING
