@@ -10,9 +10,10 @@ use std::{
 };
 
 use event::{EventType, Frame, SockTuple, flags};
-use live::Live;
-
-const ACT: &str = "PEREGRINE_ACT";
+use live::{
+    Live,
+    ia32::{ACT, low_page},
+};
 
 /// A page below 4 GiB that is filled from its start.
 struct Low {
@@ -22,19 +23,7 @@ struct Low {
 
 impl Low {
     fn new() -> Self {
-        // SAFETY: an anonymous page where a 32-bit pointer reaches.
-        let page = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                4096,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
-                -1,
-                0,
-            )
-        };
-        assert_ne!(page, libc::MAP_FAILED);
-        Self { page: page.cast(), at: 0 }
+        Self { page: low_page(), at: 0 }
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {

@@ -16,33 +16,10 @@ impl Details {
     /// left out. Its JSON is shorter than 64 KiB.
     #[must_use]
     pub(crate) fn bounded(mut self, max_label_len: usize) -> Self {
-        let Self {
-            id,
-            full_id,
-            name,
-            image,
-            image_id,
-            image_repository,
-            image_tag,
-            image_digest,
-            user,
-            ip,
-            pod_sandbox_id,
-            ..
-        } = &mut self;
-        let texts = [
-            id,
-            full_id,
-            name,
-            image,
-            image_id,
-            image_repository,
-            image_tag,
-            image_digest,
-            user,
-            ip,
-            pod_sandbox_id,
-        ];
+        let named = [&mut self.id, &mut self.full_id, &mut self.name, &mut self.user];
+        let of_image = [&mut self.image_repository, &mut self.image_tag, &mut self.image_digest];
+        let others = [&mut self.image, &mut self.image_id, &mut self.ip, &mut self.pod_sandbox_id];
+        let texts = named.into_iter().chain(of_image).chain(others);
         for text in texts {
             cut(text, MAX_TEXT_LEN);
         }

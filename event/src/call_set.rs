@@ -1,5 +1,6 @@
 //! System calls by name, and the set of them: what of the calls without an event type of their own is wanted.
 
+use crate::bit_set::bit_set;
 use crate::event_type::EventType;
 use crate::table::{N_SYSCALL_IDS, syscall_id, syscall_name};
 
@@ -23,7 +24,6 @@ const UNLISTED: [&str; 15] = [
 ];
 
 const N_CALLS: usize = N_SYSCALL_IDS + UNLISTED.len();
-const WORDS: usize = N_CALLS.div_ceil(64);
 
 /// A system call that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,81 +72,21 @@ impl Call {
     }
 }
 
-/// A set of system calls: a fixed bitmap, O(1) everywhere.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CallSet([u64; WORDS]);
+bit_set! {
+    /// A set of system calls: a fixed bitmap, O(1) everywhere. [`CallSet::all`] has room for names that are not used yet, too.
+    CallSet of N_CALLS Call
+}
 
 impl CallSet {
-    /// The empty set.
-    pub const EMPTY: Self = Self([0; WORDS]);
-
-    /// Every call, and room for names that are not used yet.
-    #[must_use]
-    pub const fn all() -> Self {
-        let mut words = [u64::MAX; WORDS];
-        if !N_CALLS.is_multiple_of(64) {
-            words[WORDS - 1] = (1 << (N_CALLS % 64)) - 1;
-        }
-        Self(words)
-    }
-
-    /// Adds a call.
-    pub const fn insert(&mut self, call: Call) {
-        let n = call.0 as usize;
-        self.0[n / 64] |= 1 << (n % 64);
-    }
-
-    /// Whether the call is in the set.
-    #[must_use]
-    pub const fn contains(&self, call: Call) -> bool {
-        let n = call.0 as usize;
-        self.0[n / 64] & (1 << (n % 64)) != 0
-    }
-
     /// Whether the call with this name is in the set; none without a name is. O(number of calls).
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         Call::named(name).is_some_and(|call| self.contains(call))
     }
 
-    /// Whether no call is in the set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0 == [0; WORDS]
-    }
-
-    /// Calls in both sets.
-    #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] & other.0[i]))
-    }
-
-    /// Calls in either set.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] | other.0[i]))
-    }
-
-    /// Calls that are not in the set.
-    #[must_use]
-    pub fn complement(&self) -> Self {
-        let all = Self::all();
-        Self(core::array::from_fn(|i| all.0[i] & !self.0[i]))
-    }
-
     /// The calls in order of their numbers in the schema; those it lacks last.
     pub fn iter(&self) -> impl Iterator<Item = Call> + '_ {
         Call::every().filter(|&call| self.contains(call))
-    }
-}
-
-impl FromIterator<Call> for CallSet {
-    fn from_iter<I: IntoIterator<Item = Call>>(iter: I) -> Self {
-        let mut set = Self::EMPTY;
-        for call in iter {
-            set.insert(call);
-        }
-        set
     }
 }
 

@@ -21,6 +21,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod bit_set;
 mod call_set;
 mod descriptor;
 mod event_type;

@@ -22,18 +22,7 @@ pub(crate) const ACT: &str = "PEREGRINE_ACT";
 /// of 32 bits with commas between them. Calls are separated by semicolons.
 pub(crate) fn child_actor() {
     let Ok(act) = std::env::var(ACT) else { return };
-    // SAFETY: an anonymous page below 4 GiB, where a 32-bit pointer reaches.
-    let page = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            4096,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
-            -1,
-            0,
-        )
-    };
-    assert_ne!(page, libc::MAP_FAILED);
+    let page = low_page();
     let mut at = 0;
     for call in act.split(';') {
         let mut words = call.split(' ').map(|word| {
@@ -41,7 +30,7 @@ pub(crate) fn child_actor() {
                 |_| {
                     let bytes = bytes_of(word);
                     assert!(at + bytes.len() < 4095, "the texts fit into the page");
-                    let place = page.wrapping_byte_add(at).cast::<u8>();
+                    let place = page.wrapping_byte_add(at);
                     // SAFETY: inside the page, which is zero behind it.
                     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
                     at += bytes.len() + 1;
@@ -55,6 +44,23 @@ pub(crate) fn child_actor() {
         // SAFETY: the calls that the tests name read texts of the page and keep nothing of it.
         unsafe { int_0x80(six) };
     }
+}
+
+/// An anonymous page below 4 GiB, where a 32-bit pointer reaches.
+pub(crate) fn low_page() -> *mut u8 {
+    // SAFETY: a new mapping, wherever the kernel has room.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
+            -1,
+            0,
+        )
+    };
+    assert_ne!(page, libc::MAP_FAILED);
+    page.cast()
 }
 
 /// What lies in memory for an argument.
