@@ -6,7 +6,7 @@ use crate::start::count;
 /// The threads of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Capture threads; a replay has one.
+    /// Capture threads; in a replay what one thread feeds in their stead.
     pub(crate) n_capture: usize,
     /// Shards.
     pub(crate) n_shards: usize,
@@ -27,7 +27,7 @@ impl Plan {
         let n_cpus = allowed_cpus.len().max(1);
         let is_replay = matches!(config.source, CaptureSource::Replay(_));
         let n_capture = match config.capture_threads {
-            _ if is_replay => 1,
+            n if is_replay => n.unwrap_or(1),
             // A capture thread owns the rings of at least one CPU.
             Some(n) => n.min(n_cpus),
             None => n_cpus.div_ceil(CPUS_PER_CAPTURE_THREAD),
@@ -45,7 +45,9 @@ impl Plan {
             (Some(_), None) => "shards as configured".to_owned(),
             (None, Some(_)) => "capture threads as configured".to_owned(),
         };
-        let source = if is_replay {
+        let source = if is_replay && n_capture > 1 {
+            format!("1 replay thread in the place of {n_capture} capture threads")
+        } else if is_replay {
             "1 replay thread".to_owned()
         } else {
             count(n_capture, "capture thread")
@@ -112,11 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_has_one_reader() {
-        let p = plan(
-            &["engine.kind=replay", "engine.replay.capture_file=x", "peregrine.capture_threads=4"],
-            8,
-        );
+    fn a_replay_has_one_reader_for_any_number_of_capture_lanes() {
+        let replay = ["engine.kind=replay", "engine.replay.capture_file=x"];
+        let p = plan(&replay, 64);
         assert_eq!((p.n_capture, p.cpus.len()), (1, 0));
+        let p = plan(&[&replay[..], &["peregrine.capture_threads=4"]].concat(), 2);
+        assert_eq!((p.n_capture, p.cpus.len()), (4, 0));
+        assert!(
+            p.why.starts_with("1 replay thread in the place of 4 capture threads, "),
+            "{}",
+            p.why
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that makes lanes and threads.
 //!
 //! ```text
-//! cap-N     one lane to each shard, one watermark            (a replay: one, cap-0)
+//! cap-N     one lane to each shard, one watermark            (a replay: all of them fed by one thread, cap-0)
 //! shard-N   one lane from each capture thread, one alert lane
 //! rec       one lane from each capture thread                (-w, capture.enabled)
 //! out       all alert lanes, and that of the recorder's own
@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
-use capture::savefile::{EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayThread};
+use capture::savefile::{
+    EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
+};
 use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds};
 use containers::LookupThread;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
@@ -530,9 +532,14 @@ impl Source {
                 Ok(Capture::Live(capture_threads::join(rings, seeds, clock, feeds)?))
             }
             Self::Replay(replay) => {
-                let feed = feeds.into_iter().next().context("a replay has one thread")?;
-                let Feed { lanes, recorder, watermark, meters } = feed;
-                Ok(Capture::Replay(Box::new(replay.start(lanes, recorder, watermark, meters))))
+                let of_replay = |Feed { lanes, recorder, watermark, meters }| ReplayFeed {
+                    lanes,
+                    recorder,
+                    watermark,
+                    meters,
+                };
+                let feeds = feeds.into_iter().map(of_replay).collect();
+                Ok(Capture::Replay(Box::new(replay.start(feeds))))
             }
         }
     }

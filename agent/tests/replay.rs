@@ -36,8 +36,10 @@ fn check(file: &Path, rules: &[PathBuf]) -> Vec<String> {
     let name = file.display();
     let oracle = replay(file, rules, &["--single-thread"]).stdout;
     let tiny = ["-o", "peregrine.lane_capacity=1", "-o", "peregrine.batch_frames=3"];
+    let captures = ["-o", "peregrine.capture_threads=4"];
     // Lanes so small that everybody waits for everybody, alerts included.
-    let small = [&tiny[..], &["-o", "peregrine.alert_lane_capacity=2", "--shards", "3"]].concat();
+    let small = [&tiny[..], &captures, &["-o", "peregrine.alert_lane_capacity=2", "--shards", "3"]]
+        .concat();
     let numbers = ["1", "2", "3", "8"].map(|n| vec!["--shards", n]);
     for args in numbers.into_iter().chain([small]) {
         let alerts = replay(file, rules, &args).stdout;

@@ -7,12 +7,12 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use bus::{BatchLimits, Key, LaneRx, Unparker, WaitLimits, Waiter, Watermark, lane};
+use bus::{BatchLimits, Key, LaneRx, WaitLimits, Waiter, Watermark, lane};
 use capture::{
     CaptureMeters, ProcessEntry, Progress, owner,
     savefile::{
         Compression, DescriptorEntry, DescriptorList, DescriptorTarget, Group, Interface, Machine,
-        Reader, Replay, ReplayEnd, SavefileError, User, Writer, event_key,
+        Reader, Replay, ReplayEnd, ReplayFeed, SavefileError, User, Writer, event_key,
     },
 };
 use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
@@ -295,44 +295,82 @@ struct Out {
     frames: Vec<(Key, Vec<u8>)>,
 }
 
-/// Replays into `n_shards` lanes, stepping both sides in one thread.
+fn set_cpu(frame: &mut [u8], cpu: u16) {
+    let header = FrameHeader { cpu, ..*Frame::parse(frame).unwrap().header() }.to_bytes();
+    frame[..header.len()].copy_from_slice(&header);
+}
+
+/// Replays into `n_shards` lanes.
 fn replay(replay: Replay, n_shards: usize, capacity: usize) -> Out {
-    let (mut txs, mut rxs): (Vec<(_, Unparker)>, Vec<LaneRx>) = (Vec::new(), Vec::new());
+    replay_of_feeds(replay, 1, n_shards, capacity)
+}
+
+/// Replays into `n_feeds` times `n_shards` lanes, stepping both sides in one thread.
+fn replay_of_feeds(replay: Replay, n_feeds: usize, n_shards: usize, capacity: usize) -> Out {
     let limits = BatchLimits { max_frames: 7, max_bytes: 128 << 10 };
-    for _ in 0..n_shards {
-        let (tx, rx) = lane(capacity, limits);
-        txs.push((tx, Waiter::new(WaitLimits::default()).unparker()));
-        rxs.push(rx);
-    }
-    let watermark = Arc::new(Watermark::new());
     let meters = CaptureMeters::default();
+    let mut feeds = Vec::new();
+    let mut ends: Vec<(Arc<Watermark>, Vec<LaneRx>)> = Vec::new();
+    for _ in 0..n_feeds {
+        let waker = || Waiter::new(WaitLimits::default()).unparker();
+        let (lanes, rxs): (Vec<_>, Vec<_>) = (0..n_shards)
+            .map(|_| lane(capacity, limits))
+            .map(|(tx, rx)| ((tx, waker()), rx))
+            .unzip();
+        let watermark = Arc::new(Watermark::new());
+        ends.push((Arc::clone(&watermark), rxs));
+        feeds.push(ReplayFeed { lanes, recorder: None, watermark, meters: meters.clone() });
+    }
     let n_seeds = replay.n_seeds();
-    let mut thread = replay.start(txs, None, Arc::clone(&watermark), meters.clone());
+    let mut thread = replay.start(feeds);
     let mut frames = Vec::new();
-    let mut floor = Key::MIN;
+    let mut floors = vec![Key::MIN; n_feeds];
     loop {
         let progress = thread.poll_once();
-        let mark = watermark.get();
-        for (shard, rx) in rxs.iter_mut().enumerate() {
-            while let Some(batch) = rx.pop() {
-                for (key, bytes) in batch.frames() {
-                    assert!(key > floor, "frame {key} after watermark {floor}");
-                    assert_eq!(owner(Frame::parse(bytes).unwrap().header().tgid, n_shards), shard);
-                    frames.push((key, bytes.to_vec()));
+        for (feed, ((watermark, rxs), floor)) in ends.iter_mut().zip(&mut floors).enumerate() {
+            let mark = watermark.get();
+            for (shard, rx) in rxs.iter_mut().enumerate() {
+                while let Some(batch) = rx.pop() {
+                    for (key, bytes) in batch.frames() {
+                        let header = *Frame::parse(bytes).unwrap().header();
+                        assert!(key > *floor, "frame {key} after watermark {floor}");
+                        assert_eq!(owner(header.tgid, n_shards), shard);
+                        assert_eq!(usize::from(header.cpu) % n_feeds, feed);
+                        frames.push((key, bytes.to_vec()));
+                    }
+                    rx.recycle(batch);
                 }
-                rx.recycle(batch);
             }
+            *floor = mark;
         }
-        floor = mark;
         if progress == Progress::Ended {
             break;
         }
     }
-    assert_eq!(watermark.get(), Key::MAX);
+    assert!(ends.iter().all(|(watermark, _)| watermark.get() == Key::MAX));
     assert_eq!(meters.read.get(), meters.routed.get() + meters.too_large.get());
     assert_eq!(meters.routed.get(), frames.len() as u64);
     frames.sort_by_key(|f| f.0);
     Out { end: thread.end(), n_seeds, frames }
+}
+
+#[test]
+fn a_replay_is_the_same_for_any_number_of_feeds() {
+    let (entries, frames) = sample();
+    let mut many: Vec<_> = frames.iter().cycle().take(3000).cloned().collect();
+    for (n, frame) in many.iter_mut().enumerate() {
+        // All CPUs at first, then one alone: the others' watermarks go on without frames.
+        set_cpu(frame, if n < 1000 { (n % 5) as u16 } else { 3 });
+    }
+    let bytes = write(&entries, &many, Compression::Gzip);
+    let open = || Replay::new(Reader::new(Cursor::new(bytes.clone())).unwrap());
+    let one = replay(open(), 1, 1);
+    for n_feeds in [2, 4] {
+        for n_shards in [1, 3] {
+            let several = replay_of_feeds(open(), n_feeds, n_shards, 1);
+            assert_eq!(several.frames, one.frames, "{n_feeds} feeds, {n_shards} shards");
+        }
+    }
 }
 
 #[test]
@@ -381,8 +419,12 @@ fn a_replay_that_is_stopped_ends_with_what_it_has_pushed() {
         let (tx, mut rx) = lane(1, limits);
         let watermark = Arc::new(Watermark::new());
         let waker = Waiter::new(WaitLimits::default()).unparker();
-        let thread =
-            replay.start(vec![(tx, waker)], None, Arc::clone(&watermark), CaptureMeters::default());
+        let thread = replay.start(vec![ReplayFeed {
+            lanes: vec![(tx, waker)],
+            recorder: None,
+            watermark: Arc::clone(&watermark),
+            meters: CaptureMeters::default(),
+        }]);
         let stop = AtomicBool::new(stop);
         let (end, n) = std::thread::scope(|s| {
             let run = s.spawn(|| thread.run(&stop));

@@ -32,7 +32,7 @@ pub use header::{Findings, Header};
 pub use interface_list::Interface;
 pub use playback::{EVT_NUM_SHIFT, Playback, PlaybackDemand, PlayedFrame, event_key};
 pub use reader::{Reader, ReaderCounts};
-pub use replay::{FrameListener, Replay, ReplayEnd, ReplayThread};
+pub use replay::{FrameListener, Replay, ReplayEnd, ReplayFeed, ReplayThread};
 pub use rotation::{BadFileName, FileLimits, NextFile, Rotation};
 pub use saved_blocks::SavedBlocks;
 pub use saved_event::SavedEvent;

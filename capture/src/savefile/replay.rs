@@ -1,4 +1,15 @@
 //! The replay: pushes a savefile's processes and events into the shards' lanes, waiting where a lane is full.
+//!
+//! One thread reads. It stands in for as many capture threads as it has [`ReplayFeed`]s, each with lanes, batches and a watermark of its own: a frame
+//! goes to the feed of its CPU, so shards merge what N live capture threads would give them.
+//!
+//! # Why nobody waits in a circle
+//! The reader waits only where a lane of some feed is full. Before it does it has sealed and pushed whatever it could to every other lane of every
+//! feed, and each feed's watermark stands just below that feed's oldest frame that is not pushed, or at the frame read last where there is none.
+//! Of all frames not pushed let *k* be the smallest key, in the lane from feed *c* to shard *s*. Every watermark is at least *k* - 1, so every
+//! shard may release all below *k*; waits for `applied` among those point to smaller keys only. The lane is sorted: what fills it lies below *k*, so *s*
+//! gets through it and the lane has room again. This is the argument of `bus` with one thread in the place of several, whose own reading never
+//! holds a watermark back: a feed without frames to push is published at the reader's position, though its CPU may be silent for the rest of the file.
 
 use std::{
     path::Path,
@@ -89,23 +100,15 @@ impl Replay {
         self.playback.time(every, read, convert);
     }
 
-    /// Joins the replay to the lanes. `lanes[n]` leads to shard `n`, with what wakes that shard; the recorder's lane gets a copy of all.
+    /// Joins the replay to its lanes. Frames of CPU `n` go to feed `n` modulo their number; without any feed the file is read and nobody has it.
     #[must_use]
-    pub fn start(
-        self,
-        lanes: Vec<(LaneTx, Unparker)>,
-        recorder: Option<(LaneTx, Unparker)>,
-        watermark: Arc<Watermark>,
-        meters: CaptureMeters,
-    ) -> ReplayThread {
+    pub fn start(self, feeds: Vec<ReplayFeed>) -> ReplayThread {
         ReplayThread {
             playback: self.playback,
             limit_ns: self.limit_ns,
             first_ts: None,
             listener: None,
-            out: Outlets::new(lanes, recorder, watermark),
-            meters,
-            tally: Tally::default(),
+            feeds: feeds.into_iter().map(Feed::new).collect(),
             is_blocked: false,
             last: Key::MIN,
             n_impossible: 0,
@@ -117,6 +120,34 @@ impl Replay {
                 Arc::new(Sleeping::new()),
             ),
         }
+    }
+}
+
+/// What one capture thread would have: a lane to each shard, and a watermark.
+#[derive(Debug)]
+pub struct ReplayFeed {
+    /// `lanes[n]` leads to shard `n`, with what wakes that shard.
+    pub lanes: Vec<(LaneTx, Unparker)>,
+    /// Gets a copy of all.
+    pub recorder: Option<(LaneTx, Unparker)>,
+    /// What is pushed, as far as this feed goes.
+    pub watermark: Arc<Watermark>,
+    /// What it counts.
+    pub meters: CaptureMeters,
+}
+
+/// The sending ends of a [`ReplayFeed`].
+#[derive(Debug)]
+struct Feed {
+    out: Outlets,
+    meters: CaptureMeters,
+    tally: Tally,
+}
+
+impl Feed {
+    fn new(feed: ReplayFeed) -> Self {
+        let ReplayFeed { lanes, recorder, watermark, meters } = feed;
+        Self { out: Outlets::new(lanes, recorder, watermark), meters, tally: Tally::default() }
     }
 }
 
@@ -149,9 +180,7 @@ pub struct ReplayThread {
     limit_ns: Option<u64>,
     first_ts: Option<u64>,
     listener: Option<Listener>,
-    out: Outlets,
-    meters: CaptureMeters,
-    tally: Tally,
+    feeds: Vec<Feed>,
     /// The frame that was read last found its lane full.
     is_blocked: bool,
     /// Key of the last frame that was put or lost.
@@ -170,34 +199,43 @@ impl ReplayThread {
         self.listener = Some(Listener(listener));
     }
 
-    /// Reads and routes a bounded number of frames, and publishes the watermark. Never waits.
+    /// Reads and routes a bounded number of frames, and publishes the watermarks. Never waits.
     pub fn poll_once(&mut self) -> Progress {
         // A frame's wait in its lane is timed from here.
         let now = perf::boot_now_ns();
         let mut is_full = false;
-        while self.state == State::Reading && self.tally.n_read < MAX_UNCOUNTED {
+        let mut n_read = 0;
+        while self.state == State::Reading && n_read < MAX_UNCOUNTED {
             if !self.put_next(now) {
                 is_full = true;
                 break;
             }
+            n_read += 1;
         }
         let n_impossible = self.playback.n_impossible();
         let n_lost = n_impossible - std::mem::replace(&mut self.n_impossible, n_impossible);
-        self.tally.n_read += n_lost;
-        self.tally.n_too_large += n_lost;
-        let has_worked = self.tally.n_read > 0;
+        if let Some(first) = self.feeds.first_mut() {
+            first.tally.n_read += n_lost;
+            first.tally.n_too_large += n_lost;
+        }
         if is_full || self.state == State::Draining {
-            let is_clear = self.out.flush(now);
+            // All of them, whichever is full: see above.
+            let mut is_clear = true;
+            for feed in &mut self.feeds {
+                is_clear &= feed.out.flush(now);
+            }
             if is_clear && self.state == State::Draining {
                 self.state = State::Ended;
             }
         }
-        self.out.publish(self.last);
-        self.tally.post(&self.meters, &mut self.out);
+        for Feed { out, meters, tally } in &mut self.feeds {
+            out.publish(self.last);
+            tally.post(meters, out);
+        }
         if self.state == State::Ended {
-            self.out.end();
+            self.feeds.iter_mut().for_each(|feed| feed.out.end());
             Progress::Ended
-        } else if has_worked {
+        } else if n_read + n_lost > 0 {
             Progress::Worked
         } else {
             Progress::Blocked
@@ -206,7 +244,7 @@ impl ReplayThread {
 
     /// Puts the frame that was blocked, or else the next of the file. Gives `false` where its lane is full.
     fn put_next(&mut self, now: u64) -> bool {
-        let Self { playback, listener, out, is_blocked, .. } = self;
+        let Self { playback, listener, feeds, is_blocked, .. } = self;
         let next = if *is_blocked { Ok(playback.last_frame()) } else { playback.next_frame() };
         let PlayedFrame { key, frame } = match next {
             Ok(Some(next)) => next,
@@ -235,19 +273,22 @@ impl ReplayThread {
         {
             tell(key, frame);
         }
-        let shard = route(&header, out.n_shards());
-        match out.put(shard, key, frame, now) {
-            Put::Full => {
-                *is_blocked = true;
-                return false;
+        let n_feeds = feeds.len().max(1);
+        if let Some(Feed { out, tally, .. }) = feeds.get_mut(usize::from(header.cpu) % n_feeds) {
+            let shard = route(&header, out.n_shards());
+            match out.put(shard, key, frame, now) {
+                Put::Full => {
+                    *is_blocked = true;
+                    return false;
+                }
+                Put::TooLarge => {
+                    self.n_too_large += 1;
+                    tally.n_too_large += 1;
+                }
+                Put::Taken => tally.n_routed += 1,
             }
-            Put::TooLarge => {
-                self.n_too_large += 1;
-                self.tally.n_too_large += 1;
-            }
-            Put::Taken => self.tally.n_routed += 1,
+            tally.n_read += 1;
         }
-        self.tally.n_read += 1;
         self.last = key;
         self.is_blocked = false;
         true

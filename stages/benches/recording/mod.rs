@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
 use capture::CaptureMeters;
-use capture::savefile::{EVT_NUM_SHIFT, Header, Replay, event_key};
+use capture::savefile::{EVT_NUM_SHIFT, Header, Replay, ReplayFeed, event_key};
 use event::{EventSet, EventType, FrameHeader};
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
 use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
@@ -29,7 +29,10 @@ impl Recording {
         let (tx, mut rx) = lane(4, LIMITS);
         let waker = Waiter::new(WaitLimits::default()).unparker();
         let watermark = Arc::new(Watermark::new());
-        let mut thread = replay.start(vec![(tx, waker)], None, watermark, CaptureMeters::default());
+        let meters = CaptureMeters::default();
+        let lanes = vec![(tx, waker)];
+        let mut thread =
+            replay.start(vec![ReplayFeed { lanes, recorder: None, watermark, meters }]);
         let mut frames = Vec::new();
         loop {
             let progress = thread.poll_once();
