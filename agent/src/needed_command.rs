@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use capture::{ForkSides, Wanted};
 use event::{Call, CallSet, EventSet, EventType};
 use rules::{Field, Ruleset};
@@ -11,8 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::live::FORK_EVENTS;
 use crate::need::{Need, Why, names};
-use crate::rule_load::{self, LoadError};
-use crate::run::blind_rules;
+use crate::run::{blind_rules, load_rules};
 use crate::start::count;
 
 /// Names of rules on a line; the rest is counted.
@@ -57,11 +56,7 @@ enum Because {
 /// # Errors
 /// The rules cannot be read, or are wrong.
 pub(crate) fn needed(config: &Config) -> Result<Needed> {
-    let loaded = rule_load::load(config).map_err(|e| match e {
-        LoadError::Rules(errors) => anyhow!("{}", errors.join("; ")),
-        LoadError::Other(e) => e,
-    })?;
-    Ok(Needed::of(config, &loaded.ruleset))
+    Ok(Needed::of(config, &load_rules(config)?.ruleset))
 }
 
 impl Needed {

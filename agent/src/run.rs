@@ -102,7 +102,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Loads the rules; errors and warnings are drawn on stderr.
-fn load_rules(config: &Config) -> Result<LoadedRules> {
+pub(crate) fn load_rules(config: &Config) -> Result<LoadedRules> {
     match rule_load::load(config) {
         Ok(rules) => {
             for doubt in rule_load::doubts(&rules.ruleset) {
