@@ -166,7 +166,9 @@ impl Registry {
         }
     }
 
-    fn read(&self) -> Readings {
+    /// What every meter but the latencies reads: for who looks often and wants numbers only. Allocates; never call it from a hot path.
+    #[must_use]
+    pub fn read(&self) -> Readings {
         let mut out = Readings::default();
         for meter in self.meters.iter().rev() {
             match meter {
@@ -219,7 +221,7 @@ impl Value {
 
 pub(crate) type Values = BTreeMap<String, Value>;
 
-/// Where an external source puts its numbers. The same name given twice is summed.
+/// Numbers of one moment, and where an external source puts its own. The same name given twice is summed.
 #[derive(Debug, Default)]
 pub struct Readings {
     values: Values,
@@ -227,6 +229,17 @@ pub struct Readings {
 }
 
 impl Readings {
+    /// A number by name, 0 where nothing has it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.values.get(name).map_or(0, |value| value.n())
+    }
+
+    /// Losses by counter, CPU and event type, none of them zero.
+    pub fn losses(&self) -> impl Iterator<Item = (&str, Option<u16>, &str, u64)> {
+        self.losses.iter().map(|((name, cpu, ty), &n)| (&**name, *cpu, &**ty, n))
+    }
+
     fn add(&mut self, name: &str, value: Value) {
         let sum = match self.values.get(name) {
             Some(before) => before.n().saturating_add(value.n()),
