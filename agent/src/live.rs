@@ -193,7 +193,10 @@ const BETWEEN_PROGRAMS: Duration = Duration::from_micros(50);
 /// Times the kernel itself skipped a program because it was running on that CPU already: no program can see it.
 const RECURSION_MISSES: &str = "kernel.recursion_misses";
 /// Times there was no room to note a descriptor at the start of a call.
-const NOTES_LOST: &str = "kernel.notes_lost";
+pub(crate) const NOTES_LOST: &str = "kernel.notes_lost";
+
+/// Events that are in a ring.
+pub(crate) const WRITTEN: &str = "kernel.written";
 
 /// Calls whose number is in no table: nobody can ask for them. They are among the filtered.
 const UNMAPPED: &str = "kernel.unmapped";

@@ -337,9 +337,9 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     };
     let (why, RunEnd { troubles, passed_over, findings }) = if single_thread {
         say(&block.text());
-        topology.run_single(&ending, detach)
+        topology.run_single(&registry, &ending, detach)?
     } else {
-        let running = topology.start()?;
+        let running = topology.start(&registry)?;
         say(&block.text());
         let why = ending.wait();
         detach();
@@ -381,6 +381,10 @@ fn finish(why: Ending, snapshot: &Snapshot, troubles: &[String]) -> Result<()> {
     // A reader that stopped asked for silence.
     if why != Ending::ReaderGone {
         say(&snapshot.table());
+    }
+    let mut troubles = troubles.to_vec();
+    if why == Ending::EventsDropped {
+        troubles.push("ended because events were dropped (syscall_event_drops.actions)".to_owned());
     }
     if !troubles.is_empty() {
         bail!("{}", troubles.join("; "));

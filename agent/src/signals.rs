@@ -1,4 +1,4 @@
-//! Why the agent ends: a signal, a reader that is gone, or a replay that is through. All three arrive as bytes on one socket pair.
+//! Why the agent ends: a signal, a reader that is gone, a replay that is through, or dropped events. All arrive as bytes on one socket pair.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -19,11 +19,14 @@ pub(crate) enum Ending {
     ReaderGone,
     /// The source has no more frames.
     SourceEnded,
+    /// Events were dropped, and the configuration asks to end then.
+    EventsDropped,
 }
 
 // signal-hook writes another byte, `X`.
 const READER_GONE: u8 = b'r';
 const SOURCE_ENDED: u8 = b'e';
+const EVENTS_DROPPED: u8 = b'd';
 
 /// How long after the first signal a second one is still the same wish: `timeout` and some supervisors signal the process and then its
 /// group, and a terminal signals everybody at once.
@@ -109,6 +112,7 @@ impl EndWaiter {
             Ok(1) => Some(match byte[0] {
                 READER_GONE => Ending::ReaderGone,
                 SOURCE_ENDED => Ending::SourceEnded,
+                EVENTS_DROPPED => Ending::EventsDropped,
                 _ => {
                     self.lose_patience_later();
                     Ending::Signal
@@ -146,6 +150,11 @@ impl EndSender {
         self.send(SOURCE_ENDED);
     }
 
+    /// Says that events were dropped and that this is to end the run.
+    pub(crate) fn events_dropped(&self) {
+        self.send(EVENTS_DROPPED);
+    }
+
     fn send(&self, byte: u8) {
         // It fails only if the main thread, which holds the other end, is gone; then everything is.
         drop((&self.0).write_all(&[byte]));
@@ -164,9 +173,11 @@ mod tests {
         assert_eq!(waiter.poll(), None);
         sender.try_clone().unwrap().reader_gone();
         sender.source_ended();
+        sender.events_dropped();
         (&sender.0).write_all(b"X").unwrap();
         assert_eq!(waiter.poll(), Some(Ending::ReaderGone));
         assert_eq!(waiter.wait(), Ending::SourceEnded);
+        assert_eq!(waiter.wait(), Ending::EventsDropped);
         assert_eq!(waiter.wait(), Ending::Signal);
         drop(sender);
         assert_eq!(waiter.wait(), Ending::SourceEnded);

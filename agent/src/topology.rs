@@ -6,6 +6,7 @@
 //! rec       one lane from each capture thread                (-w, capture.enabled)
 //! out       all alert lanes, and that of the recorder's own
 //! containers   asks runtimes of the containers that shards meet  (live)
+//! drops        looks at the counters of dropped events, an alert lane of its own  (live)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
 
@@ -26,9 +27,11 @@ use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
-use crate::capture_on_alert::{self, AlertCapture, InternalAlerts};
+use crate::capture_on_alert::{self, AlertCapture};
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::Config;
+use crate::drop_alerts::{self, DropAlerts, Looking};
+use crate::internal_alerts::InternalAlerts;
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
@@ -36,7 +39,7 @@ use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::{container_lookups, container_notes, name_lookups};
 
-/// The recorder's own alerts that wait for the outputs.
+/// The program's own alerts of one thread that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
 
 /// Where frames come from, not yet joined to lanes.
@@ -114,6 +117,7 @@ pub(crate) struct Topology {
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
     names: Option<NameLookups>,
+    drop_alerts: Option<DropAlerts>,
     end: EndSender,
 }
 
@@ -130,6 +134,7 @@ pub(crate) struct RunEnd {
 
 impl Topology {
     /// Makes every lane, joins the parts, and registers every meter in the direction of flow.
+    #[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
     pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Result<Self> {
         let Parts { config, plan, source, ruleset, users, hostname, sinks, recorder, end } = parts;
         let times = source.times();
@@ -190,14 +195,21 @@ impl Topology {
             .as_ref()
             .zip(times.realtime_offset_ns())
             .map(|(on_alert, offset_ns)| {
-                let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
-                alert_rx.push(rx);
-                let internal = InternalAlerts { lane, outputs: output_waiter.unparker() };
+                let internal = own_lane(&mut alert_rx, &output_waiter);
                 let waker = recorder_waiter.unparker();
                 let slack = recorder::WINDOW as u64;
                 AlertCapture::new(on_alert, offset_ns, internal, waker, slack, registry)
             })
             .unzip();
+        let drop_alerts =
+            times.realtime_offset_ns().filter(|_| config.event_drops.actions.is_any());
+        let drop_alerts = drop_alerts
+            .map(|offset_ns| {
+                let internal = own_lane(&mut alert_rx, &output_waiter);
+                let end = end.try_clone()?;
+                anyhow::Ok(DropAlerts::new(&config.event_drops, internal, offset_ns, end, registry))
+            })
+            .transpose()?;
         let mut delivery =
             Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
                 .when_reader_is_gone(move || gone.reader_gone());
@@ -210,7 +222,11 @@ impl Topology {
             delivery =
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
-        register_equations(config, &plan, registry);
+        let own = [
+            (on_alert.is_some(), capture_on_alert::RAISED),
+            (drop_alerts.is_some(), drop_alerts::RAISED),
+        ];
+        register_equations(config, &plan, &own, registry);
         let whole_run = recorder.map(|parts| WholeRun::new(parts, registry));
         let recorder = (whole_run.is_some() || on_alert.is_some()).then(|| {
             Recorder::new(whole_run, on_alert, told, recorded, watermarks, recorder_waiter)
@@ -227,6 +243,7 @@ impl Topology {
             recorder,
             lookups,
             names,
+            drop_alerts,
             end,
         })
     }
@@ -247,13 +264,15 @@ impl Topology {
         Arc::clone(&self.swap)
     }
 
-    /// Starts a thread for each part.
-    pub(crate) fn start(self) -> Result<Running> {
-        let Self { plan, capture, shards, delivery, recorder, lookups, end, .. } = self;
+    /// Starts a thread for each part. `registry` has all its meters.
+    pub(crate) fn start(self, registry: &Arc<Registry>) -> Result<Running> {
+        let Self { plan, capture, shards, delivery, recorder, lookups, drop_alerts, end, .. } =
+            self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
         let out = spawn("out", None, move || delivery.run())?;
         let recorder = recorder.map(|r| spawn("rec", None, move || r.run())).transpose()?;
+        let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut shard_threads = Vec::new();
         for (n, shard) in shards.into_iter().enumerate() {
             let cpu = plan.shard_cpu(n);
@@ -288,14 +307,21 @@ impl Topology {
             shards: shard_threads,
             recorder,
             lookups,
+            drop_alerts,
             out,
         })
     }
 
     /// Steps every part in turn until there is a reason to end; then calls `detach`, and steps on until everything that was captured is
     /// delivered.
-    pub(crate) fn run_single(self, ending: &EndWaiter, detach: impl FnOnce()) -> (Ending, RunEnd) {
-        let Self { mut capture, shards, delivery, recorder, lookups, .. } = self;
+    pub(crate) fn run_single(
+        self,
+        registry: &Arc<Registry>,
+        ending: &EndWaiter,
+        detach: impl FnOnce(),
+    ) -> Result<(Ending, RunEnd)> {
+        let Self { mut capture, shards, delivery, recorder, lookups, drop_alerts, .. } = self;
+        let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
         let why = loop {
@@ -325,9 +351,9 @@ impl Topology {
             Ok(replayed) => end.replayed(replayed),
             Err(_) => end.troubles.push("the capture panicked at its end".to_owned()),
         }
-        readers.finish(&mut end);
+        readers.finish(drop_alerts, &mut end);
         drop(lookups);
-        (why, end)
+        Ok((why, end))
     }
 }
 
@@ -353,12 +379,15 @@ impl Readers {
     }
 
     /// Steps until everything is delivered; the source has ended.
-    fn finish(mut self, end: &mut RunEnd) {
+    fn finish(mut self, drop_alerts: Option<Looking>, end: &mut RunEnd) {
         while !self.shards.iter_mut().all(Shard::is_finished) {
             self.step();
         }
         let Self { shards, mut delivery, recorder } = self;
         drop(shards);
+        if let Some(looking) = drop_alerts {
+            join(looking.end(), end);
+        }
         let mut recorder = recorder;
         if let Some(recorder) = &mut recorder {
             while !recorder.is_finished() {
@@ -436,13 +465,14 @@ pub(crate) struct Running {
     shards: Vec<JoinHandle<()>>,
     recorder: Option<JoinHandle<RecorderEnd>>,
     lookups: Option<LookupThread>,
+    drop_alerts: Option<Looking>,
     out: JoinHandle<()>,
 }
 
 impl Running {
     /// Ends the capture threads, then waits until everything that they read is delivered. The programs must be detached before.
     pub(crate) fn finish(self) -> RunEnd {
-        let Self { stop, wakers, capture, shards, recorder, lookups, out } = self;
+        let Self { stop, wakers, capture, shards, recorder, lookups, drop_alerts, out } = self;
         // Release: pairs with the Acquire in the capture threads, which then find every record that was written before.
         stop.store(true, Ordering::Release);
         for waker in wakers {
@@ -458,6 +488,10 @@ impl Running {
         }
         // Until here events may have waited for its answers.
         drop(lookups);
+        // The outputs end after it, and the recorder hears of alerts until then.
+        if let Some(looking) = drop_alerts {
+            join(looking.end(), &mut end);
+        }
         if let Some(recorded) = recorder.and_then(|thread| join(thread, &mut end)) {
             end.recorded(recorded);
         }
@@ -545,6 +579,13 @@ impl Source {
     }
 }
 
+/// A lane to the outputs for the program's own alerts.
+fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> InternalAlerts {
+    let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
+    alert_rx.push(rx);
+    InternalAlerts { lane, outputs: outputs.unparker() }
+}
+
 /// All lanes together: pushed = popped + depth.
 fn register_lanes(lanes: Vec<bus::LaneMeters>, registry: &mut Registry) {
     for lane in &lanes {
@@ -581,11 +622,12 @@ impl Nap {
 }
 
 /// What must balance between one hop and the next.
-fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
+/// `own`: counters of the program's own alerts, and whether there are any.
+fn register_equations(config: &Config, plan: &Plan, own: &[(bool, &str)], registry: &mut Registry) {
     let in_batches = (plan.n_capture * plan.n_shards * config.batch_frames) as u64;
     // A shard counts a window when it works on it; its end may have opened the next batch of every lane already.
     let in_windows = (plan.n_shards * stages::MAX_WINDOW) as u64;
-    let in_alert_lanes = (plan.n_shards * config.alert_lane_capacity) as u64;
+    let mut in_alert_lanes = (plan.n_shards * config.alert_lane_capacity) as u64;
     registry.equation(
         Equation::new("capture: routed = pushed + abandoned")
             .left("capture.routed")
@@ -600,8 +642,9 @@ fn register_equations(config: &Config, plan: &Plan, registry: &mut Registry) {
             .slack(in_batches + in_windows),
     );
     let mut alerts = Equation::new("alerts: raised = received by outputs").left("shard.alerts");
-    if config.on_alert.is_some() {
-        alerts = alerts.left(capture_on_alert::RAISED);
+    for (_, raised) in own.iter().filter(|(is_raised, _)| *is_raised) {
+        alerts = alerts.left(raised);
+        in_alert_lanes += INTERNAL_ALERTS as u64;
     }
     registry
         .equation(alerts.right("outputs.received").slack(in_alert_lanes + outputs::MAX_IN_HAND));

@@ -18,32 +18,27 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
-use bus::{Key, Tx, Unparker};
+use bus::{Key, Unparker};
 use event::{Frame, flags};
 use perf::{Registry, to_epoch_ns};
-use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
+use rules::{Alert, AlertValue, Priority};
 
 use crate::config::CaptureOnAlert;
+use crate::internal_alerts::{self, InternalAlerts};
 use crate::run::say;
 use crate::savefile_errors;
 use containers::KnownContainers;
 use file::FileWriter;
 use meters::Meters;
 pub(crate) use meters::RAISED;
+use notice::Notice;
 pub(crate) use notice::Teller;
-use notice::{INTERNAL, Notice};
 use window::{Kept, Window, WindowLimits};
 
 /// Without events a recording ends by the clock; those that are on their way get this much time.
 const GRACE_NS: u64 = 500_000_000;
 /// The window is as much longer than what is recorded of it: an alert comes after its event, later still where a runtime was asked.
 const ALERT_TAKES_NS: u64 = 1_000_000_000;
-
-/// What becomes of the program's own alerts.
-pub(crate) struct InternalAlerts {
-    pub(crate) lane: Tx<Alert>,
-    pub(crate) outputs: Unparker,
-}
 
 /// Why a recording has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,11 +289,8 @@ impl AlertCapture {
     fn raise_limit_reached(&mut self, n_bytes: u64) {
         let ts_ns = to_epoch_ns(perf::boot_now_ns(), self.realtime_offset_ns);
         let alert = limit_reached(self.config.max_file_mb.unwrap_or(0), n_bytes, ts_ns);
-        if let Some(InternalAlerts { lane, outputs }) = &mut self.internal
-            && lane.push(alert).is_ok()
-        {
+        if self.internal.as_mut().is_some_and(|internal| internal.raise(alert)) {
             self.meters.raised.add(1);
-            outputs.wake();
         }
     }
 
@@ -324,29 +316,12 @@ impl AlertCapture {
 /// The alert that says that a file has become too large.
 fn limit_reached(max_mb: u64, n_bytes: u64, ts_ns: u64) -> Alert {
     let name = "Falco internal: capture size limit reached";
-    let rule = RuleInfo {
-        name: name.into(),
-        desc: String::new(),
-        priority: Priority::Informational,
-        source: INTERNAL.into(),
-        tags: Vec::new(),
-        condition: String::new(),
-        output: name.to_owned(),
-        exceptions: Vec::new(),
-        capture: false,
-        capture_duration_ms: 0,
-    };
-    Alert {
-        rule: Arc::new(rule),
-        evt_num: 0,
-        ts_ns,
-        output: format!("{name} (max_file_size_mb={max_mb} written_bytes={n_bytes})"),
-        fields: vec![
-            ("max_file_size_mb".into(), AlertValue::U64(max_mb)),
-            ("written_bytes".into(), AlertValue::U64(n_bytes)),
-        ],
-        marks: AlertMarks::default(),
-    }
+    let output = format!("{name} (max_file_size_mb={max_mb} written_bytes={n_bytes})");
+    let fields = vec![
+        ("max_file_size_mb".into(), AlertValue::U64(max_mb)),
+        ("written_bytes".into(), AlertValue::U64(n_bytes)),
+    ];
+    internal_alerts::alert(name, Priority::Informational, output, fields, ts_ns)
 }
 
 #[cfg(test)]

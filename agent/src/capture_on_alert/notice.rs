@@ -9,11 +9,10 @@ use perf::Counter;
 use rules::Alert;
 
 use crate::config::CaptureOnAlert;
+use crate::internal_alerts::SOURCE;
 
 /// Alerts that the recorder has not heard of yet.
 const MAX_WAITING: usize = 1024;
-/// Source of the program's own alerts.
-pub(super) const INTERNAL: &str = "internal";
 
 /// An alert, as far as a recording goes by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(super) struct Notice {
 impl Notice {
     pub(super) fn of(alert: &Alert, config: &CaptureOnAlert) -> Option<Self> {
         let Alert { rule, evt_num, ts_ns, .. } = alert;
-        if &*rule.source == INTERNAL {
+        if &*rule.source == SOURCE {
             return None;
         }
         let duration = match rule.capture_duration_ms {

@@ -59,7 +59,7 @@ fn frame_of(ms: u64, n_bytes: usize) -> Vec<u8> {
 fn alert(ms: u64, captures: bool, duration_ms: u64) -> Alert {
     let mut alert = limit_reached(0, 0, ms * MS + OFFSET as u64);
     alert.evt_num = ms;
-    let mut rule = RuleInfo::clone(&alert.rule);
+    let mut rule = (*alert.rule).clone();
     rule.source = "syscall".into();
     (rule.capture, rule.capture_duration_ms) = (captures, duration_ms);
     Alert { rule: Arc::new(rule), ..alert }

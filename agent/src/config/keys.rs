@@ -66,6 +66,11 @@ const ACTED_ON: &[&str] = &[
     "rules_files",
     "static_fields",
     "stdout_output.enabled",
+    "syscall_event_drops.actions",
+    "syscall_event_drops.max_burst",
+    "syscall_event_drops.rate",
+    "syscall_event_drops.simulate_drops",
+    "syscall_event_drops.threshold",
     "time_format_iso_8601",
 ];
 
@@ -101,7 +106,6 @@ const FALCO_SECTIONS: &[&str] = &[
     "plugins",
     "plugins_hostinfo",
     "program_output",
-    "syscall_event_drops",
     "syscall_event_timeouts",
     "syslog_output",
     "watch_config_files",

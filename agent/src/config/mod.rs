@@ -5,6 +5,7 @@
 mod capture;
 mod containers;
 mod custom_set;
+mod drops;
 mod keys;
 mod option;
 mod resolved;
@@ -18,6 +19,7 @@ use serde_yaml::{Mapping, Value};
 use crate::cli::{ConfigSource, Settings};
 
 pub(crate) use capture::CaptureOnAlert;
+pub(crate) use drops::{DropActions, EventDrops};
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 
 /// Read where no `-c` is given and this file exists.

@@ -13,6 +13,7 @@ use rules::{Priority, SelectBy, Selection};
 use super::capture::{self as on_alert, CaptureOnAlert};
 use super::containers::{self, Containers};
 use super::custom_set::CustomSet;
+use super::drops::{self, EventDrops};
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings};
 
@@ -115,6 +116,8 @@ pub(crate) struct Config {
     pub(crate) write: Option<PathBuf>,
     /// Recordings around alerts; none: off.
     pub(crate) on_alert: Option<CaptureOnAlert>,
+    /// What to do when events are dropped.
+    pub(crate) event_drops: EventDrops,
     /// Bytes of each kernel ring.
     pub(crate) ring_bytes: usize,
     /// Batches that a lane holds.
@@ -175,6 +178,7 @@ pub(super) fn resolve(
         rules_files,
         static_fields,
         stdout_output,
+        syscall_event_drops,
         time_format_iso_8601,
     } = written;
     let capture = match engine.kind.as_deref() {
@@ -299,6 +303,7 @@ pub(super) fn resolve(
         socket,
         write,
         on_alert,
+        event_drops: drops::resolve(syscall_event_drops)?,
         ring_bytes: ring_bytes(peregrine.ring_bytes)?,
         lane_capacity: within("lane_capacity", peregrine.lane_capacity, 8, 1..=4096)?,
         batch_frames: within("batch_frames", peregrine.batch_frames, 512, 1..=65_536)?,

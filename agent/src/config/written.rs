@@ -30,6 +30,7 @@ pub(super) struct Written {
     #[serde(deserialize_with = "texts")]
     pub(super) static_fields: BTreeMap<String, String>,
     pub(super) stdout_output: StdoutOutput,
+    pub(super) syscall_event_drops: EventDrops,
     pub(super) time_format_iso_8601: Option<bool>,
 }
 
@@ -108,6 +109,17 @@ pub(super) struct Selected {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StdoutOutput {
     pub(super) enabled: Option<bool>,
+}
+
+/// Falco's: what to do when events are dropped.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EventDrops {
+    pub(super) actions: Option<Vec<String>>,
+    pub(super) max_burst: Option<f64>,
+    pub(super) rate: Option<f64>,
+    pub(super) simulate_drops: Option<bool>,
+    pub(super) threshold: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -233,7 +233,8 @@ impl Wishes {
                 return Wish::Stop;
             }
             Err(TryRecvError::Empty) => {}
-            Ok(News::Ending(Ending::SourceEnded)) | Err(TryRecvError::Disconnected) => {
+            Ok(News::Ending(Ending::SourceEnded | Ending::EventsDropped))
+            | Err(TryRecvError::Disconnected) => {
                 return Wish::Stop;
             }
         }

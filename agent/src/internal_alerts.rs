@@ -1,0 +1,50 @@
+//! The program's own alerts: they go to the outputs as those of rules do, by a lane of their own.
+
+use std::sync::Arc;
+
+use bus::{Tx, Unparker};
+use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
+
+/// Source of the program's own alerts.
+pub(crate) const SOURCE: &str = "internal";
+
+/// What becomes of the program's own alerts.
+pub(crate) struct InternalAlerts {
+    pub(crate) lane: Tx<Alert>,
+    pub(crate) outputs: Unparker,
+}
+
+impl InternalAlerts {
+    /// Gives an alert to the outputs; `false` where they have no room for it.
+    pub(crate) fn raise(&mut self, alert: Alert) -> bool {
+        let Self { lane, outputs } = self;
+        let has_room = lane.push(alert).is_ok();
+        if has_room {
+            outputs.wake();
+        }
+        has_room
+    }
+}
+
+/// An alert without a rule or an event.
+pub(crate) fn alert(
+    name: &str,
+    priority: Priority,
+    output: String,
+    fields: Vec<(Arc<str>, AlertValue)>,
+    ts_ns: u64,
+) -> Alert {
+    let rule = RuleInfo {
+        name: name.into(),
+        desc: String::new(),
+        priority,
+        source: SOURCE.into(),
+        tags: Vec::new(),
+        condition: String::new(),
+        output: name.to_owned(),
+        exceptions: Vec::new(),
+        capture: false,
+        capture_duration_ms: 0,
+    };
+    Alert { rule: Arc::new(rule), evt_num: 0, ts_ns, output, fields, marks: AlertMarks::default() }
+}
