@@ -99,6 +99,12 @@ impl LaneTx {
         self.forward.capacity() - self.forward.free()
     }
 
+    /// Batches that can be on their way at once.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.forward.capacity()
+    }
+
     /// Whether the receiver is gone: what is pushed is never read.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
