@@ -55,7 +55,7 @@ pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;
 pub use procfs::{OpenDescriptors, interfaces};
 pub use ring::{Peek, Ring};
-pub use route::{owner, route};
+pub use route::{Router, Spread, Way, owner};
 pub use seeds::Seeds;
 pub use synthetic::{Reservation, RingFull, SyntheticRing, SyntheticTx, synthetic_ring};
 pub use thread::{CaptureParts, CaptureThread, GUARD_NS, Peer, Progress, TimeSource};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perf::{Counter, Hop, Latency, Registry};
+use perf::{Counter, Gauge, Hop, Latency, Registry};
 
 use crate::outlet::Outlets;
 
@@ -28,6 +28,10 @@ pub struct CaptureMeters {
     pub abandoned: Arc<Counter>,
     /// Frames that a recording lacks because its writer is gone. Not part of an equation: the shards have them.
     pub unrecorded: Arc<Counter>,
+    /// Routed frames that went to another shard than the owner of their process, which was too busy for them. Not a loss.
+    pub spread: Arc<Counter>,
+    /// Processes whose frames are spread now.
+    pub hot: Arc<Gauge>,
     /// Keys raised above their timestamp, to stay above the ring's last key or its bound. Not a loss.
     pub clamps: Arc<Counter>,
     /// Times the thread slept.
@@ -47,6 +51,8 @@ impl CaptureMeters {
             too_large: registry.counter("capture.too_large"),
             abandoned: registry.counter("capture.abandoned"),
             unrecorded: registry.counter("capture.unrecorded"),
+            spread: registry.counter("capture.spread"),
+            hot: registry.gauge("capture.hot"),
             clamps: registry.counter("capture.clamps"),
             sleeps: registry.counter("capture.sleeps"),
             kernel_to_capture: registry.latency("kernel_to_capture", LATENCY_EVERY),
@@ -86,6 +92,7 @@ impl Tally {
             std::mem::take(self);
         let n_abandoned = std::mem::take(&mut out.n_abandoned);
         let n_unrecorded = std::mem::take(&mut out.n_unrecorded);
+        let n_spread = std::mem::take(&mut out.n_spread);
         if n_read != 0 {
             meters.read.add(n_read);
         }
@@ -98,10 +105,12 @@ impl Tally {
             (&meters.too_large, n_too_large),
             (&meters.abandoned, n_abandoned),
             (&meters.unrecorded, n_unrecorded),
+            (&meters.spread, n_spread),
         ] {
             if n != 0 {
                 counter.add(n);
             }
         }
+        meters.hot.set(out.router().n_hot() as u64);
     }
 }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use bus::{Batch, BatchFull, Key, LaneTx, Unparker, Watermark};
+use event::FrameHeader;
+
+use crate::route::Router;
 
 /// What became of a frame that was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +93,18 @@ impl Outlet {
     fn oldest(&self) -> Option<Key> {
         self.open.as_ref()?.first_key()
     }
+
+    /// Batches that are full and that the reader has not taken.
+    fn load(&self) -> usize {
+        self.lane.depth() + usize::from(self.is_sealed)
+    }
 }
 
 /// All lanes of one source, and its watermark.
 #[derive(Debug)]
 pub(crate) struct Outlets {
     shards: Vec<Outlet>,
+    router: Router,
     recorder: Option<Outlet>,
     /// Key of the frame that the recorder has already and its shard has not.
     recorded: Option<Key>,
@@ -106,6 +115,8 @@ pub(crate) struct Outlets {
     pub(crate) n_abandoned: u64,
     /// Frames that were not recorded because the recorder is gone.
     pub(crate) n_unrecorded: u64,
+    /// Frames that another shard got than the owner of their process.
+    pub(crate) n_spread: u64,
 }
 
 impl Outlets {
@@ -115,7 +126,9 @@ impl Outlets {
         recorder: Option<(LaneTx, Unparker)>,
         watermark: Arc<Watermark>,
     ) -> Self {
+        let capacity = lanes.iter().map(|(lane, _)| lane.capacity()).min().unwrap_or(1);
         Self {
+            router: Router::new(lanes.len(), capacity),
             shards: lanes.into_iter().map(Outlet::new).collect(),
             recorder: recorder.map(Outlet::new),
             recorded: None,
@@ -123,20 +136,21 @@ impl Outlets {
             pushed: Key::MIN,
             n_abandoned: 0,
             n_unrecorded: 0,
+            n_spread: 0,
         }
     }
 
-    pub(crate) fn n_shards(&self) -> usize {
-        self.shards.len()
+    pub(crate) fn router(&mut self) -> &mut Router {
+        &mut self.router
     }
 
     pub(crate) fn watermark(&self) -> &Arc<Watermark> {
         &self.watermark
     }
 
-    /// Copies a frame into the open batch of its shard, and of the recorder. All or nothing from the caller's view: after `Full` the same
-    /// frame has to be put again before any other.
-    pub(crate) fn put(&mut self, shard: usize, key: Key, frame: &[u8], now: u64) -> Put {
+    /// Copies a frame into the open batch of the shard that the router gives it to, and of the recorder. All or nothing from the caller's view:
+    /// after `Full` the same frame has to be put again before any other.
+    pub(crate) fn put(&mut self, header: &FrameHeader, key: Key, frame: &[u8], now: u64) -> Put {
         if let Some(recorder) = &mut self.recorder
             && self.recorded != Some(key)
         {
@@ -145,7 +159,19 @@ impl Outlets {
                 other => return other,
             }
         }
-        self.shards[shard].put(key, frame, now, &mut self.n_abandoned)
+        let Self { shards, router, n_abandoned, n_spread, .. } = self;
+        let mut way = router.route(header, |shard| shards[shard].load());
+        let mut put = shards[way.shard].put(key, frame, now, n_abandoned);
+        if put == Put::Full
+            && let Some(other) = router.relieve(header, way, |shard| shards[shard].load())
+        {
+            way = other;
+            put = shards[way.shard].put(key, frame, now, n_abandoned);
+        }
+        if put == Put::Taken && way.is_spread() {
+            *n_spread += 1;
+        }
+        put
     }
 
     /// Pushes every open batch that has frames. Gives `false` where some lane is full; the others are pushed all the same.
@@ -203,7 +229,8 @@ mod tests {
         let watermark = Arc::new(Watermark::new());
         let mut out = Outlets::new(vec![(tx, waiter.unparker())], None, watermark);
         let (mut n_put, mut held) = (0, Vec::new());
-        while matches!(out.put(0, Key(n_put + 1), b"frame", 0), Put::Taken) {
+        let header = FrameHeader::default();
+        while matches!(out.put(&header, Key(n_put + 1), b"frame", 0), Put::Taken) {
             n_put += 1;
             out.flush(0);
             held.extend(rx.pop());
@@ -212,7 +239,7 @@ mod tests {
         drop((rx, held));
         for n in 0..10 {
             let key = Key(n_put + 1 + n);
-            assert!(matches!(out.put(0, key, b"frame", 0), Put::Taken), "{n}");
+            assert!(matches!(out.put(&header, key, b"frame", 0), Put::Taken), "{n}");
             out.flush(0);
         }
         assert_eq!(out.n_abandoned, 10);

@@ -28,7 +28,6 @@ use crate::{
     meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
     ring::{Peek, Ring},
-    route::route,
     seeds::Seeds,
     waker::{EventFd, PollList},
 };
@@ -366,7 +365,7 @@ impl<R: Ring> CaptureThread<R> {
             let key = Key(self.n_seeded as u64 + 1);
             // A seed is this program's own work: its header is whole.
             let Ok((header, _)) = checked_len(frame) else { unreachable!("a seed has a header") };
-            match self.out.put(route(&header, self.out.n_shards()), key, frame, self.now) {
+            match self.out.put(&header, key, frame, self.now) {
                 Put::Taken => self.tally.n_routed += 1,
                 Put::TooLarge => self.tally.n_too_large += 1,
                 Put::Full => return Some(Stopped::Full),
@@ -393,7 +392,7 @@ impl<R: Ring> CaptureThread<R> {
             unreachable!("a record stays at the head until it is stepped past")
         };
         let Ok((header, len)) = checked_len(frame) else { unreachable!("the head was checked") };
-        let put = self.out.put(route(&header, self.out.n_shards()), key, &frame[..len], self.now);
+        let put = self.out.put(&header, key, &frame[..len], self.now);
         match put {
             Put::Full => return put,
             Put::Taken => self.tally.n_routed += 1,

@@ -30,6 +30,7 @@ mod probe;
 pub mod recipe;
 mod resource;
 mod sockaddr;
+mod state;
 mod table;
 mod task;
 mod thread;
@@ -46,6 +47,7 @@ pub use probe::{
 };
 pub use resource::{OpenKinds, ResourceFacts, resource_facts};
 pub use sockaddr::{SockAddr, SockTuple};
+pub use state::carries_state;
 pub use table::{
     CallTable, Direction, EF_CREATES_FD, EF_DESTROYS_FD, EF_LARGE_PAYLOAD, EF_MODIFIES_STATE,
     EF_OLD_VERSION, EF_SKIPS_THREAD, EF_UNUSED, EF_USES_FD, EventInfo, FlagSet, N_EVENT_TYPES,

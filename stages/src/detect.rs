@@ -112,6 +112,8 @@ impl Detector {
             meters.evaluated.add(1);
             return Ok(Decision::Made);
         }
+        // A frame without state may come to any shard.
+        at.lineage.readable(at.shard, event.header().tgid, event.key)?;
         chain.clear();
         engine.matched.clear();
         drafts.clear();

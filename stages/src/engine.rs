@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use event::{EventSet, EventType};
+use event::{EventSet, EventType, carries_state};
 use perf::Tally;
 use rules::{MatchScratch, NameView, RuleId, RuleMatching, Ruleset};
 
 use crate::fields::EventFields;
-use crate::parse::Event;
 use crate::profile::Profiler;
 use crate::state::Wait;
 
@@ -36,7 +35,7 @@ impl Engine {
         let n_rules = ruleset.rules().len();
         let reads_host_names = ruleset.fields_used().any(|f| f.field.is_host_name());
         let all = EventSet::all();
-        let changing = all.iter().filter(|&ty| Event::may_change_state(ty)).collect::<EventSet>();
+        let changing = all.iter().filter(|&ty| carries_state(ty)).collect::<EventSet>();
         Self {
             interest: ruleset.interest(),
             looked_into: ruleset.interest().union(&changing),

@@ -32,7 +32,6 @@ use super::{
 use crate::{
     meters::{CaptureMeters, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
-    route::route,
     thread::Progress,
 };
 
@@ -275,8 +274,7 @@ impl ReplayThread {
         }
         let n_feeds = feeds.len().max(1);
         if let Some(Feed { out, tally, .. }) = feeds.get_mut(usize::from(header.cpu) % n_feeds) {
-            let shard = route(&header, out.n_shards());
-            match out.put(shard, key, frame, now) {
+            match out.put(&header, key, frame, now) {
                 Put::Full => {
                     *is_blocked = true;
                     return false;

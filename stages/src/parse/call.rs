@@ -14,7 +14,6 @@ use super::{i64_of, params, text, u32_of};
 const MAX_PARAMS: usize = 10;
 /// No such parameter.
 const NONE: u8 = u8::MAX;
-const GETCWD_X: EventType = EventType(93);
 /// `PPM_AT_FDCWD`: the name starts from the working directory.
 const AT_FDCWD: i64 = -100;
 
@@ -227,7 +226,7 @@ fn change(ty: EventType) -> Option<Change> {
     Some(match ty {
         EventType::CHDIR_X => Change::Chdir,
         // A recording's getcwd says where the process is, and its frame says it as fchdir's does.
-        EventType::FCHDIR_X | GETCWD_X => Change::Fchdir,
+        EventType::FCHDIR_X | EventType::GETCWD_X => Change::Fchdir,
         EventType::SETSID_X => Change::Setsid,
         EventType::SETPGID_X => Change::Setpgid,
         EventType::SETUID_X => Change::User(1),

@@ -107,20 +107,6 @@ impl<'a> Event<'a> {
         Self { body, ..*self }
     }
 
-    /// Whether events of the type may change what is known of processes.
-    pub(crate) fn may_change_state(ty: EventType) -> bool {
-        matches!(
-            ty,
-            EventType::CLONE_20_X
-                | EventType::FORK_20_X
-                | EventType::VFORK_20_X
-                | EventType::CLONE3_X
-                | EventType::EXECVE_19_X
-                | EventType::EXECVEAT_X
-                | EventType::PROCEXIT_1_E
-        ) || Call::is(ty) && Shape::get(ty).change.is_some()
-    }
-
     /// The frame's header.
     #[must_use]
     pub fn header(&self) -> &FrameHeader {

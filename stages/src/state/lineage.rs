@@ -218,7 +218,7 @@ impl Lineage {
         None
     }
 
-    /// The process a frame is about, as of its key. Only for a shard that owns it. A process that died before `key` is not known.
+    /// The process a frame is about, as of its key; only where it is [`Self::readable`]. A process that died before `key` is not known.
     pub(crate) fn process(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<Version>> {
         let version = match self.slots.get(tgid)?.load().as_ref() {
             // The common case takes no counted reference to the node.

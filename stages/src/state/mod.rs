@@ -24,6 +24,9 @@ mod pool;
 mod slots;
 mod writer;
 
+#[cfg(test)]
+mod carried;
+
 pub use address_names::AddressNames;
 pub(crate) use chain::Chains;
 pub use containers::Containers;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::event::{
-    EventSet, EventType, Frame, FrameError, FrameHeader, HEADER_LEN, N_EVENT_TYPES, flags,
+    EventSet, EventType, Frame, FrameError, FrameHeader, HEADER_LEN, N_EVENT_TYPES, carries_state,
+    flags,
 };
 use bumpalo::Bump;
 use bumpalo::boxed::Box as BumpBox;
@@ -193,7 +194,7 @@ impl Tracer {
             clock_offset_ns,
             changing: (0..N_EVENT_TYPES as u16)
                 .map(EventType)
-                .filter(|&ty| Event::may_change_state(ty))
+                .filter(|&ty| carries_state(ty))
                 .collect(),
             noting: [324, 354, 356, 358, 360, 402].map(EventType).into_iter().collect(),
             clock: Clock::new(time, utc_offset),
