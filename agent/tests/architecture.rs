@@ -98,3 +98,24 @@ fn the_document_has_the_same_table() {
         }
     }
 }
+
+/// The features of what a build of the agent is made of, over edges of these kinds.
+fn features(edges: &str) -> String {
+    let out = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "agent", "--offline", "--edges", edges])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("UTF-8")
+}
+
+#[test]
+fn what_is_shipped_has_no_random_delays_and_no_mutants() {
+    let (bus, stages) = ("bus feature \"schedule\"", "stages feature \"schedule\"");
+    let shipped = features("normal,build,features");
+    assert!(shipped.contains("stages feature \"default\""), "{shipped}");
+    assert!(!shipped.contains(bus) && !shipped.contains(stages), "{shipped}");
+    let tested = features("normal,build,dev,features");
+    assert!(tested.contains(bus) && tested.contains(stages), "{tested}");
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perf::Counter;
 
 use crate::batch::{Batch, BatchLimits};
+use crate::schedule::{self, Place};
 use crate::sync::{Consumer, Producer, ring};
 
 /// A lane of batches: at most `capacity` (at least 1) are on their way, and `capacity + 2` exist, so that each end can hold one in hand.
@@ -71,6 +72,7 @@ pub struct LaneTx {
 impl LaneTx {
     /// An empty batch to fill. `None` while all are on their way or in the receiver's hands: backpressure, as with a full lane.
     pub fn take(&mut self) -> Option<Batch> {
+        schedule::point(Place::BatchTake);
         self.returned.pop()
     }
 
@@ -83,6 +85,7 @@ impl LaneTx {
         if self.forward.free() == 0 {
             return Err(batch);
         }
+        schedule::point(Place::LanePush);
         self.meters.pushed.add(batch.len() as u64);
         self.forward.push(batch)
     }
@@ -129,6 +132,7 @@ pub struct LaneRx {
 impl LaneRx {
     /// The next batch.
     pub fn pop(&mut self) -> Option<Batch> {
+        schedule::point(Place::LanePop);
         let batch = self.incoming.pop()?;
         self.meters.popped.add(batch.len() as u64);
         Some(batch)
@@ -137,6 +141,7 @@ impl LaneRx {
     /// Sends a batch home, cleared. Do it as soon as its last frame is done and before any wait: a batch kept in hand holds the sender up.
     pub fn recycle(&mut self, mut batch: Batch) {
         batch.clear();
+        schedule::point(Place::BatchHome);
         if let Err(stray) = self.home.push(batch) {
             // Room is there for every batch of this lane, so this one is from elsewhere, and its memory was never part of the lane's.
             drop(stray);
@@ -180,6 +185,7 @@ impl<T> Tx<T> {
     /// # Errors
     /// Gives the value back if the lane is full.
     pub fn push(&mut self, value: T) -> Result<(), T> {
+        schedule::point(Place::AlertPush);
         self.0.push(value)
     }
 
@@ -209,6 +215,7 @@ pub struct Rx<T>(Consumer<T>);
 impl<T> Rx<T> {
     /// The next value.
     pub fn pop(&mut self) -> Option<T> {
+        schedule::point(Place::AlertPop);
         self.0.pop()
     }
 

@@ -72,6 +72,7 @@
 mod batch;
 mod key;
 mod lane;
+pub mod schedule;
 mod sync;
 mod wait;
 mod watermark;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use crate::schedule::{self, Place};
 use crate::sync::{AtomicBool, Ordering, Parker, fence};
 
 /// How long a thread that finds nothing to do stays awake, and how long it sleeps.
@@ -101,6 +102,7 @@ impl Unparker {
     /// nobody sleeps.
     #[expect(clippy::must_use_candidate, reason = "the wake is the point; who asks is a test")]
     pub fn wake(&self) -> bool {
+        schedule::point(Place::Wake);
         let asleep = self.sleeping.claim();
         if asleep {
             (self.wake)();

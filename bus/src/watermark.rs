@@ -3,6 +3,7 @@
 use crossbeam_utils::CachePadded;
 
 use crate::Key;
+use crate::schedule::{self, Place};
 use crate::sync::{AtomicU64, Ordering};
 
 /// "Every frame with a key up to this one has been pushed" (of a capture thread), or "every state change up to this one has been applied" (of a
@@ -33,6 +34,7 @@ impl Watermark {
         // Relaxed: this thread is the only writer.
         let moves = key.0 > self.0.load(Ordering::Relaxed);
         if moves {
+            schedule::point(Place::WatermarkPublish);
             // Release: pairs with the Acquire in `get`; whoever sees the key sees what was pushed or applied before.
             self.0.store(key.0, Ordering::Release);
         }
@@ -44,7 +46,9 @@ impl Watermark {
     #[must_use]
     pub fn get(&self) -> Key {
         // Acquire: pairs with the Release in `publish`.
-        Key(self.0.load(Ordering::Acquire))
+        let key = Key(self.0.load(Ordering::Acquire));
+        schedule::point(Place::WatermarkRead);
+        key
     }
 }
 

@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use bus::schedule::{self, Place};
 use bus::{Backoff, Key, LaneTx, Sleeping, Unparker, WaitLimits, Watermark};
 use event::{EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
@@ -227,8 +228,14 @@ impl ReplayThread {
                 self.state = State::Ended;
             }
         }
-        for Feed { out, meters, tally } in &mut self.feeds {
-            out.publish(self.last);
+        for (n, Feed { out, meters, tally }) in self.feeds.iter_mut().enumerate() {
+            if schedule::strays(Place::BatchSeal, n) {
+                // A lane that is full keeps what it has, as ever.
+                out.flush(now);
+            }
+            if !schedule::strays(Place::WatermarkPublish, n) {
+                out.publish(self.last);
+            }
             tally.post(meters, out);
         }
         if self.state == State::Ended {

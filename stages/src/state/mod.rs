@@ -19,6 +19,7 @@ mod containers;
 mod image;
 mod lineage;
 mod live_containers;
+mod mutant;
 mod node;
 mod pool;
 mod slots;
