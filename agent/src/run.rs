@@ -194,6 +194,7 @@ fn open(
     match source {
         Checked::Live(loaded) => open_kernel(config, loaded, registry),
         Checked::Replay(path, mut replay) => {
+            replay.set_process_limits(config.limits.of_recording());
             if let Some(limit) = config.ends_after {
                 replay.end_after(limit);
             }

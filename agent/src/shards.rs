@@ -7,7 +7,7 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{Lineage, LineageLimits, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
+use stages::{Lineage, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
 
 use crate::config::Config;
 use crate::rule_load;
@@ -57,7 +57,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
         utc_offset_s,
         evt_num_shift,
     } = parts;
-    let lineage = Arc::new(Lineage::new(lanes.len(), capture::owner, LineageLimits::default()));
+    let lineage = Arc::new(Lineage::new(lanes.len(), capture::owner, config.limits.lineage));
     let peers: Vec<Unparker> = waiters.iter().map(Waiter::unparker).collect();
     let (clock_offset_ns, late_after) = match times {
         AlertTimes::Live { realtime_offset_ns } => {
@@ -97,6 +97,8 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
     ShardMeters::register_hops(registry, shards.len());
     let counted = Arc::clone(&lineage);
     registry.level("lineage.processes", move || counted.n_processes());
+    let weighed = Arc::clone(&lineage);
+    registry.level("lineage.bytes", move || weighed.n_bytes());
     Built { shards, swap, lineage, wakers: peers }
 }
 

@@ -37,6 +37,10 @@ pub mod flags {
     pub const STATE_ONLY: u32 = 1 << 8;
     /// The start time has the resolution of `/proc` (10 ms).
     pub const START_COARSE: u32 = 1 << 9;
+    /// Of a savefile: there was no room for the process in the table of processes, so nothing is known of it.
+    pub const REFUSED: u32 = 1 << 10;
+    /// Of a savefile: there is no room for the program or directory that the event tells, so that it is kept in short.
+    pub const SHORTENED: u32 = 1 << 11;
 }
 
 /// Fixed header of a frame.

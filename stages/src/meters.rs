@@ -53,8 +53,10 @@ pub struct ShardMeters {
     pub orphans: Arc<Counter>,
     /// Processes that died without a known reaper.
     pub reaper_unknown: Arc<Counter>,
-    /// Processes not entered because of a bound.
-    pub evicted: Arc<Counter>,
+    /// Processes not entered because of a bound of the table.
+    pub refused: Arc<Counter>,
+    /// Programs and directories that are not known, or known in short, because of a bound of the table.
+    pub shortened: Arc<Counter>,
     /// Times that the shard had to wait for another one's state.
     pub waits: Arc<Counter>,
     /// From the sealing of a batch to its arrival.
@@ -95,7 +97,8 @@ impl ShardMeters {
             lineage_unknown: registry.counter("shard.lineage_unknown"),
             orphans: registry.counter("shard.orphans"),
             reaper_unknown: registry.counter("shard.reaper_unknown"),
-            evicted: registry.counter("shard.evicted"),
+            refused: registry.counter("lineage.refused"),
+            shortened: registry.counter("lineage.shortened"),
             waits: registry.counter("shard.waits"),
             lane_wait: registry.latency("lane_wait", 1),
             parse: registry.latency("parse", SAMPLE_EVERY),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::Key;
 use rules::{RuleMatching, Ruleset};
-use stages::Progress;
+use stages::{LineageLimits, Progress};
 use support::*;
 
 const INIT: Proc = Proc { tgid: 1, start: 10 };
@@ -254,16 +254,72 @@ fn the_dead_are_given_back() {
 
 #[test]
 fn a_table_at_its_bound_counts_whom_it_turns_away() {
-    let p = pipeline(&Setup { max_processes: 2, ..Setup::new(1, 1, &rules()) });
+    let limits = LineageLimits { max_processes: 2, ..LineageLimits::default() };
+    let p = pipeline(&Setup { limits, ..Setup::new(1, 1, &rules()) });
     let mut bench = Bench { p, n: 0 };
     let more: Vec<_> = (2..7).map(|n| seed(proc(n, u64::from(n)), INIT, "p")).collect();
     bench.run(&[seed(INIT, NOBODY, "init")]);
     bench.run(&more);
     assert_eq!(bench.p.lineage.n_processes(), 2);
-    assert_eq!(bench.count("shard.evicted"), 4);
+    assert_eq!(bench.count("lineage.refused"), 4);
     bench.send(&look(proc(6, 6)));
     bench.settle();
     assert_eq!(bench.count("shard.lineage_unknown"), 1);
+}
+
+/// A table with room for so many bytes, on so many shards.
+fn tight(n_shards: usize, max_bytes: u64) -> Bench {
+    let text = "- rule: r\n  desc: d\n  condition: evt.type = openat\n  \
+                output: \"%proc.cmdline %proc.cwd\"\n  priority: INFO\n";
+    let limits = LineageLimits { max_bytes, ..LineageLimits::default() };
+    let rules = ruleset(text, RuleMatching::All);
+    Bench { p: pipeline(&Setup { limits, ..Setup::new(n_shards, 1, &rules) }), n: 0 }
+}
+
+#[test]
+fn a_table_without_memory_turns_newcomers_away_and_gives_what_it_lets_go_of_to_others() {
+    for n_shards in [1, 3] {
+        let mut bench = tight(n_shards, 64 << 10);
+        let all: Vec<_> = (2..200).map(|n| proc(n, u64::from(n))).collect();
+        bench.run(&[seed(INIT, NOBODY, "init")]);
+        bench.run(&all.iter().map(|&p| seed(p, INIT, "p")).collect::<Vec<_>>());
+        let n_bytes = bench.p.lineage.n_bytes();
+        assert!(n_bytes <= (64 << 10) + (4 << 10), "{n_bytes} bytes");
+        let n = bench.p.lineage.n_processes();
+        assert!(n > 40 && bench.count("lineage.refused") == 199 - n, "{n} processes");
+        // An unknown one says so, and finds its place once there is one.
+        assert_eq!(bench.count("shard.lineage_unknown"), 0);
+        bench.run(&[look(all[197])]);
+        assert_eq!(bench.count("shard.lineage_unknown"), 1);
+        bench.run(&all.iter().map(|&p| exit(p, INIT)).collect::<Vec<_>>());
+        assert_eq!(bench.p.lineage.n_processes(), 1);
+        let again = proc(9, 5000);
+        assert_eq!(
+            bench.run(&[exec(again, INIT, "again", "-x"), look(again)]),
+            ["again -x /home/u/"]
+        );
+        bench.run(&[exit(again, INIT)]);
+        assert!(bench.p.lineage.n_bytes() < 4096, "{} bytes", bench.p.lineage.n_bytes());
+    }
+}
+
+#[test]
+fn what_a_known_process_executes_is_kept_in_short_where_there_is_no_memory() {
+    let mut bench = tight(2, 64 << 10);
+    let p = proc(7, 70);
+    bench.run(&[seed(INIT, NOBODY, "init"), seed(p, INIT, "p")]);
+    let more: Vec<_> = (100..200).map(|n| seed(proc(n, u64::from(n)), INIT, "p")).collect();
+    bench.run(&more);
+    let long = "y".repeat(3000);
+    let shown = bench.run(&[exec(p, INIT, "tool", &format!("-a {long}")), look(p)]);
+    assert_eq!(shown, [format!("tool -a {} /home/u/", "y".repeat(45))]);
+    assert_eq!(bench.count("lineage.shortened"), 1);
+    let n_bytes = bench.p.lineage.n_bytes();
+    assert!(n_bytes <= (64 << 10) + (4 << 10), "{n_bytes} bytes");
+    // With room again it is known as ever.
+    bench.run(&(100..200).map(|n| exit(proc(n, u64::from(n)), INIT)).collect::<Vec<_>>());
+    let shown = bench.run(&[exec(p, INIT, "tool", &long), look(p)]);
+    assert_eq!(shown, [format!("tool {long} /home/u/")]);
 }
 
 #[test]
@@ -274,7 +330,7 @@ fn an_id_that_no_kernel_gives_is_turned_away() {
         look(proc(u32::MAX, 5)),
         exit(proc(u32::MAX, 5), INIT),
     ]);
-    assert_eq!(bench.count("shard.evicted"), 1);
+    assert_eq!(bench.count("lineage.refused"), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod containers;
 mod custom_set;
 mod drops;
 mod keys;
+mod limits;
 mod option;
 mod resolved;
 mod written;

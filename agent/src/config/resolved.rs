@@ -14,6 +14,7 @@ use super::capture::{self as on_alert, CaptureOnAlert};
 use super::containers::{self, Containers};
 use super::custom_set::CustomSet;
 use super::drops::{self, EventDrops};
+use super::limits::{self, Limits};
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings};
 
@@ -130,6 +131,8 @@ pub(crate) struct Config {
     pub(crate) alert_lane_capacity: usize,
     /// Container runtimes.
     pub(crate) containers: Containers,
+    /// What is kept at most of processes and names.
+    pub(crate) limits: Limits,
     /// A shard goes on without a capture thread that stays silent this long.
     pub(crate) late_after_ms: u64,
     /// Whether threads are bound to CPUs.
@@ -299,6 +302,7 @@ pub(super) fn resolve(
         resolve_names: peregrine.resolve_names.unwrap_or(true),
         all_syscalls: set.all_syscalls || peregrine.all_syscalls.unwrap_or(false),
         custom_set,
+        limits: limits::resolve(&peregrine.limits, &falco_libs)?,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
         write,

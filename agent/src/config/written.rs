@@ -61,6 +61,7 @@ pub(super) struct Replay {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FalcoLibs {
     pub(super) snaplen: Option<u64>,
+    pub(super) thread_table_size: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +136,7 @@ pub(super) struct Peregrine {
     pub(super) containers: Containers,
     pub(super) lane_capacity: Option<u64>,
     pub(super) late_after_ms: Option<u64>,
+    pub(super) limits: Limits,
     pub(super) pinning: Option<bool>,
     pub(super) ring_bytes: Option<u64>,
     pub(super) scope_pid: Option<u32>,
@@ -144,6 +146,14 @@ pub(super) struct Peregrine {
     pub(super) socket: Option<String>,
     #[serde(deserialize_with = "text")]
     pub(super) write: Option<String>,
+}
+
+/// Bounds of what is kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) address_names_bytes: Option<u64>,
+    pub(super) process_table_bytes: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,6 +12,7 @@ use perf::{Latency, Sampler, boot_now_ns};
 use super::{
     DescriptorList, Findings, Header, LivingThread, Reader, SavefileError,
     convert::Converter,
+    ledger::{Ledger, ProcessLimits},
     processes::task_id,
     reader::ReaderCounts,
     resources::Resources,
@@ -69,6 +70,7 @@ pub struct Playback {
     reader: Reader,
     converter: Converter,
     tracker: Tracker,
+    ledger: Ledger,
     threads: Threads,
     resources: Option<Resources>,
     /// By event type.
@@ -131,12 +133,14 @@ impl Playback {
         tracker.seed(reader.header());
         let threads = Threads::new(reader.header());
         let resources = Some(Resources::new(reader.header()));
-        let seeds = seeds(reader.header(), &tracker);
+        let mut ledger = Ledger::new(ProcessLimits::default());
+        let seeds = seeds(reader.header(), &tracker, &mut ledger);
         let buf = vec![0; MAX_FRAME_LEN];
         Self {
             reader,
             converter: Converter::new(),
             tracker,
+            ledger,
             threads,
             resources,
             demands: vec![PlaybackDemand::default(); N_EVENT_TYPES].into(),
@@ -160,6 +164,12 @@ impl Playback {
         let has_resources = self.demands.iter().any(|demand| demand.resources);
         self.tracker.count_resources(has_resources);
         self.resources = has_resources.then(|| Resources::new(self.reader.header()));
+    }
+
+    /// Bounds the table of processes: beyond them frames say that there is no room for theirs. Comes before the first frame.
+    pub fn set_process_limits(&mut self, limits: ProcessLimits) {
+        self.ledger = Ledger::new(limits);
+        self.seeds = seeds(self.reader.header(), &self.tracker, &mut self.ledger);
     }
 
     /// Times one event in `every`: its reading, and what is then made of it.
@@ -283,7 +293,7 @@ impl Playback {
             if has_events { 0 } else { self.n_seeded_before + self.n_seeded as u64 };
         self.evt_num_before = self.evt_num;
         self.n_seeded = 0;
-        self.seeds = seeds(self.reader.header(), &self.tracker);
+        self.seeds = seeds(self.reader.header(), &self.tracker, &mut self.ledger);
         if self.n_seeded_before + self.seeds.len() as u64 >= 1 << EVT_NUM_SHIFT {
             // Section after section of nothing but processes is no recording; there are no keys left for them.
             self.seeds = Seeds::default();
@@ -341,6 +351,7 @@ impl Playback {
             self.evt_num += 1;
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
+            self.ledger.follow(&event, facts, self.tracker.changed_cwd_len(), &mut header);
             self.threads.follow(&event, &header);
             if let Some(resources) = &mut self.resources {
                 resources.follow(&event, &header);
@@ -416,18 +427,20 @@ impl Clock {
 }
 
 /// Frames of the process list, parents first.
-fn seeds(header: &Header, tracker: &Tracker) -> Seeds {
+fn seeds(header: &Header, tracker: &Tracker, ledger: &mut Ledger) -> Seeds {
     let processes: Vec<_> = header.processes.iter().filter(|p| p.is_main_thread()).collect();
     let ids: Vec<(i64, i64)> = processes.iter().map(|p| (p.pid, p.ptid)).collect();
     let mut seeds = Seeds::default();
     let mut buf = vec![0; MAX_FRAME_LEN];
     for at in parents_first(&ids) {
         let entry = processes[at];
+        let tgid = task_id(entry.pid);
+        let start_ns = tracker.incarnation(tgid);
         let ids = SeedIds {
             ts: 0,
-            start_ns: tracker.incarnation(task_id(entry.pid)),
+            start_ns,
             parent_start_ns: tracker.incarnation(task_id(entry.ptid)),
-            flags: flags::FROM_FILE,
+            flags: flags::FROM_FILE | ledger.seed(tgid, start_ns, entry),
         };
         if let Ok(frame) = entry.to_frame(ids, &mut buf) {
             seeds.push(frame);

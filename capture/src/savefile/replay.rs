@@ -26,7 +26,7 @@ use event::{EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
 
 use super::{
-    Findings, Header, Reader, SavefileError,
+    Findings, Header, ProcessLimits, Reader, SavefileError,
     playback::{Playback, PlaybackDemand, PlayedFrame},
     reader::ReaderCounts,
 };
@@ -88,6 +88,11 @@ impl Replay {
     /// Ends once events are so much later than the first.
     pub fn end_after(&mut self, limit: Duration) {
         self.limit_ns = u64::try_from(limit.as_nanos()).ok();
+    }
+
+    /// See [`Playback::set_process_limits`].
+    pub fn set_process_limits(&mut self, limits: ProcessLimits) {
+        self.playback.set_process_limits(limits);
     }
 
     /// See [`Playback::set_demand`].

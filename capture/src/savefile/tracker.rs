@@ -324,6 +324,11 @@ impl Tracker {
         Counts { n_fds: self.descriptors.n_open(table), n_threads, n_further_threads }
     }
 
+    /// Length of the directory that the event followed last changed to.
+    pub(super) fn changed_cwd_len(&self) -> Option<usize> {
+        self.changed_cwd.map(|slot| self.processes.get(slot).cwd().len())
+    }
+
     /// What the process of the event that was followed last has, where that is known and asked for.
     pub(super) fn counts(&self) -> Option<Counts> {
         self.counts

@@ -132,11 +132,10 @@ pub(crate) struct EventFields<'e> {
 impl<'e> EventFields<'e> {
     pub(crate) fn new(at: Surroundings<'e>, event: &'e Event<'e>, chain: &'e Chain) -> Self {
         let header = event.header();
-        let start = crate::state::Start::of(header);
         Self {
             at,
             event,
-            process: at.lineage.process(header.tgid, start, event.key),
+            process: at.lineage.process_of(header, event.key),
             chain,
             source: Source::of(event),
             view: Cell::new(NameView::Both),

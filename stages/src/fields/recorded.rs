@@ -159,7 +159,7 @@ impl<'e> EventFields<'e> {
 
     /// The working directory of the process.
     pub(super) fn cwd(&self) -> Option<&[u8]> {
-        self.version().map(|version| version.cwd.as_slice())
+        self.version().map(|version| &**version.cwd)
     }
 
     /// A field of the event's own descriptor, as far as the file tells it.

@@ -1,6 +1,9 @@
 //! What an exec loads: program, arguments, environment. Immutable, shared by forks.
 
 use std::mem;
+use std::ops::Deref;
+
+use super::room::Charge;
 
 /// Bits of the `flags` parameter of an exec.
 pub mod exe_flags {
@@ -15,8 +18,10 @@ pub mod exe_flags {
 }
 
 /// A loaded program. Its texts lie in one buffer, which is filled anew when the image is used again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Image {
+    /// What it takes of the table's memory; nothing where its process has paid for it.
+    pub(super) charge: Charge,
     text: Vec<u8>,
     /// Where each text ends, in the order of [`Text`].
     ends: [usize; N_TEXTS],
@@ -59,6 +64,77 @@ pub(super) struct Program<'a> {
     pub(super) flags: u32,
 }
 
+/// Longest program path and `argv[0]` that an image keeps where there is no room for more.
+const MAX_SHORT_PATH: usize = 96;
+/// Bytes of the arguments that it keeps then.
+const MAX_SHORT_ARGS: usize = 48;
+/// Longest name of a thread that Linux tells.
+const MAX_COMM: usize = 63;
+
+impl Program<'_> {
+    /// What is kept where there is no room for all: the name, `argv[0]` and the path as far as they are short, the first bytes of the
+    /// arguments, no environment.
+    pub(super) fn shortened(self) -> Self {
+        let short = |path: &'_ [u8]| path.len() <= MAX_SHORT_PATH;
+        Self {
+            comm: &self.comm[..self.comm.len().min(MAX_COMM)],
+            exe: if short(self.exe) { self.exe } else { &[] },
+            exepath: if short(self.exepath) { self.exepath } else { &[] },
+            args: &self.args[..self.args.len().min(MAX_SHORT_ARGS)],
+            env: &[],
+            ..self
+        }
+    }
+
+    /// Bytes of the buffer that all texts take.
+    fn text_len(&self) -> usize {
+        let Self { comm, exe, exepath, args, env, .. } = self;
+        // Three lines of the arguments, each with a blank before.
+        2 * (comm.len() + exe.len()) + exepath.len() + env.len() + 4 * args.len() + 3
+    }
+
+    /// What an image of it takes.
+    pub(super) fn image_bytes(&self) -> usize {
+        Image::OWN_BYTES + self.text_len()
+    }
+}
+
+/// A working directory; empty where it is not known.
+#[derive(Debug, Default)]
+pub struct Dir {
+    /// What it takes of the table's memory.
+    pub(super) charge: Charge,
+    path: Vec<u8>,
+}
+
+impl Dir {
+    /// With the counts of who holds it.
+    pub(super) const OWN_BYTES: usize = size_of::<Self>() + 2 * size_of::<usize>();
+
+    pub(super) fn of(path: &[u8]) -> Self {
+        Self { charge: Charge::default(), path: path.to_vec() }
+    }
+
+    /// Replaces the path. Allocates only where the buffer was never as large.
+    pub(super) fn fill(&mut self, path: &[u8]) {
+        self.path.clear();
+        self.path.extend_from_slice(path);
+    }
+
+    /// Bytes that the buffer has room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.path.capacity()
+    }
+}
+
+impl Deref for Dir {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.path
+    }
+}
+
 /// The strings of a NUL-terminated list.
 pub(crate) fn strings(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(&[0]).unwrap_or(list);
@@ -78,15 +154,20 @@ fn join(text: &mut Vec<u8>, list: &[u8]) {
 }
 
 impl Image {
+    /// With the counts of who holds it.
+    pub(super) const OWN_BYTES: usize = size_of::<Self>() + 2 * size_of::<usize>();
+
+    /// The most that an image of a shortened program takes.
+    pub(super) const MAX_SHORT_BYTES: usize =
+        Self::OWN_BYTES + 2 * (MAX_COMM + MAX_SHORT_PATH) + MAX_SHORT_PATH + 4 * MAX_SHORT_ARGS + 3;
+
     /// Replaces all it says. Allocates only where the buffer was never as large.
     pub(super) fn fill(&mut self, program: &Program<'_>) {
         let &Program { comm, exe, exepath, args, env, ino, ctime, mtime, flags } = program;
         let mut texts = mem::take(&mut self.text);
         let mut ends = [0; N_TEXTS];
         texts.clear();
-        let n_given = 2 * (comm.len() + exe.len()) + exepath.len() + env.len();
-        // Three lines of the arguments, each with a blank before.
-        texts.reserve_exact(n_given + 4 * args.len() + 3);
+        texts.reserve_exact(program.text_len());
         let (given, lines) = ends.split_at_mut(Text::ArgsLine as usize);
         for (end, bytes) in given.iter_mut().zip([comm, exe, exepath, args, env]) {
             texts.extend_from_slice(bytes);
@@ -101,7 +182,8 @@ impl Image {
             join(&mut texts, args);
             *end = texts.len();
         }
-        *self = Self { text: texts, ends, ino, ctime, mtime, flags };
+        let charge = mem::take(&mut self.charge);
+        *self = Self { charge, text: texts, ends, ino, ctime, mtime, flags };
     }
 
     /// What it was filled with.
@@ -253,8 +335,29 @@ mod tests {
         let capacity = used.capacity();
         used.fill(&short);
         new.fill(&short);
-        assert_eq!(used, new);
+        assert_eq!((&used.text, used.ends, used.ino), (&new.text, new.ends, new.ino));
         assert_eq!((used.cmdline(), used.env()), (&b"ls /"[..], &b""[..]));
         assert_eq!(used.capacity(), capacity);
+    }
+
+    #[test]
+    fn a_shortened_program_keeps_what_is_short_and_is_never_wrong() {
+        let long = vec![b'/'; MAX_SHORT_PATH + 1];
+        let args = b"-a\0".repeat(1000);
+        let whole = Program {
+            comm: b"cc1plus",
+            exe: b"/usr/bin/cc1plus",
+            exepath: &long,
+            args: &args,
+            env: b"A=1\0",
+            ino: 7,
+            ..Program::default()
+        };
+        let mut image = Image::default();
+        image.fill(&whole.shortened());
+        assert_eq!((image.comm(), image.exe()), (&b"cc1plus"[..], &b"/usr/bin/cc1plus"[..]));
+        assert_eq!((image.exepath(), image.env(), image.ino), (&b""[..], &b""[..], 7));
+        assert_eq!(image.args(), &args[..MAX_SHORT_ARGS]);
+        assert!(Image::OWN_BYTES + image.capacity() <= Image::MAX_SHORT_BYTES);
     }
 }

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bus::Key;
 use bus::schedule::{self, Place};
 use crossbeam_utils::CachePadded;
+use event::{FrameHeader, flags};
 
 use super::address_names::AddressNames;
 use super::containers::Containers;
 use super::live_containers::LiveContainers;
 use super::mutant::Mutant;
 use super::node::{Parent, ProcNode, Start, State, Version};
+use super::room::Rooms;
 use super::slots::Slots;
 
 /// Which shard owns a process: tgid and number of shards to the shard's index. The same function that deals frames to lanes.
@@ -27,16 +29,22 @@ pub struct Wait {
     pub until: Key,
 }
 
-/// Bounds of the process table.
-#[derive(Clone, Copy, Debug)]
+/// Bounds of the process table. Frames of a savefile disregard the first two: who reads the file has decided, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineageLimits {
-    /// Processes known at once, tombstones included. A process above it is not entered, and counted.
+    /// Processes known at once, until nobody can ask for the dead. A process above it is not entered, and counted.
     pub max_processes: u64,
+    /// Memory that processes, what they run and where they are may take. Beyond it a process is not entered, and what a known one executes is
+    /// kept in short; both are counted.
+    pub max_bytes: u64,
+    /// Memory that names of addresses may take.
+    pub max_name_bytes: usize,
 }
 
 impl Default for LineageLimits {
+    /// 262,144 processes, as Falco's thread table has it; 256 MiB; 16 MiB.
     fn default() -> Self {
-        Self { max_processes: 4 << 20 }
+        Self { max_processes: 262_144, max_bytes: 256 << 20, max_name_bytes: 16 << 20 }
     }
 }
 
@@ -58,6 +66,7 @@ pub struct Lineage {
     progress: Box<[Progress]>,
     route: Route,
     limits: LineageLimits,
+    pub(super) rooms: Rooms,
     n_processes: AtomicU64,
     containers: Containers,
     live_containers: LiveContainers,
@@ -73,10 +82,11 @@ impl Lineage {
             progress: (0..n_shards.max(1)).map(|_| Progress::default()).collect(),
             route,
             limits,
+            rooms: Rooms::new(n_shards.max(1), limits.max_bytes),
             n_processes: AtomicU64::new(0),
             containers: Containers::default(),
             live_containers: LiveContainers::default(),
-            address_names: AddressNames::default(),
+            address_names: AddressNames::bounded(limits.max_name_bytes),
         }
     }
 
@@ -133,6 +143,12 @@ impl Lineage {
         self.n_processes.load(Ordering::Relaxed)
     }
 
+    /// Memory that processes, what they run and where they are take now, in bytes. O(shards).
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        self.rooms.n_bytes()
+    }
+
     /// Every state change of the shard up to this key has been applied.
     #[must_use]
     pub fn applied(&self, shard: usize) -> Key {
@@ -183,6 +199,11 @@ impl Lineage {
         Key(done)
     }
 
+    /// Every shard has applied every state change up to this key. O(shards).
+    pub(super) fn min_applied(&self) -> Key {
+        (0..self.n_shards()).map(|shard| self.applied(shard)).min().unwrap_or(Key::MIN)
+    }
+
     /// Whether shard `reader` may read a process as of `key`.
     pub(crate) fn readable(&self, reader: usize, tgid: u32, key: Key) -> Result<(), Wait> {
         let owner = self.owner(tgid);
@@ -194,14 +215,14 @@ impl Lineage {
         }
     }
 
-    /// Takes room for a process; `false` at the bound.
-    pub(super) fn admit(&self) -> bool {
-        // The bound may be overshot by one per shard, which is what `Relaxed` and two steps cost.
-        if self.n_processes.load(Ordering::Relaxed) >= self.limits.max_processes {
-            return false;
-        }
+    /// Whether there are as many processes as there may be. It may be overshot by one per shard, which is what two steps cost.
+    pub(super) fn is_full(&self) -> bool {
+        self.n_processes.load(Ordering::Relaxed) >= self.limits.max_processes
+    }
+
+    /// Counts a process.
+    pub(super) fn admit(&self) {
         self.n_processes.fetch_add(1, Ordering::Relaxed);
-        true
     }
 
     pub(super) fn discharge(&self) {
@@ -230,8 +251,16 @@ impl Lineage {
         None
     }
 
-    /// The process a frame is about, as of its key; only where it is [`Self::readable`]. A process that died before `key` is not known.
-    pub(crate) fn process(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<Version>> {
+    /// The process a frame is about, as of its key, unless there was no room for it; only where it is [`Self::readable`].
+    pub(crate) fn process_of(&self, header: &FrameHeader, key: Key) -> Option<Arc<Version>> {
+        if header.flags & flags::REFUSED != 0 {
+            return None;
+        }
+        self.process(header.tgid, Start::of(header), key)
+    }
+
+    /// A process, as of a key; only where it is [`Self::readable`]. A process that died before `key` is not known.
+    pub(super) fn process(&self, tgid: u32, start: Start, key: Key) -> Option<Arc<Version>> {
         let version = match self.slots.get(tgid)?.load().as_ref() {
             // The common case takes no counted reference to the node.
             Some(newest) if newest.born <= key && newest.start.agrees(start) => newest.as_of(key),

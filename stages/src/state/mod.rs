@@ -7,6 +7,7 @@
 //! - [`live_containers`]: the containers that processes live in, and what their runtimes answered.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
+//! - [`room`]: the memory that all of it takes.
 //! - [`slots`]: the array by process id.
 //! - [`lineage`]: the table, reads as of a key, waiting.
 //! - [`pool`]: what nobody holds any more, to be used again.
@@ -22,6 +23,7 @@ mod live_containers;
 mod mutant;
 mod node;
 mod pool;
+mod room;
 mod slots;
 mod writer;
 
@@ -32,7 +34,7 @@ pub use address_names::AddressNames;
 pub(crate) use chain::Chains;
 pub use containers::Containers;
 pub(crate) use image::strings;
-pub use image::{Image, exe_flags};
+pub use image::{Dir, Image, exe_flags};
 pub(crate) use lineage::Ancestor;
 pub use lineage::{Lineage, LineageLimits, Route, Wait};
 pub(crate) use live_containers::Told;

@@ -9,8 +9,10 @@ use bus::Key;
 use event::{FrameHeader, flags};
 
 use super::Image;
+use super::image::Dir;
 use super::live_containers::ContainerEntry;
 use super::mutant::Mutant;
+use super::room::Charge;
 
 /// Resolution of start times that `/proc` gives.
 const COARSE_NS: u64 = 10_000_000;
@@ -139,7 +141,7 @@ pub struct Version {
     /// Program and arguments, shared with forks.
     pub image: Arc<Image>,
     /// Working directory as of the last fork, exec or chdir.
-    pub cwd: Arc<Vec<u8>>,
+    pub cwd: Arc<Dir>,
     /// Where it runs.
     pub container: Arc<ContainerEntry>,
     /// Ids.
@@ -196,16 +198,19 @@ pub struct ProcNode {
     pub(super) head: ArcSwap<Version>,
     /// The incarnation of this id before this one.
     pub(super) older: ArcSwapOption<ProcNode>,
+    /// What it takes of the table's memory, with one version.
+    pub(super) charge: Charge,
 }
 
 impl ProcNode {
-    pub(super) fn new(tgid: u32, start: Start, first: Arc<Version>) -> Self {
+    pub(super) fn new(tgid: u32, start: Start, first: Arc<Version>, charge: Charge) -> Self {
         Self {
             tgid,
             start,
             born: first.key,
             head: ArcSwap::new(first),
             older: ArcSwapOption::empty(),
+            charge,
         }
     }
 
@@ -320,7 +325,7 @@ mod tests {
     }
 
     fn node(tgid: u32, first: Arc<Version>) -> Arc<ProcNode> {
-        Arc::new(ProcNode::new(tgid, Start::exact(1), first))
+        Arc::new(ProcNode::new(tgid, Start::exact(1), first, Charge::default()))
     }
 
     #[test]

@@ -11,9 +11,10 @@ use bus::Key;
 use containers::Container;
 
 use super::Image;
-use super::image::Program;
+use super::image::{Dir, Program};
 use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
+use super::room::{Charge, Room};
 
 /// Versions, and nodes, kept at most: about 1 MiB per shard.
 const MAX_FREE: usize = 4096;
@@ -21,6 +22,14 @@ const MAX_FREE: usize = 4096;
 const MAX_FREE_TEXTS: usize = 512;
 /// A larger buffer is not kept, so that short-lived giants do not pass their size on to whatever comes next. Bounds the list to 8 MiB.
 const MAX_TEXT_BYTES: usize = 16 << 10;
+
+/// What a process takes at least: its node, the version that is in force, and an image of a shortened program, so that whatever it executes later
+/// is paid for.
+pub(super) const PROCESS_BYTES: usize =
+    size_of::<ProcNode>() + size_of::<Version>() + 4 * size_of::<usize>() + Image::MAX_SHORT_BYTES;
+
+// A replay counts so much for each (capture: savefile/ledger.rs).
+const _: () = assert!(PROCESS_BYTES <= 1024);
 
 /// Values that nobody else holds.
 struct FreeList<T> {
@@ -34,7 +43,17 @@ impl<T> FreeList<T> {
     }
 
     /// Keeps a value that nobody else holds, as far as there is room.
-    fn give(&mut self, mut value: Arc<T>) {
+    fn give(&mut self, mut value: Arc<T>, charge: impl Fn(&mut T) -> &mut Charge) {
+        if self.free.len() < self.max
+            && let Some(place) = Arc::get_mut(&mut value)
+        {
+            charge(place).clear();
+            self.free.push(value);
+        }
+    }
+
+    /// The same of what takes nothing by itself.
+    fn give_empty(&mut self, mut value: Arc<T>) {
         if self.free.len() < self.max && Arc::get_mut(&mut value).is_some() {
             self.free.push(value);
         }
@@ -46,26 +65,27 @@ pub(super) struct Pool {
     versions: FreeList<Version>,
     nodes: FreeList<ProcNode>,
     images: FreeList<Image>,
-    cwds: FreeList<Vec<u8>>,
+    cwds: FreeList<Dir>,
     /// Still to be released. A list and not recursion: see the drop of a node.
     pending: Vec<Link>,
     /// Stands in where something was taken out.
     blank: Arc<Version>,
-    nowhere: Arc<Vec<u8>>,
+    nowhere: Arc<Dir>,
     next_serial: u64,
     n_shards: u64,
+    room: Room,
 }
 
 impl Pool {
-    /// For one of so many shards: no two of them give a version the same serial.
-    pub(super) fn new(shard: usize, n_shards: usize) -> Self {
+    /// For one of so many shards: no two of them give a version the same serial. What it makes is counted in `room` as long as it is in use.
+    pub(super) fn new(shard: usize, n_shards: usize, room: Room) -> Self {
         let blank = Version {
             key: Key::MIN,
             serial: 0,
             prev: ArcSwapOption::empty(),
             parent: Parent::None,
             image: Arc::default(),
-            cwd: Arc::new(b"/".to_vec()),
+            cwd: Arc::new(Dir::of(b"/")),
             container: Arc::new(ContainerEntry::not_asked(Container::host())),
             ids: Ids::default(),
             started_at: 0,
@@ -82,6 +102,7 @@ impl Pool {
             nowhere: Arc::default(),
             next_serial: 1 + shard as u64,
             n_shards: n_shards as u64,
+            room,
         }
     }
 
@@ -91,12 +112,12 @@ impl Pool {
     }
 
     /// The working directory of who has no other.
-    pub(super) fn root(&self) -> &Arc<Vec<u8>> {
+    pub(super) fn root(&self) -> &Arc<Dir> {
         &self.blank.cwd
     }
 
     /// The working directory of who may be anywhere.
-    pub(super) fn nowhere(&self) -> &Arc<Vec<u8>> {
+    pub(super) fn nowhere(&self) -> &Arc<Dir> {
         &self.nowhere
     }
 
@@ -114,26 +135,36 @@ impl Pool {
 
     pub(super) fn node(&mut self, tgid: u32, start: Start, first: Version) -> Arc<ProcNode> {
         let first = self.version(first);
+        let charge = self.room.charge(PROCESS_BYTES);
         if let Some(mut node) = self.nodes.free.pop()
             && let Some(place) = Arc::get_mut(&mut node)
         {
-            *place = ProcNode::new(tgid, start, first);
+            *place = ProcNode::new(tgid, start, first, charge);
             return node;
         }
-        Arc::new(ProcNode::new(tgid, start, first))
+        Arc::new(ProcNode::new(tgid, start, first, charge))
     }
 
     pub(super) fn image(&mut self, program: &Program<'_>) -> Arc<Image> {
         let mut image = self.images.free.pop().unwrap_or_default();
-        Arc::get_mut(&mut image).expect("what is free is held by nobody else").fill(program);
+        let place = Arc::get_mut(&mut image).expect("what is free is held by nobody else");
+        place.fill(program);
+        place.charge = self.room.charge(Image::OWN_BYTES + place.capacity());
         image
     }
 
-    pub(super) fn cwd(&mut self, path: &[u8]) -> Arc<Vec<u8>> {
+    /// An image that is no larger than what each process pays for.
+    pub(super) fn short_image(&mut self, program: &Program<'_>) -> Arc<Image> {
+        let mut image = Image::default();
+        image.fill(&program.shortened());
+        Arc::new(image)
+    }
+
+    pub(super) fn cwd(&mut self, path: &[u8]) -> Arc<Dir> {
         let mut cwd = self.cwds.free.pop().unwrap_or_default();
-        let bytes = Arc::get_mut(&mut cwd).expect("what is free is held by nobody else");
-        bytes.clear();
-        bytes.extend_from_slice(path);
+        let place = Arc::get_mut(&mut cwd).expect("what is free is held by nobody else");
+        place.fill(path);
+        place.charge = self.room.charge(Dir::OWN_BYTES + place.capacity());
         cwd
     }
 
@@ -166,13 +197,15 @@ impl Pool {
     }
 
     fn release_node(&mut self, mut node: Arc<ProcNode>) {
-        let Some(ProcNode { tgid: _, start: _, born: _, head, older }) = Arc::get_mut(&mut node)
+        let Some(ProcNode { tgid: _, start: _, born: _, head, older, charge }) =
+            Arc::get_mut(&mut node)
         else {
             return;
         };
+        charge.clear();
         self.pending.push(Link::Version(head.swap(Arc::clone(&self.blank))));
         self.pending.extend(older.swap(None).map(Link::Node));
-        self.nodes.give(node);
+        self.nodes.give_empty(node);
     }
 
     fn release_version(&mut self, mut version: Arc<Version>) {
@@ -202,18 +235,19 @@ impl Pool {
         *container = Arc::clone(&self.blank.container);
         let image = mem::replace(image, Arc::clone(&self.blank.image));
         if image.capacity() <= MAX_TEXT_BYTES {
-            self.images.give(image);
+            self.images.give(image, |image| &mut image.charge);
         }
         let cwd = mem::replace(cwd, Arc::clone(&self.blank.cwd));
         if cwd.capacity() <= MAX_TEXT_BYTES {
-            self.cwds.give(cwd);
+            self.cwds.give(cwd, |cwd| &mut cwd.charge);
         }
-        self.versions.give(version);
+        self.versions.give_empty(version);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::Rooms;
     use super::*;
 
     fn alive(pool: &Pool, key: u64, parent: Parent) -> Version {
@@ -228,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_is_used_again_says_nothing_of_before() {
-        let mut pool = Pool::new(0, 1);
+        let mut pool = Pool::new(0, 1, Room::default());
         let mut first = alive(&pool, 1, Parent::Unknown(9));
         first.image = image(&mut pool, b"secret");
         first.cwd = pool.cwd(b"/home");
@@ -245,12 +279,12 @@ mod tests {
         assert!(matches!(version.parent, Parent::None) && version.prev.load().is_none());
         assert!(node.as_of(Key(19)).is_none());
         assert_eq!(image(&mut pool, b"ls").cmdline(), b"ls");
-        assert_eq!(*pool.cwd(b"/"), b"/");
+        assert_eq!(**pool.cwd(b"/"), *b"/");
     }
 
     #[test]
     fn what_a_reader_holds_is_not_used_again() {
-        let mut pool = Pool::new(0, 1);
+        let mut pool = Pool::new(0, 1, Room::default());
         let mut first = alive(&pool, 1, Parent::None);
         first.image = image(&mut pool, b"held");
         let node = pool.node(7, Start::exact(3), first);
@@ -269,7 +303,7 @@ mod tests {
 
     #[test]
     fn long_chains_are_released_without_recursion_and_within_bounds() {
-        let mut pool = Pool::new(0, 1);
+        let mut pool = Pool::new(0, 1, Room::default());
         let first = alive(&pool, 1, Parent::None);
         let mut last = pool.node(1, Start::exact(1), first);
         for n in 2..300_000 {
@@ -290,11 +324,30 @@ mod tests {
 
     #[test]
     fn a_giant_buffer_is_not_kept() {
-        let mut pool = Pool::new(0, 1);
+        let mut pool = Pool::new(0, 1, Room::default());
         let mut version = alive(&pool, 1, Parent::None);
         version.image = image(&mut pool, &vec![b'x'; MAX_TEXT_BYTES]);
         let version = pool.version(version);
         pool.release(Link::Version(version));
         assert_eq!((pool.images.free.len(), pool.versions.free.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_in_use_is_counted_until_the_last_who_holds_it_lets_go() {
+        let rooms = Rooms::new(1, u64::MAX);
+        let mut pool = Pool::new(0, 1, rooms.of(0));
+        let mut first = alive(&pool, 1, Parent::None);
+        first.image = image(&mut pool, &[b'x'; 1000]);
+        first.cwd = pool.cwd(&[b'/'; 4095]);
+        let node = pool.node(7, Start::exact(3), first);
+        let n_bytes = rooms.n_bytes();
+        assert!((PROCESS_BYTES as u64 + 6000..10_000).contains(&n_bytes), "{n_bytes}");
+        let (held, version) = (Arc::clone(&node), node.as_of(Key(1)).unwrap());
+        pool.bury(node);
+        assert_eq!(rooms.n_bytes(), n_bytes, "a reader holds all of it");
+        drop(version);
+        assert_eq!(rooms.n_bytes(), PROCESS_BYTES as u64, "a tombstone is left");
+        pool.release(Link::Node(held));
+        assert_eq!(rooms.n_bytes(), 0, "what is free is no longer counted");
     }
 }

@@ -12,11 +12,12 @@ use event::{FrameHeader, flags};
 
 use super::Image;
 use super::change::{changed_ids, new_cwd};
-use super::image::Program;
+use super::image::{Dir, Program};
 use super::lineage::{Lineage, Wait};
 use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
-use super::pool::Pool;
+use super::pool::{PROCESS_BYTES, Pool};
+use super::room::Allowance;
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork, answer_of};
 use crate::path::normalised;
@@ -39,6 +40,7 @@ pub(crate) struct StateWriter {
     /// Those met last, oldest first.
     containers: VecDeque<Arc<ContainerEntry>>,
     pool: Pool,
+    allowance: Allowance,
     /// Whether somebody reads names of addresses.
     pub(crate) hears_answers: bool,
 }
@@ -56,7 +58,8 @@ impl StateWriter {
             graves: VecDeque::new(),
             superseding: VecDeque::new(),
             containers: VecDeque::with_capacity(MAX_CONTAINERS),
-            pool: Pool::new(shard, lineage.n_shards()),
+            pool: Pool::new(shard, lineage.n_shards(), lineage.rooms.of(shard)),
+            allowance: Allowance::default(),
             lineage,
             hears_answers: false,
         }
@@ -83,7 +86,7 @@ impl StateWriter {
                 if let Some(change) = call.shape.change
                     && call.succeeded()
                 {
-                    self.change(event, call, change, bump);
+                    self.change(event, call, change, bump, meters);
                 }
                 Ok(())
             }
@@ -95,7 +98,9 @@ impl StateWriter {
     fn hear(&self, event: &Event<'_>) {
         let names = answer_of(&event.frame);
         if !names.is_empty() {
-            self.lineage.address_names().answered(event.key, &names);
+            let lineage = &self.lineage;
+            let (applied, done) = (lineage.min_applied(), lineage.min_done());
+            lineage.address_names().answered(event.key, &names, applied, done);
         }
     }
 
@@ -124,8 +129,8 @@ impl StateWriter {
             serial: 0,
             prev: ArcSwapOption::empty(),
             parent: origin.parent,
-            image: self.forked_image(inherited, fork),
-            cwd: self.cwd(inherited, fork.cwd),
+            image: self.forked_image(header, inherited, fork, meters),
+            cwd: self.cwd(header, inherited, fork.cwd, meters),
             container: self.container(inherited, fork.cgroups),
             ids: forked_ids(inherited, fork, header, event.is_from_file()),
             started_at: if event.is_from_file() { header.ts } else { header.start_ns },
@@ -193,7 +198,7 @@ impl StateWriter {
         let cwd = match &before {
             // As Falco has it: what is kept of the history of a file is the directory, whatever the exec tells.
             _ if !event.is_from_file() || event.frame.has(flags::SEED) => {
-                self.cwd(before.as_deref(), exec.cwd)
+                self.cwd(header, before.as_deref(), exec.cwd, meters)
             }
             Some(v) => Arc::clone(&v.cwd),
             None => Arc::clone(self.pool.nowhere()),
@@ -207,7 +212,7 @@ impl StateWriter {
             serial: 0,
             prev: ArcSwapOption::empty(),
             parent,
-            image: self.pool.image(&program),
+            image: self.image(header, &program, meters),
             cwd,
             container: self.container(before.as_deref(), exec.cgroups),
             ids,
@@ -253,13 +258,20 @@ impl StateWriter {
     }
 
     /// A call that changed something of its own process. A process that is not known stays so.
-    fn change<'a>(&mut self, event: &Event<'a>, call: &Call<'a>, change: Change, bump: &'a Bump) {
+    fn change<'a>(
+        &mut self,
+        event: &Event<'a>,
+        call: &Call<'a>,
+        change: Change,
+        bump: &'a Bump,
+        meters: &ShardMeters,
+    ) {
         let Some(node) = self.known(event.header(), event.key) else { return };
         let Some(before) = node.as_of(event.key) else { return };
         let mut version = before.successor(event.key);
         if matches!(change, Change::Chdir | Change::Fchdir) {
             let Some(cwd) = new_cwd(&before, call, change, bump) else { return };
-            version.cwd = self.cwd(Some(&before), cwd);
+            version.cwd = self.cwd(event.header(), Some(&before), cwd, meters);
         } else {
             version.ids = changed_ids(&before.ids, event, call, change);
             if version.ids == before.ids {
@@ -281,7 +293,7 @@ impl StateWriter {
             serial: 0,
             prev: ArcSwapOption::empty(),
             parent: Parent::Unknown(0),
-            image: self.pool.image(&image),
+            image: self.pool.short_image(&image),
             cwd: Arc::clone(self.pool.nowhere()),
             container: Arc::clone(self.pool.host()),
             ids: Ids::UNTOLD,
@@ -328,6 +340,9 @@ impl StateWriter {
 
     /// The incarnation that a frame is about, where it lives or is not yet known to have died.
     fn known(&self, header: &FrameHeader, key: Key) -> Option<Arc<ProcNode>> {
+        if header.flags & flags::REFUSED != 0 {
+            return None;
+        }
         self.lineage
             .incarnation(header.tgid, Start::of(header), key)
             .filter(|n| n.as_of(key).is_some_and(|v| v.is_alive()))
@@ -349,18 +364,49 @@ impl StateWriter {
             return self.supersede(&node, version);
         }
         let lineage = Arc::clone(&self.lineage);
-        let Some(slot) = lineage.slots.make(header.tgid).filter(|_| lineage.admit()) else {
-            meters.evicted.add(1);
-            let version = self.pool.version(version);
-            return self.pool.release(Link::Version(version));
-        };
-        let node = self.pool.node(header.tgid, Start::of(header), version);
-        let older = slot.load_full();
+        let older = lineage.slots.get(header.tgid).and_then(ArcSwapOption::load_full);
         if let Some(older) = &older {
             self.end_unseen(older, key);
         }
+        let is_admitted = self.has_room_for_process(header);
+        let Some(slot) = lineage.slots.make(header.tgid).filter(|_| is_admitted) else {
+            meters.refused.add(1);
+            let version = self.pool.version(version);
+            return self.pool.release(Link::Version(version));
+        };
+        lineage.admit();
+        let node = self.pool.node(header.tgid, Start::of(header), version);
         node.older.store(older);
         slot.store(Some(node));
+    }
+
+    fn has_room_for_process(&mut self, header: &FrameHeader) -> bool {
+        if header.flags & flags::FROM_FILE != 0 {
+            return header.flags & flags::REFUSED == 0;
+        }
+        !self.lineage.is_full() && self.allowance.has(PROCESS_BYTES, &self.lineage.rooms)
+    }
+
+    /// Whether there is room for a text of so many bytes. Of a savefile who reads it has decided, in its order.
+    fn has_room_for(&mut self, n_bytes: usize, header: &FrameHeader) -> bool {
+        if header.flags & flags::FROM_FILE != 0 {
+            return header.flags & flags::SHORTENED == 0;
+        }
+        self.allowance.has(n_bytes, &self.lineage.rooms)
+    }
+
+    /// What a process executes, in short where there is no room for all of it.
+    fn image(
+        &mut self,
+        header: &FrameHeader,
+        program: &Program<'_>,
+        meters: &ShardMeters,
+    ) -> Arc<Image> {
+        if self.has_room_for(program.image_bytes(), header) {
+            return self.pool.image(program);
+        }
+        meters.shortened.add(1);
+        self.pool.short_image(program)
     }
 
     /// The id was given to another process, so the one before has ended, though no exit was seen.
@@ -400,17 +446,33 @@ impl StateWriter {
         container
     }
 
-    /// The bytes, shared with the version before where they are the same or not given.
-    fn cwd(&mut self, before: Option<&Version>, now: &[u8]) -> Arc<Vec<u8>> {
+    /// The bytes, shared with the version before where they are the same or not given; nowhere where there is no room for them.
+    fn cwd(
+        &mut self,
+        header: &FrameHeader,
+        before: Option<&Version>,
+        now: &[u8],
+        meters: &ShardMeters,
+    ) -> Arc<Dir> {
         let root = self.pool.root();
         match before {
-            Some(v) if now.is_empty() || now == v.cwd.as_slice() => Arc::clone(&v.cwd),
-            _ if now.is_empty() || now == root.as_slice() => Arc::clone(root),
-            _ => self.pool.cwd(now),
+            Some(v) if now.is_empty() || *now == **v.cwd => Arc::clone(&v.cwd),
+            _ if now.is_empty() || *now == ***root => Arc::clone(root),
+            _ if self.has_room_for(Dir::OWN_BYTES + now.len(), header) => self.pool.cwd(now),
+            _ => {
+                meters.shortened.add(1);
+                Arc::clone(self.pool.nowhere())
+            }
         }
     }
 
-    fn forked_image(&mut self, inherited: Option<&Version>, fork: &Fork<'_>) -> Arc<Image> {
+    fn forked_image(
+        &mut self,
+        header: &FrameHeader,
+        inherited: Option<&Version>,
+        fork: &Fork<'_>,
+        meters: &ShardMeters,
+    ) -> Arc<Image> {
         let before = inherited.map(|v| &v.image);
         let old = before.map(|image| image.program()).unwrap_or_default();
         let given = |now, then| if <[u8]>::is_empty(now) { then } else { now };
@@ -420,7 +482,7 @@ impl StateWriter {
         let args = given(fork.args, old.args);
         match before {
             Some(image) if (comm, exe, args) == (old.comm, old.exe, old.args) => Arc::clone(image),
-            _ => self.pool.image(&Program { comm, exe, args, ..old }),
+            _ => self.image(header, &Program { comm, exe, args, ..old }, meters),
         }
     }
 

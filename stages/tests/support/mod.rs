@@ -259,7 +259,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) matching: RuleMatching,
     pub(crate) alert_capacity: usize,
     pub(crate) late_after: Option<Duration>,
-    pub(crate) max_processes: u64,
+    pub(crate) limits: LineageLimits,
     pub(crate) users: Users,
     pub(crate) evt_num_shift: u32,
     pub(crate) deferral: DeferralLimits,
@@ -275,7 +275,7 @@ impl<'a> Setup<'a> {
             matching,
             alert_capacity: 1 << 16,
             late_after: None,
-            max_processes: 1 << 22,
+            limits: LineageLimits::default(),
             users: users(),
             evt_num_shift: 0,
             deferral: DeferralLimits::default(),
@@ -314,13 +314,13 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
         matching,
         alert_capacity,
         late_after,
-        max_processes,
+        limits,
         ref users,
         evt_num_shift,
         deferral,
     } = setup;
     let mut registry = perf::Registry::new();
-    let lineage = Arc::new(Lineage::new(n_shards, owner, LineageLimits { max_processes }));
+    let lineage = Arc::new(Lineage::new(n_shards, owner, limits));
     let watermarks: Vec<_> = (0..n_lanes).map(|_| Arc::new(Watermark::new())).collect();
     let users = Arc::new(users.clone());
     let wait = WaitLimits { max_sleep: Duration::from_millis(2), ..WaitLimits::default() };

@@ -40,7 +40,7 @@ impl Pipeline {
         let (tx, rx) = lane(2, limits);
         let (alert_tx, alerts) = alert_lane(ALERT_LANE.max(setting.ruleset.rules().len()));
         let watermark = Arc::new(Watermark::new());
-        let limits = LineageLimits { max_processes: 1 << 16 };
+        let limits = LineageLimits { max_processes: 1 << 16, ..LineageLimits::default() };
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits));
         let shard = Shard::new(ShardConfig {
             index: 0,
