@@ -41,6 +41,9 @@ pub mod flags {
     pub const REFUSED: u32 = 1 << 10;
     /// Of a savefile: there is no room for the program or directory that the event tells, so that it is kept in short.
     pub const SHORTENED: u32 = 1 << 11;
+    /// A frame that told of a change of the process, or of who forked it, was lost, and what it said is not known again yet. With [`SEED`] and
+    /// without a result: the frame says this and nothing else.
+    pub const STATE_LOST: u32 = 1 << 12;
 }
 
 /// Fixed header of a frame.

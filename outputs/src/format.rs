@@ -129,6 +129,7 @@ fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
     let AlertMarks {
         late,
         lineage_unknown,
+        lineage_incomplete,
         container_unknown,
         truncated,
         faulted,
@@ -138,6 +139,7 @@ fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
     [
         (late, "late"),
         (lineage_unknown, "lineage_unknown"),
+        (lineage_incomplete, "lineage_incomplete"),
         (container_unknown, "container_unknown"),
         (truncated, "truncated"),
         (faulted, "faulted"),

@@ -159,6 +159,8 @@ pub struct AlertMarks {
     pub late: bool,
     /// The process, or an ancestor that the rule names, was not known.
     pub lineage_unknown: bool,
+    /// An event that changed the process, or an ancestor that the rule names, was lost, and what it said is not known again yet.
+    pub lineage_incomplete: bool,
     /// The rule reads what only a container's runtime knows, and that was not known.
     pub container_unknown: bool,
     /// A parameter did not fit.

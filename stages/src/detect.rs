@@ -148,6 +148,7 @@ impl Detector {
             };
             let mut alert = engine.ruleset.alert(rule, &fields, facts);
             let lineage_unknown = fields.lineage_unknown(engine.ruleset.ancestor_read(rule));
+            let lineage_incomplete = fields.lineage_incomplete(engine.ruleset.ancestor_read(rule));
             let container_unknown = engine.ruleset.asks_runtime(rule) && fields.container_unknown();
             if let Some(wait) = fields.take_wait() {
                 return Err(wait);
@@ -160,6 +161,7 @@ impl Detector {
             facts.marks = AlertMarks {
                 late: event.is_late(),
                 lineage_unknown,
+                lineage_incomplete,
                 container_unknown,
                 truncated: event.frame.has(flags::TRUNCATED),
                 faulted: event.frame.has(flags::FAULTED),
@@ -190,9 +192,7 @@ impl Detector {
                 Unanswered::Cut => meters.deferral_cut.add(1),
             }
         }
-        if !fields.has_process() {
-            meters.lineage_unknown.add(1);
-        }
+        count_doubts(&fields, meters);
         for alert in drafts.drain(..) {
             *has_raised = true;
             meters.matched.add(1);
@@ -202,5 +202,15 @@ impl Detector {
             }
         }
         Ok(Decision::Made)
+    }
+}
+
+/// Counts an event of whose process nothing is known, or not all.
+fn count_doubts(fields: &EventFields<'_>, meters: &ShardMeters) {
+    if !fields.has_process() {
+        meters.lineage_unknown.add(1);
+        fields.ask_for_process();
+    } else if !fields.is_whole() {
+        meters.lineage_incomplete.add(1);
     }
 }

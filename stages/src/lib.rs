@@ -87,7 +87,7 @@ pub use profile::RuleProfile;
 pub use shard::{MAX_WINDOW, Progress, Shard, ShardConfig};
 pub use state::{
     AddressNames, ContainerEntry, Containers, Dir, Ids, Image, Lineage, LineageLimits,
-    LiveContainers, Parent, ProcNode, Route, Start, State, Version, Wait, exe_flags,
+    LiveContainers, Parent, ProcNode, Repairs, Route, Start, State, Version, Wait, exe_flags,
 };
 pub use swap::{RuleSwap, SwapError};
 pub use trace::{

@@ -49,6 +49,8 @@ pub struct ShardMeters {
     pub deferral_cut: Arc<Counter>,
     /// Evaluated events whose process was not known.
     pub lineage_unknown: Arc<Counter>,
+    /// Evaluated events whose process was known, though not all of it: a change of it was lost.
+    pub lineage_incomplete: Arc<Counter>,
     /// Processes entered without knowing who made them.
     pub orphans: Arc<Counter>,
     /// Processes that died without a known reaper.
@@ -95,6 +97,7 @@ impl ShardMeters {
             deferral_full: registry.counter("shard.deferral_full"),
             deferral_cut: registry.counter("shard.deferral_cut"),
             lineage_unknown: registry.counter("shard.lineage_unknown"),
+            lineage_incomplete: registry.counter("shard.lineage_incomplete"),
             orphans: registry.counter("shard.orphans"),
             reaper_unknown: registry.counter("shard.reaper_unknown"),
             refused: registry.counter("lineage.refused"),

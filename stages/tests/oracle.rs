@@ -147,7 +147,7 @@ impl Oracle {
         let unknown = who.is_none();
         let key = self.key();
         self.alerts.push(format!(
-            "{key} {rule} AlertMarks {{ late: false, lineage_unknown: {unknown}, container_unknown: false, truncated: false, faulted: false, fd_raced: false, name_view: {view} }} {output}"
+            "{key} {rule} AlertMarks {{ late: false, lineage_unknown: {unknown}, lineage_incomplete: false, container_unknown: false, truncated: false, faulted: false, fd_raced: false, name_view: {view} }} {output}"
         ));
     }
 

@@ -3,13 +3,13 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
-use crate::state::{Chains, Version};
+use crate::state::{Chains, Descent, Version};
 
 /// One ancestor.
 #[derive(Debug)]
 pub(super) enum Link {
-    /// It lives: its id, and what it was as of the event.
-    Known(u32, Arc<Version>),
+    /// It lives: its id, what it was as of the event, and whether it is certain that it is the parent.
+    Known(u32, Arc<Version>, Descent),
     /// There is one, of which at most the id is known.
     Unknown(Option<u32>),
     /// The process above has no parent.
@@ -51,7 +51,7 @@ impl Chain {
             if step == level {
                 return Some(link);
             }
-            let Link::Known(_, version) = link else { return Some(&Link::End) };
+            let Link::Known(_, version, _) = link else { return Some(&Link::End) };
             below = Some(version);
             place = place.above.get_or_init(Box::default);
         }

@@ -144,6 +144,7 @@ impl EventFields<'_> {
             Field::EvtIsOpenWrite => Some(Value::Bool(self.opens_with(open_flags::WRONLY))),
             Field::EvtIsOpenExec => Some(Value::Bool(self.makes_executable())),
             Field::EvtIsOpenCreate => Some(Value::Bool(self.created())),
+            Field::EvtLineageComplete => Some(Value::Bool(self.lineage_complete())),
             Field::EvtHostname => Some(Value::Bytes(self.at.hostname.as_bytes())),
             Field::EvtSource => text("syscall"),
             Field::SyscallType => {

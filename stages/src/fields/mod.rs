@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 use containers::Details;
-use event::{DescriptorFacts, ThreadFacts};
+use event::{DescriptorFacts, ThreadFacts, flags};
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value};
 
 pub use buffer::BufferFormat;
@@ -49,8 +49,11 @@ use socket::Ends;
 pub(crate) use text::Text;
 
 use crate::parse::Event;
-use crate::state::{Ancestor, Lineage, Version, Wait};
+use crate::state::{Ancestor, Descent, Lineage, Version, Wait};
 use crate::users::Users;
+
+/// Ancestors above which a lineage counts as incomplete: looking at all of a longer one takes too long.
+const MAX_ANCESTORS: usize = 1024;
 
 /// What a shard's events have in common.
 #[derive(Clone, Copy)]
@@ -205,6 +208,52 @@ impl<'e> EventFields<'e> {
                 .is_some_and(|link| matches!(link, Link::Unknown(_)))
     }
 
+    /// Whether all is known of the event's own process.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.has_process()
+            && self.version().is_some_and(|v| v.is_complete)
+            && !self.event.frame.has(flags::STATE_LOST)
+    }
+
+    /// Whether a change was lost of the process, or of an ancestor up to this one (1 the parent), as far as they are known.
+    pub(crate) fn lineage_incomplete(&self, ancestor: usize) -> bool {
+        self.has_process()
+            && (!self.is_whole()
+                || (1..=ancestor)
+                    .map_while(|level| self.link(level))
+                    .take_while(|link| matches!(link, Link::Known(..)))
+                    .any(|link| !self.is_sound(link)))
+    }
+
+    /// Whether the ancestor is known, and all of it.
+    fn is_sound(&self, link: &Link) -> bool {
+        match link {
+            Link::Known(_, version, Descent::Certain) => version.is_complete,
+            Link::Known(_, _, Descent::Doubtful) => {
+                self.ask_for_process();
+                false
+            }
+            Link::Unknown(_) | Link::End => false,
+        }
+    }
+
+    /// Whether the process and all its ancestors are known, and all of them.
+    fn lineage_complete(&self) -> bool {
+        self.is_whole()
+            && (1..MAX_ANCESTORS)
+                .map_while(|level| self.link(level))
+                .find(|link| !self.is_sound(link))
+                .is_some_and(|link| matches!(link, Link::End))
+    }
+
+    /// Asks for the process to be looked at again, where somebody does.
+    pub(crate) fn ask_for_process(&self) {
+        if !self.is_from_file() {
+            let header = self.event.header();
+            self.at.lineage.repairs().ask(header.tgid, header.start_ns);
+        }
+    }
+
     /// The shard that the answers since the last call have to wait for, if any.
     pub(crate) fn take_wait(&self) -> Option<Wait> {
         self.wait.take()
@@ -245,7 +294,7 @@ impl<'e> EventFields<'e> {
     /// The ancestor `level` steps up, 1 the parent.
     fn ancestor(&self, level: usize) -> Option<(u32, &Version)> {
         match self.link(level)? {
-            Link::Known(tgid, version) => Some((*tgid, version)),
+            Link::Known(tgid, version, _) => Some((*tgid, version)),
             Link::Unknown(_) | Link::End => None,
         }
     }
@@ -255,7 +304,9 @@ impl<'e> EventFields<'e> {
         self.chain.get(level, |below| {
             let found = self.at.lineage.parent(self.at.shard, below.unwrap_or(own), self.event.key);
             match found {
-                Ok(Ancestor::Known(node, version)) => Some(Link::Known(node.tgid, version)),
+                Ok(Ancestor::Known(node, version, descent)) => {
+                    Some(Link::Known(node.tgid, version, descent))
+                }
                 Ok(Ancestor::Unknown(tgid)) => Some(Link::Unknown((tgid != 0).then_some(tgid))),
                 Ok(Ancestor::None) => Some(Link::End),
                 Err(wait) => {

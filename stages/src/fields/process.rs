@@ -289,7 +289,7 @@ impl EventFields<'_> {
 
     fn parent_id(&self) -> Option<Value<'static>> {
         match self.link(1)? {
-            Link::Known(tgid, _) | Link::Unknown(Some(tgid)) => id(*tgid),
+            Link::Known(tgid, ..) | Link::Unknown(Some(tgid)) => id(*tgid),
             Link::End | Link::Unknown(None) => None,
         }
     }

@@ -246,7 +246,7 @@ impl EventFields<'_> {
             self.version()
         } else if matches!(self.event.body, Body::Exec(_) | Body::Fork(_)) {
             match self.link(1) {
-                Some(Link::Known(tgid, version)) if i64::from(*tgid) == pid => Some(&**version),
+                Some(Link::Known(tgid, version, _)) if i64::from(*tgid) == pid => Some(&**version),
                 _ => return self.put_other_comm(out, pid),
             }
         } else {

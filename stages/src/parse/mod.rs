@@ -125,6 +125,11 @@ impl<'a> Event<'a> {
         self.header().flags & (flags::SEED | flags::STATE_ONLY) != 0
     }
 
+    /// Whether it says that a change of its process was lost, and nothing else.
+    pub(crate) fn says_loss(&self) -> bool {
+        self.frame.has(flags::SEED | flags::STATE_LOST) && self.frame.param_i64(0).is_none()
+    }
+
     /// Whether it is, in a savefile, of a thread that nobody told of, and makes it known: not so a switch, which may be of the kernel's own,
     /// a fork, whose child tells of itself, and what is of no thread.
     pub(crate) fn is_of_nobody(&self) -> bool {

@@ -14,6 +14,7 @@ use super::containers::Containers;
 use super::live_containers::LiveContainers;
 use super::mutant::Mutant;
 use super::node::{Parent, ProcNode, Start, State, Version};
+use super::repairs::Repairs;
 use super::room::Rooms;
 use super::slots::Slots;
 
@@ -71,6 +72,7 @@ pub struct Lineage {
     containers: Containers,
     live_containers: LiveContainers,
     address_names: AddressNames,
+    repairs: Repairs,
 }
 
 impl Lineage {
@@ -87,6 +89,7 @@ impl Lineage {
             containers: Containers::default(),
             live_containers: LiveContainers::default(),
             address_names: AddressNames::bounded(limits.max_name_bytes),
+            repairs: Repairs::default(),
         }
     }
 
@@ -106,6 +109,12 @@ impl Lineage {
     #[must_use]
     pub fn address_names(&self) -> &AddressNames {
         &self.address_names
+    }
+
+    /// Who looks again at processes that are not wholly known.
+    #[must_use]
+    pub fn repairs(&self) -> &Repairs {
+        &self.repairs
     }
 
     /// Goes through the names of an address as of `key`, the newest first, until `each` says `true`; gives whether it did. Any shard may have
@@ -295,15 +304,47 @@ impl Lineage {
             Parent::Unknown(tgid) => return Ok(Ancestor::Unknown(*tgid)),
             Parent::Node(node) => Arc::clone(node),
         };
+        let mut descent = Descent::Certain;
         loop {
             self.readable(reader, node.tgid, key)?;
             let Some(version) = node.as_of(key) else { return Ok(Ancestor::Unknown(node.tgid)) };
             match &version.state {
-                State::Alive => return Ok(Ancestor::Known(node, version)),
+                State::Alive => return Ok(Ancestor::Known(node, version, descent)),
                 State::Dead(None) => return Ok(Ancestor::Unknown(0)),
-                // Born before: tombstones name older processes only (see the writer), so this ends.
-                State::Dead(Some(reaper)) => node = Arc::clone(reaper),
+                // No circle: see `leads_to`, which the writer asks.
+                State::Dead(Some(reaper)) => {
+                    if !version.is_complete {
+                        descent = Descent::Doubtful;
+                    }
+                    node = Arc::clone(reaper);
+                }
             }
+        }
+    }
+
+    /// Whether the ancestors of `from`, itself included, or who reaped them, come to `to`. The writer asks before it makes `from` an ancestor of
+    /// `to`, so that ancestors form no circle.
+    pub(super) fn leads_to(
+        &self,
+        reader: usize,
+        from: &Arc<ProcNode>,
+        to: &ProcNode,
+        key: Key,
+    ) -> Result<bool, Wait> {
+        let mut node = Arc::clone(from);
+        loop {
+            if std::ptr::eq(&raw const *node, to) {
+                return Ok(true);
+            }
+            self.readable(reader, node.tgid, key)?;
+            let Some(version) = node.as_of(key) else { return Ok(false) };
+            node = match (&version.state, &version.parent) {
+                (State::Dead(Some(reaper)), _) => Arc::clone(reaper),
+                (State::Alive, Parent::Node(parent)) => Arc::clone(parent),
+                (State::Dead(None), _) | (State::Alive, Parent::None | Parent::Unknown(_)) => {
+                    return Ok(false);
+                }
+            };
         }
     }
 }
@@ -319,5 +360,14 @@ pub(crate) enum Ancestor {
     /// There is one with this id (0: not even that).
     Unknown(u32),
     /// It lives.
-    Known(Arc<ProcNode>, Arc<Version>),
+    Known(Arc<ProcNode>, Arc<Version>, Descent),
+}
+
+/// How sure it is that an ancestor is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Descent {
+    /// Every link is known.
+    Certain,
+    /// Somebody on the way ended unseen, so who reaped its children is a guess.
+    Doubtful,
 }

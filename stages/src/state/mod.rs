@@ -11,6 +11,7 @@
 //! - [`slots`]: the array by process id.
 //! - [`lineage`]: the table, reads as of a key, waiting.
 //! - [`pool`]: what nobody holds any more, to be used again.
+//! - [`repairs`]: asks for processes to be looked at again.
 //! - [`writer`]: forks, execs and exits become versions; reclamation.
 
 mod address_names;
@@ -23,6 +24,7 @@ mod live_containers;
 mod mutant;
 mod node;
 mod pool;
+mod repairs;
 mod room;
 mod slots;
 mod writer;
@@ -35,9 +37,10 @@ pub(crate) use chain::Chains;
 pub use containers::Containers;
 pub(crate) use image::strings;
 pub use image::{Dir, Image, exe_flags};
-pub(crate) use lineage::Ancestor;
+pub(crate) use lineage::{Ancestor, Descent};
 pub use lineage::{Lineage, LineageLimits, Route, Wait};
 pub(crate) use live_containers::Told;
 pub use live_containers::{ContainerEntry, LiveContainers};
 pub use node::{Ids, Parent, ProcNode, Start, State, Version};
+pub use repairs::Repairs;
 pub(crate) use writer::StateWriter;

@@ -150,6 +150,10 @@ pub struct Version {
     pub started_at: u64,
     /// Nothing is known of it but that its thread made an event. Only savefiles have such.
     pub is_stand_in: bool,
+    /// Every change of it up to here is known. Of one that ended: who reaped is known, too.
+    pub is_complete: bool,
+    /// When what it says was so, on the clock of its frames.
+    pub(super) told_at: u64,
     /// Whether it lives.
     pub state: State,
 }
@@ -168,6 +172,8 @@ impl Version {
             ids: self.ids,
             started_at: self.started_at,
             is_stand_in: self.is_stand_in,
+            is_complete: self.is_complete,
+            told_at: self.told_at,
             state: self.state.clone(),
         }
     }
@@ -320,6 +326,8 @@ mod tests {
             ids: Ids::default(),
             started_at: 0,
             is_stand_in: false,
+            is_complete: true,
+            told_at: 0,
             state,
         })
     }

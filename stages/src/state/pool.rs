@@ -90,6 +90,8 @@ impl Pool {
             ids: Ids::default(),
             started_at: 0,
             is_stand_in: false,
+            is_complete: true,
+            told_at: 0,
             state: State::Alive,
         };
         Self {
@@ -174,6 +176,7 @@ impl Pool {
             let head = node.head.load_full();
             let mut tombstone = self.blank.successor(head.key);
             tombstone.state = head.state.clone();
+            tombstone.is_complete = head.is_complete;
             drop(head);
             let tombstone = self.version(tombstone);
             let before = node.bury(tombstone);
@@ -220,6 +223,8 @@ impl Pool {
             ids: _,
             started_at: _,
             is_stand_in: _,
+            is_complete: _,
+            told_at: _,
             state,
         }) = Arc::get_mut(&mut version)
         else {

@@ -72,6 +72,10 @@ impl StateWriter {
         bump: &'a Bump,
         meters: &ShardMeters,
     ) -> Result<(), Wait> {
+        if event.says_loss() {
+            self.doubt(event);
+            return Ok(());
+        }
         if event.is_of_nobody() {
             self.stand_in(event, meters);
         }
@@ -124,6 +128,11 @@ impl StateWriter {
             meters.orphans.add(1);
         }
         let inherited = origin.version.as_deref();
+        let is_complete =
+            inherited.is_some_and(|v| v.is_complete) && !event.frame.has(flags::STATE_LOST);
+        if !is_complete || matches!(origin.parent, Parent::Unknown(_)) {
+            self.ask(event);
+        }
         let version = Version {
             key,
             serial: 0,
@@ -135,6 +144,8 @@ impl StateWriter {
             ids: forked_ids(inherited, fork, header, event.is_from_file()),
             started_at: if event.is_from_file() { header.ts } else { header.start_ns },
             is_stand_in: false,
+            is_complete,
+            told_at: header.ts,
             state: State::Alive,
         };
         self.enter(header, version, meters);
@@ -190,10 +201,25 @@ impl StateWriter {
         }
         let node = self.known(header, key);
         let before = node.as_ref().and_then(|n| n.as_of(key));
+        let is_look = event.frame.has(flags::SEED) && !event.is_from_file();
+        if is_look && before.as_ref().is_some_and(|v| v.told_at > header.ts) {
+            // It has changed since the look began: another one has to tell.
+            self.lineage.repairs().ask_again(header.tgid, header.start_ns);
+            return Ok(());
+        }
         let parent = match before.as_ref().map(|v| v.parent.clone()) {
-            Some(parent @ (Parent::Node(_) | Parent::None)) => parent,
-            Some(Parent::Unknown(_)) | None => self.named_parent(exec, key, node.as_deref())?,
+            Some(parent @ (Parent::Node(_) | Parent::None)) if !is_look => parent,
+            Some(parent @ Parent::Node(_)) => {
+                match self.named_parent(event, exec, node.as_deref())? {
+                    Parent::Unknown(_) => parent,
+                    found => found,
+                }
+            }
+            Some(_) | None => self.named_parent(event, exec, node.as_deref())?,
         };
+        if !is_look && matches!(parent, Parent::Unknown(_)) {
+            self.ask(event);
+        }
         let ids = exec_ids(before.as_deref(), exec, header, event.is_from_file());
         let cwd = match &before {
             // As Falco has it: what is kept of the history of a file is the directory, whatever the exec tells.
@@ -222,6 +248,13 @@ impl StateWriter {
                 None => header.start_ns,
             },
             is_stand_in: false,
+            is_complete: if event.frame.has(flags::SEED) {
+                !event.frame.has(flags::FAULTED)
+            } else {
+                // Live an exec tells all; in a file all but the directory.
+                !event.is_from_file() || before.as_ref().is_some_and(|v| v.is_complete)
+            },
+            told_at: header.ts,
             state: State::Alive,
         };
         if let Some(node) = node {
@@ -235,26 +268,45 @@ impl StateWriter {
         Ok(())
     }
 
-    /// The parent that an exec or a seed names. It must have been known before the process, so that ancestors form no circle.
+    /// The parent that an exec or a seed names. It must not descend from the process, so that ancestors form no circle.
     fn named_parent(
         &self,
+        event: &Event<'_>,
         exec: &Exec<'_>,
-        key: Key,
         node: Option<&ProcNode>,
     ) -> Result<Parent, Wait> {
-        let older = |parent: &ProcNode| node.is_none_or(|n| parent.born < n.born);
-        // A seed names a coarse start, but then its parent is a seed too, and coarse itself.
+        let key = event.key;
+        // Seeds out of `/proc` name coarse starts.
+        let coarse = event.frame.has(flags::SEED);
         let (id, start) = match (exec.proc, exec.ptid) {
             (Some(p), _) if p.parent_tgid == 0 => return Ok(Parent::None),
-            (Some(p), _) => (p.parent_tgid, Start::exact(p.parent_start_ns)),
+            (Some(p), _) => (p.parent_tgid, Start { ns: p.parent_start_ns, coarse }),
             (None, Some(ptid)) => (ptid, Start::default()),
             (None, None) => return Ok(Parent::None),
         };
-        let found = self.lineage.living(self.shard, id, start, key)?;
-        Ok(match found {
-            Some((parent, _)) if older(&parent) => Parent::Node(parent),
-            _ => Parent::Unknown(id),
-        })
+        let Some((parent, _)) = self.lineage.living(self.shard, id, start, key)? else {
+            return Ok(Parent::Unknown(id));
+        };
+        let Some(node) = node else { return Ok(Parent::Node(parent)) };
+        let elder = self.elder(Some(parent), event, node)?;
+        Ok(elder.map_or(Parent::Unknown(id), Parent::Node))
+    }
+
+    /// A change of the process was lost: from here on it is not wholly known.
+    fn doubt(&mut self, event: &Event<'_>) {
+        let Some(node) = self.known(event.header(), event.key) else { return };
+        let Some(before) = node.as_of(event.key).filter(|v| v.is_complete) else { return };
+        let mut version = before.successor(event.key);
+        version.is_complete = false;
+        self.supersede(&node, version);
+    }
+
+    /// Asks for a look at the event's process.
+    fn ask(&self, event: &Event<'_>) {
+        if !event.is_from_file() {
+            let header = event.header();
+            self.lineage.repairs().ask(header.tgid, header.start_ns);
+        }
     }
 
     /// A call that changed something of its own process. A process that is not known stays so.
@@ -269,6 +321,7 @@ impl StateWriter {
         let Some(node) = self.known(event.header(), event.key) else { return };
         let Some(before) = node.as_of(event.key) else { return };
         let mut version = before.successor(event.key);
+        version.told_at = event.header().ts;
         if matches!(change, Change::Chdir | Change::Fchdir) {
             let Some(cwd) = new_cwd(&before, call, change, bump) else { return };
             version.cwd = self.cwd(event.header(), Some(&before), cwd, meters);
@@ -299,6 +352,8 @@ impl StateWriter {
             ids: Ids::UNTOLD,
             started_at: 0,
             is_stand_in: true,
+            is_complete: false,
+            told_at: header.ts,
             state: State::Alive,
         };
         self.enter(header, version, meters);
@@ -322,20 +377,39 @@ impl StateWriter {
             }
             _ => None,
         };
-        // A reaper is an ancestor, so it was known before: this is what keeps tombstones from forming a circle.
-        let mut reaper = reaper.map(|(r, _)| r).filter(|r| r.born < node.born);
+        // A reaper is an ancestor: this is what keeps tombstones from forming a circle.
+        let mut reaper = self.elder(reaper.map(|(r, _)| r), event, &node)?;
+        // Who is told to have ended by a look tells of no reaper.
+        let has_no_heir = exit.reaper.is_some_and(|r| r.reaper_tgid == 0);
+        let is_certain = reaper.is_some() || has_no_heir || event.is_from_file();
         if reaper.is_none() && header.tgid != 1 {
             let init = self.lineage.living(self.shard, 1, Start::default(), key)?;
-            reaper = init.map(|(r, _)| r).filter(|r| r.born < node.born);
+            reaper = self.elder(init.map(|(r, _)| r), event, &node)?;
             if reaper.is_none() {
                 meters.reaper_unknown.add(1);
             }
         }
         let mut version = last.successor(key);
+        version.is_complete &= is_certain;
+        version.told_at = header.ts;
         version.state = State::Dead(reaper);
         self.supersede(&node, version);
         self.graves.push_back((key, node));
         Ok(())
+    }
+
+    /// A process, where it may be an ancestor of the other: live whoever does not descend from it, since one that was lost is known later than its
+    /// children; in a file whoever was known before.
+    fn elder(
+        &self,
+        elder: Option<Arc<ProcNode>>,
+        event: &Event<'_>,
+        node: &ProcNode,
+    ) -> Result<Option<Arc<ProcNode>>, Wait> {
+        let Some(elder) = elder else { return Ok(None) };
+        let may_be = elder.born < node.born || !event.is_from_file();
+        let is_one = may_be && !self.lineage.leads_to(self.shard, &elder, node, event.key)?;
+        Ok(is_one.then_some(elder))
     }
 
     /// The incarnation that a frame is about, where it lives or is not yet known to have died.

@@ -28,7 +28,7 @@ impl Tracer {
         let living = self.lineage.newest().filter_map(|node| {
             let version = node.as_of(now).filter(|v| v.is_alive())?;
             let parent_tgid = match self.lineage.parent(0, &version, now) {
-                Ok(Ancestor::Known(parent, _)) => parent.tgid,
+                Ok(Ancestor::Known(parent, ..)) => parent.tgid,
                 Ok(Ancestor::Unknown(tgid)) => tgid,
                 Ok(Ancestor::None) | Err(_) => 0,
             };

@@ -83,6 +83,7 @@ family Evt EvtField {
         ~ EvtInfraDockerContainerImage "evt.infra.docker.container.image" Text None One Plain [HIDDEN] "For events of Docker: image of the container.";
         + EvtIsOpenExec "evt.is_open_exec" Bool None One Plain [] "Whether an open, openat or creat makes a file that may be executed.";
         + EvtIsOpenCreate "evt.is_open_create" Bool None One Plain [] "Whether an open made a file that was not there before.";
+        + EvtLineageComplete "evt.lineage_complete" Bool None One Plain [OURS] "Whether all is known of the process and of its ancestors: false after an event was lost that changed one of them, until what it said is known again.";
     }
 }
         } }
