@@ -49,6 +49,7 @@ mod counter;
 mod equation;
 mod hop;
 mod latency;
+mod load;
 mod pin;
 mod registry;
 #[expect(unsafe_code, reason = "two system calls that no crate wraps for a thread's slice")]
@@ -62,6 +63,7 @@ pub use counter::{Counter, Gauge, Tally};
 pub use equation::{Equation, EquationReport, Term};
 pub use hop::{Hop, HopReport, Reason};
 pub use latency::{Latency, Sampler};
+pub use load::{LoadReport, ThreadTime};
 pub use pin::{allowed_cpus, pin_to_cpu};
 pub use registry::{CellName, Readings, Registry};
 pub use slice::ask_for_short_slice;

@@ -8,6 +8,7 @@ use crate::counter::{Counter, Gauge, Tally};
 use crate::equation::{Equation, Readout};
 use crate::hop::Hop;
 use crate::latency::{Latency, empty_histogram};
+use crate::load::{Load, ThreadTime, with_shares};
 use crate::snapshot::{LatencyReport, Loss, Moment, Snapshot};
 
 /// Turns a tally's cell number into the name of what it counts.
@@ -23,6 +24,7 @@ pub struct Registry {
     latencies: Vec<(String, u32, Vec<Arc<Latency>>)>,
     hops: Vec<Hop>,
     equations: Vec<Equation>,
+    loads: Vec<Load>,
     notes: Vec<String>,
 }
 
@@ -107,6 +109,20 @@ impl Registry {
         self.equations.push(equation);
     }
 
+    /// A new row for what the thread called `name` carries: the frames that it was given so far, and those that wait for it. Its time is what it
+    /// spends in [`ThreadTime::during`].
+    pub fn load(
+        &mut self,
+        name: impl Into<String>,
+        frames: impl Fn() -> u64 + Send + Sync + 'static,
+        waiting: Option<Box<dyn Fn() -> u64 + Send + Sync>>,
+    ) -> Arc<ThreadTime> {
+        let time = Arc::new(ThreadTime::default());
+        let (name, frames) = (name.into(), Box::new(frames));
+        self.loads.push(Load { name, frames, waiting, time: Arc::clone(&time) });
+        time
+    }
+
     /// Adds a line that every snapshot repeats, such as what is not covered.
     pub fn note(&mut self, line: impl Into<String>) {
         self.notes.push(line.into());
@@ -115,7 +131,7 @@ impl Registry {
     /// Reads every meter. Allocates; never call it from a hot path.
     #[must_use]
     pub fn snapshot(&self, moment: Moment) -> Snapshot {
-        let Self { meters: _, latencies, hops, equations, notes } = self;
+        let Self { meters: _, latencies, hops, equations, loads, notes } = self;
         // What an equation's left side had reached before its right side was read. At rest both readings are the same.
         let early = match moment {
             Moment::Running => Some(self.read()),
@@ -157,6 +173,7 @@ impl Registry {
             interval_ns: None,
             moment,
             hops,
+            loads: with_shares(loads.iter().map(Load::report).collect()),
             latencies,
             equations,
             losses: losses.collect(),
@@ -193,12 +210,13 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { meters, latencies, hops, equations, notes } = self;
+        let Self { meters, latencies, hops, equations, loads, notes } = self;
         f.debug_struct("Registry")
             .field("n_meters", &meters.len())
             .field("n_latencies", &latencies.len())
             .field("hops", hops)
             .field("equations", equations)
+            .field("n_loads", &loads.len())
             .field("notes", notes)
             .finish()
     }

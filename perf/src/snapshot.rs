@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::equation::EquationReport;
 use crate::hop::{HopReport, Reason};
+use crate::load::LoadReport;
 
 /// Whether the program was running when the snapshot was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub moment: Moment,
     /// The hops in the direction of flow.
     pub hops: Vec<HopReport>,
+    /// What each thread carries.
+    pub loads: Vec<LoadReport>,
     /// The latencies.
     pub latencies: Vec<LatencyReport>,
     /// What must balance. Always since the start, also in a difference.
@@ -81,6 +84,7 @@ impl Snapshot {
             interval_ns: _,
             moment,
             hops,
+            loads,
             latencies,
             equations,
             losses,
@@ -105,6 +109,7 @@ impl Snapshot {
             interval_ns: Some(at_ns.saturating_sub(earlier.at_ns)),
             moment: *moment,
             hops: hops.iter().map(|h| hop_since(h, &earlier.hops)).collect(),
+            loads: crate::load::since(loads, &earlier.loads),
             latencies: latencies.iter().map(|l| l.since(&earlier.latencies)).collect(),
             equations: equations.clone(),
             losses: losses.iter().filter_map(loss).collect(),

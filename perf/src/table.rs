@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::equation::{EquationReport, Term};
 use crate::hop::{HopReport, Reason};
+use crate::load::LoadReport;
 use crate::snapshot::{LatencyReport, Loss, Snapshot};
 
 /// Lines of losses in the text; causes times CPUs times event types can be thousands.
@@ -16,6 +17,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
         interval_ns,
         moment: _,
         hops,
+        loads,
         latencies,
         equations,
         losses,
@@ -28,6 +30,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
         sections.push(format!("interval {}\n", duration(*ns)));
     }
     sections.push(hop_table(hops, *interval_ns));
+    if !loads.is_empty() {
+        sections.push(load_table(loads, *interval_ns));
+    }
     if !losses.is_empty() {
         sections.push(loss_table(losses));
     }
@@ -50,10 +55,6 @@ fn hop_table(hops: &[HopReport], interval_ns: Option<u64>) -> String {
         Some(_) => ["hop", "in/s", "out/s", "dropped", "depth", "reasons"],
         None => ["hop", "in", "out", "dropped", "depth", "reasons"],
     };
-    let rate = |n: u64| match interval_ns {
-        Some(ns) if ns > 0 => format!("{:.0}", n as f64 * 1e9 / ns as f64),
-        _ => n.to_string(),
-    };
     let row = |h: &HopReport| {
         let HopReport { name, input, output, aside, dropped, depth } = h;
         let depth = depth.map_or_else(|| "-".to_owned(), |d| d.to_string());
@@ -68,9 +69,30 @@ fn hop_table(hops: &[HopReport], interval_ns: Option<u64>) -> String {
             (false, false) => format!("{aside}; lost: {lost}"),
         };
         let n_dropped = h.n_dropped().to_string();
-        vec![name.clone(), rate(*input), rate(*output), n_dropped, depth, reasons]
+        let [input, output] = [*input, *output].map(|n| rate(n, interval_ns));
+        vec![name.clone(), input, output, n_dropped, depth, reasons]
     };
     columns(&head, "<>>>><", hops.iter().map(row))
+}
+
+/// A count, or in an interval the count of a second.
+fn rate(n: u64, interval_ns: Option<u64>) -> String {
+    match interval_ns {
+        Some(ns) if ns > 0 => format!("{:.0}", n as f64 * 1e9 / ns as f64),
+        _ => n.to_string(),
+    }
+}
+
+fn load_table(loads: &[LoadReport], interval_ns: Option<u64>) -> String {
+    let frames = if interval_ns.is_some() { "frames/s" } else { "frames" };
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let row = |load: &LoadReport| {
+        let LoadReport { name, n_frames, share, ran_ns: _, cpu_ns: _, busy, waiting } = load;
+        let busy = busy.map_or_else(|| "-".to_owned(), percent);
+        let waiting = waiting.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        vec![name.clone(), rate(*n_frames, interval_ns), percent(*share), busy, waiting]
+    };
+    columns(&["thread", frames, "share", "busy", "waiting"], "<>>>>", loads.iter().map(row))
 }
 
 /// The largest losses first; what a screen cannot show is summed up.
@@ -180,6 +202,33 @@ mod tests {
         assert_eq!(text.lines().count(), 1 + MAX_LOSSES + 1);
         assert!(text.ends_with("and 15 more in 5 lines that only the JSON form has\n"), "{text}");
         assert_eq!(loss_table(&losses[..20]).lines().count(), 21);
+    }
+
+    #[test]
+    fn threads_are_told_with_share_busy_time_and_what_waits() {
+        let load = |name: &str, n_frames, share, busy, waiting| LoadReport {
+            name: name.into(),
+            n_frames,
+            share,
+            ran_ns: None,
+            cpu_ns: None,
+            busy,
+            waiting,
+        };
+        let loads = [
+            load("cap-0", 4000, 1.0, Some(0.0712), None),
+            load("shard-0", 1000, 0.25, None, Some(0)),
+            load("shard-1", 3000, 0.75, Some(0.998), Some(1536)),
+        ];
+        assert_eq!(
+            load_table(&loads, None),
+            "thread   frames    share    busy  waiting\n\
+             cap-0      4000  100.0 %   7.1 %        -\n\
+             shard-0    1000   25.0 %       -        0\n\
+             shard-1    3000   75.0 %  99.8 %     1536\n"
+        );
+        let text = load_table(&loads[2..], Some(2_000_000_000));
+        assert_eq!(text.lines().nth(1), Some("shard-1      1500  75.0 %  99.8 %     1536"));
     }
 
     #[test]
