@@ -140,6 +140,9 @@ fn feeders<'f>(p: &mut Pipeline, frames: &'f [Vec<u8>]) -> Vec<Feeder<'f>> {
         .collect()
 }
 
+/// Whose turn it is to get a frame without state.
+const SPREAD: [u8; 7] = [3, 0, 5, 1, 6, 2, 4];
+
 /// Runs each part on a thread of its own.
 fn run(mut p: Pipeline, frames: &[Vec<u8>]) -> (Vec<String>, Snapshot) {
     let feeders = feeders(&mut p, frames);
@@ -150,7 +153,7 @@ fn run(mut p: Pipeline, frames: &[Vec<u8>]) -> (Vec<String>, Snapshot) {
         }
         for mut feeder in feeders {
             scope.spawn(move || {
-                while feeder.step(3) {
+                while feeder.step_spread(3, &SPREAD) {
                     thread::yield_now();
                 }
             });

@@ -63,7 +63,7 @@ fn expected(ops: &[Op]) -> Vec<(u64, &'static str)> {
     alerts
 }
 
-fn stepped(ops: &[Op], n_shards: usize, turns: &[u8]) -> Vec<String> {
+fn stepped(ops: &[Op], n_shards: usize, spread: &[u8], turns: &[u8]) -> Vec<String> {
     let rules = ruleset(RULES, RuleMatching::All);
     let frames: Vec<Vec<u8>> = ops
         .iter()
@@ -88,7 +88,7 @@ fn stepped(ops: &[Op], n_shards: usize, turns: &[u8]) -> Vec<String> {
         for &turn in turns.iter().chain(&[0, 1, 2, 3, 4, 5, 6, 7, 8]) {
             match (usize::from(turn) % (1 + n_shards)).checked_sub(1) {
                 None => {
-                    feeder.step(1 + usize::from(turn) % 3);
+                    feeder.step_spread(1 + usize::from(turn) % 3, spread);
                 }
                 Some(shard) => ended[shard] = p.shards[shard].poll_once() == Progress::Ended,
             }
@@ -106,9 +106,10 @@ proptest! {
     #[test]
     fn a_name_counts_from_its_answer_on_whoever_heard_it(
         ops in prop::collection::vec(op(), 1..60),
+        spread in prop::collection::vec(any::<u8>(), 0..32),
         turns in prop::collection::vec(any::<u8>(), 1..32),
     ) {
-        let one = stepped(&ops, 1, &turns);
+        let one = stepped(&ops, 1, &[], &turns);
         let raised: Vec<(u64, &str)> = one
             .iter()
             .map(|line| {
@@ -119,7 +120,7 @@ proptest! {
             .collect();
         prop_assert_eq!(raised, expected(&ops));
         for n_shards in [2, 3, 8] {
-            prop_assert_eq!(&stepped(&ops, n_shards, &turns), &one, "{} shards", n_shards);
+            prop_assert_eq!(&stepped(&ops, n_shards, &spread, &turns), &one, "{} shards", n_shards);
         }
     }
 }

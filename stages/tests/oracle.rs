@@ -1,4 +1,4 @@
-//! Any number of shards, under any timing, raises the alerts of one slow and obvious thread.
+//! Any number of shards, under any timing, and whichever of them frames without state go to, raises the alerts of one slow and obvious thread.
 
 mod support;
 
@@ -385,6 +385,7 @@ fn stepped(
     o: &Oracle,
     n_shards: usize,
     deal: &[u8],
+    spread: &[u8],
     turns: &[u8],
 ) -> Vec<String> {
     let mut p = pipeline(&Setup::new(n_shards, 3, rules));
@@ -403,7 +404,7 @@ fn stepped(
             let turn = usize::from(turn) % (3 + n_shards);
             match turn.checked_sub(3) {
                 None => {
-                    feeders[turn].step(1 + usize::from(turns[0]) % 5);
+                    feeders[turn].step_spread(1 + usize::from(turns[0]) % 5, spread);
                 }
                 Some(shard) => ended[shard] = p.shards[shard].poll_once() == Progress::Ended,
             }
@@ -414,14 +415,20 @@ fn stepped(
     texts(&mut p.alerts)
 }
 
-fn threaded(rules: &Arc<Ruleset>, o: &Oracle, n_shards: usize, deal: &[u8]) -> Vec<String> {
+fn threaded(
+    rules: &Arc<Ruleset>,
+    o: &Oracle,
+    n_shards: usize,
+    deal: &[u8],
+    spread: &[u8],
+) -> Vec<String> {
     let mut p = pipeline(&Setup::new(n_shards, 3, rules));
     let feeders = feeders(&mut p, &o.frames, deal);
     let stop = AtomicBool::new(false);
     std::thread::scope(|s| {
         for mut f in feeders {
             s.spawn(move || {
-                while f.step(7) {
+                while f.step_spread(7, spread) {
                     std::thread::yield_now();
                 }
             });
@@ -441,12 +448,13 @@ proptest! {
     fn any_number_of_shards_in_any_order_raises_the_oracles_alerts(
         ops in prop::collection::vec(op(), 1..160),
         deal in prop::collection::vec(any::<u8>(), 1..64),
+        spread in prop::collection::vec(any::<u8>(), 0..64),
         turns in prop::collection::vec(any::<u8>(), 1..64),
     ) {
         let rules = rules();
         let oracle = Oracle::run(&ops);
         for n_shards in [1, 2, 3, 8] {
-            let alerts = stepped(&rules, &oracle, n_shards, &deal, &turns);
+            let alerts = stepped(&rules, &oracle, n_shards, &deal, &spread, &turns);
             prop_assert_eq!(&alerts, &oracle.alerts, "{} shards", n_shards);
         }
     }
@@ -455,11 +463,12 @@ proptest! {
     fn real_threads_raise_the_oracles_alerts(
         ops in prop::collection::vec(op(), 100..600),
         deal in prop::collection::vec(any::<u8>(), 1..64),
+        spread in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let rules = rules();
         let oracle = Oracle::run(&ops);
         for n_shards in [1, 2, 3, 8] {
-            let alerts = threaded(&rules, &oracle, n_shards, &deal);
+            let alerts = threaded(&rules, &oracle, n_shards, &deal, &spread);
             prop_assert_eq!(&alerts, &oracle.alerts, "{} shards", n_shards);
         }
     }

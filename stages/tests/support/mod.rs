@@ -375,11 +375,20 @@ pub(crate) struct Feeder<'f> {
 impl Feeder<'_> {
     /// Pushes up to `n` frames, as far as lanes have room, and publishes the watermark. `false` once everything was pushed.
     pub(crate) fn step(&mut self, n: usize) -> bool {
+        self.step_spread(n, &[])
+    }
+
+    /// The same, with each frame that carries no state given to the shard whose turn `spread` says.
+    pub(crate) fn step_spread(&mut self, n: usize, spread: &[u8]) -> bool {
         let n_shards = self.lanes.len();
         for _ in 0..n {
             let Some(&(key, frame)) = self.frames.get(self.at) else { break };
-            let tgid = FrameHeader::from_bytes(frame.first_chunk().unwrap()).tgid;
-            let tx = &mut self.lanes[owner(tgid, n_shards)];
+            let header = FrameHeader::from_bytes(frame.first_chunk().unwrap());
+            let shard = match spread.get(key.0 as usize % spread.len().max(1)) {
+                Some(&turn) if !header.carries_state() => usize::from(turn) % n_shards,
+                _ => owner(header.tgid, n_shards),
+            };
+            let tx = &mut self.lanes[shard];
             if tx.is_full() {
                 break;
             }
