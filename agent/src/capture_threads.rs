@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result};
 use bus::{KeyClock, LaneTx, Unparker, WaitLimits, Watermark};
 use capture::{CaptureMeters, CaptureParts, CaptureThread, KernelRing, Seeds, TimeSource};
+use perf::ThreadTime;
 
 /// What a capture thread feeds, and what it counts.
 pub(crate) struct Feed {
@@ -53,11 +54,12 @@ pub(crate) fn start<T: Send + 'static>(
     thread: CaptureThread<KernelRing>,
     cpu: Option<usize>,
     stop: &Arc<AtomicBool>,
+    time: Arc<ThreadTime>,
     end: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
     let stop = Arc::clone(stop);
     let run = move || {
-        thread.run(&stop);
+        time.during(|| thread.run(&stop));
         end()
     };
     spawn(&format!("cap-{n}"), cpu, run)

@@ -43,6 +43,7 @@ mod shards;
 mod signals;
 mod start;
 mod stats;
+mod thread_loads;
 mod topology;
 mod trace;
 

@@ -20,7 +20,7 @@ use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark
 use capture::savefile::{
     EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
-use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds};
+use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds, Spread};
 use containers::LookupThread;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
@@ -37,6 +37,7 @@ use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
+use crate::thread_loads::ThreadTimes;
 use crate::{container_lookups, container_notes, name_lookups};
 
 /// The program's own alerts of one thread that wait for the outputs.
@@ -118,6 +119,7 @@ pub(crate) struct Topology {
     lookups: Option<LookupThread>,
     names: Option<NameLookups>,
     drop_alerts: Option<DropAlerts>,
+    thread_times: ThreadTimes,
     end: EndSender,
 }
 
@@ -139,9 +141,19 @@ impl Topology {
         let Parts { config, plan, source, ruleset, users, hostname, sinks, recorder, end } = parts;
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
-        let Lanes { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter } =
+        let lanes =
             Lanes::new(config, &plan, recorder.is_some() || config.on_alert.is_some(), registry);
+        let Lanes {
+            feeds,
+            from_capture,
+            recorded,
+            watermarks,
+            shard_waiters,
+            recorder_waiter,
+            thread_times,
+        } = lanes;
         let mut capture = source.join(feeds)?;
+        capture.set_spread(config.spread);
         let users_asked = Arc::clone(&users);
 
         let (alert_tx, mut alert_rx): (Vec<_>, Vec<_>) =
@@ -244,6 +256,7 @@ impl Topology {
             lookups,
             names,
             drop_alerts,
+            thread_times,
             end,
         })
     }
@@ -266,34 +279,52 @@ impl Topology {
 
     /// Starts a thread for each part. `registry` has all its meters.
     pub(crate) fn start(self, registry: &Arc<Registry>) -> Result<Running> {
-        let Self { plan, capture, shards, delivery, recorder, lookups, drop_alerts, end, .. } =
-            self;
+        let Self {
+            plan,
+            capture,
+            shards,
+            delivery,
+            recorder,
+            lookups,
+            drop_alerts,
+            thread_times: ThreadTimes { capture: capture_times, shards: shard_times },
+            end,
+            ..
+        } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
         let out = spawn("out", None, move || delivery.run())?;
         let recorder = recorder.map(|r| spawn("rec", None, move || r.run())).transpose()?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut shard_threads = Vec::new();
-        for (n, shard) in shards.into_iter().enumerate() {
+        for (n, (shard, time)) in shards.into_iter().zip(shard_times).enumerate() {
             let cpu = plan.shard_cpu(n);
             // Shards end by themselves, once the watermarks say that the sources have ended: nothing that was read is shed.
-            let run = move || shard.run(&AtomicBool::new(false));
+            let run = move || time.during(|| shard.run(&AtomicBool::new(false)));
             shard_threads.push(spawn(&format!("shard-{n}"), cpu, run)?);
         }
         let mut capture_threads = Vec::new();
         let mut wakers = Vec::new();
         match capture {
             Capture::Live(threads) => {
-                for (n, thread) in threads.into_iter().enumerate() {
+                for (n, (thread, time)) in threads.into_iter().zip(capture_times).enumerate() {
                     wakers.push(thread.unparker());
                     let cpu = plan.capture_cpu(n);
-                    capture_threads.push(capture_threads::start(n, thread, cpu, &stop, || None)?);
+                    capture_threads.push(capture_threads::start(
+                        n,
+                        thread,
+                        cpu,
+                        &stop,
+                        time,
+                        || None,
+                    )?);
                 }
             }
             Capture::Replay(thread) => {
                 let stop = Arc::clone(&stop);
+                let time = capture_times.into_iter().next().unwrap_or_default();
                 let run = move || {
-                    let ended = thread.run(&stop);
+                    let ended = time.during(|| thread.run(&stop));
                     end.source_ended();
                     Some(ended)
                 };
@@ -414,6 +445,13 @@ impl Capture {
         }
     }
 
+    fn set_spread(&mut self, spread: Spread) {
+        match self {
+            Self::Replay(replay) => replay.set_spread(spread),
+            Self::Live(threads) => threads.iter_mut().for_each(|t| t.set_spread(spread)),
+        }
+    }
+
     fn poll_once(&mut self) -> Progress {
         match self {
             Self::Replay(replay) => replay.poll_once(),
@@ -519,6 +557,7 @@ struct Lanes {
     watermarks: Vec<Arc<Watermark>>,
     shard_waiters: Vec<Waiter>,
     recorder_waiter: Waiter,
+    thread_times: ThreadTimes,
 }
 
 impl Lanes {
@@ -530,12 +569,16 @@ impl Lanes {
         let shard_waiters: Vec<Waiter> = (0..plan.n_shards).map(|_| new_waiter()).collect();
         let recorder_waiter = new_waiter();
         let mut from_capture: Vec<Vec<LaneRx>> = (0..plan.n_shards).map(|_| Vec::new()).collect();
+        let mut meters_of_shard = vec![Vec::new(); plan.n_shards];
         let (mut feeds, mut recorded, mut meters) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..plan.n_capture {
             let mut lanes = Vec::new();
-            for (waiter, lanes_of_shard) in shard_waiters.iter().zip(&mut from_capture) {
+            for (n, (waiter, lanes_of_shard)) in
+                shard_waiters.iter().zip(&mut from_capture).enumerate()
+            {
                 let (tx, rx) = new_lane();
                 meters.push(tx.meters());
+                meters_of_shard[n].push(tx.meters());
                 lanes.push((tx, waiter.unparker()));
                 lanes_of_shard.push(rx);
             }
@@ -554,8 +597,17 @@ impl Lanes {
         }
         registry.hop(CaptureMeters::hop());
         register_lanes(meters, registry);
+        let thread_times = ThreadTimes::register(&feeds, meters_of_shard, registry);
         let watermarks = feeds.iter().map(|f| Arc::clone(&f.watermark)).collect();
-        Self { feeds, from_capture, recorded, watermarks, shard_waiters, recorder_waiter }
+        Self {
+            feeds,
+            from_capture,
+            recorded,
+            watermarks,
+            shard_waiters,
+            recorder_waiter,
+            thread_times,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
     ring::{Peek, Ring},
+    route::Spread,
     seeds::Seeds,
     waker::{EventFd, PollList},
 };
@@ -269,6 +270,11 @@ impl<R: Ring> CaptureThread<R> {
             watermark: Arc::clone(self.out.watermark()),
             waker: self.unparker(),
         }
+    }
+
+    /// Whether frames may go to other shards than the owner of their process; [`Spread::Auto`] unless told.
+    pub fn set_spread(&mut self, spread: Spread) {
+        self.out.router().set_spread(spread);
     }
 
     /// Makes the threads know each other. Call it once for all threads that feed the same shards, before they run.

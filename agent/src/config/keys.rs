@@ -61,6 +61,7 @@ const ACTED_ON: &[&str] = &[
     "peregrine.shards",
     "peregrine.single_thread",
     "peregrine.socket",
+    "peregrine.spread",
     "peregrine.write",
     "priority",
     "rule_matching",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN};
+use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN, Spread};
 use outputs::Format;
 use rules::{Priority, SelectBy, Selection};
 
@@ -137,6 +137,8 @@ pub(crate) struct Config {
     pub(crate) late_after_ms: u64,
     /// Whether threads are bound to CPUs.
     pub(crate) pinning: Pinning,
+    /// Whether frames of a busy process go to several shards.
+    pub(crate) spread: Spread,
     /// The run ends after so long; a replay goes by the times of its events.
     pub(crate) ends_after: Option<Duration>,
 }
@@ -326,6 +328,7 @@ pub(super) fn resolve(
         )?,
         containers: containers::resolve(peregrine.containers, container_engines)?,
         late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
+        spread: if peregrine.spread.unwrap_or(true) { Spread::Auto } else { Spread::Off },
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
         ends_after: set.seconds.map(Duration::from_secs),
     })

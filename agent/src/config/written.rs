@@ -144,6 +144,7 @@ pub(super) struct Peregrine {
     pub(super) single_thread: Option<bool>,
     #[serde(deserialize_with = "text")]
     pub(super) socket: Option<String>,
+    pub(super) spread: Option<bool>,
     #[serde(deserialize_with = "text")]
     pub(super) write: Option<String>,
 }

@@ -87,7 +87,7 @@ impl LoadedSource {
             capture_threads::join(rings, seeds, clock, feeds)?.into_iter().enumerate()
         {
             wakers.push(thread.unparker());
-            threads.push(capture_threads::start(n, thread, None, &stop, || ())?);
+            threads.push(capture_threads::start(n, thread, None, &stop, Arc::default(), || ())?);
         }
         let merge = Some(Merge::new(lanes, watermarks, WINDOW));
         Ok(KernelSource { kernel, merge, waiter, wakers, stop, threads, meters })

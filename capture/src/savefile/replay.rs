@@ -33,6 +33,7 @@ use super::{
 use crate::{
     meters::{CaptureMeters, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
+    route::Spread,
     thread::Progress,
 };
 
@@ -199,6 +200,11 @@ pub struct ReplayThread {
 }
 
 impl ReplayThread {
+    /// Whether frames may go to other shards than the owner of their process; [`Spread::Auto`] unless told.
+    pub fn set_spread(&mut self, spread: Spread) {
+        self.feeds.iter_mut().for_each(|feed| feed.out.router().set_spread(spread));
+    }
+
     /// Who is told of the frames about containers, users and groups, before they are put into a lane.
     pub fn tell(&mut self, listener: FrameListener) {
         self.listener = Some(Listener(listener));
