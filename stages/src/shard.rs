@@ -374,24 +374,28 @@ impl Shard {
             meters.rejected.add(n_rejected);
         }
         clock.lap(&meters.parse, events.len());
+        let mut is_applied = Ok(());
+        let mut applied = window.end;
         while let Some(event) = events.get(window.n_applied.wrapping_sub(first)) {
             if let Some(event) = event
                 && let Err(wait) = writer.apply(event, bump, meters)
             {
-                // Before it waits it tells how far it is: no two shards wait for each other.
-                lineage.publish_applied(*index, event.key.prev());
-                wake(peers, *index);
-                return Err(wait);
+                // What comes before it is evaluated meanwhile: where forks are many, each shard's window waits for the next one of some
+                // other, and only one of them would evaluate at a time.
+                is_applied = Err(wait);
+                applied = event.key.prev();
+                break;
             }
             window.n_applied += 1;
         }
-        lineage.publish_applied(*index, window.end);
+        // Before it waits it tells how far it is: no two shards wait for each other.
+        lineage.publish_applied(*index, applied);
         wake(peers, *index);
         clock.lap(&meters.state, events.len());
         let at = scene.at(lineage, detector.utc_offset_s(), bump);
         // Looked at once for the window: what is not asked for costs its events nothing.
         let is_profiled = detector.is_profiled();
-        for (event, entry) in events.iter().zip(entries) {
+        for (event, entry) in events.iter().zip(entries).take(window.n_applied - first) {
             let mut detect = |event, by_now| {
                 if is_profiled {
                     detector.detect::<true>(at, event, by_now, meters)
@@ -416,7 +420,7 @@ impl Shard {
             window.n_detected += 1;
         }
         clock.lap(&meters.detect, events.len());
-        Ok(())
+        is_applied
     }
 
     fn finish_window(&mut self) {
