@@ -31,6 +31,8 @@ pub enum Place {
     DoneRead,
     /// Before a thread is woken.
     Wake,
+    /// Where a frame that may go to any shard is given one.
+    Route,
     /// Before an alert goes into its lane.
     AlertPush,
     /// Before an alert is taken out of its lane.
@@ -42,8 +44,8 @@ pub enum Place {
 #[inline]
 pub fn point(_place: Place) {}
 
-/// Whether the thread shall do here what it may do and mostly does not: seal a batch early, publish the `n`th watermark later. Never without the
-/// feature.
+/// Whether the thread shall do here what it may do and mostly does not: seal a batch early, publish the `n`th watermark later, give a
+/// frame of the `n`th shard to another. Never without the feature.
 #[cfg(not(feature = "schedule"))]
 #[inline]
 #[must_use]
@@ -162,13 +164,14 @@ mod random {
         }
     }
 
-    /// Whether the thread shall do here what it may do and mostly does not: seal a batch early, publish the `n`th watermark later. One in eight of
-    /// those that `n` counts strays three times of four.
+    /// Whether the thread shall do here what it may do and mostly does not: seal a batch early, publish the `n`th watermark later, give a frame of
+    /// the `n`th shard to another. Of those that `n` counts one in eight is wont to: three times of four.
     #[must_use]
     pub fn strays(place: Place, n: usize) -> bool {
         let Some(seed) = seed() else { return false };
-        let is_late = Dice::of(seed, &format!("{place:?}-{n}")).draw().is_multiple_of(8);
-        with_dice(seed, |dice| dice.draw() % 16 < if is_late { 12 } else { 1 })
+        let state = seed ^ ((place as u64) << 32 | n as u64);
+        let is_wont = Dice { state, temper: BRISK }.draw().is_multiple_of(8);
+        with_dice(seed, |dice| dice.draw() % 16 < if is_wont { 12 } else { 1 })
     }
 
     #[cfg(test)]

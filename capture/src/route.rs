@@ -8,6 +8,7 @@
 //!
 //! All of it is the capture thread's own: lengths of its lanes, and its own counts over some thousand frames. Memory is fixed once it is made.
 
+use bus::schedule::{self, Place};
 use event::FrameHeader;
 
 /// Frames without state between two looks at the lanes.
@@ -157,6 +158,9 @@ impl Router {
         self.until_review -= 1;
         if self.until_review == 0 {
             self.review(&load);
+        }
+        if schedule::strays(Place::Route, owner) {
+            return Way { shard: (owner + self.until_review as usize) % n_shards, owner };
         }
         let shard = if self.is_uneven { self.even_out(header.tgid, owner, load) } else { owner };
         Way { shard, owner }

@@ -1,0 +1,224 @@
+//! Replays under a schedule, held to one on one thread.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+use std::{fs, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::PEREGRINE;
+use crate::storm::Draws;
+
+/// Numbers of shards and of capture lanes.
+pub(crate) const N_SHARDS: [usize; 6] = [1, 2, 3, 4, 8, 16];
+pub(crate) const N_CAPTURES: [usize; 3] = [1, 2, 4];
+
+/// How many threads a replay has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Topology {
+    pub(crate) n_shards: usize,
+    pub(crate) n_captures: usize,
+}
+
+impl Topology {
+    pub(crate) fn all() -> impl Iterator<Item = Self> + Clone {
+        N_SHARDS.into_iter().flat_map(|n_shards| {
+            N_CAPTURES.into_iter().map(move |n_captures| Self { n_shards, n_captures })
+        })
+    }
+
+    /// What it is called with under a seed, which decides how large lanes and batches are, too.
+    fn args(self, seed: u64) -> Vec<String> {
+        let mut draws = Draws(seed);
+        let mut one_of = |sizes: [u32; 4]| sizes[draws.below(4) as usize];
+        let mut args = vec!["--shards".to_owned(), self.n_shards.to_string()];
+        for (key, n) in [
+            ("capture_threads", self.n_captures as u32),
+            ("lane_capacity", one_of([1, 2, 8, 8])),
+            ("batch_frames", one_of([5, 64, 512, 512])),
+            ("alert_lane_capacity", one_of([8, 256, 4096, 4096])),
+        ] {
+            args.extend(["-o".to_owned(), format!("peregrine.{key}={n}")]);
+        }
+        args
+    }
+}
+
+/// A file, the rules that it is held against, and what one thread gives.
+pub(crate) struct Case {
+    file: PathBuf,
+    rules: Vec<PathBuf>,
+    oracle: Vec<u8>,
+}
+
+/// How a run differs from that of one thread.
+pub(crate) type Difference = String;
+
+impl Case {
+    pub(crate) fn new(file: &Path, rules: &[PathBuf]) -> Self {
+        let mut case = Self { file: file.to_owned(), rules: rules.to_owned(), oracle: Vec::new() };
+        let mut command = case.command();
+        command.arg("--single-thread");
+        // As long as a large file takes to format.
+        case.oracle = watched(command, Duration::from_mins(10), |stdout| {
+            let mut all = Vec::new();
+            stdout.read_to_end(&mut all).expect("the pipe is read");
+            all
+        })
+        .unwrap_or_else(|why| panic!("{}: on one thread: {why}", file.display()));
+        case
+    }
+
+    /// Alerts of one thread.
+    pub(crate) fn n_alerts(&self) -> usize {
+        self.oracle.split(|&byte| byte == b'\n').count().saturating_sub(1)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PEREGRINE);
+        command.arg("replay").arg(&self.file).args(["-o", "rule_matching=all"]).env("TZ", "UTC");
+        for rules in &self.rules {
+            command.arg("-r").arg(rules);
+        }
+        command
+    }
+
+    /// Replays in a topology under a schedule, with or without a mutant: the same, byte for byte, or what is not.
+    pub(crate) fn check(
+        &self,
+        topology: Topology,
+        seed: u64,
+        mutant: Option<&str>,
+    ) -> Result<(), Difference> {
+        let mut command = self.command();
+        let args = topology.args(seed);
+        command.args(&args).env("PEREGRINE_SCHEDULE", seed.to_string());
+        if let Some(mutant) = mutant {
+            command.env("PEREGRINE_MUTANT", mutant);
+        }
+        let found = match watched(command, self.deadline(), |stdout| self.compare(stdout)) {
+            Ok(None) => return Ok(()),
+            Ok(Some(found)) => found,
+            Err(why) => why,
+        };
+        let mut told = format!("{} with {}", self.file.display(), args.join(" "));
+        let _infallible = write!(told, ", PEREGRINE_SCHEDULE={seed}: {found}");
+        Err(told)
+    }
+
+    /// What in the alerts differs first.
+    fn compare(&self, stdout: &mut dyn Read) -> Option<String> {
+        let (mut at, mut buf) = (0, vec![0; 256 << 10]);
+        let mut differs_at = None;
+        let mut line = Vec::new();
+        loop {
+            let n = stdout.read(&mut buf).expect("the pipe is read");
+            if n == 0 {
+                break;
+            }
+            // What comes after a difference is read all the same, so that the run can end.
+            if differs_at.is_none() {
+                let expected = &self.oracle[at.min(self.oracle.len())..];
+                let same =
+                    buf[..n].iter().zip(expected).take_while(|(ours, theirs)| ours == theirs);
+                let same = if expected.starts_with(&buf[..n]) { n } else { same.count() };
+                if same < n {
+                    differs_at = Some(at + same);
+                    line = buf[same..n].to_vec();
+                }
+            }
+            at += n;
+        }
+        let at = differs_at.or((at < self.oracle.len()).then_some(at))?;
+        let begin = self.oracle[..at].iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
+        let text = |bytes: &[u8]| {
+            let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+            String::from_utf8_lossy(line).into_owned()
+        };
+        let expected = text(&self.oracle[begin..]);
+        let ours = text(&self.oracle[begin..at]) + &text(&line);
+        Some(format!("an alert differs\n  one thread: {expected}\n  here:       {ours}"))
+    }
+
+    /// How long a run may take: far more than it does on a loaded machine.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(60 + self.oracle.len() as u64 / 500_000)
+    }
+}
+
+/// Runs a program while `read` has its output; what went wrong if it fails, or does not end within the deadline.
+fn watched<T>(
+    mut command: Command,
+    deadline: Duration,
+    read: impl FnOnce(&mut dyn Read) -> T,
+) -> Result<T, Difference> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdout = child.stdout.take().expect("stdout is a pipe");
+    let mut stderr = child.stderr.take().expect("stderr is a pipe");
+    let pid = Pid::from_child(&child);
+    let (read, hung, said) = thread::scope(|scope| {
+        let said = scope.spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).map(|_| said)
+        });
+        let (done, is_done) = channel::<()>();
+        let watchdog = scope.spawn(move || {
+            let is_over = is_done.recv_timeout(deadline) == Err(RecvTimeoutError::Timeout);
+            is_over.then(|| {
+                let threads = threads_of(pid);
+                kill_process(pid, Signal::KILL).expect("it is our child, and runs");
+                threads
+            })
+        });
+        let read = read(&mut stdout);
+        drop(done);
+        let hung = watchdog.join().expect("the watchdog");
+        (read, hung, said.join().expect("the reader").unwrap_or_default())
+    });
+    let status = child.wait().expect("it is our child");
+    if let Some(threads) = hung {
+        return Err(format!("no end within {deadline:?}; its threads:\n{threads}it said:\n{said}"));
+    }
+    if !status.success() {
+        return Err(format!("{status}; it said:\n{said}"));
+    }
+    Ok(read)
+}
+
+/// Each thread of a process: its name, its state, where in the kernel it waits, and what CPU time it has had.
+fn threads_of(pid: Pid) -> String {
+    let mut told = String::new();
+    let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else {
+        return told;
+    };
+    for task in tasks.filter_map(Result::ok) {
+        let file = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let stat = file("stat");
+        let fields: Vec<&str> =
+            stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let field = |n: usize| fields.get(n).copied().unwrap_or_default();
+        let (name, at) = (file("comm"), file("wchan"));
+        let _infallible = writeln!(
+            told,
+            "  {} {} {at} user {} system {} ticks",
+            name.trim_end(),
+            field(0),
+            field(11),
+            field(12)
+        );
+    }
+    told
+}
