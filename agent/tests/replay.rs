@@ -33,7 +33,14 @@ fn replay(file: &Path, rules: &[PathBuf], args: &[&str]) -> Ended {
 
 /// Replays on one thread, then on 1, 2, 3 and 8 shards; gives the alerts.
 fn check(file: &Path, rules: &[PathBuf]) -> Vec<String> {
+    check_with(file, rules, &[])
+}
+
+/// The same with more arguments.
+fn check_with(file: &Path, rules: &[PathBuf], more: &[&str]) -> Vec<String> {
     let name = file.display();
+    let replay =
+        |file: &Path, rules: &[PathBuf], args: &[&str]| replay(file, rules, &[args, more].concat());
     let oracle = replay(file, rules, &["--single-thread"]).stdout;
     let tiny = ["-o", "peregrine.lane_capacity=1", "-o", "peregrine.batch_frames=3"];
     let captures = ["-o", "peregrine.capture_threads=4"];
@@ -169,6 +176,24 @@ fn a_forest_of_processes_gives_the_same_alerts_on_any_number_of_shards() {
     }
     let second = alerts.iter().filter(|a| a.contains("/work/file-3")).count();
     assert_eq!(second, 100, "opens of the fourth round, joined to the directory");
+}
+
+#[test]
+fn a_table_at_its_bound_gives_the_same_alerts_on_any_number_of_shards() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));
+    let n = forest(&file);
+    for bound in ["falco_libs.thread_table_size=30", "peregrine.limits.process_table_bytes=65536"] {
+        let alerts = check_with(&file, std::slice::from_ref(&rules), &["-o", bound]);
+        assert_eq!(alerts.len(), n, "{bound}");
+        // Of those beyond the bound nothing is known, of the others all.
+        let is_unknown = |a: &&String| a.contains("lineage_unknown");
+        let n_unknown = alerts.iter().filter(is_unknown).count();
+        assert!(n_unknown > n / 20 && n_unknown < n * 3 / 4, "{n_unknown} of {n} with {bound}");
+        let ended = replay(&file, std::slice::from_ref(&rules), &["--shards", "3", "-o", bound]);
+        let refused = ended.stderr.lines().find(|l| l.contains("lineage.refused"));
+        assert!(refused.is_none_or(|l| !l.trim().ends_with(" 0")), "{refused:?}");
+    }
 }
 
 /// Every recording of the repository and of the corpus.

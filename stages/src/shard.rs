@@ -24,6 +24,9 @@ use crate::users::Users;
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
 pub const MAX_WINDOW: usize = 256;
 
+/// What the arena keeps from one window to the next. A window of giant frames takes more, and gives it back.
+const MAX_ARENA_BYTES: usize = 1 << 20;
+
 /// What a shard is made of.
 pub struct ShardConfig {
     /// Its number, which the lineage's route gives for the processes it owns.
@@ -433,6 +436,9 @@ impl Shard {
         }
         self.detector.let_go();
         self.writer.reclaim();
+        if self.bump.allocated_bytes() > MAX_ARENA_BYTES {
+            self.bump = Bump::new();
+        }
         self.wake_output();
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bus::Key;
 use proptest::prelude::*;
 use rules::RuleMatching;
-use stages::Progress;
+use stages::{LineageLimits, Progress};
 use support::*;
 
 const RULES: &str = r#"
@@ -23,6 +23,9 @@ const RULES: &str = r#"
   output: "%proc.pid %fd.sip.name %fd.sip"
   priority: INFO
 "#;
+
+/// Room for all names.
+const PLENTY: usize = 1 << 20;
 
 fn address(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, n)
@@ -63,7 +66,13 @@ fn expected(ops: &[Op]) -> Vec<(u64, &'static str)> {
     alerts
 }
 
-fn stepped(ops: &[Op], n_shards: usize, spread: &[u8], turns: &[u8]) -> Vec<String> {
+fn stepped(
+    ops: &[Op],
+    n_shards: usize,
+    max_name_bytes: usize,
+    spread: &[u8],
+    turns: &[u8],
+) -> Vec<String> {
     let rules = ruleset(RULES, RuleMatching::All);
     let frames: Vec<Vec<u8>> = ops
         .iter()
@@ -76,7 +85,8 @@ fn stepped(ops: &[Op], n_shards: usize, spread: &[u8], turns: &[u8]) -> Vec<Stri
             }
         })
         .collect();
-    let mut p = pipeline(&Setup::new(n_shards, 1, &rules));
+    let limits = LineageLimits { max_name_bytes, ..LineageLimits::default() };
+    let mut p = pipeline(&Setup { limits, ..Setup::new(n_shards, 1, &rules) });
     let mut feeder = Feeder {
         frames: (1..).map(Key).zip(frames.iter().map(Vec::as_slice)).collect(),
         at: 0,
@@ -109,7 +119,7 @@ proptest! {
         spread in prop::collection::vec(any::<u8>(), 0..32),
         turns in prop::collection::vec(any::<u8>(), 1..32),
     ) {
-        let one = stepped(&ops, 1, &[], &turns);
+        let one = stepped(&ops, 1, PLENTY, &[], &turns);
         let raised: Vec<(u64, &str)> = one
             .iter()
             .map(|line| {
@@ -120,7 +130,16 @@ proptest! {
             .collect();
         prop_assert_eq!(raised, expected(&ops));
         for n_shards in [2, 3, 8] {
-            prop_assert_eq!(&stepped(&ops, n_shards, &spread, &turns), &one, "{} shards", n_shards);
+            let more = stepped(&ops, n_shards, PLENTY, &spread, &turns);
+            prop_assert_eq!(&more, &one, "{} shards", n_shards);
+        }
+        // With room for two names and for four.
+        for max_name_bytes in [350, 700] {
+            let one = stepped(&ops, 1, max_name_bytes, &[], &[]);
+            for n_shards in [1, 2, 3, 8] {
+                let more = stepped(&ops, n_shards, max_name_bytes, &spread, &turns);
+                prop_assert_eq!(&more, &one, "{} shards, {} bytes", n_shards, max_name_bytes);
+            }
         }
     }
 }

@@ -126,6 +126,11 @@ impl Ledger {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+
     /// Decides of a process of the file's list; gives the flags of its frame.
     pub(super) fn seed(&mut self, tgid: u32, start: u64, entry: &ProcessEntry) -> u32 {
         let ProcessEntry { comm, exe, exepath, args, env, cwd, .. } = entry;
@@ -331,4 +336,118 @@ enum Program {
 /// Whether it is the first thing that a new process does.
 fn is_child_side(event: &SavedEvent<'_>, header: &FrameHeader) -> bool {
     event.param_i64(0) == Some(0) && header.tid == header.tgid
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{Frame, FrameWriter};
+
+    use super::*;
+    use crate::savefile::{Compression, Machine, Playback, Reader, Writer};
+
+    fn frame(ty: EventType, tid: u32, build: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
+        let mut buf = vec![0; event::MAX_FRAME_LEN];
+        let header = FrameHeader { event_type: ty.0, tid, ..FrameHeader::default() };
+        let mut w = FrameWriter::new(&mut buf, header);
+        build(&mut w);
+        w.finish().unwrap().to_vec()
+    }
+
+    /// A child's side of a clone, which tells the arguments of its parent.
+    fn fork(child: u32, parent: u32, args: &[u8]) -> Vec<u8> {
+        frame(EventType::CLONE_20_X, child, |w| {
+            w.i64(0)
+                .str(b"tool")
+                .bytes(args)
+                .i64(child.into())
+                .i64(child.into())
+                .i64(parent.into());
+            w.str(b"/").i64(0).u64(0).u64(0).u32(0).u32(0).u32(0).str(b"tool").bytes(b"").u32(0);
+            w.u32(0).u32(0).i64(child.into()).i64(child.into()).u64(0);
+        })
+    }
+
+    fn exec(p: u32, args: &[u8]) -> Vec<u8> {
+        frame(EventType::EXECVE_19_X, p, |w| {
+            w.i64(0).str(b"tool").bytes(args).i64(p.into()).i64(p.into()).i64(1).str(b"/");
+            w.u64(0).u64(0).u64(0).u32(0).u32(0).u32(0).str(b"tool").bytes(b"").bytes(b"");
+        })
+    }
+
+    fn exit(p: u32) -> Vec<u8> {
+        frame(EventType::PROCEXIT_1_E, p, |w| {
+            w.i64(0).i64(0).u8(0).u8(0).i64(1);
+        })
+    }
+
+    fn close(p: u32) -> Vec<u8> {
+        frame(EventType::CLOSE_X, p, |w| {
+            w.i64(0).i64(3);
+        })
+    }
+
+    /// The ids whose frames are refused or shortened, in the order of the frames; and what is kept in the end.
+    fn follow(limits: ProcessLimits, frames: &[Vec<u8>]) -> (Vec<u32>, Vec<u32>, u64) {
+        let machine = Machine::default();
+        let mut w = Writer::new(Vec::new(), Compression::None, &machine, &[], &[], 0).unwrap();
+        for frame in frames {
+            w.frame(&Frame::parse(frame).unwrap()).unwrap();
+        }
+        let reader = Reader::new(std::io::Cursor::new(w.finish().unwrap())).unwrap();
+        let mut playback = Playback::new(reader);
+        playback.set_process_limits(limits);
+        let (mut refused, mut shortened) = (Vec::new(), Vec::new());
+        while let Some(next) = playback.next_frame().unwrap() {
+            let header = FrameHeader::from_bytes(next.frame.first_chunk().unwrap());
+            refused.extend(Some(header.tid).filter(|_| header.flags & flags::REFUSED != 0));
+            shortened.extend(Some(header.tid).filter(|_| header.flags & flags::SHORTENED != 0));
+        }
+        (refused, shortened, playback.n_ledger_bytes())
+    }
+
+    #[test]
+    fn the_newcomer_is_refused_until_somebody_ends() {
+        let limits = ProcessLimits { max_processes: 3, ..ProcessLimits::default() };
+        let frames = [
+            exec(10, b""),
+            fork(11, 10, b""),
+            // Of nobody: known from now on, as one that stands in.
+            close(12),
+            fork(13, 10, b""),
+            close(13),
+            close(11),
+            exit(13),
+            exit(12),
+            // Tried again when it executes.
+            fork(14, 10, b""),
+            close(14),
+            fork(15, 10, b""),
+            exit(14),
+            exec(15, b""),
+            close(15),
+        ];
+        let (refused, shortened, _) = follow(limits, &frames);
+        assert_eq!(refused, [13, 13, 13, 15]);
+        assert_eq!(shortened, [0; 0]);
+    }
+
+    #[test]
+    fn what_has_no_room_is_shortened_and_what_ends_gives_its_room_back() {
+        let long = [b'x'; 8000];
+        let limits = ProcessLimits { max_bytes: 64 << 10, ..ProcessLimits::default() };
+        let mut frames = vec![exec(10, &long)];
+        // They run what it runs, so that it counts once.
+        frames.extend((11..20).map(|n| fork(n, 10, &long)));
+        frames.push(exec(11, &long));
+        let (refused, shortened, _) = follow(limits, &frames);
+        assert_eq!((refused.len(), shortened), (0, vec![11]));
+        frames.extend((10..20).map(exit));
+        assert_eq!(follow(limits, &frames).2, 0);
+        // What executes again lets go of what it ran.
+        let again: Vec<_> =
+            (0..1000).map(|n| exec(30 + n % 3, &long[..(n as usize % 90)])).collect();
+        let (refused, shortened, n_bytes) = follow(limits, &again);
+        assert_eq!((refused.len(), shortened.len()), (0, 0));
+        assert!(n_bytes < 8000, "{n_bytes}");
+    }
 }

@@ -172,6 +172,12 @@ impl Playback {
         self.seeds = seeds(self.reader.header(), &self.tracker, &mut self.ledger);
     }
 
+    /// What the processes that were let in take.
+    #[cfg(test)]
+    pub(super) fn n_ledger_bytes(&self) -> u64 {
+        self.ledger.n_bytes()
+    }
+
     /// Times one event in `every`: its reading, and what is then made of it.
     pub(super) fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
         self.times = Some(Times { sampler: Sampler::new(every), read, convert });

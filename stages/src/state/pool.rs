@@ -135,6 +135,11 @@ impl Pool {
         Arc::new(value)
     }
 
+    /// What a version takes that is kept for those who are behind.
+    pub(super) fn history(&self) -> Charge {
+        self.room.charge(size_of::<Version>() + 2 * size_of::<usize>())
+    }
+
     pub(super) fn node(&mut self, tgid: u32, start: Start, first: Version) -> Arc<ProcNode> {
         let first = self.version(first);
         let charge = self.room.charge(PROCESS_BYTES);

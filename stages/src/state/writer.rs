@@ -17,7 +17,7 @@ use super::lineage::{Lineage, Wait};
 use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
 use super::pool::{PROCESS_BYTES, Pool};
-use super::room::Allowance;
+use super::room::{Allowance, Charge};
 use crate::meters::ShardMeters;
 use crate::parse::{Body, Call, Change, Event, Exec, Exit, Fork, answer_of};
 use crate::path::normalised;
@@ -35,8 +35,8 @@ pub(crate) struct StateWriter {
     lineage: Arc<Lineage>,
     /// Processes that died, by key of their death.
     graves: VecDeque<(Key, Arc<ProcNode>)>,
-    /// Versions whose predecessor nobody asks for once their key is done, by key.
-    superseding: VecDeque<Arc<Version>>,
+    /// Versions whose predecessor nobody asks for once their key is done, by key; with what that one takes until then.
+    superseding: VecDeque<(Arc<Version>, Charge)>,
     /// Those met last, oldest first.
     containers: VecDeque<Arc<ContainerEntry>>,
     pool: Pool,
@@ -426,7 +426,7 @@ impl StateWriter {
     fn supersede(&mut self, node: &ProcNode, version: Version) {
         let version = self.pool.version(version);
         node.push(Arc::clone(&version));
-        self.superseding.push_back(version);
+        self.superseding.push_back((version, self.pool.history()));
     }
 
     /// Enters a process: a new incarnation, unless the frame is about one that is already known (a seed that was also seen to fork).
@@ -564,7 +564,10 @@ impl StateWriter {
     pub(crate) fn reclaim(&mut self) {
         let done = self.lineage.min_done();
         for _ in 0..MAX_RECLAIMED {
-            let Some(version) = self.superseding.pop_front_if(|v| v.key <= done) else { break };
+            let Some((version, _charge)) = self.superseding.pop_front_if(|(v, _)| v.key <= done)
+            else {
+                break;
+            };
             if let Some(prev) = version.prev.swap(None) {
                 self.pool.release(Link::Version(prev));
             }
