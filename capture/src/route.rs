@@ -266,7 +266,7 @@ impl Router {
 /// over its count).
 #[derive(Debug, Default)]
 struct Counts {
-    counts: [(u32, u32); MAX_COUNTED],
+    kept: [(u32, u32); MAX_COUNTED],
     n_used: usize,
     n_all: u32,
 }
@@ -274,13 +274,13 @@ struct Counts {
 impl Counts {
     fn count(&mut self, tgid: u32) {
         self.n_all += 1;
-        let used = &mut self.counts[..self.n_used];
+        let used = &mut self.kept[..self.n_used];
         if let Some((_, n)) = used.iter_mut().find(|(counted, _)| *counted == tgid) {
             *n += 1;
-        } else if let Some(free) = self.counts.get_mut(self.n_used) {
+        } else if let Some(free) = self.kept.get_mut(self.n_used) {
             *free = (tgid, 1);
             self.n_used += 1;
-        } else if let Some((least, n)) = self.counts.iter_mut().min_by_key(|(_, n)| *n) {
+        } else if let Some((least, n)) = self.kept.iter_mut().min_by_key(|(_, n)| *n) {
             *least = tgid;
             *n += 1;
         }
@@ -290,7 +290,7 @@ impl Counts {
     fn hot(&self) -> impl Iterator<Item = u32> {
         let n_all = self.n_all;
         let is_enough = n_all >= REVIEW_EVERY / COUNT_EVERY / COOL_PART;
-        let used = self.counts[..self.n_used].iter();
+        let used = self.kept[..self.n_used].iter();
         used.filter(move |(_, n)| is_enough && n * HOT_PART >= n_all).map(|&(tgid, _)| tgid)
     }
 
@@ -354,7 +354,7 @@ mod tests {
     fn a_hot_process_is_spread_until_it_cools_and_its_state_never() {
         let mut router = Router::new(N_SHARDS, 8);
         let (hot, own) = (7, owner(7, N_SHARDS));
-        let cold = (8..).find(|&tgid| owner(tgid, N_SHARDS) == own).unwrap();
+        let cold = (8..1000).find(|&tgid| owner(tgid, N_SHARDS) == own).unwrap();
         let mut loads = [0; N_SHARDS];
         loads[own] = 2;
         dealt(&mut router, 2 * REVIEW_EVERY, hot, loads);
