@@ -4,7 +4,8 @@
 //!
 //! ```no_run
 //! let arguments = ["peregrine", "--scope-pid", "1"].map(Into::into);
-//! let code: std::process::ExitCode = agent::main(arguments);
+//! // The allocator is the program's own affair: this one keeps what it has.
+//! let code: std::process::ExitCode = agent::main(arguments, || ());
 //! ```
 
 #![forbid(unsafe_code)]

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use capture::savefile::Replay;
@@ -31,10 +31,15 @@ use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{events_command, fields_command, host, launch, rule_commands, stats, trace};
 
-/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// How long after the start what was there before has gone through the shards.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1. `give_back` is called when much
+/// memory was freed that is not needed again: what the start takes (the kernel's types, the text of the rules, the processes that were
+/// there) is several times what stays.
+pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCode {
     let ended = match cli::parse(args) {
-        Ok(cli) => run(cli),
+        Ok(cli) => run(cli, give_back),
         Err(CliEnd::Print(text)) => {
             // Help into a closed pipe is nobody's loss.
             drop(std::io::stdout().write_all(text.as_bytes()));
@@ -69,7 +74,7 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+fn run(cli: Cli, give_back: fn()) -> Result<ExitCode> {
     let Cli { command, source, set, lists, falco, version: _ } = cli;
     let done = match command.or_else(|| lists.command()) {
         Some(Command::Trace(args)) => return trace::run(&args),
@@ -94,9 +99,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Replay(args)) => {
             let (source, set, wishes) = args.into_parts();
-            watch(Origin { source, set }, wishes)
+            watch(Origin { source, set }, wishes, give_back)
         }
-        None => watch(Origin { source, set }, Wishes::default()),
+        None => watch(Origin { source, set }, Wishes::default(), give_back),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -259,7 +264,7 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
-fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
+fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;
     let ruleset = Arc::clone(&rules.ruleset);
@@ -342,7 +347,11 @@ fn watch(origin: Origin, wishes: Wishes) -> Result<()> {
     } else {
         let running = topology.start(&registry)?;
         say(&block.text());
-        let why = ending.wait();
+        give_back();
+        let why = ending.wait_for(SETTLED).unwrap_or_else(|| {
+            give_back();
+            ending.wait()
+        });
         detach();
         (why, running.finish())
     };

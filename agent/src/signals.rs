@@ -84,7 +84,12 @@ impl EndWaiter {
 
     /// A reason to end, if there is one already.
     pub(crate) fn poll(&self) -> Option<Ending> {
-        self.look(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+        self.wait_for(Duration::ZERO)
+    }
+
+    /// Blocks until there is a reason to end, but not for longer than this.
+    pub(crate) fn wait_for(&self, limit: Duration) -> Option<Ending> {
+        self.look(Some(&Timespec::try_from(limit).unwrap_or_default()))
     }
 
     fn look(&self, timeout: Option<&Timespec>) -> Option<Ending> {

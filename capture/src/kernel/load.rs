@@ -361,7 +361,6 @@ impl Probe {
         let no_btf =
             |reason: String| ProbeError::NoBtf { release: release.clone(), path: BTF_PATH, reason };
         let bytes = fs::read(BTF_PATH).map_err(|e| no_btf(e.to_string()))?;
-        let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
         let types = KernelTypes::parse(bytes).map_err(|e| no_btf(e.to_string()))?;
 
         let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
@@ -370,6 +369,8 @@ impl Probe {
         let tables = syscalls::tables(&options.wanted());
         let room = Rooms::new(&options, &tables.noted_calls);
         let mut ebpf = load_object(&options, &types, n_cpus, room, &mut report)?;
+        // After the object: its loader reads the same for itself, and two at a time would be 20 MB.
+        let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
         let rings = make_rings(&mut ebpf, &options, &cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;

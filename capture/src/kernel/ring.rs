@@ -1,7 +1,7 @@
 //! A BPF ring buffer, read in place: the positions that aya hides are what the watermark needs.
 //!
-//! Layout (kernel/bpf/ringbuf.c): the consumer's page, the producer's page, then the data twice in a row, so that a record never wraps. A
-//! record is a word `length | BUSY | DISCARD`, a word of the kernel's, then the bytes, padded to 8.
+//! Layout (kernel/bpf/ringbuf.c): the consumer's page, the producer's page, then the data twice in a row, so that a record never wraps. The
+//! second time is mapped as far as a record can reach: all that is mapped counts as resident. A record is a word `length | BUSY | DISCARD`, a word of the kernel's, then the bytes, padded to 8.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use event::{HEADER_LEN, cpu_layout};
+use event::{HEADER_LEN, MAX_FRAME_LEN, cpu_layout};
 
 use super::sys::{Access, Mapping, page_size};
 use crate::{Peek, Ring};
@@ -29,7 +29,7 @@ pub struct KernelRing {
     cpu: u16,
     fd: OwnedFd,
     consumer: Mapping,
-    /// Producer's page, then the data twice.
+    /// Producer's page, the data, and its beginning once more.
     producer: Mapping,
     page: usize,
     mask: u64,
@@ -47,7 +47,8 @@ impl KernelRing {
     pub(crate) fn map(cpu: u16, fd: OwnedFd, size: usize, cpus: Arc<Mapping>) -> io::Result<Self> {
         let page = page_size();
         let consumer = Mapping::new(fd.as_fd(), page, 0, Access::ReadWrite)?;
-        let producer = Mapping::new(fd.as_fd(), page + 2 * size, page, Access::Read)?;
+        let overlap = size.min((MAX_FRAME_LEN + RECORD_HEADER as usize).next_multiple_of(page));
+        let producer = Mapping::new(fd.as_fd(), page + size + overlap, page, Access::Read)?;
         let at = consumer.word(0).load(Ordering::Acquire);
         Ok(Self {
             cpu,
