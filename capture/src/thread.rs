@@ -438,7 +438,9 @@ impl<R: Ring> CaptureThread<R> {
             least = bound(&self.sources).unwrap_or(Key::MIN);
         }
         if self.n_seeded < self.seeds.len() {
-            least = least.min(Key(self.n_seeded as u64));
+            // Every frame of a ring comes behind the last seed. What waits in the rings meanwhile must not hold the seeds up: where they are more
+            // than the lanes hold, nobody could go on.
+            least = Key(self.n_seeded as u64);
         }
         let pushed = self.out.publish(least);
         if let Some(key) = pushed {

@@ -358,6 +358,39 @@ fn seeds_come_before_every_frame_of_a_ring() {
     assert!(keys[n_seeds as usize] > n_seeds);
 }
 
+/// A reader takes what the watermark has released, as a shard does, and the lane holds a fraction of the seeds.
+#[test]
+fn seeds_pass_a_small_lane_while_a_frame_waits_in_the_ring() {
+    let seeds = Seeds::snapshot().unwrap();
+    let n_seeds = seeds.len() as u64;
+    let (lane_tx, mut rx) = lane(1, BatchLimits { max_frames: 2, ..BatchLimits::default() });
+    let watermark = Arc::new(Watermark::new());
+    let (tx, ring) = synthetic_ring(0, 8).unwrap();
+    let parts = CaptureParts {
+        clock: KeyClock::new(1, perf::boot_now_ns() - 1_000_000_000),
+        lanes: vec![(lane_tx, Waiter::new(WaitLimits::default()).unparker())],
+        recorder: None,
+        watermark: Arc::clone(&watermark),
+        meters: CaptureMeters::default(),
+        seeds: Some(seeds),
+        time: TimeSource::Boot,
+        wait: WaitLimits::default(),
+    };
+    let mut buf = [0; 256];
+    tx.push(frame_into(&mut buf, 0, 1, 7)).unwrap();
+    let mut thread = CaptureThread::new(vec![ring], parts).unwrap();
+    let (mut n_read, mut next) = (0, None);
+    for _ in 0..10 * n_seeds {
+        thread.poll_once();
+        next = next.or_else(|| rx.pop());
+        if let Some(batch) = next.take_if(|b| b.last_key() <= Some(watermark.get())) {
+            n_read += batch.len() as u64;
+            rx.recycle(batch);
+        }
+    }
+    assert!(n_read >= n_seeds, "{n_read} of {n_seeds}");
+}
+
 #[test]
 fn frames_for_a_shard_that_is_gone_are_counted() {
     let Rig { txs, threads, shards, meters, recorder } = rig(1, 1, 1, 2, BatchLimits::default());
