@@ -320,7 +320,8 @@ impl Topology {
                     )?);
                 }
             }
-            Capture::Replay(thread) => {
+            Capture::Replay(mut thread) => {
+                thread.read_ahead();
                 let stop = Arc::clone(&stop);
                 let time = capture_times.into_iter().next().unwrap_or_default();
                 let run = move || {

@@ -246,6 +246,12 @@ impl Shard {
         self.lineage.publish_applied(self.index, Key::MAX);
         self.lineage.publish_done(self.index, Key::MAX);
         self.wake_peers();
+        let output = self.output.clone();
+        drop(self);
+        // Who delivers ends with the last shard, and may sleep.
+        if let Some(output) = output {
+            output.wake();
+        }
     }
 
     /// Decides events that wait for a container's runtime: those that can be, or, where there is a reason, all.

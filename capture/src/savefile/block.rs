@@ -4,7 +4,10 @@ use std::io::{BufReader, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Place, SavefileError, kind};
+use super::{
+    Place, SavefileError, kind,
+    read_ahead::{HEADROOM, ReadAhead},
+};
 
 /// What is read at once. Half of a second-level cache: what was read is still there when it is parsed.
 const CHUNK_LEN: usize = 256 << 10;
@@ -36,16 +39,18 @@ pub(super) struct BlockHead {
 enum Source {
     Plain(Box<dyn Read + Send>),
     Gzip(Box<MultiGzDecoder<BufReader<Box<dyn Read + Send>>>>),
+    Ahead(ReadAhead),
 }
 
 /// Reads blocks one by one.
 pub(super) struct BlockStream {
     source: Source,
+    is_packed: bool,
     buf: Vec<u8>,
     /// The part of the buffer that is read and not given yet.
     at: usize,
     end: usize,
-    /// Offset in the stream of the buffer's first byte.
+    /// Offset in the stream of the buffer's first byte; wraps where the buffer begins before the stream.
     base: u64,
     /// Why nothing more can be read; given where the bytes are missed.
     failure: Option<std::io::Error>,
@@ -67,11 +72,13 @@ pub(super) fn is_event(kind: u32) -> bool {
     )
 }
 
-impl Read for Source {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+impl Source {
+    /// What reads it here and now.
+    fn into_read(self) -> Option<Box<dyn Read + Send>> {
         match self {
-            Self::Plain(input) => input.read(buf),
-            Self::Gzip(input) => input.read(buf),
+            Self::Plain(input) => Some(input),
+            Self::Gzip(input) => Some(input),
+            Self::Ahead(_) => None,
         }
     }
 }
@@ -93,7 +100,8 @@ impl BlockStream {
             }
         }
         let mut buf = vec![0; CHUNK_LEN];
-        let (source, end) = if start == [0x1f, 0x8b] {
+        let is_packed = start == [0x1f, 0x8b];
+        let (source, end) = if is_packed {
             let whole: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(start).chain(input));
             let packed = BufReader::with_capacity(CHUNK_LEN / 2, whole);
             (Source::Gzip(Box::new(MultiGzDecoder::new(packed))), 0)
@@ -101,7 +109,30 @@ impl BlockStream {
             buf[..n].copy_from_slice(&start[..n]);
             (Source::Plain(input), n)
         };
-        Ok(Self { source, buf, at: 0, end, base: 0, failure: None, is_ended: false, n_meta: 0 })
+        Ok(Self {
+            source,
+            is_packed,
+            buf,
+            at: 0,
+            end,
+            base: 0,
+            failure: None,
+            is_ended: false,
+            n_meta: 0,
+        })
+    }
+
+    /// Goes on reading and unpacking on a thread of its own.
+    pub(super) fn read_ahead(&mut self) {
+        let nothing = Source::Plain(Box::new(std::io::empty()));
+        let Some(input) = std::mem::replace(&mut self.source, nothing).into_read() else { return };
+        match ReadAhead::start(input, CHUNK_LEN) {
+            Ok(ahead) => self.source = Source::Ahead(ahead),
+            Err(e) => {
+                self.failure = Some(e);
+                self.is_ended = true;
+            }
+        }
     }
 
     /// The limit of what stands before the events counts from here.
@@ -111,7 +142,7 @@ impl BlockStream {
 
     /// Where a block is, for people. Counts no events.
     pub(super) fn place(&self, offset: u64) -> Place {
-        Place { offset, is_unpacked: matches!(self.source, Source::Gzip(_)), n_events: 0 }
+        Place { offset, is_unpacked: self.is_packed, n_events: 0 }
     }
 
     fn damaged(&self, offset: u64, what: impl Into<String>) -> SavefileError {
@@ -149,8 +180,11 @@ impl BlockStream {
         if has >= n || self.is_ended {
             return has;
         }
+        if let Source::Ahead(_) = self.source {
+            return self.take_chunks(n);
+        }
         self.buf.copy_within(self.at..self.end, 0);
-        self.base += self.at as u64;
+        self.base = self.base.wrapping_add(self.at as u64);
         (self.at, self.end) = (0, has);
         if self.buf.len() > CHUNK_LEN && n.max(has) <= CHUNK_LEN {
             // The one large list is over.
@@ -163,7 +197,13 @@ impl BlockStream {
                 self.buf.resize(len, 0);
             }
             let room = self.buf.len().min(self.end + CHUNK_LEN);
-            match self.source.read(&mut self.buf[self.end..room]) {
+            let into = &mut self.buf[self.end..room];
+            let read = match &mut self.source {
+                Source::Plain(input) => input.read(into),
+                Source::Gzip(input) => input.read(into),
+                Source::Ahead(_) => Ok(0),
+            };
+            match read {
                 Ok(0) => {
                     self.is_ended = true;
                     break;
@@ -178,6 +218,45 @@ impl BlockStream {
             }
         }
         self.end
+    }
+
+    /// As [`Self::want`], of a stream that is read ahead: chunks take the buffer's place, what was left of it in front.
+    fn take_chunks(&mut self, n: usize) -> usize {
+        let Self { source: Source::Ahead(ahead), buf, at, end, base, failure, is_ended, .. } = self
+        else {
+            return self.end - self.at;
+        };
+        while *end - *at < n && !*is_ended {
+            let chunk = match ahead.next() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
+                    *is_ended = true;
+                    break;
+                }
+                Err(e) => {
+                    *failure = Some(e);
+                    *is_ended = true;
+                    break;
+                }
+            };
+            let left = *at..*end;
+            *base = base.wrapping_add(*at as u64);
+            if let Some(start) = HEADROOM.checked_sub(left.len()) {
+                let mut bytes = chunk.bytes;
+                bytes[start..HEADROOM].copy_from_slice(&buf[left]);
+                ahead.give_back(std::mem::replace(buf, bytes));
+                (*at, *end) = (start, chunk.end);
+                *base = base.wrapping_sub(start as u64);
+            } else {
+                // One block of many chunks.
+                buf.truncate(left.end);
+                buf.drain(..left.start);
+                buf.extend_from_slice(&chunk.bytes[HEADROOM..chunk.end]);
+                (*at, *end) = (0, buf.len());
+                ahead.give_back(chunk.bytes);
+            }
+        }
+        *end - *at
     }
 
     /// Why bytes are missing behind the block at `offset`.
@@ -215,7 +294,7 @@ impl BlockStream {
     fn take(&mut self, kind: u32, len: usize) -> BlockHead {
         let start = self.at;
         self.at += len;
-        let offset = self.base + start as u64;
+        let offset = self.base.wrapping_add(start as u64);
         BlockHead { kind, offset, start, len, is_skipped: false, n_unclaimed: 0 }
     }
 
@@ -223,7 +302,7 @@ impl BlockStream {
     #[cold]
     fn next_slowly(&mut self) -> Result<Option<BlockHead>, SavefileError> {
         let has = self.want(HEAD_LEN);
-        let offset = self.base + self.at as u64;
+        let offset = self.base.wrapping_add(self.at as u64);
         let (Some(kind), Some(len)) = (self.u32_at(self.at), self.u32_at(self.at + 4)) else {
             if has == 0 && self.failure.is_none() {
                 return Ok(None);
@@ -316,7 +395,7 @@ impl BlockStream {
 impl std::fmt::Debug for BlockStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BlockStream")
-            .field("offset", &(self.base + self.at as u64))
+            .field("offset", &self.base.wrapping_add(self.at as u64))
             .finish_non_exhaustive()
     }
 }

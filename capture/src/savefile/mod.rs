@@ -18,6 +18,7 @@ mod list_room;
 mod playback;
 mod process_list;
 mod processes;
+mod read_ahead;
 mod reader;
 mod replay;
 mod resources;

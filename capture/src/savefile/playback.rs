@@ -178,6 +178,11 @@ impl Playback {
         self.ledger.n_bytes()
     }
 
+    /// See [`Reader::read_ahead`].
+    pub(super) fn read_ahead(&mut self) {
+        self.reader.read_ahead();
+    }
+
     /// Times one event in `every`: its reading, and what is then made of it.
     pub(super) fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
         self.times = Some(Times { sampler: Sampler::new(every), read, convert });

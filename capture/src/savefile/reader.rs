@@ -97,6 +97,11 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Goes on reading, and unpacking, on a thread of its own, a bounded way ahead.
+    pub fn read_ahead(&mut self) {
+        self.stream.read_ahead();
+    }
+
     /// Reads a section from its first block up to its first event.
     fn read_header(&mut self, section: BlockHead) -> Result<(), SavefileError> {
         let Self { stream, header, ahead, counts, findings, .. } = self;

@@ -40,6 +40,9 @@ use crate::{
 /// Event types that tell of what is no process: containers, users and groups.
 const NOTICES: [u16; 6] = [324, 354, 356, 358, 360, 402];
 
+/// How long it sleeps where lanes are full; nobody wakes it. Half of what full lanes keep a shard busy for: it is never without work.
+const LONGEST_SLEEP: Duration = Duration::from_micros(100);
+
 /// What is called with a key and a frame.
 pub type FrameListener = Box<dyn FnMut(Key, &[u8]) + Send>;
 
@@ -122,7 +125,7 @@ impl Replay {
             error: None,
             state: State::Reading,
             backoff: Backoff::new(
-                WaitLimits { max_sleep: Duration::from_micros(500), ..WaitLimits::default() },
+                WaitLimits { max_sleep: LONGEST_SLEEP, ..WaitLimits::default() },
                 Arc::new(Sleeping::new()),
             ),
         }
@@ -208,6 +211,11 @@ impl ReplayThread {
     /// Who is told of the frames about containers, users and groups, before they are put into a lane.
     pub fn tell(&mut self, listener: FrameListener) {
         self.listener = Some(Listener(listener));
+    }
+
+    /// See [`Reader::read_ahead`]: for a replay that has a thread of its own.
+    pub fn read_ahead(&mut self) {
+        self.playback.read_ahead();
     }
 
     /// Reads and routes a bounded number of frames, and publishes the watermarks. Never waits.
