@@ -1,0 +1,168 @@
+//! What the agent keeps resident beside many processes that sleep, with the rules that it has by itself.
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::{Agent, DEADLINE, PEREGRINE, alone, can_run_live};
+use libc::{c_int, pid_t};
+
+/// Children of one head, which end with it.
+const FAMILY: usize = 250;
+/// Rings of two CPUs as they are by default, mapped once: memory of the kernel, as large as `peregrine.ring_bytes` says.
+const RING_KB: u64 = 8 << 10;
+
+/// Processes that sleep, until this is dropped.
+struct Sleepers(Vec<pid_t>);
+
+impl Sleepers {
+    fn start(n: usize) -> Self {
+        let mut heads = Self(Vec::new());
+        for first in (0..n).step_by(FAMILY) {
+            let n_children = FAMILY.min(n - first) - 1;
+            let mut ready: [c_int; 2] = [0; 2];
+            // SAFETY: room for two descriptors.
+            assert_eq!(unsafe { libc::pipe2(ready.as_mut_ptr(), libc::O_CLOEXEC) }, 0, "a pipe");
+            // SAFETY: the child makes system calls and nothing else.
+            let head = unsafe { libc::fork() };
+            if head == 0 {
+                lead(n_children, ready[1]);
+            }
+            assert!(head > 0, "a fork");
+            heads.0.push(head);
+            let mut byte = 0u8;
+            // SAFETY: descriptors of this test's own, a byte of room.
+            let n_read = unsafe {
+                libc::close(ready[1]);
+                let n_read = libc::read(ready[0], (&raw mut byte).cast(), 1);
+                libc::close(ready[0]);
+                n_read
+            };
+            assert_eq!(n_read, 1, "all of a family were forked");
+        }
+        heads
+    }
+}
+
+impl Drop for Sleepers {
+    fn drop(&mut self) {
+        for &head in &self.0 {
+            // SAFETY: a child that nobody has waited for yet, so that its id is nobody else's.
+            unsafe {
+                libc::kill(head, libc::SIGKILL);
+                libc::waitpid(head, std::ptr::null_mut(), 0);
+            }
+        }
+    }
+}
+
+/// The head of a family: forks its children, says so, sleeps.
+fn lead(n_children: usize, ready: c_int) -> ! {
+    // SAFETY: system calls alone, in a process with one thread.
+    unsafe {
+        let head = libc::getpid();
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        for _ in 0..n_children {
+            match libc::fork() {
+                0 => {
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                    if libc::getppid() != head {
+                        libc::_exit(1);
+                    }
+                    libc::close(ready);
+                    loop {
+                        libc::pause();
+                    }
+                }
+                -1 => libc::_exit(1),
+                _ => {}
+            }
+        }
+        libc::write(ready, c"!".as_ptr().cast(), 1);
+        loop {
+            libc::pause();
+        }
+    }
+}
+
+/// Kilobytes that a process has resident.
+#[derive(Debug, Default)]
+struct Resident {
+    /// Its own: heap, stacks, what it has written to.
+    anonymous: u64,
+    /// Rings and tables of the kernel, mapped.
+    rings: u64,
+    /// The program's file, shared with the page cache; that of a test build is twice a release build's.
+    program: u64,
+    /// Libraries and the rest.
+    others: u64,
+}
+
+impl Resident {
+    fn of(pid: u32) -> Self {
+        let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("a process of ours");
+        let mut all = Self::default();
+        let (mut name, mut rss) = ("", 0);
+        for line in smaps.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let kb = |words: &mut std::str::SplitAsciiWhitespace<'_>| -> u64 {
+                words.next().and_then(|kb| kb.parse().ok()).expect("kilobytes")
+            };
+            match words.next() {
+                Some("Rss:") => rss = kb(&mut words),
+                // Behind `Rss` of the same mapping.
+                Some("Anonymous:") => {
+                    let anonymous = kb(&mut words);
+                    all.anonymous += anonymous;
+                    *match name {
+                        "anon_inode:bpf-map" => &mut all.rings,
+                        PEREGRINE => &mut all.program,
+                        _ => &mut all.others,
+                    } += rss - anonymous;
+                }
+                Some(head) if !head.ends_with(':') => name = words.nth(4).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+/// Starts an agent that sees the whole machine beside so many sleepers, and holds what is its own after the start, and later, to a bound.
+fn check(test: &str, n_processes: usize, max_own_kb: u64) {
+    if !can_run_live(test) {
+        return;
+    }
+    let _alone = alone();
+    let sleepers = Sleepers::start(n_processes);
+    let agent = Agent::start(&[]);
+    let at_start = Resident::of(agent.pid());
+    let deadline = Instant::now() + DEADLINE;
+    let is_seeded = || agent.stats().counters["shard.received"] >= n_processes as u64;
+    while !is_seeded() {
+        assert!(Instant::now() < deadline, "not all of {n_processes} processes were taken in");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let later = Resident::of(agent.pid());
+    println!("{n_processes} processes: {at_start:?} at the start, then {later:?}");
+    drop(agent);
+    drop(sleepers);
+    for resident in [at_start, later] {
+        let Resident { anonymous, rings, program: _, others } = resident;
+        assert!(anonymous + others < max_own_kb, "{resident:?} of {max_own_kb} KB");
+        let n_cpus = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        assert!(rings < n_cpus * (RING_KB + 256), "each ring is mapped once: {resident:?}");
+    }
+}
+
+#[test]
+fn a_thousand_processes_take_less_than_40_mb() {
+    check("a_thousand_processes_take_less_than_40_mb", 1_000, 40 << 10);
+}
+
+#[test]
+fn twenty_thousand_processes_take_less_than_120_mb() {
+    check("twenty_thousand_processes_take_less_than_120_mb", 20_000, 120 << 10);
+}
