@@ -31,6 +31,7 @@ mod needed_command;
 mod plan;
 mod playback_demand;
 mod recorder;
+mod repair;
 mod replay;
 mod request;
 mod rule_commands;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    KernelBtf, KernelCounters, KernelRing, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
-    Seeds, Wanted,
+    KernelBtf, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions, ProbeReport,
+    Room, Seeds, Wanted,
 };
 use event::{EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
@@ -43,6 +43,8 @@ pub(crate) struct Loaded {
     pub(crate) kernel: Kernel,
     pub(crate) rings: Vec<KernelRing>,
     pub(crate) clock: KeyClock,
+    /// What the kernel side notes of losses.
+    pub(crate) losses: Losses,
 }
 
 /// What the rules and the configuration ask the kernel for.
@@ -58,6 +60,7 @@ pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
         scope_pid: config.scope_pid,
         self_tgid: Some(std::process::id()),
         ring_bytes: config.ring_bytes,
+        simulate_drops: config.simulate_drops,
         ..ProbeOptions::default()
     }
 }
@@ -69,8 +72,10 @@ impl Kernel {
         let rings = probe.rings();
         // A second of room: keys of what is known from before lie below all keys of records.
         let epoch_ns = perf::boot_now_ns().saturating_sub(1_000_000_000);
-        let clock = KeyClock::new(probe.n_possible_cpus(), epoch_ns);
-        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock })
+        // One number more than there are CPUs: for frames that no ring has.
+        let clock = KeyClock::new(probe.n_possible_cpus() + 1, epoch_ns);
+        let losses = probe.losses()?;
+        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock, losses })
     }
 
     fn lock(&self) -> MutexGuard<'_, Probe> {
@@ -166,9 +171,10 @@ impl Kernel {
         registry.counter("seeds").add(seeds.len() as u64);
         let n_rings = crate::host::n_possible_cpus();
         registry.equation(
-            Equation::new("rings: written + seeds = read")
+            Equation::new("rings: written + seeds + injected = read")
                 .left(&counter_name(Outcome::Written))
                 .left("seeds")
+                .left("capture.injected")
                 .right("capture.read")
                 .slack((n_rings * ring_bytes / MIN_RECORD_BYTES + seeds.len()) as u64),
         );

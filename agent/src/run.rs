@@ -231,7 +231,7 @@ fn open(
 
 fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Result<Opened> {
     let realtime_offset_ns = perf::realtime_offset_ns();
-    let Loaded { kernel, rings, clock } = loaded;
+    let Loaded { kernel, rings, clock, losses } = loaded;
     // Made before anything is attached: an unwritable path must not leave a trace.
     let recorder = config.write.as_deref().map(RecorderParts::create).transpose()?;
     let seeds = kernel.attach()?;
@@ -259,7 +259,7 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
         to_try,
         ..StartBlock::default()
     };
-    let source = Source::Live { rings, seeds, clock, realtime_offset_ns };
+    let source = Source::Live { rings, seeds, clock, realtime_offset_ns, losses };
     let (users, hostname) = (host::users(), host::hostname());
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }

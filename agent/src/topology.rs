@@ -6,6 +6,7 @@
 //! rec       one lane from each capture thread                (-w, capture.enabled)
 //! out       all alert lanes, and that of the recorder's own
 //! containers   asks runtimes of the containers that shards meet  (live)
+//! repair       looks at processes of which something was lost, by way of cap-0  (live)
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
@@ -20,7 +21,7 @@ use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark
 use capture::savefile::{
     EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
-use capture::{CaptureMeters, CaptureThread, KernelRing, Progress, Seeds, Spread};
+use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
@@ -35,10 +36,11 @@ use crate::internal_alerts::InternalAlerts;
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
+use crate::repair::Repair;
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
-use crate::{container_lookups, container_notes, name_lookups};
+use crate::{container_lookups, container_notes, name_lookups, repair};
 
 /// The program's own alerts of one thread that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
@@ -55,6 +57,8 @@ pub(crate) enum Source {
         clock: KeyClock,
         /// Epoch minus boot clock, ns.
         realtime_offset_ns: i64,
+        /// What the kernel side notes of losses.
+        losses: Losses,
     },
     /// A savefile.
     Replay(Box<Replay>),
@@ -117,6 +121,7 @@ pub(crate) struct Topology {
     delivery: Delivery,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
+    repair: Option<Repair>,
     names: Option<NameLookups>,
     drop_alerts: Option<DropAlerts>,
     thread_times: ThreadTimes,
@@ -152,7 +157,8 @@ impl Topology {
             recorder_waiter,
             thread_times,
         } = lanes;
-        let mut capture = source.join(feeds)?;
+        let clock = source.clock();
+        let (mut capture, losses) = source.join(feeds)?;
         capture.set_spread(config.spread);
         let users_asked = Arc::clone(&users);
 
@@ -187,6 +193,16 @@ impl Topology {
                 let lookups = lookups.clone();
                 Some(container_lookups::start(lookups, &lineage, wakers, record, registry)?)
             }
+            _ => None,
+        };
+        let repair = match &mut capture {
+            Capture::Live(threads) if config.repair_rate > 0 => threads
+                .first_mut()
+                .zip(losses.zip(clock))
+                .map(|(first, (losses, clock))| {
+                    repair::start(losses, clock, first, &lineage, config.repair_rate, registry)
+                })
+                .transpose()?,
             _ => None,
         };
         name_lookups::register(&lineage, registry);
@@ -254,6 +270,7 @@ impl Topology {
             delivery,
             recorder,
             lookups,
+            repair,
             names,
             drop_alerts,
             thread_times,
@@ -286,6 +303,7 @@ impl Topology {
             delivery,
             recorder,
             lookups,
+            repair,
             drop_alerts,
             thread_times: ThreadTimes { capture: capture_times, shards: shard_times },
             end,
@@ -339,6 +357,7 @@ impl Topology {
             shards: shard_threads,
             recorder,
             lookups,
+            repair,
             drop_alerts,
             out,
         })
@@ -352,7 +371,8 @@ impl Topology {
         ending: &EndWaiter,
         detach: impl FnOnce(),
     ) -> Result<(Ending, RunEnd)> {
-        let Self { mut capture, shards, delivery, recorder, lookups, drop_alerts, .. } = self;
+        let Self { mut capture, shards, delivery, recorder, lookups, repair, drop_alerts, .. } =
+            self;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
@@ -370,6 +390,7 @@ impl Topology {
             }
         };
         detach();
+        drop(repair);
         let mut end = RunEnd::default();
         // The end of a source waits for room in its lanes, so for this once it has a thread of its own.
         let replayed = std::thread::scope(|scope| {
@@ -504,6 +525,7 @@ pub(crate) struct Running {
     shards: Vec<JoinHandle<()>>,
     recorder: Option<JoinHandle<RecorderEnd>>,
     lookups: Option<LookupThread>,
+    repair: Option<Repair>,
     drop_alerts: Option<Looking>,
     out: JoinHandle<()>,
 }
@@ -511,7 +533,9 @@ pub(crate) struct Running {
 impl Running {
     /// Ends the capture threads, then waits until everything that they read is delivered. The programs must be detached before.
     pub(crate) fn finish(self) -> RunEnd {
-        let Self { stop, wakers, capture, shards, recorder, lookups, drop_alerts, out } = self;
+        let Self { stop, wakers, capture, shards, recorder, lookups, repair, drop_alerts, out } =
+            self;
+        drop(repair);
         // Release: pairs with the Acquire in the capture threads, which then find every record that was written before.
         stop.store(true, Ordering::Release);
         for waker in wakers {
@@ -613,10 +637,11 @@ impl Lanes {
 }
 
 impl Source {
-    fn join(self, feeds: Vec<Feed>) -> Result<Capture> {
+    fn join(self, feeds: Vec<Feed>) -> Result<(Capture, Option<Losses>)> {
         match self {
-            Self::Live { rings, seeds, clock, realtime_offset_ns: _ } => {
-                Ok(Capture::Live(capture_threads::join(rings, seeds, clock, feeds)?))
+            Self::Live { rings, seeds, clock, realtime_offset_ns: _, losses } => {
+                let threads = capture_threads::join(rings, seeds, clock, feeds)?;
+                Ok((Capture::Live(threads), Some(losses)))
             }
             Self::Replay(replay) => {
                 let of_replay = |Feed { lanes, recorder, watermark, meters }| ReplayFeed {
@@ -626,7 +651,7 @@ impl Source {
                     meters,
                 };
                 let feeds = feeds.into_iter().map(of_replay).collect();
-                Ok(Capture::Replay(Box::new(replay.start(feeds))))
+                Ok((Capture::Replay(Box::new(replay.start(feeds))), None))
             }
         }
     }

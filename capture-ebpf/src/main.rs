@@ -17,6 +17,7 @@ mod history;
 mod io;
 mod ipc;
 mod iter;
+mod loss;
 mod maps;
 mod mem;
 mod memory;

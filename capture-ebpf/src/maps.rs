@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{HashMap, LruHashMap, ProgramArray},
 };
 use event::{
-    Outcome, Slot, control, cpu_layout, note,
+    Outcome, Slot, control, cpu_layout, lost, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
     syscall_entry,
 };
@@ -70,6 +70,10 @@ pub static NOTES: HashMap<u32, [u8; note::LEN]> = HashMap::with_max_entries(1, 0
 /// Processes in scope.
 #[map]
 pub static SCOPE: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);
+
+/// Processes of which a frame was lost that told of a change of them. Not one that forgets by itself: where there is no room that has to be known.
+#[map]
+pub static LOST: HashMap<lost::Key, lost::Value> = HashMap::with_max_entries(lost::N, 0);
 
 /// What is known of sockets from earlier calls. The loader gives it its true size where somebody asks.
 #[map]

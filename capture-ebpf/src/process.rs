@@ -11,6 +11,7 @@ use crate::{
     dispatch::is_ia32,
     enter,
     file::{self, exe_of},
+    loss,
     maps::{Cpu, SCOPE, control_words, passes},
     mem::{feature_word, field, get, has, ptr, read, read_user},
     path::{Backward, Place},
@@ -331,7 +332,7 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     let (cpu, _) = wanted(ty, bit)?;
     let a0 = if ia32 { reg(regs, F::RegsBx) & 0xffff_ffff } else { reg(regs, F::RegsDi) };
     let kernel = kernel_flags(ty, a0);
-    let mut rec = Record::begin(cpu, ty, 21)?;
+    let mut rec = Record::begin_about(cpu, ty, 21, child)?;
     clone_params(&mut rec, child, 0, kernel);
     rec.begin_trailer();
     let creator = Task::current();
@@ -339,11 +340,14 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     let at = rec.section();
     rec.push32(creator_tid);
     rec.push32(creator_tgid);
-    rec.push64(creator.leader().start_ns());
+    let creator_start = creator.leader().start_ns();
+    rec.push64(creator_start);
     rec.push64(u64::from(parent.tgid()));
     rec.push64(parent.leader().start_ns());
     rec.end_section(SectionKind::Creator, at);
     proc_section(&mut rec, child);
+    // It is a copy of who may not be wholly known.
+    rec.flags |= loss::flag_of(cpu, creator_tgid, creator_start);
     if ia32 {
         rec.flags |= flags::IA32;
     }

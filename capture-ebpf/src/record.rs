@@ -14,9 +14,10 @@ use aya_ebpf::{
 use event::{EventType, HEADER_LEN, Outcome, SectionKind, cpu_layout, feature, flags};
 
 use crate::{
+    loss,
     maps::{Cpu, N_SLOTS, RINGS, SCRATCH},
     mem::{atomic_add64, bound, feature_word, forget, st8, st16, st32, st64},
-    task::Who,
+    task::{Task, Who},
 };
 
 /// Mask of a place in the frame; a frame never grows beyond it.
@@ -69,12 +70,19 @@ pub struct Record {
 }
 
 impl Record {
-    /// Takes a scratch slot; counts the event as dropped where none is free.
+    /// Takes a scratch slot for an event of the current process; counts it as dropped where none is free.
     #[inline(always)]
     pub fn begin(cpu: Cpu, ty: EventType, n_params: u16) -> Option<Self> {
+        Self::begin_about(cpu, ty, n_params, Task::current())
+    }
+
+    /// The same for an event that is about another task.
+    #[inline(always)]
+    pub fn begin_about(cpu: Cpu, ty: EventType, n_params: u16, task: Task) -> Option<Self> {
         let rec = Self::take_slot(cpu, ty, n_params);
         if rec.is_none() {
             cpu.count(u64::from(ty.0), Outcome::NoScratch);
+            loss::note_unmade(ty.0, Outcome::NoScratch, task);
         }
         rec
     }
@@ -529,9 +537,17 @@ impl Record {
     /// Writes the frame into this CPU's ring and gives the scratch slot back. `keep_reserve`: leave the room that is kept for process events.
     #[inline(always)]
     pub fn submit<const KEEP_RESERVE: bool>(mut self, who: &Who) {
+        self.flags |= loss::flag_of(self.cpu, who.tgid, who.start_ns);
         let len = self.finish_header(who);
-        let outcome = self.write::<KEEP_RESERVE>(len);
+        let outcome = if loss::is_simulated(self.event_type, self.flags, who) {
+            Outcome::RingFull
+        } else {
+            self.write::<KEEP_RESERVE>(len)
+        };
         self.cpu.count(u64::from(self.event_type), outcome);
+        if outcome.is_drop() {
+            loss::note(self.event_type, outcome, self.flags, who);
+        }
         // SAFETY: this CPU's word.
         unsafe { core::ptr::write_volatile(self.cpu.word(cpu_layout::DEPTH), self.depth) };
     }

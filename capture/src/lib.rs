@@ -33,6 +33,7 @@
 
 #![deny(unsafe_code)]
 
+mod injection;
 mod kernel;
 mod meters;
 mod outlet;
@@ -47,13 +48,15 @@ mod thread;
 #[expect(unsafe_code, reason = "system calls that sleep on descriptors")]
 mod waker;
 
+pub use injection::{Injection, Injector, injection};
 pub use kernel::{
-    Asked, DEFAULT_SNAPLEN, ForkSides, KernelBtf, KernelCounters, KernelRing, MAX_SNAPLEN, Probe,
-    ProbeError, ProbeOptions, ProbeReport, Room, Wanted, capturable, generic_calls, on_demand,
+    Asked, DEFAULT_SNAPLEN, ForkSides, KernelBtf, KernelCounters, KernelRing, Loss, LossCounts,
+    Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room, Wanted, capturable,
+    generic_calls, on_demand,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;
-pub use procfs::{OpenDescriptors, interfaces};
+pub use procfs::{Look, OpenDescriptors, Target, interfaces, listed_processes};
 pub use ring::{Peek, Ring};
 pub use route::{Router, Spread, Way, owner};
 pub use seeds::Seeds;

@@ -16,6 +16,8 @@ pub const LATENCY_EVERY: u32 = 16;
 pub struct CaptureMeters {
     /// Frames read out of rings or a file, seeds included.
     pub read: Arc<Counter>,
+    /// Those of them that came out of no ring, but from looks at processes while it runs.
+    pub injected: Arc<Counter>,
     /// Frames put into a shard's batch.
     pub routed: Arc<Counter>,
     /// Records too short for a header.
@@ -45,6 +47,7 @@ impl CaptureMeters {
     pub fn register(registry: &mut Registry) -> Self {
         Self {
             read: registry.counter("capture.read"),
+            injected: registry.counter("capture.injected"),
             routed: registry.counter("capture.routed"),
             bad_header: registry.counter("capture.bad_header"),
             bad_length: registry.counter("capture.bad_length"),
@@ -84,11 +87,12 @@ pub(crate) struct Tally {
     pub(crate) n_bad_header: u64,
     pub(crate) n_bad_length: u64,
     pub(crate) n_too_large: u64,
+    pub(crate) n_injected: u64,
 }
 
 impl Tally {
     pub(crate) fn post(&mut self, meters: &CaptureMeters, out: &mut Outlets) {
-        let Self { n_read, n_routed, n_bad_header, n_bad_length, n_too_large } =
+        let Self { n_read, n_routed, n_bad_header, n_bad_length, n_too_large, n_injected } =
             std::mem::take(self);
         let n_abandoned = std::mem::take(&mut out.n_abandoned);
         let n_unrecorded = std::mem::take(&mut out.n_unrecorded);
@@ -103,6 +107,7 @@ impl Tally {
             (&meters.bad_header, n_bad_header),
             (&meters.bad_length, n_bad_length),
             (&meters.too_large, n_too_large),
+            (&meters.injected, n_injected),
             (&meters.abandoned, n_abandoned),
             (&meters.unrecorded, n_unrecorded),
             (&meters.spread, n_spread),

@@ -25,6 +25,7 @@ use event::{FrameHeader, HEADER_LEN};
 use perf::Sampler;
 
 use crate::{
+    injection::Injection,
     meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED, Tally},
     outlet::{Outlets, Put},
     ring::{Peek, Ring},
@@ -198,6 +199,7 @@ pub struct CaptureThread<R: Ring> {
     sampler: Sampler,
     seeds: Seeds,
     n_seeded: usize,
+    injection: Option<Injection>,
     peers: Vec<Peer>,
     demand: Arc<Demand>,
     n_demanded: Key,
@@ -241,6 +243,7 @@ impl<R: Ring> CaptureThread<R> {
             sampler: Sampler::new(LATENCY_EVERY),
             seeds: seeds.unwrap_or_default(),
             n_seeded: 0,
+            injection: None,
             peers: Vec::new(),
             demand: Arc::default(),
             n_demanded: Key::MIN,
@@ -275,6 +278,11 @@ impl<R: Ring> CaptureThread<R> {
     /// Whether frames may go to other shards than the owner of their process; [`Spread::Auto`] unless told.
     pub fn set_spread(&mut self, spread: Spread) {
         self.out.router().set_spread(spread);
+    }
+
+    /// Makes this thread take frames that no ring has.
+    pub fn take_injections(&mut self, injection: Injection) {
+        self.injection = Some(injection);
     }
 
     /// Makes the threads know each other. Call it once for all threads that feed the same shards, before they run.
@@ -345,6 +353,12 @@ impl<R: Ring> CaptureThread<R> {
                     least = Some((key, at));
                 }
             }
+            match self.inject(least.map(|(key, _)| key)) {
+                Some(Put::Taken | Put::TooLarge) => continue,
+                Some(Put::Full) => return Stopped::Full,
+                None if least.is_none() && self.has_injections() => return Stopped::Waiting,
+                None => {}
+            }
             let Some((key, at)) = least else {
                 // A bad record was stepped over and another may stand behind it; the next poll looks.
                 return Stopped::Drained;
@@ -412,6 +426,39 @@ impl<R: Ring> CaptureThread<R> {
         put
     }
 
+    fn has_injections(&self) -> bool {
+        self.injection.as_ref().is_some_and(|injection| !injection.is_empty())
+    }
+
+    /// Copies a frame that no ring has into its batch, where its turn has come: `least` is the first key of the rings.
+    fn inject(&mut self, least: Option<Key>) -> Option<Put> {
+        let injection = self.injection.as_mut()?;
+        let bounds = self.sources.iter().map(|s| s.bound).max().unwrap_or(Key::MIN);
+        let floor = || bounds.max(self.out.watermark().get());
+        let key =
+            injection.head(|| self.time.now(), floor).filter(|&k| least.is_none_or(|l| k < l))?;
+        if !self.is_below_every_bound(key) {
+            self.refresh_bounds();
+            if !self.is_below_every_bound(key) {
+                return None;
+            }
+        }
+        let injection = self.injection.as_mut()?;
+        let frame = injection.frame()?;
+        // What is injected is this program's own work: its header is whole.
+        let Ok((header, _)) = checked_len(frame) else { unreachable!("a seed has a header") };
+        let put = self.out.put(&header, key, frame, self.now);
+        match put {
+            Put::Full => return Some(put),
+            Put::Taken => self.tally.n_routed += 1,
+            Put::TooLarge => self.tally.n_too_large += 1,
+        }
+        self.tally.n_read += 1;
+        self.tally.n_injected += 1;
+        injection.advance();
+        Some(put)
+    }
+
     fn is_below_every_bound(&self, key: Key) -> bool {
         // The ring that holds the key is bound just below it.
         self.sources.iter().all(|s| s.head.is_some() || s.bound >= key)
@@ -441,6 +488,9 @@ impl<R: Ring> CaptureThread<R> {
             // Every frame of a ring comes behind the last seed. What waits in the rings meanwhile must not hold the seeds up: where they are more
             // than the lanes hold, nobody could go on.
             least = Key(self.n_seeded as u64);
+        }
+        if let Some(key) = self.injection.as_ref().and_then(Injection::stamped) {
+            least = least.min(key.prev());
         }
         let pushed = self.out.publish(least);
         if let Some(key) = pushed {
@@ -476,7 +526,7 @@ impl<R: Ring> CaptureThread<R> {
             source.ring.set_sleeping(true);
         }
         // Each look passes a fence behind the flag, as the producer does between its record and its look at the flag.
-        if self.sources.iter().all(|s| s.ring.is_drained()) {
+        if self.sources.iter().all(|s| s.ring.is_drained()) && !self.has_injections() {
             self.meters.sleeps.add(1);
             self.poll_list.wait(timeout);
             self.eventfd.lower();

@@ -82,10 +82,33 @@ pub mod cpu_layout {
     pub const NEXT_MESSAGE: usize = DEPTH + 4;
     /// Word that counts calls that returned and whose number is in no table ([`super::syscall_entry::UNMAPPED`]). They are filtered, too.
     pub const UNMAPPED: usize = DEPTH + 5;
+    /// Word by which programs know that frames which told of changes of processes were lost: 0 for none, [`LOSS_OF_SOME`] for those of the processes
+    /// in the map `LOST`, [`LOSS_OF_ANY`] where there was no room to note whose. The kernel side raises it on every CPU, the agent lowers it.
+    pub const LOSS: usize = DEPTH + 6;
+    /// Word that counts lost frames whose process was noted in `LOST`.
+    pub const LOSSES_NOTED: usize = DEPTH + 7;
+    /// Word that counts lost frames whose process could not be noted.
+    pub const LOSSES_UNNOTED: usize = DEPTH + 9;
+    /// Word that counts frames that a simulated loss may take.
+    pub const SIMULATED: usize = DEPTH + 10;
+    /// Value of [`LOSS`].
+    pub const LOSS_OF_SOME: u64 = 1;
+    /// Value of [`LOSS`].
+    pub const LOSS_OF_ANY: u64 = 2;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 
     const _: () = assert!(N_EVENT_TYPES <= N_TYPES);
+}
+
+/// The map `LOST`: processes of which a frame was lost that told of a change of them.
+pub mod lost {
+    /// Entries. One more loss is not noted but counted, and every process is in doubt.
+    pub const N: u32 = 4096;
+    /// Process id, and start of the process.
+    pub type Key = [u64; 2];
+    /// When the frame was lost, and of which type it was, with the [`super::Outcome`] above it in bits 16 to 31.
+    pub type Value = [u64; 2];
 }
 
 /// Index of each word of the map `CONTROL`, which the loader may change while programs run.
@@ -452,6 +475,10 @@ pub mod feature {
     pub const ITERATOR_SLOTS: usize = 8;
     /// Answers of name servers are kept whole where somebody asks.
     pub const ANSWERS: usize = 9;
+    /// Of frames that tell of changes of processes one in so many is dropped, to test what comes of it; 0 for none.
+    pub const SIMULATE_DROPS: usize = 10;
+    /// Possible CPUs.
+    pub const N_CPUS: usize = 11;
     /// Words.
     pub const WORDS: usize = 16;
 }

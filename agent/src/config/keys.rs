@@ -56,6 +56,8 @@ const ACTED_ON: &[&str] = &[
     "peregrine.limits.address_names_bytes",
     "peregrine.limits.process_table_bytes",
     "peregrine.pinning",
+    "peregrine.repair.rate",
+    "peregrine.repair.simulate_drops",
     "peregrine.ring_bytes",
     "peregrine.scope_pid",
     "peregrine.shards",

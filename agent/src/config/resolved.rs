@@ -119,6 +119,10 @@ pub(crate) struct Config {
     pub(crate) on_alert: Option<CaptureOnAlert>,
     /// What to do when events are dropped.
     pub(crate) event_drops: EventDrops,
+    /// Processes looked at in a second after losses; 0: none.
+    pub(crate) repair_rate: u32,
+    /// Of the frames that tell of changes of processes one in so many is dropped in the kernel; 0: none.
+    pub(crate) simulate_drops: u32,
     /// Bytes of each kernel ring.
     pub(crate) ring_bytes: usize,
     /// Batches that a lane holds.
@@ -310,6 +314,13 @@ pub(super) fn resolve(
         write,
         on_alert,
         event_drops: drops::resolve(syscall_event_drops)?,
+        repair_rate: within("repair.rate", peregrine.repair.rate, 200, 0..=100_000)? as u32,
+        simulate_drops: within(
+            "repair.simulate_drops",
+            peregrine.repair.simulate_drops,
+            0,
+            0..=1 << 30,
+        )? as u32,
         ring_bytes: ring_bytes(peregrine.ring_bytes)?,
         lane_capacity: within("lane_capacity", peregrine.lane_capacity, 8, 1..=4096)?,
         batch_frames: within("batch_frames", peregrine.batch_frames, 512, 1..=65_536)?,

@@ -138,6 +138,7 @@ pub(super) struct Peregrine {
     pub(super) late_after_ms: Option<u64>,
     pub(super) limits: Limits,
     pub(super) pinning: Option<bool>,
+    pub(super) repair: Repair,
     pub(super) ring_bytes: Option<u64>,
     pub(super) scope_pid: Option<u32>,
     pub(super) shards: Option<u64>,
@@ -155,6 +156,14 @@ pub(super) struct Peregrine {
 pub(super) struct Limits {
     pub(super) address_names_bytes: Option<u64>,
     pub(super) process_table_bytes: Option<u64>,
+}
+
+/// How what was lost of processes is made good.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Repair {
+    pub(super) rate: Option<u64>,
+    pub(super) simulate_drops: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

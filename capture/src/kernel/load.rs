@@ -108,8 +108,8 @@ pub struct Probe {
     pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
     report: ProbeReport,
     pub(super) options: ProbeOptions,
-    cpus: Arc<Mapping>,
-    n_cpus: u32,
+    pub(super) cpus: Arc<Mapping>,
+    pub(super) n_cpus: u32,
     rings: Vec<KernelRing>,
     /// The program at `sys_enter`.
     pub(super) enter: Loading,
@@ -220,7 +220,7 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
     Ok(ebpf.program_mut(name).ok_or(Refusal::Absent)?.try_into()?)
 }
 
-fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
 where
     T: TryFrom<Map, Error = aya::maps::MapError>,
 {
@@ -274,6 +274,8 @@ fn constants(
         u32::from(!options.asked.answers.is_empty() || options.room == Room::ForAll);
     words[feature::ENTRY] = u32::from(room.notes);
     words[feature::ITERATOR_SLOTS] = n_cpus * SCRATCH_SLOTS;
+    words[feature::N_CPUS] = n_cpus;
+    words[feature::SIMULATE_DROPS] = options.simulate_drops;
     words[feature::SOCKET_HISTORY] = u32::from(room.history);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));

@@ -105,6 +105,8 @@ pub struct ProbeOptions {
     pub self_tgid: Option<u32>,
     /// Bytes of each CPU's ring; rounded up to a power of two of at least a page.
     pub ring_bytes: usize,
+    /// Of the frames that tell of changes of processes one in so many is dropped, to see what comes of it; 0 for none.
+    pub simulate_drops: u32,
     /// Object to load in place of the built-in one.
     pub object: Option<PathBuf>,
 }
@@ -135,6 +137,7 @@ impl Default for ProbeOptions {
             scope_pid: None,
             self_tgid: Some(std::process::id()),
             ring_bytes: 4 << 20,
+            simulate_drops: 0,
             object: std::env::var_os("PEREGRINE_KERNEL_OBJECT").map(PathBuf::from),
         }
     }

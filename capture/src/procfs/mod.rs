@@ -3,11 +3,13 @@
 //! Processes are read in parallel. One that ends while it is read is left out and counted. A file that may not be read (another user's
 //! environment, without privileges) leaves its fields empty. All ids are those of the pid namespace that `/proc` belongs to.
 
+mod again;
 #[expect(unsafe_code, reason = "the system library's list of interfaces")]
 mod interfaces;
 mod open_descriptors;
 mod sockets;
 
+pub use again::{Look, Target, listed as listed_processes};
 pub use interfaces::interfaces;
 pub use open_descriptors::OpenDescriptors;
 

@@ -111,6 +111,20 @@ impl Lineage {
         &self.address_names
     }
 
+    /// The processes that live, as far as is known.
+    pub fn living_processes(&self) -> impl Iterator<Item = (u32, Start)> {
+        let living = self.slots.iter().filter(|node| node.head.load().is_alive());
+        living.map(|node| (node.tgid, node.start))
+    }
+
+    /// Whether a process lives and is known, whose start is cut to 10 ms.
+    #[must_use]
+    pub fn is_known(&self, tgid: u32, coarse_start_ns: u64) -> bool {
+        let start = Start { ns: coarse_start_ns, coarse: true };
+        let newest = self.slots.get(tgid).and_then(|slot| slot.load_full());
+        newest.is_some_and(|node| node.start.agrees(start) && node.head.load().is_alive())
+    }
+
     /// Who looks again at processes that are not wholly known.
     #[must_use]
     pub fn repairs(&self) -> &Repairs {
