@@ -19,7 +19,16 @@ pub(crate) struct Plan {
 }
 
 /// CPUs whose rings one capture thread reads unless told otherwise.
-const CPUS_PER_CAPTURE_THREAD: usize = 8;
+///
+/// This and the next number: the topology that takes least of the machine among those that lose nothing with every CPU busy. Each thread
+/// more makes windows smaller and wakes more frequent, for every event (docs/journal/2026-11-22-topology.md).
+const CPUS_PER_CAPTURE_THREAD: usize = 32;
+/// CPUs for each shard unless told otherwise.
+const CPUS_PER_SHARD: usize = 8;
+/// Shards that one reader of a file can feed.
+const MAX_REPLAY_SHARDS: usize = 4;
+/// Up to so many CPUs the choice was measured live, above it was simulated.
+const MAX_MEASURED_CPUS: usize = 2;
 
 impl Plan {
     /// Plans for this program's CPUs, given by id.
@@ -32,15 +41,27 @@ impl Plan {
             Some(n) => n.min(n_cpus),
             None => n_cpus.div_ceil(CPUS_PER_CAPTURE_THREAD),
         };
-        let n_shards = config.shards.unwrap_or_else(|| n_cpus.saturating_sub(n_capture).max(1));
+        let n_shards = config.shards.unwrap_or_else(|| {
+            if is_replay {
+                // Nothing else wants the CPUs.
+                n_cpus.saturating_sub(1).clamp(1, MAX_REPLAY_SHARDS)
+            } else {
+                n_cpus.div_ceil(CPUS_PER_SHARD)
+            }
+        });
         let n_threads = n_capture + n_shards;
         let pinned = config.pinning == Pinning::Auto
             && !config.single_thread
             && !is_replay
             && n_threads <= n_cpus;
-        let cpus = if pinned { allowed_cpus[..n_threads].to_vec() } else { Vec::new() };
+        let cpus = if pinned { spread(allowed_cpus, n_capture, n_shards) } else { Vec::new() };
+        let ground = match (is_replay, n_cpus) {
+            (true, _) => "",
+            (false, ..=MAX_MEASURED_CPUS) => " (measured)",
+            (false, _) => " (simulated: least that loses nothing with every CPU busy)",
+        };
         let chosen = match (config.shards, config.capture_threads) {
-            (None, None) => format!("chosen for {}", count(n_cpus, "CPU")),
+            (None, None) => format!("chosen for {}{ground}", count(n_cpus, "CPU")),
             (Some(_), Some(_)) => "as configured".to_owned(),
             (Some(_), None) => "shards as configured".to_owned(),
             (None, Some(_)) => "capture threads as configured".to_owned(),
@@ -73,6 +94,15 @@ impl Plan {
     }
 }
 
+/// A CPU for each thread: capture threads beside the first of the CPUs whose rings they read, shards evenly on the others.
+fn spread(cpus: &[usize], n_capture: usize, n_shards: usize) -> Vec<usize> {
+    let beside = |n: usize| n * cpus.len() / n_capture;
+    let is_taken = |at: usize| (0..n_capture).any(|n| beside(n) == at);
+    let others: Vec<usize> = (0..cpus.len()).filter(|&at| !is_taken(at)).collect();
+    let of_shards = (0..n_shards).map(|n| others[n * others.len() / n_shards]);
+    (0..n_capture).map(beside).chain(of_shards).map(|at| cpus[at]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,16 +118,51 @@ mod tests {
     #[test]
     fn the_machine_decides_unless_told() {
         for (cpus, n_capture, n_shards) in
-            [(1, 1, 1), (2, 1, 1), (8, 1, 7), (16, 2, 14), (64, 8, 56)]
+            [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 1, 1), (16, 1, 2), (64, 2, 8), (256, 8, 32)]
         {
             let p = plan(&[], cpus);
             assert_eq!((p.n_capture, p.n_shards), (n_capture, n_shards), "{cpus} CPUs");
-            assert_eq!(p.cpus.len(), if cpus == 1 { 0 } else { cpus }, "{cpus} CPUs");
+            let n_bound = if cpus == 1 { 0 } else { n_capture + n_shards };
+            assert_eq!(p.cpus.len(), n_bound, "{cpus} CPUs");
+            let mut cpus_of_threads = p.cpus.clone();
+            cpus_of_threads.sort_unstable();
+            cpus_of_threads.dedup();
+            assert_eq!(cpus_of_threads.len(), n_bound, "each thread has a CPU of its own");
         }
+    }
+
+    #[test]
+    fn it_says_how_many_and_on_what_ground() {
+        let p = plan(&[], 1);
+        assert!(!p.single_thread);
+        assert_eq!(
+            p.why,
+            "1 capture thread, 1 shard, 1 output thread: chosen for 1 CPU (measured), not bound to CPUs"
+        );
         assert_eq!(
             plan(&[], 2).why,
-            "1 capture thread, 1 shard, 1 output thread: chosen for 2 CPUs, one CPU each"
+            "1 capture thread, 1 shard, 1 output thread: chosen for 2 CPUs (measured), one CPU each"
         );
+        let simulated = "(simulated: least that loses nothing with every CPU busy), one CPU each";
+        assert_eq!(
+            plan(&[], 4).why,
+            format!("1 capture thread, 1 shard, 1 output thread: chosen for 4 CPUs {simulated}")
+        );
+        assert_eq!(
+            plan(&[], 64).why,
+            format!("2 capture threads, 8 shards, 1 output thread: chosen for 64 CPUs {simulated}")
+        );
+        assert_eq!(
+            plan(&["peregrine.shards=3"], 64).why,
+            "2 capture threads, 3 shards, 1 output thread: shards as configured, one CPU each"
+        );
+    }
+
+    #[test]
+    fn threads_spread_over_the_cpus() {
+        let p = plan(&[], 64);
+        assert_eq!(p.cpus, [0, 32, 1, 8, 16, 24, 33, 40, 48, 56]);
+        assert_eq!((p.capture_cpu(1), p.shard_cpu(0)), (Some(32), Some(1)));
     }
 
     #[test]
