@@ -78,6 +78,7 @@ impl Bench {
         };
         assert!(stats.levels["lineage.bytes"] <= TABLE_BYTES + TABLE_BYTES / 16);
         let most = memory(&agent, "VmHWM");
+        println!("resident: {} KiB before, {} KiB at most", before >> 10, most >> 10);
         assert!(
             most <= before + TABLE_BYTES + SLACK_BYTES,
             "{most} bytes resident at most, {before} before"
@@ -310,7 +311,7 @@ fn sources(dir: &Path, all: &mut String) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !matches!(name.as_str(), "target" | "tests" | "benches" | ".git") {
             sources(&path, all);
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|e| e == "rs") {
             all.push_str(&fs::read_to_string(&path).expect("text"));
         }
     }

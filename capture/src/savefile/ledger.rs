@@ -281,9 +281,9 @@ impl Ledger {
         self.move_to(header, cwd_len);
     }
 
-    fn keep(&mut self, text: Text) -> u32 {
+    fn keep(&mut self, mut text: Text) -> u32 {
         self.n_bytes += text.n_bytes;
-        let text = Text { n_holders: 1, ..text };
+        text.n_holders = 1;
         if let Some(n) = self.free.pop() {
             self.texts[n as usize] = text;
             return n;

@@ -161,7 +161,7 @@ impl Pool {
     }
 
     /// An image that is no larger than what each process pays for.
-    pub(super) fn short_image(&mut self, program: &Program<'_>) -> Arc<Image> {
+    pub(super) fn short_image(program: &Program<'_>) -> Arc<Image> {
         let mut image = Image::default();
         image.fill(&program.shortened());
         Arc::new(image)

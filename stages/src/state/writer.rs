@@ -346,7 +346,7 @@ impl StateWriter {
             serial: 0,
             prev: ArcSwapOption::empty(),
             parent: Parent::Unknown(0),
-            image: self.pool.short_image(&image),
+            image: Pool::short_image(&image),
             cwd: Arc::clone(self.pool.nowhere()),
             container: Arc::clone(self.pool.host()),
             ids: Ids::UNTOLD,
@@ -480,7 +480,7 @@ impl StateWriter {
             return self.pool.image(program);
         }
         meters.shortened.add(1);
-        self.pool.short_image(program)
+        Pool::short_image(program)
     }
 
     /// The id was given to another process, so the one before has ended, though no exit was seen.
