@@ -408,8 +408,13 @@ fn group_dead(ctx: Ctx, task: Task) -> bool {
     get::<u32>(task.signal(), F::SignalLive) == 0
 }
 
-/// Who inherits the children: the nearest ancestor that reaps, else the init of the pid namespace
-/// (`find_new_reaper`, kernel/exit.c). A dying init has no heir.
+#[inline(always)]
+fn level_of(task: Task) -> u32 {
+    get(task.own_pid(), F::PidLevel)
+}
+
+/// Who inherits the children: the nearest ancestor that reaps, has not ended and lives in the same pid namespace (the parent of what was put into
+/// a container does not), else the init of that namespace (`find_new_reaper`, kernel/exit.c). A dying init has no heir.
 #[inline(always)]
 fn reaper_of(task: Task) -> Task {
     let leader = task.leader();
@@ -420,14 +425,16 @@ fn reaper_of(task: Task) -> Task {
     if !has(F::SignalSubreaperByte) {
         return init;
     }
+    let level = level_of(leader);
     let mut at = leader.real_parent();
     for _ in 0..MAX_ANCESTORS {
         let tgid = at.tgid();
-        if at.0 == 0 || tgid == 0 || tgid == init.tgid() {
+        if at.0 == 0 || tgid == 0 || tgid == init.tgid() || level_of(at) != level {
             break;
         }
         let byte: u8 = get(at.signal(), F::SignalSubreaperByte);
-        if byte >> (field(F::SignalSubreaperBit) & 7) & 1 != 0 {
+        let reaps = byte >> (field(F::SignalSubreaperBit) & 7) & 1 != 0;
+        if reaps && get::<u32>(at.signal(), F::SignalLive) != 0 {
             return at.leader();
         }
         at = at.leader().real_parent();

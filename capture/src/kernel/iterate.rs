@@ -38,6 +38,7 @@ const N_PARAMS: usize = 31;
 const EXE: usize = 1;
 const ARGS: usize = 2;
 const ENV: usize = 15;
+const EXEPATH: usize = 27;
 
 /// Why each iterator is not there, if it is not.
 #[derive(Clone, Debug, Default)]
@@ -168,8 +169,8 @@ impl Known<'_> {
     }
 }
 
-/// Processes that the iterators keep to themselves: kernels may hide those that have more capabilities than this one. Nothing where `/proc`
-/// has other ids than the kernel, in a pid namespace.
+/// Processes of which the iterators do not tell, or not enough: kernels may hide those that have more capabilities than this one. Nothing where
+/// `/proc` has other ids than the kernel, in a pid namespace.
 fn left_out(told: &[Frame<'_>]) -> io::Result<Vec<Found>> {
     let own = std::process::id();
     let is_outermost = told
@@ -192,6 +193,12 @@ fn assemble(tasks: &[u8], memory: Option<&[u8]>) -> io::Result<Seeds> {
             seeds.threads.push((header.tid, header.tgid));
         }
     }
+    // The first thread of a process may have ended, and with it what the kernel's iterator looks at; `/proc` asks another one.
+    let with_others: HashSet<u32> = seeds.threads.iter().map(|&(_, tgid)| tgid).collect();
+    by_kernel.retain(|f| {
+        let has_program = f.param(EXEPATH).is_some_and(|path| !matches!(path, [] | [0]));
+        has_program || !with_others.contains(&f.header().tgid)
+    });
     let by_proc = left_out(&by_kernel)?.into_iter().map(|found| Known::Proc(Box::new(found)));
     let mut all: Vec<Known<'_>> = by_kernel.into_iter().map(Known::Kernel).chain(by_proc).collect();
     all.sort_unstable_by_key(|known| (known.start_ns(), known.ids().0));

@@ -152,20 +152,26 @@ fn read_process(proc: &Path, pid: u32) -> Option<Found> {
         ProcessEntry { tid: i64::from(pid), pid: i64::from(pid), ..ProcessEntry::default() };
     let (start_ns, n_threads) = with_file(&at("stat"), 4096, |b| stat(b, &mut entry))??;
     let groups = with_file(&at("status"), 16 << 10, |b| status(b, &mut entry))??;
-    (entry.exe, entry.args) = command_line_of(&at("cmdline"));
+    let threads = if n_threads > 1 { other_threads(&at("task"), pid) } else { Vec::new() };
+    // Where the first thread has ended, all that is left of it is its entry: another one has the memory and the directories.
+    let living = |name: &str| match threads.first() {
+        Some(tid) if !dir.join("exe").exists() => dir.join("task").join(tid.to_string()).join(name),
+        _ => dir.join(name),
+    };
+    (entry.exe, entry.args) = command_line_of(&living("cmdline"));
     // A kernel thread has neither environment nor program.
     if !entry.exe.is_empty() || !entry.args.is_empty() || entry.vmsize_kb > 0 {
-        entry.env = environment_of(&at("environ"));
-        entry.exepath = link(&at("exe"));
+        entry.env = environment_of(&living("environ"));
+        entry.exepath = link(&living("exe"));
     }
     entry.cgroups = with_file(&at("cgroup"), 64 << 10, cgroups).unwrap_or_default();
-    entry.cwd = link(&at("cwd"));
+    entry.cwd = link(&living("cwd"));
     entry.exe_from_memfd = entry.exepath.starts_with(b"/memfd:");
     if let Some(uid) = with_file(&at("loginuid"), 16, number).flatten() {
         entry.loginuid = uid;
     }
     if !entry.exepath.is_empty()
-        && let Ok(meta) = fs::metadata(at("exe"))
+        && let Ok(meta) = fs::metadata(living("exe"))
     {
         let ns = |s: i64, n: i64| (s as u64).wrapping_mul(1_000_000_000).wrapping_add(n as u64);
         entry.exe_ino = meta.ino();
@@ -173,7 +179,6 @@ fn read_process(proc: &Path, pid: u32) -> Option<Found> {
         entry.exe_ino_mtime = ns(meta.mtime(), meta.mtime_nsec());
         entry.exe_writable = may_write(&entry, &groups, &meta);
     }
-    let threads = if n_threads > 1 { other_threads(&at("task"), pid) } else { Vec::new() };
     Some(Found { entry, start_ns, threads })
 }
 
