@@ -21,12 +21,12 @@ const RULES: &str = r#"
   priority: INFO
 - rule: below a
   desc: d
-  condition: evt.type in (openat, execve, procexit, clone) and proc.aname = a
+  condition: evt.type in (openat, execve, procexit, clone, vfork) and proc.aname = a
   output: "%proc.name %proc.aname[2] %proc.aname[3] %proc.sname"
   priority: INFO
 - rule: child
   desc: d
-  condition: evt.type in (clone, execve, procexit) and proc.pname in (b, c)
+  condition: evt.type in (clone, vfork, execve, procexit) and proc.pname in (b, c)
   output: "%evt.type %proc.cmdline of %proc.pname"
   priority: INFO
 - rule: state
@@ -57,32 +57,83 @@ fn rules() -> Arc<Ruleset> {
     ruleset(&(RULES.to_owned() + &(0..30).map(quiet).collect::<String>()), RuleMatching::All)
 }
 
+const COMMS: [&str; 4] = ["a", "b", "c", "d"];
+
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Fork { creator: usize, id: u32, is_sibling: bool },
-    Exec { who: usize, comm: usize },
-    FailedExec { who: usize },
-    Exit { who: usize, reaper: usize },
-    Open { who: usize, n: usize },
+    Fork {
+        creator: usize,
+        id: u32,
+        is_sibling: bool,
+        by: By,
+    },
+    Exec {
+        who: usize,
+        comm: usize,
+    },
+    FailedExec {
+        who: usize,
+    },
+    Exit {
+        who: usize,
+        reaper: usize,
+    },
+    Open {
+        who: usize,
+        n: usize,
+    },
     Stranger,
-    Thread { who: usize },
-    Chdir { who: usize, is_relative: bool },
-    Setsid { who: usize },
-    Capset { who: usize, bit: u8 },
-    Generic { who: usize, is_truncate: bool },
+    Thread {
+        who: usize,
+    },
+    /// A further thread comes, the first one ends, the other one opens a file, and perhaps executes and goes on as the process.
+    Headless {
+        who: usize,
+        comm: Option<usize>,
+    },
+    Chdir {
+        who: usize,
+        is_relative: bool,
+    },
+    Setsid {
+        who: usize,
+    },
+    Capset {
+        who: usize,
+        bit: u8,
+    },
+    Generic {
+        who: usize,
+        is_truncate: bool,
+    },
+}
+
+/// How a process is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Clone,
+    Vfork,
+    /// By a thread beside the first.
+    Thread,
+}
+
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![3 => Just(By::Clone), 1 => Just(By::Vfork), 1 => Just(By::Thread)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let who = || 0usize..64;
     prop_oneof![
-        4 => (who(), 0u32..24, prop::bool::weighted(0.2))
-            .prop_map(|(creator, id, is_sibling)| Op::Fork { creator, id, is_sibling }),
+        4 => (who(), 0u32..24, prop::bool::weighted(0.2), by())
+            .prop_map(|(creator, id, is_sibling, by)| Op::Fork { creator, id, is_sibling, by }),
         3 => (who(), 0usize..4).prop_map(|(who, comm)| Op::Exec { who, comm }),
         1 => who().prop_map(|who| Op::FailedExec { who }),
         3 => (who(), 0usize..4).prop_map(|(who, reaper)| Op::Exit { who, reaper }),
         5 => (who(), 1usize..4).prop_map(|(who, n)| Op::Open { who, n }),
         1 => Just(Op::Stranger),
         1 => who().prop_map(|who| Op::Thread { who }),
+        1 => (who(), prop::option::of(0usize..4))
+            .prop_map(|(who, comm)| Op::Headless { who, comm }),
         2 => (who(), any::<bool>())
             .prop_map(|(who, is_relative)| Op::Chdir { who, is_relative }),
         1 => who().prop_map(|who| Op::Setsid { who }),
@@ -206,10 +257,17 @@ impl Oracle {
         }
     }
 
+    fn execute(&mut self, who: usize, comm: &str, args: &str) {
+        self.frames.push(exec(self.all[who].proc, self.parent(who), comm, args));
+        let m = &mut self.all[who];
+        (m.comm, m.args, m.cwd) = (comm.into(), args.into(), "/home/u".into());
+        (m.sid, m.cap) = (1, "");
+        self.judge("execve", who);
+    }
+
     fn apply(&mut self, op: Op) {
-        const COMMS: [&str; 4] = ["a", "b", "c", "d"];
         match op {
-            Op::Fork { creator, id, is_sibling } => {
+            Op::Fork { creator, id, is_sibling, by } => {
                 let creator = self.pick(creator);
                 let tgid = 100 + id;
                 if self.by_id.contains_key(&tgid) {
@@ -220,22 +278,23 @@ impl Oracle {
                 // Starts are one apart, so ids are used again within the same clock tick of /proc.
                 let child = proc(tgid, 1000 + self.key());
                 let Model { comm, args, proc: creator, .. } = self.all[creator].clone();
-                self.frames.push(fork(child, creator, self.all[parent].proc, &comm));
+                let (ty, name) = match by {
+                    By::Vfork => (EventType::VFORK_20_X, "vfork"),
+                    By::Clone | By::Thread => (EventType::CLONE_20_X, "clone"),
+                };
+                let tid = creator.tgid + if by == By::Thread { 2000 } else { 0 };
+                let parent_proc = self.all[parent].proc;
+                self.frames.push(fork_by(ty, tid, child, creator, parent_proc, &comm));
                 let cap = self.all[creator_index].cap;
                 let who = self.enter(child, &comm, &args, Some(parent));
                 self.all[who].cwd = "/tmp".into();
                 self.all[who].cap = cap;
-                self.judge("clone", who);
+                self.judge(name, who);
             }
             Op::Exec { who, comm } => {
                 let who = self.pick(who);
                 let (comm, args) = (COMMS[comm], format!("x{}", self.key()));
-                self.frames.push(exec(self.all[who].proc, self.parent(who), comm, &args));
-                self.all[who].comm = comm.into();
-                self.all[who].args = args;
-                self.all[who].cwd = "/home/u".into();
-                (self.all[who].sid, self.all[who].cap) = (1, "");
-                self.judge("execve", who);
+                self.execute(who, comm, &args);
             }
             Op::FailedExec { who } => {
                 let who = self.pick(who);
@@ -269,6 +328,21 @@ impl Oracle {
             }
             Op::Chdir { .. } | Op::Setsid { .. } | Op::Capset { .. } | Op::Generic { .. } => {
                 self.apply_call(op);
+            }
+            Op::Headless { who, comm } => {
+                let who = self.pick(who);
+                let p = self.all[who].proc;
+                let tid = p.tgid + 3000;
+                self.frames.push(thread(p, tid));
+                self.frames.push(exit_thread(p, p.tgid));
+                self.judge("procexit", who);
+                self.frames.push(in_thread(tid, open(p, "/f", None, Some("/f"))));
+                self.judge("openat", who);
+                if let Some(comm) = comm {
+                    // It takes over the id of the first.
+                    let args = format!("x{}", self.key());
+                    self.execute(who, COMMS[comm], &args);
+                }
             }
             Op::Thread { who } => {
                 let p = self.all[self.pick(who)].proc;

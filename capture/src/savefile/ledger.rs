@@ -183,24 +183,9 @@ impl Ledger {
             Role::Fork if is_child_side(event, header) => {
                 let creator = match facts {
                     Facts::Creator(creator) => Some(creator.creator_tgid),
-                    Facts::None | Facts::Exit(_) => None,
+                    Facts::None | Facts::Exit(_) | Facts::Child(_) => None,
                 };
-                let inherited = creator.and_then(|id| self.entries.get(&id)?.text);
-                let told = self.told(event);
-                let silence = self.hash(b"", b"", b"");
-                let is_same =
-                    |n: &u32| [silence, self.texts[*n as usize].hash].contains(&told.hash);
-                let same = inherited.filter(is_same);
-                let program = match (same, inherited) {
-                    (Some(n), _) => Program::Shared(n),
-                    (None, Some(n)) => {
-                        // The environment is inherited whatever was told.
-                        let n_bytes = told.n_bytes + self.texts[n as usize].n_bytes;
-                        Program::New(Text { n_bytes, ..told })
-                    }
-                    (None, None) => Program::New(told),
-                };
-                self.enter(header, program, event.param(PARAM_CWD).map_or(0, <[u8]>::len));
+                self.fork(event, creator, header);
             }
             Role::Exec if event.param_i64(0) == Some(0) => {
                 let told = Program::New(self.told(event));
@@ -216,6 +201,30 @@ impl Ledger {
         if let Some(len) = cwd_len {
             self.move_to(header, len);
         }
+    }
+
+    /// Decides of a child, with the program that a clone tells of.
+    pub(super) fn fork(
+        &mut self,
+        event: &SavedEvent<'_>,
+        creator: Option<u32>,
+        header: &mut FrameHeader,
+    ) {
+        let inherited = creator.and_then(|id| self.entries.get(&id)?.text);
+        let told = self.told(event);
+        let silence = self.hash(b"", b"", b"");
+        let is_same = |n: &u32| [silence, self.texts[*n as usize].hash].contains(&told.hash);
+        let same = inherited.filter(is_same);
+        let program = match (same, inherited) {
+            (Some(n), _) => Program::Shared(n),
+            (None, Some(n)) => {
+                // The environment is inherited whatever was told.
+                let n_bytes = told.n_bytes + self.texts[n as usize].n_bytes;
+                Program::New(Text { n_bytes, ..told })
+            }
+            (None, None) => Program::New(told),
+        };
+        self.enter(header, program, event.param(PARAM_CWD).map_or(0, <[u8]>::len));
     }
 
     fn flag_refused(&self, header: &mut FrameHeader) {

@@ -6,6 +6,7 @@
 //! into the shards' lanes.
 
 mod block;
+mod born;
 mod bytes;
 mod convert;
 mod descriptor_list;

@@ -11,6 +11,7 @@ use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
     DescriptorList, Findings, Header, LivingThread, Reader, SavefileError,
+    born::BornChild,
     convert::Converter,
     ledger::{Ledger, ProcessLimits},
     processes::task_id,
@@ -86,6 +87,10 @@ pub struct Playback {
     n_impossible: u64,
     buf: Vec<u8>,
     last: Last,
+    /// A child that the event read last tells of.
+    born: BornChild,
+    /// Number of the last event that told of one.
+    birth: u64,
     times: Option<Times>,
     blocks: Option<BlockKeeper>,
     n_sections: u64,
@@ -96,6 +101,8 @@ pub struct Playback {
 enum Last {
     None,
     Seed,
+    /// A child, behind the event that told of it.
+    Child,
     /// An event, whose frame of this length is in the buffer.
     Event(usize),
 }
@@ -152,6 +159,8 @@ impl Playback {
             n_impossible: 0,
             buf,
             last: Last::None,
+            born: BornChild::default(),
+            birth: 0,
             times: None,
             blocks: None,
             n_sections: 1,
@@ -277,6 +286,7 @@ impl Playback {
         let (key, frame) = match self.last {
             Last::None => return None,
             Last::Event(len) => (event_key(self.evt_num), &self.buf[..len]),
+            Last::Child => (Key(event_key(self.evt_num).0 + 1), self.born.frame()),
             Last::Seed => {
                 let n = self.n_seeded_before + self.n_seeded as u64;
                 let key = Key(event_key(self.evt_num).0 + n);
@@ -300,8 +310,11 @@ impl Playback {
             resources.seed(self.reader.header());
         }
         let has_events = self.evt_num > self.evt_num_before;
-        self.n_seeded_before =
-            if has_events { 0 } else { self.n_seeded_before + self.n_seeded as u64 };
+        self.n_seeded_before = if has_events {
+            u64::from(self.birth == self.evt_num)
+        } else {
+            self.n_seeded_before + self.n_seeded as u64
+        };
         self.evt_num_before = self.evt_num;
         self.n_seeded = 0;
         self.seeds = seeds(self.reader.header(), &self.tracker, &mut self.ledger);
@@ -344,6 +357,10 @@ impl Playback {
                 self.last = Last::Seed;
                 return Ok(true);
             }
+            if self.born.take() {
+                self.last = Last::Child;
+                return Ok(true);
+            }
             let Some(mut event) = self.reader.next_event()? else {
                 if self.reader.next_section()? {
                     self.begin_section();
@@ -363,6 +380,12 @@ impl Playback {
             let mut header = event.frame_header();
             let facts = self.tracker.follow(&event, &mut header);
             self.ledger.follow(&event, facts, self.tracker.changed_cwd_len(), &mut header);
+            if let Facts::Child(born) = facts {
+                let mut of_child = born.header(&header);
+                self.ledger.fork(&event, Some(born.creator.creator_tgid), &mut of_child);
+                self.born.make(&event, of_child, born);
+                self.birth = self.evt_num;
+            }
             self.threads.follow(&event, &header);
             if let Some(resources) = &mut self.resources {
                 resources.follow(&event, &header);
@@ -372,7 +395,7 @@ impl Playback {
             }
             let mut frame = event.start_frame(header, &mut self.buf);
             match facts {
-                Facts::None => {}
+                Facts::None | Facts::Child(_) => {}
                 Facts::Creator(creator) => {
                     frame.section(SectionKind::Creator, &[&creator.to_bytes()]);
                 }

@@ -62,6 +62,16 @@ pub(super) enum Facts {
     None,
     Creator(CreatorFacts),
     Exit(ExitFacts),
+    /// Not of the event's process: of a child that it tells of before the child does.
+    Child(Born),
+}
+
+/// A process of which only its creator's return tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Born {
+    pub(super) tgid: u32,
+    pub(super) incarnation: u64,
+    pub(super) creator: CreatorFacts,
 }
 
 /// Follows the threads and processes of a file.
@@ -292,7 +302,7 @@ impl Tracker {
             Role::Fork { flags, vtid, is_vfork } => match event.param_i64(0) {
                 Some(0) => facts = self.child_side(event, tid, flags),
                 Some(child) if child > 0 && !is_vfork => {
-                    self.caller_side(event, task_id(child), flags, vtid);
+                    facts = self.caller_side(event, task_id(child), flags, vtid);
                 }
                 _ => {}
             },
@@ -470,16 +480,20 @@ impl Tracker {
             self.add_thread(tid, tgid);
         }
         self.take_name(event, tid);
-        let Some(creator) = ptid else { return Facts::None };
-        let parent = self.processes.tgid_of(creator);
-        let start = self.incarnation(parent);
-        Facts::Creator(CreatorFacts {
-            creator_tid: creator,
-            creator_tgid: parent,
+        ptid.map_or(Facts::None, |creator| Facts::Creator(self.creator(creator)))
+    }
+
+    /// What is known of who made a process, by its thread. Its own process is taken for the parent.
+    fn creator(&self, tid: u32) -> CreatorFacts {
+        let tgid = self.processes.tgid_of(tid);
+        let start = self.incarnation(tgid);
+        CreatorFacts {
+            creator_tid: tid,
+            creator_tgid: tgid,
             creator_start_ns: start,
-            parent_tgid: parent,
+            parent_tgid: tgid,
             parent_start_ns: start,
-        })
+        }
     }
 
     /// A new process, with what it has of the one that a thread belongs to.
@@ -510,26 +524,28 @@ impl Tracker {
         child: u32,
         flags: Option<u8>,
         vtid: Option<u8>,
-    ) {
+    ) -> Facts {
         let in_other_namespace =
             vtid.and_then(|n| event.param_i64(usize::from(n))).is_some_and(|v| v != event.tid);
         let flags = clone_flags(event, flags);
         let is_left_to_child =
             flags & (CLONE_CHILD_IN_PIDNS | CLONE_NEWPID | CLONE_PARENT | CLONE_VFORK) != 0;
         if in_other_namespace || is_left_to_child || self.processes.thread(child).is_some() {
-            return;
+            return Facts::None;
         }
         let caller = task_id(event.tid);
         if flags & CLONE_THREAD != 0 {
             self.add_thread(child, self.processes.tgid_of(caller));
             self.take_name(event, child);
-            return;
+            return Facts::None;
         }
         self.fork(event, child, caller, flags);
         self.take_name(event, child);
-        if let Some(slot) = self.processes.of_id(child) {
-            self.processes.get_mut(slot).is_expected = true;
-        }
+        let Some(slot) = self.processes.of_id(child) else { return Facts::None };
+        let process = self.processes.get_mut(slot);
+        process.is_expected = true;
+        let incarnation = process.incarnation;
+        Facts::Child(Born { tgid: child, incarnation, creator: self.creator(caller) })
     }
 
     fn exec(&mut self, event: &SavedEvent<'_>, tid: u32) {

@@ -119,6 +119,10 @@ impl StateWriter {
         if fork.is_thread {
             return Ok(());
         }
+        if event.is_from_file() && self.is_told_of(header, key) {
+            // By its creator's return, which came before its own.
+            return Ok(());
+        }
         let origin = self.origin(fork, key)?;
         if origin.version.is_none() && fork.creator.is_some() && self.known(header, key).is_some() {
             // Its creator ended before the look at what is there, which the child lived to see: that look knows more.
@@ -420,6 +424,12 @@ impl StateWriter {
         self.lineage
             .incarnation(header.tgid, Start::of(header), key)
             .filter(|n| n.as_of(key).is_some_and(|v| v.is_alive()))
+    }
+
+    /// Whether a process is known, and not only because its thread made an event.
+    fn is_told_of(&self, header: &FrameHeader, key: Key) -> bool {
+        let node = self.known(header, key);
+        node.and_then(|n| n.as_of(key)).is_some_and(|v| !v.is_stand_in)
     }
 
     /// Puts a new version on top of a process.

@@ -51,6 +51,18 @@ fn finish(build: impl Fn(&mut FrameWriter<'_>), header: FrameHeader) -> Vec<u8> 
 
 /// The child's side of a fork.
 pub(crate) fn fork(child: Proc, creator: Proc, parent: Proc, comm: &str) -> Vec<u8> {
+    fork_by(EventType::CLONE_20_X, creator.tgid, child, creator, parent, comm)
+}
+
+/// The child's side of a call that makes processes, made by one of the creator's threads.
+pub(crate) fn fork_by(
+    call: EventType,
+    creator_tid: u32,
+    child: Proc,
+    creator: Proc,
+    parent: Proc,
+    comm: &str,
+) -> Vec<u8> {
     finish(
         |w| {
             w.i64(0).empty().empty().i64(i64::from(child.tgid)).i64(i64::from(child.tgid));
@@ -58,7 +70,7 @@ pub(crate) fn fork(child: Proc, creator: Proc, parent: Proc, comm: &str) -> Vec<
             w.str(comm.as_bytes()).empty().u32(0).u32(1000).u32(100);
             w.i64(i64::from(child.tgid)).i64(i64::from(child.tgid)).u64(0);
             let creator = CreatorFacts {
-                creator_tid: creator.tgid,
+                creator_tid,
                 creator_tgid: creator.tgid,
                 creator_start_ns: creator.start,
                 parent_tgid: parent.tgid,
@@ -67,7 +79,7 @@ pub(crate) fn fork(child: Proc, creator: Proc, parent: Proc, comm: &str) -> Vec<
             w.section(SectionKind::Creator, &[&creator.to_bytes()]);
             w.section(SectionKind::Proc, &[&ids(child, parent).to_bytes()]);
         },
-        header(EventType::CLONE_20_X, child),
+        header(call, child),
     )
 }
 
@@ -190,6 +202,13 @@ pub(crate) fn open(p: Proc, name: &str, dir: Option<&str>, kernel: Option<&str>)
         },
         header(EventType::OPENAT_2_X, p),
     )
+}
+
+/// The frame of a call as another thread of the process made it.
+pub(crate) fn in_thread(tid: u32, mut frame: Vec<u8>) -> Vec<u8> {
+    let header = FrameHeader { tid, ..FrameHeader::from_bytes(frame.first_chunk().unwrap()) };
+    frame[..event::HEADER_LEN].copy_from_slice(&header.to_bytes());
+    frame
 }
 
 /// A call of any type; the builder writes its parameters and sections.
