@@ -30,7 +30,7 @@ use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
 use crate::capture_on_alert::{self, AlertCapture};
 use crate::capture_threads::{self, Feed, spawn};
-use crate::config::Config;
+use crate::config::{CaptureSource, Config};
 use crate::drop_alerts::{self, DropAlerts, Looking};
 use crate::internal_alerts::InternalAlerts;
 use crate::name_lookups::NameLookups;
@@ -590,7 +590,8 @@ impl Lanes {
         let limits = BatchLimits { max_frames: config.batch_frames, max_bytes: config.batch_bytes };
         let new_lane = || bus::lane(config.lane_capacity, limits);
         // What wakes the readers, before they exist: capture threads are made first.
-        let new_waiter = || Waiter::new(WaitLimits::default());
+        let reader_limits = reader_limits(config, plan);
+        let new_waiter = || Waiter::new(reader_limits);
         let shard_waiters: Vec<Waiter> = (0..plan.n_shards).map(|_| new_waiter()).collect();
         let recorder_waiter = new_waiter();
         let mut from_capture: Vec<Vec<LaneRx>> = (0..plan.n_shards).map(|_| Vec::new()).collect();
@@ -655,6 +656,20 @@ impl Source {
             }
         }
     }
+}
+
+/// How those who read lanes wait. Where threads outnumber CPUs, whoever spins or yields keeps those from running whom it waits for; what a
+/// reader waits for wakes it, so it sleeps almost at once, and not for a moment only.
+fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
+    let n_sources = match config.source {
+        CaptureSource::Live => plan.n_capture,
+        CaptureSource::Replay(_) => 1,
+    };
+    if n_sources + plan.n_shards <= perf::allowed_cpus().len() {
+        return WaitLimits::default();
+    }
+    let min_sleep = Duration::from_millis(1);
+    WaitLimits { n_spins: 0, n_yields: 1, min_sleep, ..WaitLimits::default() }
 }
 
 /// A lane to the outputs for the program's own alerts.

@@ -63,22 +63,27 @@
 //!
 //! If no capture thread waits for room, all watermarks advance and every frame is released. What is left is that no wake is lost: see
 //! [`Sleeping`]. Who has to wake whom: a capture thread wakes a shard after a push and all shards after its watermark has moved; a shard wakes the
-//! capture thread after sending a batch home, the other shards after publishing `applied`, and, when frames wait for nothing but the watermark
-//! of a thread that may be asleep, that thread. `tests/loom.rs` explores small cases of this protocol.
+//! capture thread after sending a batch home; after publishing `applied` those shards that wait for it ([`WaitBoard`]); before it waits for another
+//! shard that one, once, since its watermarks may have moved while it slept; and, when frames wait for nothing but the watermark of a thread that
+//! may be asleep, that thread. `tests/loom.rs` explores small cases of this protocol.
 
 #![deny(unsafe_code)]
 
 #[expect(unsafe_code, reason = "entries point into the arena that the batch owns")]
 mod batch;
+mod board;
 mod key;
 mod lane;
 pub mod schedule;
 mod sync;
+mod turn;
 mod wait;
 mod watermark;
 
 pub use batch::{Batch, BatchFull, BatchLimits};
+pub use board::WaitBoard;
 pub use key::{Key, KeyClock, RingKeys};
 pub use lane::{LaneMeters, LaneRx, LaneTx, Rx, Tx, alert_lane, lane};
+pub use turn::{Order, Turn};
 pub use wait::{Backoff, Sleeping, Unparker, WaitLimits, Waiter};
 pub use watermark::Watermark;

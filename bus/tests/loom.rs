@@ -10,7 +10,7 @@ mod protocol;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Batch, Key, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use bus::{Batch, Key, Order, Turn, WaitBoard, WaitLimits, Waiter, Watermark, alert_lane, lane};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use protocol::{ONE, Shard, frame, topology};
@@ -141,6 +141,74 @@ fn an_idle_thread_is_woken_for_its_watermark() {
         }
         busy.join().unwrap();
         quiet.join().unwrap();
+    });
+}
+
+/// Who waits for another one's progress is woken by what it waits for, whichever comes first: the post, or the progress. And it is woken by
+/// nothing less.
+#[test]
+fn a_wait_on_the_board_is_always_answered() {
+    explore(None, || {
+        let board = Arc::new(WaitBoard::new(2));
+        let progress = Arc::new(Watermark::new());
+        let mut waiter = waiter();
+        let wake = waiter.unparker();
+        let (theirs, published) = (Arc::clone(&board), Arc::clone(&progress));
+        let other = thread::spawn(move || {
+            for key in [Key(1), Key(2)] {
+                published.publish(key);
+                theirs.reached(1, key).for_each(|shard| {
+                    assert_eq!((shard, key), (0, Key(2)));
+                    wake.wake();
+                });
+            }
+        });
+        board.post(0, 1, Key(2));
+        while progress.get() < Key(2) {
+            waiter.idle();
+        }
+        other.join().unwrap();
+    });
+}
+
+/// The rules of shards are replaced while their watermark moves and one of them goes beyond it: what a shard releases without having seen the change
+/// lies at or before the key of the change.
+#[test]
+fn a_change_takes_effect_at_one_key() {
+    explore(None, || {
+        let watermark = Arc::new(Watermark::new());
+        let turn = Arc::new(Turn::new(vec![Arc::clone(&watermark)]));
+        let at = Arc::new(AtomicU64::new(0));
+        let source = Arc::clone(&watermark);
+        let source = thread::spawn(move || {
+            source.publish(Key(5));
+        });
+        let (theirs, key) = (Arc::clone(&turn), Arc::clone(&at));
+        let change = thread::spawn(move || {
+            key.store(theirs.announce().0, Ordering::Relaxed);
+            theirs.decide();
+        });
+        let mut released = Key::MIN;
+        for goes_beyond in [false, true] {
+            let mut bound = watermark.get();
+            if goes_beyond {
+                bound = Key(9);
+                turn.goes_beyond(bound);
+            }
+            match turn.order() {
+                Order::Number(0) => released = bound,
+                Order::Number(order) => {
+                    assert_eq!(order, 2);
+                    // It sees the key with the order.
+                    assert!(released.0 <= at.load(Ordering::Relaxed), "{released} was released");
+                }
+                Order::Undecided => break,
+            }
+        }
+        source.join().unwrap();
+        change.join().unwrap();
+        let at = at.load(Ordering::Relaxed);
+        assert!(released.0 <= at, "{released} was released, the change is at {at}");
     });
 }
 

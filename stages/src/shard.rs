@@ -204,12 +204,13 @@ impl Shard {
             && self.lineage.applied(wait.shard) < wait.until
         {
             // Looked at again and again while it spins: nothing is parsed anew before there is an answer.
-            self.wake_peer(wait);
             return Progress::Waiting(wait);
         }
         match self.work() {
             Ok(()) => {
-                self.waits_for = None;
+                if self.waits_for.take().is_some() {
+                    self.lineage.waits().clear(self.index);
+                }
                 self.finish_window();
                 Progress::Worked
             }
@@ -217,17 +218,26 @@ impl Shard {
                 self.waits_for = Some(wait);
                 self.meters.waits.add(1);
                 self.wake_output();
-                self.wake_peer(wait);
-                Progress::Waiting(wait)
+                if self.begin_to_wait(wait) { Progress::Waiting(wait) } else { Progress::Worked }
             }
         }
     }
 
-    /// Who sleeps does not know yet that its watermarks have moved on.
-    fn wake_peer(&self, wait: Wait) {
+    /// Posts a wait, and wakes whom it is for: who sleeps may not know yet that its watermarks have moved on. They have, or nothing behind them
+    /// would be at hand here, so once is enough. `false` where the wait is over already.
+    fn begin_to_wait(&self, wait: Wait) -> bool {
+        if wait.shard == self.index {
+            // For room in its own alert lane.
+            return true;
+        }
+        self.lineage.waits().post(self.index, wait.shard, wait.until);
+        if self.lineage.applied(wait.shard) >= wait.until {
+            return false;
+        }
         if let Some(peer) = self.peers.get(wait.shard) {
             peer.wake();
         }
+        true
     }
 
     /// Steps until the sources have ended. Once `stop` is set what is left is shed, counted by type, and the shard ends when nothing waits.
@@ -245,7 +255,7 @@ impl Shard {
         // Nobody shall wait for a shard that has gone.
         self.lineage.publish_applied(self.index, Key::MAX);
         self.lineage.publish_done(self.index, Key::MAX);
-        self.wake_peers();
+        wake_waiting(&self.lineage, &self.peers, self.index, Key::MAX);
         let output = self.output.clone();
         drop(self);
         // Who delivers ends with the last shard, and may sleep.
@@ -265,7 +275,8 @@ impl Shard {
         match &decided {
             Err(wait) => {
                 self.meters.waits.add(1);
-                self.wake_peer(*wait);
+                // Where it is over, the next step decides.
+                self.begin_to_wait(*wait);
             }
             Ok(0) => return decided,
             Ok(_) => self.writer.reclaim(),
@@ -302,7 +313,7 @@ impl Shard {
             if end > before {
                 self.lineage.publish_applied(self.index, end);
                 self.publish_done();
-                self.wake_peers();
+                wake_waiting(&self.lineage, &self.peers, self.index, end);
             }
             return Ok(false);
         }
@@ -399,7 +410,7 @@ impl Shard {
         }
         // Before it waits it tells how far it is: no two shards wait for each other.
         lineage.publish_applied(*index, applied);
-        wake(peers, *index);
+        wake_waiting(lineage, peers, *index, applied);
         clock.lap(&meters.state, events.len());
         let at = scene.at(lineage, detector.utc_offset_s(), bump);
         // Looked at once for the window: what is not asked for costs its events nothing.
@@ -455,10 +466,6 @@ impl Shard {
             output.wake();
         }
     }
-
-    fn wake_peers(&self) {
-        wake(&self.peers, self.index);
-    }
 }
 
 impl Drop for Shard {
@@ -469,14 +476,12 @@ impl Drop for Shard {
     }
 }
 
-fn wake(peers: &[Unparker], own: usize) {
-    for (n, peer) in peers.iter().enumerate() {
-        if n != own {
-            peer.wake();
-        }
+/// Wakes the shards that wait for this one's `applied`, which was published. Nobody else has to know.
+fn wake_waiting(lineage: &Lineage, peers: &[Unparker], own: usize, applied: Key) {
+    for peer in lineage.waits().reached(own, applied).filter_map(|n| peers.get(n)) {
+        peer.wake();
     }
 }
-
 /// Times the parts of a window, where the window is one of the timed.
 struct Stopwatch(Option<u64>);
 

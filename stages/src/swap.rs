@@ -1,20 +1,17 @@
 //! Replacing the rules of running shards, at one key for all of them: every event up to it is held against the old rules, every event after
 //! it against the new ones, on any number of shards.
 //!
-//! **The key.** [`RuleSwap::install`] first announces the change, then takes the largest key that any watermark has reached. A shard reads its
-//! watermarks first and looks for an announcement after that, with a full fence in between on both sides: a shard that misses the announcement
-//! has taken no frame behind that key, and one that sees it takes no further window until the key is known, which is two stores away. From
-//! then on its windows end at the key, and it changes its rules between that window and the next.
+//! **The key.** [`RuleSwap::install`] announces the change, and the largest key that any watermark has reached is the last one of the old rules: see
+//! [`bus::Turn`]. A shard that sees the announcement takes no further window until the key is known, which is two stores away. From then on its
+//! windows end at the key, and it changes its rules between that window and the next.
 //!
 //! **The hot path** pays a fence and an Acquire load for each window. Rules, their working memory and their meters are made, and dropped, by
 //! the thread that installs them; a shard exchanges one box for another, and never blocks on the lock around them.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use bus::{Key, Unparker, Watermark};
-use crossbeam_utils::CachePadded;
+use bus::{Key, Order, Turn, Unparker, Watermark};
 use perf::Tally;
 use rules::{RuleMatching, Ruleset};
 
@@ -46,11 +43,8 @@ impl std::error::Error for SwapError {}
 
 /// The rules of all shards of a pipeline, and how they are replaced.
 pub struct RuleSwap {
-    /// Grows with each order. Odd: a change is announced, its key is not known yet.
-    orders: CachePadded<AtomicU64>,
-    /// The largest key that a shard released beyond its watermarks, when it gave up on a straggler.
-    far: AtomicU64,
-    watermarks: Vec<Arc<Watermark>>,
+    /// Only who holds the lock gives orders.
+    turn: Turn,
     /// What wakes capture threads and shards.
     wakers: Vec<Unparker>,
     state: Mutex<State>,
@@ -97,7 +91,7 @@ enum Profile {
 
 impl std::fmt::Debug for RuleSwap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RuleSwap").field("orders", &self.orders).finish_non_exhaustive()
+        f.debug_struct("RuleSwap").field("turn", &self.turn).finish_non_exhaustive()
     }
 }
 
@@ -107,9 +101,7 @@ impl RuleSwap {
     pub fn new(n_shards: usize, watermarks: Vec<Arc<Watermark>>, wakers: Vec<Unparker>) -> Self {
         let shards = (0..n_shards).map(|_| Mail::default()).collect();
         Self {
-            orders: CachePadded::new(AtomicU64::new(0)),
-            far: AtomicU64::new(0),
-            watermarks,
+            turn: Turn::new(watermarks),
             wakers,
             state: Mutex::new(State { at: Key::MIN, shards, ruleset: None }),
             changed: Condvar::new(),
@@ -139,14 +131,7 @@ impl RuleSwap {
         if state.shards.iter().any(|mail| mail.new.is_some() && !mail.has_ended) {
             return Err(SwapError::Pending);
         }
-        // Relaxed: only who holds the lock writes it.
-        let order = self.orders.load(Ordering::Relaxed);
-        // Release, as the store below: pairs with the Acquire in `order`.
-        self.orders.store(order + 1, Ordering::Release);
-        // Pairs with the fence in `order`: a shard that has not seen the announcement read its watermarks before they are read here.
-        fence(Ordering::SeqCst);
-        let reached = self.watermarks.iter().map(|w| w.get()).max().unwrap_or(Key::MIN);
-        let at = reached.max(Key(self.far.load(Ordering::Relaxed))).max(not_before);
+        let at = self.turn.announce().max(not_before);
         let has_ended = at == Key::MAX;
         if !has_ended {
             state.at = at;
@@ -157,7 +142,7 @@ impl RuleSwap {
                 mail.matches = mail.new.as_ref().map(|engine| Arc::clone(&engine.n_matches));
             }
         }
-        self.orders.store(order + 2, Ordering::Release);
+        self.turn.decide();
         drop(state);
         self.wake();
         if has_ended { Err(SwapError::Ended) } else { Ok(at) }
@@ -223,7 +208,7 @@ impl RuleSwap {
             }
         }
         let ruleset = Arc::clone(ruleset);
-        self.order();
+        self.turn.call();
         drop(state);
         self.wake();
         Ok(ruleset)
@@ -239,7 +224,7 @@ impl RuleSwap {
                 mail.profile = Profile::Recalled;
             }
         }
-        self.order();
+        self.turn.call();
         let is_out = |mail: &Mail| matches!(mail.profile, Profile::Recalled) && !mail.has_ended;
         while state.shards.iter().any(is_out) && Instant::now() < deadline {
             drop(state);
@@ -260,12 +245,6 @@ impl RuleSwap {
             }
         }
         profile
-    }
-
-    /// Makes the shards look at their mail. Only under the lock.
-    fn order(&self) {
-        // Relaxed: only who holds the lock writes it. Release: pairs with the Acquire in `limit`.
-        self.orders.store(self.orders.load(Ordering::Relaxed) + 2, Ordering::Release);
     }
 
     fn wake(&self) {
@@ -293,8 +272,7 @@ impl RuleSwap {
 
     /// A shard releases frames beyond its watermarks. To be called before [`Follower::limit`].
     pub(crate) fn goes_beyond(&self, bound: Key) {
-        // Relaxed: the fence in `limit` pairs with that in `install`, as for watermarks.
-        self.far.fetch_max(bound.0, Ordering::Relaxed);
+        self.turn.goes_beyond(bound);
     }
 }
 
@@ -353,14 +331,10 @@ impl Follower {
         is_awaiting: bool,
         engine: &mut Box<Engine>,
     ) -> Limit {
-        // Pairs with the fence in `install`: see the top of this file.
-        fence(Ordering::SeqCst);
-        // Acquire: pairs with the Release in `install`.
-        let order = self.swap.orders.load(Ordering::Acquire);
-        if order == self.done {
-            Limit::UpTo(bound)
-        } else {
-            self.follow(order, bound, released, is_awaiting, engine)
+        match self.swap.turn.order() {
+            Order::Number(order) if order == self.done => Limit::UpTo(bound),
+            Order::Number(order) => self.follow(order, bound, released, is_awaiting, engine),
+            Order::Undecided => Limit::Undecided,
         }
     }
 
@@ -373,9 +347,6 @@ impl Follower {
         is_awaiting: bool,
         engine: &mut Box<Engine>,
     ) -> Limit {
-        if order % 2 == 1 {
-            return Limit::Undecided;
-        }
         let mut state = match self.swap.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(state)) => state.into_inner(),

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bus::{Batch, BatchLimits, Key, LaneRx, LaneTx, Unparker, WaitLimits, Waiter, Watermark, lane};
+use bus::{
+    Batch, BatchLimits, Key, LaneRx, LaneTx, Unparker, WaitBoard, WaitLimits, Waiter, Watermark,
+    lane,
+};
 
 /// One frame a batch, so that a lane of capacity 1 is full with one frame in it.
 pub(crate) const ONE: BatchLimits = BatchLimits { max_frames: 1, max_bytes: 8 };
@@ -82,18 +85,37 @@ pub(crate) struct Shard {
     lanes: Vec<LaneRx>,
     watermarks: Vec<Arc<Watermark>>,
     captures: Vec<Unparker>,
-    applied: Arc<Watermark>,
-    others: Vec<(Arc<Watermark>, Unparker)>,
+    index: usize,
+    board: Arc<WaitBoard>,
+    /// Of every shard, this one included.
+    applied: Vec<Arc<Watermark>>,
+    shards: Vec<Unparker>,
     waiter: Waiter,
 }
 
 impl Shard {
     fn publish(&self, applied: Key) {
-        if self.applied.publish(applied) {
-            for (_, other) in &self.others {
-                other.wake();
+        if self.applied[self.index].publish(applied) {
+            for shard in self.board.reached(self.index, applied) {
+                self.shards[shard].wake();
             }
         }
+    }
+
+    /// Waits until another shard has applied what is before `key`. That one may sleep, and its watermarks have moved: it is woken once.
+    fn wait_for(&mut self, other: usize, key: Key) {
+        let until = key.prev();
+        if self.applied[other].get() >= until {
+            return;
+        }
+        self.board.post(self.index, other, until);
+        if self.applied[other].get() < until {
+            self.shards[other].wake();
+            while self.applied[other].get() < until {
+                self.waiter.idle();
+            }
+        }
+        self.board.clear(self.index);
     }
 
     pub(crate) fn run(mut self) -> Vec<u64> {
@@ -123,9 +145,9 @@ impl Shard {
                 continue;
             };
             self.publish(key);
-            for (applied, _) in &self.others {
-                while applied.get() < key.prev() {
-                    self.waiter.idle();
+            for other in 0..self.shards.len() {
+                if other != self.index {
+                    self.wait_for(other, key);
                 }
             }
             self.waiter.reset();
@@ -152,6 +174,8 @@ pub(crate) fn topology(
     let wake_captures: Vec<_> = capture_waiters.iter().map(Waiter::unparker).collect();
     let wake_shards: Vec<_> = shard_waiters.iter().map(Waiter::unparker).collect();
 
+    let board = Arc::new(WaitBoard::new(n_shards));
+
     let mut keys = vec![Vec::new(); n_shards];
     for &(key, shard) in rings.iter().flatten().flatten() {
         keys[shard].push(key);
@@ -169,13 +193,14 @@ pub(crate) fn topology(
     for (n, ((lanes, waiter), mut keys)) in rxs.into_iter().zip(shard_waiters).zip(keys).enumerate()
     {
         keys.sort_unstable();
-        let others = (0..n_shards).filter(|other| *other != n);
         let shard = Shard {
             lanes,
             watermarks: marks.clone(),
             captures: wake_captures.clone(),
-            applied: Arc::clone(&applied[n]),
-            others: others.map(|o| (Arc::clone(&applied[o]), wake_shards[o].clone())).collect(),
+            index: n,
+            board: Arc::clone(&board),
+            applied: applied.clone(),
+            shards: wake_shards.clone(),
             waiter,
         };
         shards.push((shard, keys));

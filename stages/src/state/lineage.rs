@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus::Key;
 use bus::schedule::{self, Place};
+use bus::{Key, WaitBoard};
 use crossbeam_utils::CachePadded;
 use event::{FrameHeader, flags};
 
@@ -65,6 +65,8 @@ struct Progress {
 pub struct Lineage {
     pub(super) slots: Slots<ProcNode>,
     progress: Box<[Progress]>,
+    /// Who waits for whose `applied`.
+    waits: WaitBoard,
     route: Route,
     limits: LineageLimits,
     pub(super) rooms: Rooms,
@@ -82,6 +84,7 @@ impl Lineage {
         Self {
             slots: Slots::new(),
             progress: (0..n_shards.max(1)).map(|_| Progress::default()).collect(),
+            waits: WaitBoard::new(n_shards.max(1)),
             route,
             limits,
             rooms: Rooms::new(n_shards.max(1), limits.max_bytes),
@@ -146,6 +149,11 @@ impl Lineage {
             Some(shard) => Err(Wait { shard, until }),
             None => Ok(self.address_names.any(address, key, each)),
         }
+    }
+
+    /// Who waits for whose `applied`.
+    pub(crate) fn waits(&self) -> &WaitBoard {
+        &self.waits
     }
 
     /// Number of shards.
