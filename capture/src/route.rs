@@ -86,7 +86,9 @@ struct Hot {
 ///
 /// *Load* is what the caller gives as the length of the lane to a shard, in batches that are full and not yet taken. Of a lane with room for
 /// `c` batches, a shard is *behind* that has `c / 4` (at least 1) more than the shard with the least, and *lags* at `c / 2` (at least 1) until
-/// less than the former is left. Costs: without state and with nobody behind O(1), about ten instructions; a look at every lane each 1,024 frames.
+/// less than the former is left. Costs, in instructions for a frame without state (callgrind, 100,000 frames,
+/// 2026-11-22): 8 with one shard, where the owner alone takes 5; 37 with 4 shards and 39 with 64 while nobody is behind, the looks at the lanes
+/// included; 93 of a process that is being spread.
 ///
 /// ```
 /// use capture::Router;
