@@ -20,11 +20,13 @@ pub(crate) struct Plan {
 
 /// CPUs whose rings one capture thread reads unless told otherwise.
 ///
-/// This and the next number: the topology that takes least of the machine among those that lose nothing with every CPU busy. Each thread
+/// This and the next two: the topology that takes least of the machine among those that lose nothing with every CPU busy. Each thread
 /// more makes windows smaller and wakes more frequent, for every event (docs/journal/2026-11-22-topology.md).
-const CPUS_PER_CAPTURE_THREAD: usize = 32;
-/// CPUs for each shard unless told otherwise.
-const CPUS_PER_SHARD: usize = 8;
+const CPUS_PER_CAPTURE_THREAD: usize = 16;
+/// CPUs for each shard unless told otherwise, where one shard is too few.
+const CPUS_PER_SHARD: usize = 4;
+/// Up to so many CPUs one shard keeps up.
+const MAX_CPUS_FOR_ONE_SHARD: usize = 8;
 /// Shards that one reader of a file can feed.
 const MAX_REPLAY_SHARDS: usize = 4;
 /// Up to so many CPUs the choice was measured live, above it was simulated.
@@ -45,6 +47,8 @@ impl Plan {
             if is_replay {
                 // Nothing else wants the CPUs.
                 n_cpus.saturating_sub(1).clamp(1, MAX_REPLAY_SHARDS)
+            } else if n_cpus <= MAX_CPUS_FOR_ONE_SHARD {
+                1
             } else {
                 n_cpus.div_ceil(CPUS_PER_SHARD)
             }
@@ -58,7 +62,7 @@ impl Plan {
         let ground = match (is_replay, n_cpus) {
             (true, _) => "",
             (false, ..=MAX_MEASURED_CPUS) => " (measured)",
-            (false, _) => " (simulated: least that loses nothing with every CPU busy)",
+            (false, _) => " (simulated: least that loses no open with every CPU busy)",
         };
         let chosen = match (config.shards, config.capture_threads) {
             (None, None) => format!("chosen for {}{ground}", count(n_cpus, "CPU")),
@@ -118,7 +122,7 @@ mod tests {
     #[test]
     fn the_machine_decides_unless_told() {
         for (cpus, n_capture, n_shards) in
-            [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 1, 1), (16, 1, 2), (64, 2, 8), (256, 8, 32)]
+            [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 1, 1), (16, 1, 4), (64, 4, 16), (256, 16, 64)]
         {
             let p = plan(&[], cpus);
             assert_eq!((p.n_capture, p.n_shards), (n_capture, n_shards), "{cpus} CPUs");
@@ -143,24 +147,26 @@ mod tests {
             plan(&[], 2).why,
             "1 capture thread, 1 shard, 1 output thread: chosen for 2 CPUs (measured), one CPU each"
         );
-        let simulated = "(simulated: least that loses nothing with every CPU busy), one CPU each";
+        let simulated = "(simulated: least that loses no open with every CPU busy), one CPU each";
         assert_eq!(
             plan(&[], 4).why,
             format!("1 capture thread, 1 shard, 1 output thread: chosen for 4 CPUs {simulated}")
         );
         assert_eq!(
             plan(&[], 64).why,
-            format!("2 capture threads, 8 shards, 1 output thread: chosen for 64 CPUs {simulated}")
+            format!(
+                "4 capture threads, 16 shards, 1 output thread: chosen for 64 CPUs {simulated}"
+            )
         );
         assert_eq!(
             plan(&["peregrine.shards=3"], 64).why,
-            "2 capture threads, 3 shards, 1 output thread: shards as configured, one CPU each"
+            "4 capture threads, 3 shards, 1 output thread: shards as configured, one CPU each"
         );
     }
 
     #[test]
     fn threads_spread_over_the_cpus() {
-        let p = plan(&[], 64);
+        let p = plan(&["peregrine.capture_threads=2", "peregrine.shards=8"], 64);
         assert_eq!(p.cpus, [0, 32, 1, 8, 16, 24, 33, 40, 48, 56]);
         assert_eq!((p.capture_cpu(1), p.shard_cpu(0)), (Some(32), Some(1)));
     }
