@@ -264,6 +264,7 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
+#[expect(clippy::too_many_lines, reason = "one step after the other, each once")]
 fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;

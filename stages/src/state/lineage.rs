@@ -124,7 +124,7 @@ impl Lineage {
     #[must_use]
     pub fn is_known(&self, tgid: u32, coarse_start_ns: u64) -> bool {
         let start = Start { ns: coarse_start_ns, coarse: true };
-        let newest = self.slots.get(tgid).and_then(|slot| slot.load_full());
+        let newest = self.slots.get(tgid).and_then(arc_swap::ArcSwapAny::load_full);
         newest.is_some_and(|node| node.start.agrees(start) && node.head.load().is_alive())
     }
 
