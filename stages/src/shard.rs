@@ -313,6 +313,8 @@ impl Shard {
             if end > before {
                 self.lineage.publish_applied(self.index, end);
                 self.publish_done();
+                // Who died last is not kept until something happens again.
+                self.writer.reclaim();
                 wake_waiting(&self.lineage, &self.peers, self.index, end);
             }
             return Ok(false);
