@@ -26,7 +26,7 @@ use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{LiveSource, Origin, RulesAtWork, whole_profile};
 use crate::savefile_errors::{self, LeftOut, NamedBy};
-use crate::signals::{self, Ending, Stdout};
+use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{events_command, fields_command, host, launch, rule_commands, stats, trace};
@@ -259,12 +259,21 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
         to_try,
         ..StartBlock::default()
     };
+    let losses = Box::new(losses);
     let source = Source::Live { rings, seeds, clock, realtime_offset_ns, losses };
     let (users, hostname) = (host::users(), host::hostname());
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }
 
-#[expect(clippy::too_many_lines, reason = "one step after the other, each once")]
+/// Ends a live run after so long.
+fn end_after(limit: Duration, end: EndSender) {
+    // It ends with the process.
+    drop(std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        end.source_ended();
+    }));
+}
+
 fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;
@@ -301,12 +310,7 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
         block.source.push_str(&path.display().to_string());
     }
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
-        let end = end.try_clone()?;
-        // It ends with the process.
-        drop(std::thread::spawn(move || {
-            std::thread::sleep(limit);
-            end.source_ended();
-        }));
+        end_after(limit, end.try_clone()?);
     }
     let single_thread = plan.single_thread;
     let clock = source.clock();

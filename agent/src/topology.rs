@@ -59,7 +59,7 @@ pub(crate) enum Source {
         /// Epoch minus boot clock, ns.
         realtime_offset_ns: i64,
         /// What the kernel side notes of losses.
-        losses: Losses,
+        losses: Box<Losses>,
     },
     /// A savefile.
     Replay(Box<Replay>),
@@ -643,7 +643,7 @@ impl Source {
         match self {
             Self::Live { rings, seeds, clock, realtime_offset_ns: _, losses } => {
                 let threads = capture_threads::join(rings, seeds, clock, feeds)?;
-                Ok((Capture::Live(threads), Some(losses)))
+                Ok((Capture::Live(threads), Some(*losses)))
             }
             Self::Replay(replay) => {
                 let of_replay = |Feed { lanes, recorder, watermark, meters }| ReplayFeed {

@@ -19,14 +19,14 @@ const BATCH_FRAMES: usize = 64;
 const HOT: u32 = 1000;
 const N_THREADS: u32 = 8;
 
-/// What a shard got in a round.
+/// How many frames a shard got in a round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Got {
     /// Of the hot process, without state.
-    n_hot: usize,
+    hot: usize,
     /// Of the hot process, with state.
-    n_state: usize,
-    n_others: usize,
+    state: usize,
+    others: usize,
 }
 
 struct Rig {
@@ -100,9 +100,9 @@ impl Rig {
                     let is_own = shard == owner(header.tgid, N_SHARDS);
                     assert!(is_own || !header.carries_state(), "state goes to the owner");
                     match header.tgid {
-                        HOT if header.carries_state() => got.n_state += 1,
-                        HOT => got.n_hot += 1,
-                        _ => got.n_others += 1,
+                        HOT if header.carries_state() => got.state += 1,
+                        HOT => got.hot += 1,
+                        _ => got.others += 1,
                     }
                 }
                 self.lanes[shard].recycle(batch);
@@ -115,9 +115,9 @@ impl Rig {
         let mut sum = [Got::default(); N_SHARDS];
         for _ in 0..n {
             for (sum, got) in sum.iter_mut().zip(self.round(n_hot, speed)) {
-                sum.n_hot += got.n_hot;
-                sum.n_state += got.n_state;
-                sum.n_others += got.n_others;
+                sum.hot += got.hot;
+                sum.state += got.state;
+                sum.others += got.others;
             }
         }
         sum
@@ -129,7 +129,7 @@ const FAST: [usize; N_SHARDS] = [2; N_SHARDS];
 const HEAT: u32 = 256;
 
 fn share_of_busiest(got: &[Got]) -> f64 {
-    let n = |got: &Got| got.n_hot + got.n_state + got.n_others;
+    let n = |got: &Got| got.hot + got.state + got.others;
     let all: usize = got.iter().map(n).sum();
     got.iter().map(n).max().unwrap() as f64 / all as f64
 }
@@ -140,10 +140,10 @@ fn a_hot_process_spreads_over_the_shards_and_comes_back() {
     rig.rounds(30, HEAT, FAST);
     let got = rig.rounds(50, HEAT, FAST);
     assert!(share_of_busiest(&got) < 0.4, "{got:?}");
-    assert!(got.iter().all(|got| got.n_hot > 1000), "{got:?}");
+    assert!(got.iter().all(|got| got.hot > 1000), "{got:?}");
     let own = owner(HOT, N_SHARDS);
-    let n_state: usize = got.iter().map(|got| got.n_state).sum();
-    assert!(n_state > 200 && got[own].n_state == n_state, "{got:?}");
+    let n_state: usize = got.iter().map(|got| got.state).sum();
+    assert!(n_state > 200 && got[own].state == n_state, "{got:?}");
     assert!(rig.meters.hot.get() == 1 && rig.meters.spread.get() > 5000);
 
     // The heat is over: what is left of its frames goes to its owner again.
@@ -151,7 +151,7 @@ fn a_hot_process_spreads_over_the_shards_and_comes_back() {
     assert_eq!(rig.meters.hot.get(), 0);
     let n_spread = rig.meters.spread.get();
     let got = rig.rounds(50, 8, FAST);
-    assert_eq!(got[own].n_hot, got.iter().map(|got| got.n_hot).sum::<usize>());
+    assert_eq!(got[own].hot, got.iter().map(|got| got.hot).sum::<usize>());
     assert_eq!(rig.meters.spread.get(), n_spread);
 }
 
@@ -182,9 +182,8 @@ fn a_lagging_shard_gets_less_of_the_hot_process() {
     speed[slow] = 1;
     rig.rounds(20, HEAT, speed);
     let got = rig.rounds(50, HEAT, speed);
-    let of_others: Vec<usize> =
-        (0..N_SHARDS).filter(|&n| n != slow).map(|n| got[n].n_hot).collect();
-    assert!(of_others.iter().all(|&n| n > got[slow].n_hot), "{got:?}");
+    let of_others: Vec<usize> = (0..N_SHARDS).filter(|&n| n != slow).map(|n| got[n].hot).collect();
+    assert!(of_others.iter().all(|&n| n > got[slow].hot), "{got:?}");
 }
 
 #[test]
@@ -193,6 +192,6 @@ fn spreading_can_be_switched_off() {
     rig.thread.set_spread(Spread::Off);
     let got = rig.rounds(40, HEAT, FAST);
     let own = owner(HOT, N_SHARDS);
-    assert_eq!(got[own].n_hot, got.iter().map(|got| got.n_hot).sum::<usize>());
+    assert_eq!(got[own].hot, got.iter().map(|got| got.hot).sum::<usize>());
     assert_eq!((rig.meters.spread.get(), rig.meters.hot.get()), (0, 0));
 }
