@@ -14,6 +14,7 @@ impl Mutant {
     /// Whether the process table is wrong in this way.
     #[cfg(not(feature = "schedule"))]
     #[inline]
+    #[expect(clippy::unused_self, reason = "nothing is wrong in a build without the feature")]
     pub(super) const fn is_at_work(self) -> bool {
         false
     }
