@@ -68,6 +68,7 @@ impl<'a> Trailer<'a> {
         Self(bytes)
     }
 
+    #[inline]
     pub(crate) fn check(mut bytes: &[u8]) -> Result<(), FrameError> {
         while !bytes.is_empty() {
             bytes = split_section(bytes).ok_or(FrameError::BadTrailer)?.1;

@@ -66,6 +66,11 @@ impl<'a> Event<'a> {
     }
 
     /// As [`Event::parse`], with the body of events of some types alone, and of seeds.
+    #[expect(
+        clippy::inline_always,
+        reason = "so that an event lies where it is wanted: moved, it costs as much again"
+    )]
+    #[inline(always)]
     pub(crate) fn parse_some(
         key: Key,
         own_key: Key,
@@ -73,38 +78,43 @@ impl<'a> Event<'a> {
         types: &EventSet,
         bump: &'a Bump,
     ) -> Result<Self, FrameError> {
-        let head = Self { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
-        let is_whole = types.contains(head.frame.event_type()) || head.is_state_only();
-        Ok(if is_whole { head.looked_into(bump) } else { head })
+        let mut event = Self { key, own_key, frame: Frame::parse(bytes)?, body: Body::Other };
+        if types.contains(event.frame.event_type()) || event.is_state_only() {
+            event.body = event.whole_body(bump);
+        }
+        Ok(event)
     }
 
     /// The event with the body that its frame has, for one that was made without.
     pub(crate) fn looked_into(&self, bump: &'a Bump) -> Self {
-        let frame = self.frame;
-        let body = match frame.event_type() {
+        Self { body: self.whole_body(bump), ..*self }
+    }
+
+    fn whole_body(&self, bump: &'a Bump) -> Body<'a> {
+        let frame = &self.frame;
+        match frame.event_type() {
             EventType::CLONE_20_X
             | EventType::FORK_20_X
             | EventType::VFORK_20_X
-            | EventType::CLONE3_X => Body::Fork(bump.alloc(Fork::parse(&frame))),
+            | EventType::CLONE3_X => Body::Fork(bump.alloc(Fork::parse(frame))),
             EventType::EXECVE_19_X | EventType::EXECVEAT_X => {
-                Body::Exec(bump.alloc(Exec::parse(&frame)))
+                Body::Exec(bump.alloc(Exec::parse(frame)))
             }
-            EventType::PROCEXIT_1_E => Body::Exit(Exit::parse(&frame)),
+            EventType::PROCEXIT_1_E => Body::Exit(Exit::parse(frame)),
             EventType::OPEN_X
             | EventType::OPENAT_2_X
             | EventType::OPENAT2_X
             | EventType::CREAT_X
-            | EventType::OPEN_BY_HANDLE_AT_X => Body::Open(bump.alloc(Open::parse(&frame))),
+            | EventType::OPEN_BY_HANDLE_AT_X => Body::Open(bump.alloc(Open::parse(frame))),
             EventType::SOCKET_X
             | EventType::BIND_X
             | EventType::CONNECT_X
             | EventType::LISTEN_X
             | EventType::ACCEPT_5_X
-            | EventType::ACCEPT4_6_X => Body::Socket(bump.alloc(Socket::parse(&frame))),
-            ty if Call::is(ty) => Body::Call(bump.alloc(Call::parse(&frame))),
+            | EventType::ACCEPT4_6_X => Body::Socket(bump.alloc(Socket::parse(frame))),
+            ty if Call::is(ty) => Body::Call(bump.alloc(Call::parse(frame))),
             _ => Body::Other,
-        };
-        Self { body, ..*self }
+        }
     }
 
     /// The frame's header.
