@@ -48,7 +48,7 @@ impl Bench {
             "- rule: Told\n  desc: d\n  condition: {condition}\n  output: told %evt.type %proc.name\n  priority: INFO\n"
         );
         fs::write(&rules, text).expect("written");
-        let mut shell = Shell::start();
+        let shell = Shell::start();
         let (pid, rules) = (shell.pid(), rules.to_str().expect("UTF-8").to_owned());
         let table = format!("peregrine.limits.process_table_bytes={TABLE_BYTES}");
         let common = ["--scope-pid", &pid, "-r", &rules, "-o", &table];
