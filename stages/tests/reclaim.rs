@@ -119,5 +119,5 @@ fn two_hundred_thousand_processes_leave_as_much_as_a_few() {
     let count = |name| bench.p.registry.snapshot(perf::Moment::Final).get(name);
     assert_eq!(count("shard.orphans"), Some(0));
     assert_eq!(count("shard.reaper_unknown"), Some(0));
-    assert_eq!(count("shard.evicted"), Some(0));
+    assert_eq!(count("lineage.refused"), Some(0));
 }
