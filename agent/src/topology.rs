@@ -46,7 +46,6 @@ use crate::{container_lookups, container_notes, name_lookups, repair};
 const INTERNAL_ALERTS: usize = 64;
 
 /// Where frames come from, not yet joined to lanes.
-#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub(crate) enum Source {
     /// The kernel.
     Live {

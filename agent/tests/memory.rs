@@ -147,7 +147,7 @@ fn check(test: &str, n_processes: usize, max_own_kb: u64) {
     std::thread::sleep(Duration::from_secs(3));
     let later = Resident::of(agent.pid());
     println!("{n_processes} processes: {at_start:?} at the start, then {later:?}");
-    drop(agent);
+    agent.interrupt().assert_balanced();
     drop(sleepers);
     for resident in [at_start, later] {
         let Resident { anonymous, rings, program: _, others } = resident;

@@ -21,7 +21,6 @@ const N_THREADS: u32 = 8;
 
 /// How many frames a shard got in a round.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_field_names, reason = "they are counts")]
 struct Got {
     /// Of the hot process, without state.
     hot: usize,
