@@ -27,6 +27,9 @@ pub const MAX_WINDOW: usize = 256;
 /// What the arena keeps from one window to the next. A window of giant frames takes more, and gives it back.
 const MAX_ARENA_BYTES: usize = 1 << 20;
 
+/// Windows of a replay after which who delivers is told of its alerts, if the shard is never without work.
+const ANNOUNCE_EVERY: u32 = 32;
+
 /// What a shard is made of.
 pub struct ShardConfig {
     /// Its number, which the lineage's route gives for the processes it owns.
@@ -106,6 +109,8 @@ pub struct Shard {
     /// What the window at hand waits for.
     waits_for: Option<Wait>,
     n_late: u64,
+    /// Windows since who delivers was last told of alerts.
+    n_unannounced: u32,
     is_shedding: bool,
 }
 
@@ -170,6 +175,7 @@ impl Shard {
             stalled_since: None,
             waits_for: None,
             n_late: 0,
+            n_unannounced: 0,
             is_shedding: false,
         }
     }
@@ -196,7 +202,10 @@ impl Shard {
                 Ok(true) => {}
                 Ok(false) if n_decided > 0 => return Progress::Worked,
                 Ok(false) if self.is_finished() => return Progress::Ended,
-                Ok(false) => return Progress::Idle,
+                Ok(false) => {
+                    self.wake_output();
+                    return Progress::Idle;
+                }
                 Err(wait) => return Progress::Waiting(wait),
             }
         }
@@ -458,10 +467,15 @@ impl Shard {
         if self.bump.allocated_bytes() > MAX_ARENA_BYTES {
             self.bump = Bump::new();
         }
-        self.wake_output();
+        self.n_unannounced += 1;
+        // Live an alert goes out at once. A replay's is awaited by nobody, and a thread woken for each window costs more than its alerts.
+        if self.late_after.is_some() || self.n_unannounced >= ANNOUNCE_EVERY {
+            self.wake_output();
+        }
     }
 
     fn wake_output(&mut self) {
+        self.n_unannounced = 0;
         if self.detector.take_raised()
             && let Some(output) = &self.output
         {
