@@ -96,7 +96,7 @@ struct Meters {
     ended: Arc<Counter>,
     /// Times that every process was in doubt.
     all_doubted: Arc<Counter>,
-    /// Frames that the capture thread did not take in time, and processes beyond the bound.
+    /// Frames that the capture thread did not take in time, processes beyond the bound, and questions of shards for which there was no room.
     given_up: Arc<Counter>,
     /// Processes that wait for their look.
     pending: Arc<Gauge>,
@@ -121,6 +121,7 @@ struct Worker {
     seen: LossCounts,
     /// The kernel side looks into its notes.
     is_up: bool,
+    /// Questions without room that were counted.
     n_unasked: u64,
     injector: Injector,
     waker: Unparker,
@@ -143,11 +144,9 @@ impl Worker {
             std::thread::park_timeout(EVERY);
             let counts = self.losses.counts();
             let n_unasked = self.lineage.repairs().n_unasked();
-            if counts.unnoted != self.seen.unnoted || n_unasked != self.n_unasked {
-                if !self.doubt_all() {
-                    continue;
-                }
-                self.n_unasked = n_unasked;
+            self.meters.given_up.add(n_unasked - std::mem::replace(&mut self.n_unasked, n_unasked));
+            if counts.unnoted != self.seen.unnoted && !self.doubt_all() {
+                continue;
             }
             if counts != self.seen || self.is_up {
                 self.take_notes(counts);

@@ -433,8 +433,11 @@ impl<R: Ring> CaptureThread<R> {
     /// Copies a frame that no ring has into its batch, where its turn has come: `least` is the first key of the rings.
     fn inject(&mut self, least: Option<Key>) -> Option<Put> {
         let injection = self.injection.as_mut()?;
-        let bounds = self.sources.iter().map(|s| s.bound).max().unwrap_or(Key::MIN);
-        let floor = || bounds.max(self.out.watermark().get());
+        let (sources, out) = (&self.sources, &self.out);
+        let floor = || {
+            let bound = sources.iter().map(|s| s.bound).max();
+            bound.unwrap_or(Key::MIN).max(out.watermark().get())
+        };
         let key =
             injection.head(|| self.time.now(), floor).filter(|&k| least.is_none_or(|l| k < l))?;
         if !self.is_below_every_bound(key) {

@@ -498,6 +498,7 @@ fn wake_waiting(lineage: &Lineage, peers: &[Unparker], own: usize, applied: Key)
         peer.wake();
     }
 }
+
 /// Times the parts of a window, where the window is one of the timed.
 struct Stopwatch(Option<u64>);
 

@@ -34,7 +34,7 @@ impl Repairs {
         let _kept: Result<(), _> = self.ask.set(Box::new(ask));
     }
 
-    /// Questions for which there was no room.
+    /// Questions for which there was no room. What they were about stays unknown, or in doubt, and is asked for at a later event.
     #[must_use]
     pub fn n_unasked(&self) -> u64 {
         self.n_unasked.load(Ordering::Relaxed)
@@ -45,9 +45,8 @@ impl Repairs {
         if self.ask.get().is_none() {
             return;
         }
-        let name = (start_ns ^ u64::from(tgid) << 42).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let place = &self.asked[(name >> 54) as usize];
-        // Relaxed: two shards that ask at the same time cost one question too many.
+        let (name, place) = self.place(tgid, start_ns);
+        // Relaxed, here and below: two shards that ask at the same time cost one question too many.
         if place.load(Ordering::Relaxed) != name {
             place.store(name, Ordering::Relaxed);
             self.ask_again(tgid, start_ns);
@@ -60,7 +59,14 @@ impl Repairs {
             && !ask(tgid, start_ns)
         {
             self.n_unasked.fetch_add(1, Ordering::Relaxed);
+            self.place(tgid, start_ns).1.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// What a process is remembered by, which is never 0, and where.
+    fn place(&self, tgid: u32, start_ns: u64) -> (u64, &AtomicU64) {
+        let name = (start_ns ^ u64::from(tgid) << 42).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        (name, &self.asked[(name >> 54) as usize])
     }
 }
 
@@ -89,5 +95,8 @@ mod tests {
         repairs.ask(9, 1);
         assert_eq!(*asked.lock().unwrap(), [(7, 5), (7, 6), (8, 5), (8, 5), (9, 1)]);
         assert_eq!(repairs.n_unasked(), 1);
+        // There was no room for it, so it is asked for again.
+        repairs.ask(9, 1);
+        assert_eq!((asked.lock().unwrap().len(), repairs.n_unasked()), (6, 2));
     }
 }
