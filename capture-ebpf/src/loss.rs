@@ -18,7 +18,9 @@ const N_WORDS: usize = cpu_layout::N_TYPES / 64;
 /// CPUs that the object has entries for at most.
 const MAX_CPUS: u64 = 1024;
 
-/// The types whose frames carry state: a table, since a match of a number may become a jump through one.
+/// The types whose frames carry state: a table, since a match of a number may become a jump through one. Under its own name, or the object would
+/// have one that depends on where it was built.
+#[unsafe(no_mangle)]
 static STATE_TYPES: [u64; N_WORDS] = {
     let mut set = [0; N_WORDS];
     let mut ty = 0;
