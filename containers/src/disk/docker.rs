@@ -12,17 +12,20 @@ pub(super) fn look_up(root: &Path, full_id: &str) -> Result<Details, Why> {
         return Err(Why::NoRuntime);
     }
     let own = root.join("containers").join(full_id);
-    let mut config = files::json(&own.join("config.v2.json"))?;
+    let Value::Object(mut config) = files::json(&own.join("config.v2.json"))? else {
+        return Err(Why::BadAnswer);
+    };
     // Without it what it would tell is at its defaults.
     let host = files::json(&own.join("hostconfig.json")).unwrap_or_default();
-    let mounts = match config["MountPoints"].take() {
-        Value::Object(by_dest) => by_dest.into_iter().map(|(_, mount)| named_mode(mount)).collect(),
+    let mounts = match config.remove("MountPoints") {
+        Some(Value::Object(by_dest)) => {
+            by_dest.into_iter().map(|(_, mount)| named_mode(mount)).collect()
+        }
         _ => Vec::new(),
     };
-    let Value::Object(config) = &mut config else { return Err(Why::BadAnswer) };
     config.insert("Mounts".to_owned(), Value::Array(mounts));
     config.insert("HostConfig".to_owned(), host);
-    let inspected = Value::Object(std::mem::take(config));
+    let inspected = Value::Object(config);
     let mut details = inspect::details(Kind::Docker, full_id, &inspected).ok_or(Why::BadAnswer)?;
     let driver = inspected["Driver"].as_str().filter(|d| files::is_name(d)).unwrap_or("overlay2");
     let names = files::json(&root.join("image").join(driver).join("repositories.json"));
@@ -51,4 +54,20 @@ fn image_of(names: &Value, image_id: &str) -> Value {
     let (digests, tags): (Vec<_>, Vec<_>) =
         own.map(|(name, _)| name.clone()).partition(|name| name.contains('@'));
     json!({"RepoDigests": digests, "RepoTags": tags})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_that_are_no_object_are_bad_answers() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("containers/c");
+        std::fs::create_dir_all(&own).unwrap();
+        for text in ["[]", "7", "null", "\"x\"", "{"] {
+            std::fs::write(own.join("config.v2.json"), text).unwrap();
+            assert_eq!(look_up(root.path(), "c"), Err(Why::BadAnswer), "{text}");
+        }
+    }
 }
