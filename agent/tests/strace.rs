@@ -277,7 +277,7 @@ fn strace_call(line: &str, rules: &mut Rules) -> Option<Call> {
         return None;
     }
     let (name, rest) = line.split_once('(').unwrap_or_else(|| panic!("no call: {line}"));
-    if rules.apply("unseen", name, line) {
+    if rules.apply("unseen", name, line) || rules.apply("apart", name, line) {
         return None;
     }
     let (args, result) = arguments(rest);
@@ -367,7 +367,8 @@ fn by_trace(program: &Program, base: &Path, rules: &mut Rules) -> Told {
         if told.root.is_empty() {
             (*tid).clone_into(&mut told.root);
         }
-        if rules.apply("extra", name, &format!("result {raw}.")) {
+        if rules.apply("extra", name, &format!("result {raw}.")) || rules.apply("apart", name, line)
+        {
             continue;
         }
         let is_error = raw.parse::<i64>().is_ok_and(|n| (-4095..0).contains(&n));
