@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response};
 
@@ -24,6 +25,9 @@ const CLIENT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Longest request: paths of many rule files, their texts never.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
+
+/// Clients that wait for their turn.
+const BACKLOG: i32 = 128;
 
 /// How answers are made.
 pub(crate) struct Answers {
@@ -115,12 +119,7 @@ impl ControlSocket {
             }
             fs::remove_file(path).with_context(context)?;
         }
-        // The socket must not be open to others even for the moment between bind and chmod.
-        let umask = rustix::process::umask(Mode::from_raw_mode(0o177));
-        let listener = UnixListener::bind(path);
-        rustix::process::umask(umask);
-        let listener = listener.with_context(context)?;
-        listener.set_nonblocking(true).with_context(context)?;
+        let listener = listen_for_owner_alone(path).with_context(context)?;
         let inode = fs::symlink_metadata(path).with_context(context)?.ino();
         Ok(Self { listener, path: path.to_owned(), inode, _lock: lock })
     }
@@ -170,6 +169,17 @@ impl ControlSocket {
             }
         }
     }
+}
+
+/// A socket that is not open to others even for the moment between `bind` and a `chmod`: Linux gives the file the mode of the unbound socket. A
+/// umask would be that of the whole process.
+fn listen_for_owner_alone(path: &Path) -> rustix::io::Result<UnixListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 impl Drop for ControlSocket {
