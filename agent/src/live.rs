@@ -57,6 +57,7 @@ pub(crate) fn options(config: &Config, ruleset: &Ruleset) -> ProbeOptions {
         asked,
         // Rules may be replaced while programs run.
         room: Room::ForAll,
+        tables: config.limits.tables,
         scope_pid: config.scope_pid,
         self_tgid: Some(std::process::id()),
         ring_bytes: config.ring_bytes,
@@ -154,7 +155,10 @@ impl Kernel {
         let kernel = self.clone();
         let names = Outcome::ALL.into_iter().map(counter_name);
         registry.external(
-            names.chain([RECURSION_MISSES, NOTES_LOST, UNMAPPED].map(str::to_owned)),
+            names.chain(
+                [RECURSION_MISSES, NOTES_LOST, SCOPE_FULL, SOCKETS_FORGOTTEN, UNMAPPED]
+                    .map(str::to_owned),
+            ),
             move |to| {
                 readings(&kernel.lock(), to);
             },
@@ -201,6 +205,11 @@ const RECURSION_MISSES: &str = "kernel.recursion_misses";
 /// Times there was no room to note a descriptor at the start of a call.
 pub(crate) const NOTES_LOST: &str = "kernel.notes_lost";
 
+/// Processes that the scope had no room for: neither they nor what they start is captured.
+const SCOPE_FULL: &str = "kernel.scope_full";
+/// Sockets whose past was forgotten for want of room.
+const SOCKETS_FORGOTTEN: &str = "kernel.sockets_forgotten";
+
 /// Events that are in a ring.
 pub(crate) const WRITTEN: &str = "kernel.written";
 
@@ -227,6 +236,10 @@ fn readings(probe: &Probe, to: &mut Readings) {
         to.loss(RECURSION_MISSES, None, program, *n);
     }
     to.count(UNMAPPED, counters.unmapped);
+    to.count(SOCKETS_FORGOTTEN, counters.sockets_forgotten);
+    if counters.scope_full != 0 {
+        to.loss(SCOPE_FULL, None, "sched_process_fork", counters.scope_full);
+    }
     if counters.notes_lost != 0 {
         to.loss(NOTES_LOST, None, "sys_enter", counters.notes_lost);
     }

@@ -71,7 +71,7 @@ fn note_call(ctx: Ctx) -> Option<()> {
     let tid = id as u32;
     let Some(rec) = Record::scribble(cpu) else {
         let _ = NOTES.remove(tid);
-        count_lost(cpu);
+        cpu.count_word(cpu_layout::NOTES_LOST);
         return None;
     };
     let call = Call::at_start(ctx);
@@ -88,17 +88,10 @@ fn note_call(ctx: Ctx) -> Option<()> {
         )
     };
     if r != 0 {
-        count_lost(cpu);
+        cpu.count_word(cpu_layout::NOTES_LOST);
     }
     rec.discard();
     None
-}
-
-#[inline(always)]
-fn count_lost(cpu: Cpu) {
-    let word = cpu.word(cpu_layout::NOTES_LOST);
-    // SAFETY: this CPU's word, see `Cpu::count`.
-    unsafe { *word = (*word).wrapping_add(1) };
 }
 
 /// Where the socket address lies that the call passes, and its length.

@@ -5,14 +5,18 @@
 //! soon, an inode number of the socket file system only after four thousand million others.
 
 use event::{
-    note,
+    cpu_layout, note,
     sock_flags::{CLIENT, PEER_CHANGED, SERVER},
 };
 
 /// `BPF_NOEXIST`: an entry that is there stays.
 const BPF_NOEXIST: u64 = 1;
 
-use crate::{maps::SOCKETS, network::End, record::NOTE_AT};
+use crate::{
+    maps::{Cpu, SOCKETS},
+    network::End,
+    record::NOTE_AT,
+};
 
 /// Which socket.
 #[derive(Clone, Copy)]
@@ -90,7 +94,16 @@ pub fn assume(slot: *mut u8, key: Key, role: u8, remote: End) {
         (&raw mut (*value).addr[1]).write_volatile(remote.addr[1]);
         (&raw mut (*value).port).write_volatile(u32::from(remote.port));
         (&raw mut (*value).role).write_volatile(u32::from(role));
-        let _ = SOCKETS.insert(&*place, &*value, BPF_NOEXIST);
+        if SOCKETS.insert(&*place, &*value, BPF_NOEXIST).is_ok() {
+            count_noted();
+        }
+    }
+}
+
+#[inline(always)]
+fn count_noted() {
+    if let Some(cpu) = Cpu::current() {
+        cpu.count_word(cpu_layout::SOCKETS_NOTED);
     }
 }
 
@@ -145,6 +158,7 @@ pub fn note(
         if found.is_none() {
             // SAFETY: a key and a value in the slot. Where it fails the past stays unknown, which is what the flags say.
             let _ = unsafe { SOCKETS.insert(&*place, &*value, 0) };
+            count_noted();
         }
     }
     Known { flags, peer }

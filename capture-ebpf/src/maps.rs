@@ -116,6 +116,14 @@ impl Cpu {
         event::EventType(ty as u16)
     }
 
+    /// Counts in a word of its own, see `count`.
+    #[inline(always)]
+    pub fn count_word(self, n: usize) {
+        let word = self.word(n);
+        // SAFETY: this CPU's word.
+        unsafe { *word = (*word).wrapping_add(1) };
+    }
+
     /// Counts. A plain increment: programs run with preemption off on every kernel up to 6.18 (`cant_sleep` in `__bpf_trace_run`,
     /// kernel/trace/bpf_trace.c), and a program that interrupts another returns before that goes on.
     #[inline(always)]

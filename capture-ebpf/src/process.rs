@@ -3,7 +3,9 @@
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_task_pt_regs,
 };
-use event::{EventType, KernelField as F, Outcome, SectionKind, control, feature, flags};
+use event::{
+    EventType, KernelField as F, Outcome, SectionKind, control, cpu_layout, feature, flags,
+};
 
 use crate::{
     Ctx,
@@ -309,8 +311,12 @@ pub fn wanted(ty: EventType, bit: u32) -> Option<(Cpu, u32)> {
 /// Keeps the scope: a child of a process in scope is in scope.
 #[inline(always)]
 fn follow_scope(creator: u32, child: u32) {
-    if creator != child && SCOPE.get_ptr(creator).is_some() {
-        let _ = SCOPE.insert(child, 1, 0);
+    if creator != child
+        && SCOPE.get_ptr(creator).is_some()
+        && SCOPE.insert(child, 1, 0).is_err()
+        && let Some(cpu) = Cpu::current()
+    {
+        cpu.count_word(cpu_layout::SCOPE_FULL);
     }
 }
 

@@ -11,18 +11,20 @@ use std::{
     time::Instant,
 };
 
-use capture::{Asked, ProbeOptions};
-use event::{EventSet, EventType, Frame, note};
+use capture::{Asked, ProbeOptions, TableLimits};
+use event::{EventSet, EventType, Frame};
 use live::{Live, tid};
 
-const N_WAITING: usize = note::N as usize + 50;
+const ROOM: u32 = 64;
+const N_WAITING: usize = ROOM as usize + 50;
 const STACK: usize = 16 * 1024;
 
 #[test]
 fn calls_without_room_are_counted_and_claim_nothing() {
     let interest: EventSet = [EventType::READ_X, EventType::CLOSE_X].into_iter().collect();
     let asked = Asked { entry: interest, ..Asked::default() };
-    let options = ProbeOptions { interest, asked, ..ProbeOptions::default() };
+    let tables = TableLimits { noted_calls: ROOM, ..TableLimits::default() };
+    let options = ProbeOptions { interest, asked, tables, ..ProbeOptions::default() };
     let Some(mut live) = Live::with(options) else { return };
     let (reader, writer) = std::io::pipe().unwrap();
     let returned = AtomicUsize::new(0);
@@ -49,7 +51,7 @@ fn calls_without_room_are_counted_and_claim_nothing() {
                 assert!(start.elapsed() < live::DEADLINE, "nothing is lost");
                 thread::yield_now();
             }
-            assert_eq!(live.probe.n_noted().unwrap(), note::N as usize);
+            assert_eq!(live.probe.n_noted().unwrap(), ROOM as usize);
             let file = File::open("/dev/null").unwrap();
             let fd = file.as_raw_fd();
             drop(file);

@@ -91,6 +91,10 @@ pub mod cpu_layout {
     pub const LOSSES_UNNOTED: usize = DEPTH + 9;
     /// Word that counts frames that a simulated loss may take.
     pub const SIMULATED: usize = DEPTH + 10;
+    /// Word that counts processes that the map `SCOPE` had no room for, though their creator is in it.
+    pub const SCOPE_FULL: usize = DEPTH + 11;
+    /// Word that counts sockets that were put into the map `SOCKETS`. Nobody takes one out, so what there are more than entries was forgotten.
+    pub const SOCKETS_NOTED: usize = DEPTH + 12;
     /// Value of [`LOSS`].
     pub const LOSS_OF_SOME: u64 = 1;
     /// Value of [`LOSS`].

@@ -1,6 +1,7 @@
 //! Bounds of what is kept of processes and names: `peregrine.limits`, and Falco's size of the thread table.
 
 use anyhow::{Result, bail};
+use capture::TableLimits;
 use capture::savefile::ProcessLimits;
 use stages::LineageLimits;
 
@@ -12,11 +13,16 @@ const DEFAULT_PROCESSES: u64 = 262_144;
 /// As many as Linux has.
 const MAX_PROCESSES: u64 = 4 << 20;
 
+/// Entries of a table of the kernel side: memory of the kernel, taken at the start.
+const MAX_ENTRIES: u64 = 4 << 20;
+
 /// What is kept at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Of the process table, and names of addresses.
     pub(crate) lineage: LineageLimits,
+    /// Of the kernel side's tables.
+    pub(crate) tables: TableLimits,
 }
 
 impl Limits {
@@ -42,7 +48,17 @@ pub(super) fn resolve(own: &written::Limits, falco: &written::FalcoLibs) -> Resu
         max_bytes: bytes("process_table_bytes", own.process_table_bytes, 256 << 20)? as u64,
         max_name_bytes: bytes("address_names_bytes", own.address_names_bytes, 16 << 20)?,
     };
-    Ok(Limits { lineage })
+    let entries = |name: &str, n, default: u32| -> Result<u32> {
+        let n = within(&format!("limits.{name}"), n, default.into(), 1..=MAX_ENTRIES)?;
+        Ok(n as u32)
+    };
+    let built_in = TableLimits::default();
+    let tables = TableLimits {
+        scope_processes: entries("scope_processes", own.scope_processes, built_in.scope_processes)?,
+        noted_calls: entries("noted_calls", own.noted_calls, built_in.noted_calls)?,
+        sockets: entries("sockets", own.sockets, built_in.sockets)?,
+    };
+    Ok(Limits { lineage, tables })
 }
 
 #[cfg(test)]
@@ -58,14 +74,16 @@ mod tests {
         let built_in = of_yaml("{}", "{}").unwrap();
         assert_eq!(built_in.lineage, LineageLimits::default());
         assert_eq!(built_in.of_recording(), ProcessLimits::default());
+        assert_eq!(built_in.tables, TableLimits::default());
     }
 
     #[test]
     fn every_key_counts() {
-        let own = "{process_table_bytes: 65536, address_names_bytes: 70000}";
-        let Limits { lineage } = of_yaml(own, "{thread_table_size: 7}").unwrap();
+        let own = "{process_table_bytes: 65536, address_names_bytes: 70000, scope_processes: 1, noted_calls: 2, sockets: 3}";
+        let Limits { lineage, tables } = of_yaml(own, "{thread_table_size: 7}").unwrap();
         let expected = LineageLimits { max_processes: 7, max_bytes: 65536, max_name_bytes: 70000 };
         assert_eq!(lineage, expected);
+        assert_eq!(tables, TableLimits { scope_processes: 1, noted_calls: 2, sockets: 3 });
     }
 
     #[test]
@@ -80,6 +98,11 @@ mod tests {
                 "{address_names_bytes: 0}",
                 "{}",
                 "peregrine.limits.address_names_bytes: 0 is out of range; it must lie between 65536 and 1099511627776",
+            ),
+            (
+                "{sockets: 0}",
+                "{}",
+                "peregrine.limits.sockets: 0 is out of range; it must lie between 1 and 4194304",
             ),
             (
                 "{}",

@@ -155,7 +155,10 @@ pub(super) struct Peregrine {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) address_names_bytes: Option<u64>,
+    pub(super) noted_calls: Option<u64>,
     pub(super) process_table_bytes: Option<u64>,
+    pub(super) scope_processes: Option<u64>,
+    pub(super) sockets: Option<u64>,
 }
 
 /// How what was lost of processes is made good.

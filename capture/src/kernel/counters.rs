@@ -16,6 +16,13 @@ pub struct KernelCounters {
     pub recursion_misses: Vec<(String, u64)>,
     /// Calls whose descriptor could not be noted at their start for want of room: their events carry what it was at the end only.
     pub notes_lost: u64,
+    /// Processes that there was no room for in the scope: neither they nor what they start is captured.
+    pub scope_full: u64,
+    /// Sockets whose past was kept.
+    pub sockets_noted: u64,
+    /// How many of them there was no room for beside the others, so that the one unused for longest was forgotten. At least: the kernel may forget
+    /// one a little earlier.
+    pub sockets_forgotten: u64,
     /// Calls that returned and whose number is in no table of this build: the kernel is newer than that, or a filter answered them.
     pub unmapped: u64,
 }
@@ -25,6 +32,7 @@ impl KernelCounters {
         cpus: &Arc<Mapping>,
         n_cpus: usize,
         recursion_misses: Vec<(String, u64)>,
+        max_sockets: u32,
     ) -> Self {
         let mut cells = Vec::with_capacity(n_cpus * N_EVENT_TYPES * cpu_layout::N_OUTCOMES);
         for cpu in 0..n_cpus {
@@ -36,8 +44,20 @@ impl KernelCounters {
         let sum =
             |word| (0..n_cpus).map(|n| load(cpus.word(8 * (n * cpu_layout::WORDS + word)))).sum();
         let notes_lost = sum(cpu_layout::NOTES_LOST);
+        let scope_full = sum(cpu_layout::SCOPE_FULL);
+        let sockets_noted: u64 = sum(cpu_layout::SOCKETS_NOTED);
         let unmapped = sum(cpu_layout::UNMAPPED);
-        Self { n_cpus, cells, recursion_misses, notes_lost, unmapped }
+        let sockets_forgotten = sockets_noted.saturating_sub(max_sockets.into());
+        Self {
+            n_cpus,
+            cells,
+            recursion_misses,
+            notes_lost,
+            scope_full,
+            sockets_noted,
+            sockets_forgotten,
+            unmapped,
+        }
     }
 
     /// Possible CPUs.

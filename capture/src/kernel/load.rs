@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, ProgramArray},
+    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, ProgramArray},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
@@ -61,8 +61,6 @@ const DISPATCHER: &str = "sys_exit";
 pub(super) const ENTER: &str = "sys_enter";
 /// The section that holds which calls it notes.
 const NOTED: &str = ".data";
-/// Sockets whose past is kept, about 100 bytes each; the one unused for longest goes first.
-const MAX_SOCKETS: u32 = 32_768;
 
 /// Members that nothing works without.
 const REQUIRED: [KernelField; 8] = [
@@ -115,6 +113,8 @@ pub struct Probe {
     pub(super) enter: Loading,
     pub(super) room: Rooms,
     pub(super) iterators: Iterators,
+    /// Processes from before the programs were attached that the scope had no room for.
+    n_out_of_scope: u64,
 }
 
 /// What became of a program.
@@ -301,13 +301,15 @@ fn load_object(
             &from_file
         }
     };
+    let tables = options.tables;
     EbpfLoader::new()
         .override_global("KERNEL", values.as_slice(), true)
         .override_global("FEATURES", features.as_slice(), true)
-        .map_max_entries("NOTES", if room.notes { note::N } else { 1 })
+        .map_max_entries("NOTES", if room.notes { tables.noted_calls } else { 1 })
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
-        .map_max_entries("SOCKETS", if room.history { MAX_SOCKETS } else { 1 })
+        .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })
+        .map_max_entries("SCOPE", tables.scope_processes)
         .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
         .load(object)
         .map_err(|e| ProbeError::Object(chain(&e)))
@@ -393,6 +395,7 @@ impl Probe {
             room,
             options,
             iterators: Iterators::default(),
+            n_out_of_scope: 0,
         };
         if let Some(pid) = this.options.scope_pid {
             this.add_to_scope(pid)?;
@@ -505,9 +508,16 @@ impl Probe {
         map.set(0, words, 0).map_err(map_error("CONTROL"))
     }
 
+    /// Puts a process into scope; one that there is no room for is counted, as the kernel side counts those that it meets.
     fn add_to_scope(&mut self, pid: u32) -> Result<(), ProbeError> {
         let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
-        map.insert(pid, 1, 0).map_err(map_error("SCOPE"))
+        match map.insert(pid, 1, 0) {
+            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::E2BIG) => {
+                self.n_out_of_scope += 1;
+                Ok(())
+            }
+            put => put.map_err(map_error("SCOPE")),
+        }
     }
 
     /// Restricts the capture to a process and its descendants, or lifts that.
@@ -685,7 +695,11 @@ impl Probe {
             }
         }
         misses.sort();
-        KernelCounters::read(&self.cpus, self.n_cpus as usize, misses)
+        let max_sockets = self.options.tables.sockets;
+        let mut counters =
+            KernelCounters::read(&self.cpus, self.n_cpus as usize, misses, max_sockets);
+        counters.scope_full += self.n_out_of_scope;
+        counters
     }
 }
 

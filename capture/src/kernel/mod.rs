@@ -21,7 +21,7 @@ pub use change::KernelBtf;
 pub use counters::KernelCounters;
 pub use load::Probe;
 pub use losses::{Loss, LossCounts, Losses};
-pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, Wanted};
+pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, TableLimits, Wanted};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
 pub use syscalls::{ForkSides, capturable, generic_calls, on_demand};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use event::{CallSet, EventSet};
+use event::{CallSet, EventSet, note};
 
 use super::syscalls::{ForkSides, on_demand};
 
@@ -86,6 +86,23 @@ pub enum Room {
     ForAll,
 }
 
+/// Entries of the kernel side's tables, which are made when it is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableLimits {
+    /// Processes of a scope, some 60 bytes each. One more and what it starts are not captured.
+    pub scope_processes: u32,
+    /// Calls under way whose descriptor at their start is noted, some 450 bytes each. Of one more it is not known.
+    pub noted_calls: u32,
+    /// Sockets whose past is kept, some 100 bytes each; the one unused for longest goes first.
+    pub sockets: u32,
+}
+
+impl Default for TableLimits {
+    fn default() -> Self {
+        Self { scope_processes: 65_536, noted_calls: note::N, sockets: 32_768 }
+    }
+}
+
 /// What to capture, and how.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
@@ -99,6 +116,8 @@ pub struct ProbeOptions {
     pub asked: Asked,
     /// What tables have room for.
     pub room: Room,
+    /// Entries of those tables.
+    pub tables: TableLimits,
     /// Only this process and its descendants.
     pub scope_pid: Option<u32>,
     /// Process whose own events are left out: the agent.
@@ -134,6 +153,7 @@ impl Default for ProbeOptions {
             fork_sides: ForkSides::Child,
             asked: Asked::default(),
             room: Room::default(),
+            tables: TableLimits::default(),
             scope_pid: None,
             self_tgid: Some(std::process::id()),
             ring_bytes: 4 << 20,
