@@ -1,7 +1,7 @@
 //! A simulated machine under the real engine: `simulated_machine run|sweep|measure|costs`.
 //!
 //! `run --cpus N --capture N --shards N [--shape even|hot|build] [--pace EVENTS_A_SECOND] [--open-ns NS] [--ms MS] [--place spread]
-//! [--yields N] [--set COST=NS]..` simulates one topology, `sweep --cpus N` many. `measure` takes the time of the engine's parts on this machine, which is
+//! [--yields N] [--no-spread] [--set COST=NS]..` simulates one topology, `sweep --cpus N` many. `measure` takes the time of the engine's parts on this machine, which is
 //! what `costs` are made of.
 
 mod measure;
@@ -10,6 +10,7 @@ mod model;
 use std::process::ExitCode;
 
 use bus::WaitLimits;
+use capture::Spread;
 use model::costs::Costs;
 use model::engine::{Room, Topology};
 use model::load::Shape;
@@ -55,6 +56,7 @@ fn work(args: &[String]) -> Result<(), String> {
         Some("spread") => Placement::Spread,
         Some(other) => return Err(format!("{other}: no such placement")),
     };
+    let is_bound = args.iter().any(|a| a == "--no-spread");
     let pace = number(args, "--pace")?;
     let base = Setup {
         n_cpus,
@@ -70,6 +72,7 @@ fn work(args: &[String]) -> Result<(), String> {
                 .map_or(WaitLimits::default().n_yields, |n| n as u32),
             ..WaitLimits::default()
         },
+        spread: if is_bound { Spread::Off } else { Spread::Auto },
         costs,
     };
     let topologies: Vec<Topology> = match args.first().map(String::as_str) {

@@ -10,7 +10,7 @@ use bus::{
     Watermark, alert_lane, lane,
 };
 use capture::{
-    CaptureMeters, CaptureParts, CaptureThread, SyntheticRing, SyntheticTx, TimeSource,
+    CaptureMeters, CaptureParts, CaptureThread, Spread, SyntheticRing, SyntheticTx, TimeSource,
     synthetic_ring,
 };
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
@@ -239,6 +239,13 @@ impl Engine {
             n_wakes: 0,
             n_windows: 0,
         })
+    }
+
+    /// Whether frames without state may leave the owner of their process.
+    pub(crate) fn set_spread(&mut self, spread: Spread) {
+        for capturing in &mut self.captures {
+            capturing.thread.set_spread(spread);
+        }
     }
 
     pub(crate) fn n_threads(&self) -> usize {

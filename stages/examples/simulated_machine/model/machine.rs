@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 
 use bus::WaitLimits;
+use capture::Spread;
 
 use super::costs::{Cost, Costs};
 use super::cpu::{Cpu, Who};
@@ -45,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) room: Room,
     /// How the engine's threads wait.
     pub(crate) wait: WaitLimits,
+    /// Whether frames without state may leave the owner of their process.
+    pub(crate) spread: Spread,
     pub(crate) costs: Costs,
 }
 
@@ -104,7 +107,8 @@ pub(crate) struct Machine {
 
 /// Runs it.
 pub(crate) fn run(setup: Setup) -> std::io::Result<Outcome> {
-    let engine = Engine::new(setup.n_cpus, setup.topology, setup.room, setup.wait)?;
+    let mut engine = Engine::new(setup.n_cpus, setup.topology, setup.room, setup.wait)?;
+    engine.set_spread(setup.spread);
     let mut machine = Machine::new(setup, engine);
     machine.seed();
     machine.start();
