@@ -171,6 +171,25 @@ fn a_wait_on_the_board_is_always_answered() {
     });
 }
 
+/// The board by itself, for a thread whose sleep has no fence of its own (a [`Waiter`] has one): who posts a wait and then looks sees the progress, or
+/// who makes it sees the post. Without the fence in `WaitBoard::post`, or that in `reached`, both may miss the other.
+#[test]
+fn a_posted_wait_is_seen_or_over() {
+    explore(None, || {
+        let board = Arc::new(WaitBoard::new(2));
+        let progress = Arc::new(Watermark::new());
+        let (theirs, published) = (Arc::clone(&board), Arc::clone(&progress));
+        let other = thread::spawn(move || {
+            published.publish(Key(1));
+            theirs.reached(1, Key(1)).eq([0])
+        });
+        board.post(0, 1, Key(1));
+        let is_over = progress.get() >= Key(1);
+        let is_told = other.join().unwrap();
+        assert!(is_over || is_told, "a sleep that nobody ends");
+    });
+}
+
 /// The rules of shards are replaced while their watermark moves and one of them goes beyond it: what a shard releases without having seen the change
 /// lies at or before the key of the change.
 #[test]
