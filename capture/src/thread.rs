@@ -354,9 +354,8 @@ impl<R: Ring> CaptureThread<R> {
                 }
             }
             match self.inject(least.map(|(key, _)| key)) {
-                Some(Put::Taken | Put::TooLarge) => continue,
-                Some(Put::Full) => return Stopped::Full,
-                None if least.is_none() && self.has_injections() => return Stopped::Waiting,
+                Some(Ok(())) => continue,
+                Some(Err(stopped)) => return stopped,
                 None => {}
             }
             let Some((key, at)) = least else {
@@ -430,8 +429,9 @@ impl<R: Ring> CaptureThread<R> {
         self.injection.as_ref().is_some_and(|injection| !injection.is_empty())
     }
 
-    /// Copies a frame that no ring has into its batch, where its turn has come: `least` is the first key of the rings.
-    fn inject(&mut self, least: Option<Key>) -> Option<Put> {
+    /// Copies a frame that no ring has into its batch; `None` where it is not its turn: `least` is the first key of the rings. A frame of a ring
+    /// behind it must not go first, even where its key is below every bound a moment later.
+    fn inject(&mut self, least: Option<Key>) -> Option<Result<(), Stopped>> {
         let injection = self.injection.as_mut()?;
         let (sources, out) = (&self.sources, &self.out);
         let floor = || {
@@ -443,23 +443,22 @@ impl<R: Ring> CaptureThread<R> {
         if !self.is_below_every_bound(key) {
             self.refresh_bounds();
             if !self.is_below_every_bound(key) {
-                return None;
+                return Some(Err(Stopped::Waiting));
             }
         }
         let injection = self.injection.as_mut()?;
         let frame = injection.frame()?;
         // What is injected is this program's own work: its header is whole.
         let Ok((header, _)) = checked_len(frame) else { unreachable!("a seed has a header") };
-        let put = self.out.put(&header, key, frame, self.now);
-        match put {
-            Put::Full => return Some(put),
+        match self.out.put(&header, key, frame, self.now) {
+            Put::Full => return Some(Err(Stopped::Full)),
             Put::Taken => self.tally.n_routed += 1,
             Put::TooLarge => self.tally.n_too_large += 1,
         }
         self.tally.n_read += 1;
         self.tally.n_injected += 1;
         injection.advance();
-        Some(put)
+        Some(Ok(()))
     }
 
     fn is_below_every_bound(&self, key: Key) -> bool {
@@ -564,7 +563,14 @@ impl<R: Ring> CaptureThread<R> {
                     }
                     self.wait_for_room();
                 }
-                Progress::Blocked => self.wait_for_room(),
+                Progress::Blocked => {
+                    if self.time.now() >= deadline {
+                        // Such a record holds up those of other rings no longer either.
+                        self.sources
+                            .retain_mut(|s| s.head.is_some() || s.ring.peek() != Peek::Busy);
+                    }
+                    self.wait_for_room();
+                }
             }
         }
         self.out.end();
