@@ -5,6 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What a request is answered with.
 #[derive(Clone, Debug)]
@@ -19,6 +20,16 @@ pub(crate) enum Reply {
     Endless,
     /// Nothing, on an open connection.
     Hang,
+}
+
+impl Reply {
+    /// How long a runtime that answers so is to be waited for: where the answer ends by itself, time is not to decide.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Endless | Self::Hang => Duration::from_millis(300),
+            Self::Json(_) | Self::Status(_) | Self::Raw(_) => Duration::from_secs(15),
+        }
+    }
 }
 
 /// Answers on a socket until the test ends, one connection after the other; counts requests.

@@ -152,7 +152,8 @@ fn users_are_asked_last() {
 
 /// What a socket that answers like this comes to, where nothing is on disk.
 fn outcome_of(reply: Reply) -> Why {
-    let bounds = |config: &mut LookupConfig| config.request_timeout = Duration::from_millis(100);
+    let patience = reply.patience();
+    let bounds = |config: &mut LookupConfig| config.request_timeout = patience;
     let mut host = Host::new(
         |root| {
             serve(&root.join(DOCKER), move |_| reply.clone());
