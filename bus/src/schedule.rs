@@ -70,6 +70,10 @@ mod random {
     /// A place that threads pass once an event or oftener has so much smaller odds than those that they pass once a batch.
     const PER_EVENT: u64 = 32;
 
+    fn is_per_event(place: Place) -> bool {
+        matches!(place, Place::AppliedRead | Place::AlertPush | Place::AlertPop)
+    }
+
     /// How a thread dallies: so many of 65,536 hand-overs each, and its longest sleep.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     struct Temper {
@@ -122,7 +126,7 @@ mod random {
 
         fn wait(&mut self, place: Place) {
             let Temper { spins, yields, sleeps, longest_us } = self.temper;
-            let one_of = if place == Place::AppliedRead { PER_EVENT } else { 1 };
+            let one_of = if is_per_event(place) { PER_EVENT } else { 1 };
             let drawn = self.draw();
             let how_long = drawn >> 32;
             let drawn = (drawn % 65_536).saturating_mul(one_of);

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use std::{fs, thread};
@@ -25,10 +27,9 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    pub(crate) fn all() -> impl Iterator<Item = Self> + Clone {
-        N_SHARDS.into_iter().flat_map(|n_shards| {
-            N_CAPTURES.into_iter().map(move |n_captures| Self { n_shards, n_captures })
-        })
+    pub(crate) fn all() -> Vec<Self> {
+        let of = |n_shards| N_CAPTURES.map(|n_captures| Self { n_shards, n_captures });
+        N_SHARDS.into_iter().flat_map(of).collect()
     }
 
     /// What it is called with under a seed, which decides how large lanes and batches are, too.
@@ -48,7 +49,10 @@ impl Topology {
     }
 }
 
-/// A file, the rules that it is held against, and what one thread gives.
+/// A replay: its topology, and the seed of its schedule.
+pub(crate) type Run = (Topology, u64);
+
+/// A file in a folder of its own, the rules that it is held against, and what one thread gives.
 pub(crate) struct Case {
     file: PathBuf,
     rules: Vec<PathBuf>,
@@ -91,13 +95,38 @@ impl Case {
         command
     }
 
-    /// Replays in a topology under a schedule, with or without a mutant: the same, byte for byte, or what is not.
-    pub(crate) fn check(
+    /// Makes some runs, so many beside each other, and gives how those went that differ, of which it looks for no more than `max_differing`. Tells
+    /// `done` of each that is alike, with their number.
+    pub(crate) fn differing(
         &self,
-        topology: Topology,
-        seed: u64,
+        runs: &[Run],
         mutant: Option<&str>,
-    ) -> Result<(), Difference> {
+        (n_beside, max_differing): (usize, usize),
+        done: impl Fn(usize) + Sync,
+    ) -> Vec<Difference> {
+        let (next, n_alike) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let differing = Mutex::new(Vec::new());
+        let found = || differing.lock().expect("no run panics while it is held");
+        thread::scope(|scope| {
+            for _ in 0..n_beside.min(runs.len()) {
+                scope.spawn(|| {
+                    while found().len() < max_differing
+                        && let Some(&(topology, seed)) =
+                            runs.get(next.fetch_add(1, Ordering::Relaxed))
+                    {
+                        match self.check(topology, seed, mutant) {
+                            Ok(()) => done(n_alike.fetch_add(1, Ordering::Relaxed) + 1),
+                            Err(difference) => found().push(difference),
+                        }
+                    }
+                });
+            }
+        });
+        differing.into_inner().expect("no run panicked")
+    }
+
+    /// Replays in a topology under a schedule, with or without a mutant: the same, byte for byte, or what is not.
+    fn check(&self, topology: Topology, seed: u64, mutant: Option<&str>) -> Result<(), Difference> {
         let mut command = self.command();
         let args = topology.args(seed);
         command.args(&args).env("PEREGRINE_SCHEDULE", seed.to_string());

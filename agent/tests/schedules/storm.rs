@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use capture::ProcessEntry;
 use capture::savefile::{Compression, Machine, Writer};
@@ -230,18 +231,35 @@ fn storm_program() -> PathBuf {
     program
 }
 
-/// Records a storm of real calls, of about so many events. Needs what a live run needs.
-pub(crate) fn record(path: &Path, n_events: u64, seed: u64) {
+/// Records so many events of a storm of real calls, or as many as it makes within the time; what the recorder says of them. Needs what a live run
+/// needs.
+pub(crate) fn record(path: &Path, n_events: u64, seed: u64, longest: Duration) -> Recorded {
     let out = Command::new(PEREGRINE)
-        .arg("record")
+        .args(["record", "-v", "-n", &n_events.to_string()])
         .arg(path)
         .arg("--")
         .arg(storm_program())
-        .args(["mixed", "--events", &n_events.to_string(), "--seed", &seed.to_string()])
+        // What it counts of its own events is a guess.
+        .args(["mixed", "--events", &(n_events + n_events / 3 + 1000).to_string()])
+        .args(["--seed", &seed.to_string(), "--seconds", &longest.as_secs().to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .output()
         .expect("the program runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    let count = |what: &str| {
+        let n = said.split_once(what).and_then(|(_, rest)| rest.split([',', '\n']).next());
+        n.and_then(|n| n.trim().parse().ok()).unwrap_or_else(|| panic!("no {what:?} in {said}"))
+    };
+    Recorded { n_events: count("Captured Events:"), n_drops: count("Driver Drops:") }
+}
+
+/// What a recording of a storm has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) n_events: u64,
+    /// Events that were lost to it.
+    pub(crate) n_drops: u64,
 }
