@@ -60,12 +60,13 @@ impl Plan {
             && n_threads <= n_cpus;
         let cpus = if pinned { spread(allowed_cpus, n_capture, n_shards) } else { Vec::new() };
         let ground = match (is_replay, n_cpus) {
-            (true, _) => "",
-            (false, ..=MAX_MEASURED_CPUS) => " (measured)",
-            (false, _) => " (simulated: least that loses no open with every CPU busy)",
+            (true, ..=MAX_MEASURED_CPUS) => "best measured",
+            (true, _) => "no more than one reader feeds",
+            (false, ..=MAX_MEASURED_CPUS) => "best measured",
+            (false, _) => "best simulated: least that loses no open with every CPU busy",
         };
         let chosen = match (config.shards, config.capture_threads) {
-            (None, None) => format!("chosen for {}{ground}", count(n_cpus, "CPU")),
+            (None, None) => format!("the default for {} ({ground})", count(n_cpus, "CPU")),
             (Some(_), Some(_)) => "as configured".to_owned(),
             (Some(_), None) => "shards as configured".to_owned(),
             (None, Some(_)) => "capture threads as configured".to_owned(),
@@ -137,30 +138,26 @@ mod tests {
 
     #[test]
     fn it_says_how_many_and_on_what_ground() {
-        let p = plan(&[], 1);
-        assert!(!p.single_thread);
-        assert_eq!(
-            p.why,
-            "1 capture thread, 1 shard, 1 output thread: chosen for 1 CPU (measured), not bound to CPUs"
-        );
-        assert_eq!(
-            plan(&[], 2).why,
-            "1 capture thread, 1 shard, 1 output thread: chosen for 2 CPUs (measured), one CPU each"
-        );
-        let simulated = "(simulated: least that loses no open with every CPU busy), one CPU each";
-        assert_eq!(
-            plan(&[], 4).why,
-            format!("1 capture thread, 1 shard, 1 output thread: chosen for 4 CPUs {simulated}")
-        );
-        assert_eq!(
-            plan(&[], 64).why,
-            format!(
-                "4 capture threads, 16 shards, 1 output thread: chosen for 64 CPUs {simulated}"
-            )
-        );
+        let simulated = "best simulated: least that loses no open with every CPU busy";
+        for (cpus, threads, n_cpus, ground, bound) in [
+            (1, "1 capture thread, 1 shard", "1 CPU", "best measured", "not bound to CPUs"),
+            (2, "1 capture thread, 1 shard", "2 CPUs", "best measured", "one CPU each"),
+            (4, "1 capture thread, 1 shard", "4 CPUs", simulated, "one CPU each"),
+            (64, "4 capture threads, 16 shards", "64 CPUs", simulated, "one CPU each"),
+        ] {
+            let p = plan(&[], cpus);
+            let why =
+                format!("{threads}, 1 output thread: the default for {n_cpus} ({ground}), {bound}");
+            assert_eq!(p.why, why);
+            assert!(!p.single_thread);
+        }
         assert_eq!(
             plan(&["peregrine.shards=3"], 64).why,
             "4 capture threads, 3 shards, 1 output thread: shards as configured, one CPU each"
+        );
+        assert_eq!(
+            plan(&["peregrine.capture_threads=2"], 64).why,
+            "2 capture threads, 16 shards, 1 output thread: capture threads as configured, one CPU each"
         );
     }
 
