@@ -60,9 +60,8 @@ impl Plan {
             && n_threads <= n_cpus;
         let cpus = if pinned { spread(allowed_cpus, n_capture, n_shards) } else { Vec::new() };
         let ground = match (is_replay, n_cpus) {
-            (true, ..=MAX_MEASURED_CPUS) => "best measured",
+            (_, ..=MAX_MEASURED_CPUS) => "best measured",
             (true, _) => "no more than one reader feeds",
-            (false, ..=MAX_MEASURED_CPUS) => "best measured",
             (false, _) => "best simulated: least that loses no open with every CPU busy",
         };
         let chosen = match (config.shards, config.capture_threads) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Agent, DEADLINE, Ended, Shell, alone, can_run_live};
+use common::{Agent, Ended, Shell, alone, can_run_live};
 use perf::Snapshot;
 use serde_json::Value;
 
@@ -83,23 +83,6 @@ impl Stage {
         let said = fs::read_to_string(self.dir.path().join("said")).expect("the storm's words");
         said.split(' ').map(|n| n.parse().expect("a number")).collect()
     }
-
-    /// The counters once everything that was captured has reached the outputs.
-    fn at_rest(&self) -> Snapshot {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let stats = self.agent.stats();
-            let n = |name: &str| stats.get(name).unwrap_or_else(|| panic!("no counter {name}"));
-            let is_read = n("kernel.written") + n("seeds") == n("capture.read");
-            let is_done = n("shard.parsed") == n("capture.read")
-                && n("shard.alerts") <= n("outputs.received");
-            if is_read && is_done {
-                return stats;
-            }
-            assert!(Instant::now() < deadline, "it does not come to rest:\n{}", stats.table());
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
 
 /// What was dropped in the kernel, by a test of CPU and type.
@@ -124,7 +107,7 @@ fn assert_complete_and_in_order(name: &str, count: usize, more: &[&str]) -> u64 
     let begin = Instant::now();
     let made = stage.storm(count);
     let took = begin.elapsed();
-    let stats = stage.at_rest();
+    let stats = stage.agent.at_rest();
     let ended = stage.agent.interrupt();
     ended.assert_balanced();
     let mut alerts: Vec<_> = ended.stdout.lines().filter_map(storm_alert).collect();
@@ -203,7 +186,7 @@ fn dropped_events_raise_an_alert_whose_sums_are_those_of_the_counters() {
     stage.agent.wait_for_lines(1);
     // The bucket has nothing for these: the last look tells them.
     stage.storm(20_000);
-    let stats = stage.at_rest();
+    let stats = stage.agent.at_rest();
     let ended = stage.agent.interrupt();
     ended.assert_balanced();
     let alerts = told(&ended);
@@ -242,7 +225,7 @@ fn dropped_events_are_logged_or_end_the_run() {
     keys.push("--single-thread");
     let mut stage = Stage::set(QUIET, &keys);
     stage.storm(10_000);
-    assert!(n_dropped(&stage.at_rest(), |_, _| true) > 0);
+    assert!(n_dropped(&stage.agent.at_rest(), |_, _| true) > 0);
     let ended = stage.agent.interrupt();
     ended.assert_balanced();
     assert_eq!(ended.stderr.matches(line).count(), 1, "{}", ended.stderr);
@@ -273,7 +256,7 @@ fn simulated_drops_are_told_every_second_and_counted_nowhere() {
     args.extend(keys.iter().flat_map(|key| ["-o", key]));
     let stage = Stage::set(QUIET, &args);
     stage.agent.wait_for_lines(2);
-    let stats = stage.at_rest();
+    let stats = stage.agent.at_rest();
     assert_eq!(n_dropped(&stats, |_, _| true), 0, "{}", stats.table());
     let ended = stage.agent.interrupt();
     ended.assert_balanced();

@@ -157,6 +157,23 @@ impl Agent {
         serde_json::from_slice(&out.stdout).expect("a snapshot")
     }
 
+    /// The counters once everything that was captured has reached the outputs.
+    pub(crate) fn at_rest(&self) -> Snapshot {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let stats = self.stats();
+            let n = |name: &str| stats.get(name).unwrap_or_else(|| panic!("no counter {name}"));
+            let is_read = n("kernel.written") + n("seeds") == n("capture.read");
+            let is_done = n("shard.parsed") == n("capture.read")
+                && n("shard.alerts") <= n("outputs.received");
+            if is_read && is_done {
+                return stats;
+            }
+            assert!(Instant::now() < deadline, "it does not come to rest:\n{}", stats.table());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// What stdout has so far.
     pub(crate) fn stdout(&self) -> String {
         std::fs::read_to_string(self.path("stdout")).unwrap_or_default()
