@@ -64,7 +64,7 @@ fn alerts(stdout: &str) -> Vec<String> {
 }
 
 /// Each act, and how many files are opened in it.
-const ACTS: [(&str, usize); 10] = [
+const ACTS: [(&str, usize); 12] = [
     ("orphan", 1),
     ("reapers", 3),
     ("vfork", 1),
@@ -72,7 +72,9 @@ const ACTS: [(&str, usize); 10] = [
     ("thread-exec", 2),
     ("headless", 2),
     ("headless-exec", 1),
+    ("headless-reaper", 1),
     ("namespace", 1),
+    ("namespace-reaper", 2),
     ("entered", 1),
     ("again", 4),
 ];

@@ -26,7 +26,9 @@ pub(crate) fn act() {
         "headless" => scene.headless(),
         "headless-exec" => scene.headless_exec(),
         "headless-before" => scene.headless_before(),
+        "headless-reaper" => scene.headless_reaper(),
         "namespace" => scene.namespace(),
+        "namespace-reaper" => scene.namespace_reaper(),
         "entered" => scene.entered(),
         "again" => scene.again(),
         other => panic!("unknown act {other:?}"),
@@ -276,6 +278,25 @@ impl Scene {
         wait_for(own);
     }
 
+    /// A reaper whose first thread has ended still reaps.
+    fn headless_reaper(&self) {
+        let own = child(|| {
+            reap_orphans();
+            self.without_first(|scene, _| {
+                wait_for(child(|| {
+                    let parent = std::process::id() as i32;
+                    child(|| {
+                        parent_is_not(parent);
+                        scene.open("headless-reaper");
+                    });
+                }));
+                // SAFETY: asks for no status.
+                while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
+            });
+        });
+        wait_for(own);
+    }
+
     /// Its first thread has ended when the agent starts.
     fn headless_before(&self) {
         let own = child(|| {
@@ -299,6 +320,38 @@ impl Scene {
                     });
                 });
                 wait_for(parent);
+                // SAFETY: asks for no status.
+                while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
+            });
+            wait_for(init);
+        });
+        wait_for(own);
+    }
+
+    /// A reaper within a namespace, below one outside: it comes before the namespace's first process, who comes before the one outside.
+    fn namespace_reaper(&self) {
+        let own = child(|| {
+            reap_orphans();
+            let init = clone3(libc::CLONE_NEWPID, None, || {
+                let inner = child(|| {
+                    reap_orphans();
+                    let parent = child(|| {
+                        // SAFETY: takes nothing.
+                        let parent = unsafe { libc::getpid() };
+                        child(|| {
+                            parent_is_not(parent);
+                            self.open("to-inner");
+                            // SAFETY: takes nothing.
+                            let inner = unsafe { libc::getppid() };
+                            File::create(self.dir.join("may-end")).expect("a file");
+                            parent_is_not(inner);
+                            self.open("to-init");
+                        });
+                    });
+                    wait_for(parent);
+                    until("the orphan's file", || self.dir.join("may-end").exists());
+                });
+                wait_for(inner);
                 // SAFETY: asks for no status.
                 while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
             });
