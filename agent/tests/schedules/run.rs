@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
-use std::{fs, thread};
+use std::{fs, io, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -67,8 +67,7 @@ impl Case {
         let mut case = Self { file: file.to_owned(), rules: rules.to_owned(), oracle: Vec::new() };
         let mut command = case.command();
         command.arg("--single-thread");
-        // As long as a large file takes to format.
-        case.oracle = watched(command, Duration::from_mins(10), |stdout| {
+        case.oracle = watched(command, SILENCE, |stdout| {
             let mut all = Vec::new();
             stdout.read_to_end(&mut all).expect("the pipe is read");
             all
@@ -133,7 +132,7 @@ impl Case {
         if let Some(mutant) = mutant {
             command.env("PEREGRINE_MUTANT", mutant);
         }
-        let found = match watched(command, self.deadline(), |stdout| self.compare(stdout)) {
+        let found = match watched(command, SILENCE, |stdout| self.compare(stdout)) {
             Ok(None) => return Ok(()),
             Ok(Some(found)) => found,
             Err(why) => why,
@@ -176,17 +175,26 @@ impl Case {
         let ours = text(&self.oracle[begin..at]) + &text(&line);
         Some(format!("an alert differs\n  one thread: {expected}\n  here:       {ours}"))
     }
+}
 
-    /// How long a run may take: far more than it does on a loaded machine.
-    fn deadline(&self) -> Duration {
-        Duration::from_secs(60 + self.oracle.len() as u64 / 500_000)
+/// A run that prints nothing for so long, and does not end, hangs. How long it takes in all says nothing: the machine may be busy with others.
+const SILENCE: Duration = Duration::from_mins(3);
+
+/// Counts what is read.
+struct Counted<'a, R>(R, &'a AtomicUsize);
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.0.read(buf)?;
+        self.1.fetch_add(n, Ordering::Relaxed);
+        Ok(n)
     }
 }
 
-/// Runs a program while `read` has its output; what went wrong if it fails, or does not end within the deadline.
+/// Runs a program while `read` has its output; what went wrong if it fails, or is silent for so long.
 fn watched<T>(
     mut command: Command,
-    deadline: Duration,
+    silence: Duration,
     read: impl FnOnce(&mut dyn Read) -> T,
 ) -> Result<T, Difference> {
     let mut child = command
@@ -195,7 +203,8 @@ fn watched<T>(
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let mut stdout = child.stdout.take().expect("stdout is a pipe");
+    let n_read = &AtomicUsize::new(0);
+    let mut stdout = Counted(child.stdout.take().expect("stdout is a pipe"), n_read);
     let mut stderr = child.stderr.take().expect("stderr is a pipe");
     let pid = Pid::from_child(&child);
     let (read, hung, said) = thread::scope(|scope| {
@@ -205,12 +214,16 @@ fn watched<T>(
         });
         let (done, is_done) = channel::<()>();
         let watchdog = scope.spawn(move || {
-            let is_over = is_done.recv_timeout(deadline) == Err(RecvTimeoutError::Timeout);
-            is_over.then(|| {
-                let threads = threads_of(pid);
-                kill_process(pid, Signal::KILL).expect("it is our child, and runs");
-                threads
-            })
+            let mut n_before = 0;
+            while is_done.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
+                let n = n_read.load(Ordering::Relaxed);
+                if std::mem::replace(&mut n_before, n) == n {
+                    let threads = threads_of(pid);
+                    kill_process(pid, Signal::KILL).expect("it is our child, and runs");
+                    return Some(threads);
+                }
+            }
+            None
         });
         let read = read(&mut stdout);
         drop(done);
@@ -219,7 +232,9 @@ fn watched<T>(
     });
     let status = child.wait().expect("it is our child");
     if let Some(threads) = hung {
-        return Err(format!("no end within {deadline:?}; its threads:\n{threads}it said:\n{said}"));
+        return Err(format!(
+            "nothing came for {silence:?}; its threads:\n{threads}it said:\n{said}"
+        ));
     }
     if !status.success() {
         return Err(format!("{status}; it said:\n{said}"));
@@ -250,4 +265,17 @@ fn threads_of(pid: Pid) -> String {
         );
     }
     told
+}
+
+#[test]
+fn who_is_silent_for_too_long_hangs() {
+    let shell = |script| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        watched(command, Duration::from_secs(1), |stdout| io::copy(stdout, &mut io::sink()))
+    };
+    let why = shell("echo; exec sleep 600").expect_err("it sleeps for ten minutes");
+    assert!(why.contains("nothing came for 1s; its threads:\n  sleep S"), "{why}");
+    assert!(shell("exit 3").expect_err("it fails").contains("exit status: 3"));
+    assert!(matches!(shell("echo"), Ok(Ok(1))));
 }
