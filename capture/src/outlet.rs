@@ -184,13 +184,19 @@ impl Outlets {
         is_clear
     }
 
-    /// Publishes the watermark: `bound`, or just below the oldest frame that is not pushed yet. Wakes the readers that can go on now. Gives
-    /// the last key that was pushed since it was called before.
+    /// Publishes the watermark: `bound`, or just below the oldest frame that is not pushed yet. Gives the last key that was pushed since it was
+    /// called before. Readers are to be woken after it.
     pub(crate) fn publish(&mut self, bound: Key) -> Option<Key> {
         let all = || self.shards.iter().chain(&self.recorder);
         let oldest = all().filter_map(Outlet::oldest).min();
         let watermark = oldest.map_or(bound, |key| bound.min(key.prev()));
         self.watermark.publish(watermark);
+        let pushed = self.shards.iter().chain(&self.recorder).map(|o| o.pushed).max();
+        pushed.filter(|&key| std::mem::replace(&mut self.pushed, key) < key)
+    }
+
+    /// Wakes the readers that can go on now.
+    pub(crate) fn wake_readers(&mut self) {
         let watermark = self.watermark.get();
         for outlet in self.shards.iter_mut().chain(&mut self.recorder) {
             if outlet.woken_at < outlet.pushed && outlet.woken_at < watermark {
@@ -198,8 +204,13 @@ impl Outlets {
                 outlet.waker.wake();
             }
         }
-        let pushed = self.shards.iter().chain(&self.recorder).map(|o| o.pushed).max();
-        pushed.filter(|&key| std::mem::replace(&mut self.pushed, key) < key)
+    }
+
+    /// Wakes the readers whose lanes are full.
+    pub(crate) fn wake_held_up(&self) {
+        for outlet in self.shards.iter().chain(&self.recorder).filter(|o| o.is_sealed) {
+            outlet.waker.wake();
+        }
     }
 
     /// Wakes every reader: some wait for this watermark to release what others pushed.

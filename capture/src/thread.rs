@@ -500,6 +500,9 @@ impl<R: Ring> CaptureThread<R> {
                 peer.ask(key);
             }
         }
+        // Readers come last: one that was woken before the others are asked could sleep again just before another one's watermark passes what it was
+        // given, and nobody asks for what has passed, nor wakes anybody for it.
+        self.out.wake_readers();
     }
 
     /// Runs until told to stop, then moves what is left.
@@ -541,9 +544,12 @@ impl<R: Ring> CaptureThread<R> {
         }
     }
 
-    /// A lane is full or another ring's bound is short: whoever empties the lane wakes nobody, so the sleeps are short.
+    /// A lane is full or another ring's bound is short: whoever empties the lane wakes nobody, so the sleeps are short. Who reads it is woken first. It
+    /// may wait for the watermark of a thread that others ask for more, which that one cannot come to, for it has no room either; until it has come to
+    /// all that it is asked for it wakes nobody.
     fn wait_for_room(&mut self) {
         if let Some(timeout) = self.blocked.step() {
+            self.out.wake_held_up();
             std::thread::sleep(timeout);
         }
     }

@@ -254,6 +254,7 @@ impl ReplayThread {
             }
             if !schedule::strays(Place::WatermarkPublish, n) {
                 out.publish(self.last);
+                out.wake_readers();
             }
             tally.post(meters, out);
         }
