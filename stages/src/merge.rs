@@ -21,6 +21,15 @@ struct Held {
     batch: Batch,
 }
 
+/// How far the sources of a [`Merge`] are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The smallest watermark.
+    pub(crate) smallest: Key,
+    /// The smallest of those that are no stragglers: nothing of theirs up to here is missing.
+    pub(crate) waited_for: Key,
+}
+
 struct Lane {
     rx: LaneRx,
     /// The batch that is being read: its place in `held`, and the next frame in it.
@@ -34,6 +43,8 @@ struct Lane {
 pub struct Merge {
     lanes: Vec<Lane>,
     watermarks: Vec<Arc<Watermark>>,
+    /// Which of them are not waited for, because they stood still for too long.
+    stragglers: Vec<bool>,
     held: Vec<Option<Held>>,
     free: Vec<usize>,
     /// Places in `held` whose last frame is in the window.
@@ -55,6 +66,7 @@ impl Merge {
         let n = lanes.len();
         Self {
             lanes: lanes.into_iter().map(|rx| Lane { rx, open: None }).collect(),
+            stragglers: vec![false; watermarks.len()],
             watermarks,
             held: Vec::new(),
             free: Vec::new(),
@@ -221,15 +233,38 @@ impl Merge {
         self.bound() == Key::MAX && self.entries.is_empty() && !self.has_waiting()
     }
 
-    /// What a shard may release when it gives up on stragglers: the largest watermark, or the newest frame at hand. A source that has ended
-    /// does not count, or nothing after it could be told apart.
-    pub(crate) fn far_bound(&self) -> Key {
-        let watermarks = self.watermarks.iter().map(|w| w.get()).filter(|&w| w != Key::MAX);
+    /// How far the sources are. A straggler is waited for again once it has passed what was released without it.
+    pub(crate) fn bounds(&mut self) -> Bounds {
+        let Self { watermarks, stragglers, released, .. } = self;
+        let mut bounds = Bounds { smallest: Key::MAX, waited_for: Key::MAX };
+        for (watermark, is_straggler) in watermarks.iter().zip(&mut *stragglers) {
+            let watermark = watermark.get();
+            bounds.smallest = bounds.smallest.min(watermark);
+            *is_straggler &= watermark <= *released;
+            if !*is_straggler {
+                bounds.waited_for = bounds.waited_for.min(watermark);
+            }
+        }
+        if bounds.waited_for > bounds.smallest && bounds.waited_for == Key::MAX {
+            // The others have ended: nothing that came after `MAX` could be told apart.
+            bounds.waited_for = self.newest_at_hand().unwrap_or(self.released);
+        }
+        bounds
+    }
+
+    /// Waits no more for the sources that hold up what lies at hand.
+    pub(crate) fn give_up_stragglers(&mut self) {
+        for (watermark, is_straggler) in self.watermarks.iter().zip(&mut self.stragglers) {
+            *is_straggler |= watermark.get() <= self.released;
+        }
+    }
+
+    fn newest_at_hand(&self) -> Option<Key> {
         let open = self.lanes.iter().filter_map(|lane| {
             let (slot, _) = lane.open?;
             self.held[slot].as_ref()?.batch.last_key()
         });
-        watermarks.chain(open).max().unwrap_or(Key::MIN)
+        open.max()
     }
 }
 
@@ -368,7 +403,10 @@ mod tests {
         let mut merge = Merge::new(vec![rx0, rx1], w.clone(), 8);
         send(&mut tx0, &[10, 20]);
         w[0].publish(Key(20));
-        let bound = merge.far_bound();
+        assert_eq!(merge.bounds().waited_for, Key::MIN);
+        assert!(merge.has_waiting());
+        merge.give_up_stragglers();
+        let bound = merge.bounds().waited_for;
         assert_eq!(merge.fill(bound), Key(20));
         assert_eq!(merge.len(), 2);
         merge.clear();
@@ -380,6 +418,41 @@ mod tests {
         let keys: Vec<_> = merge.entries().iter().map(|e| (e.key.0, e.own_key.0)).collect();
         assert_eq!(keys, [(21, 5), (22, 15), (30, 30)]);
         assert_eq!(merge.n_late(), 2);
+    }
+
+    #[test]
+    fn a_straggler_is_waited_for_again_once_it_has_caught_up() {
+        let (mut tx0, rx0) = lane(4, LIMITS);
+        let (_tx1, rx1) = lane(4, LIMITS);
+        let w: Vec<_> = (0..3).map(|_| Arc::new(Watermark::new())).collect();
+        let (_tx2, rx2) = lane(4, LIMITS);
+        let mut merge = Merge::new(vec![rx0, rx1, rx2], w.clone(), 8);
+        send(&mut tx0, &[10, 20, 30]);
+        w[0].publish(Key(30));
+        w[2].publish(Key(15));
+        assert!(merge.has_waiting());
+        merge.give_up_stragglers();
+        assert_eq!(merge.bounds().waited_for, Key(15), "the third one is waited for");
+        assert_eq!(drain(&mut merge, Key(15)), [10]);
+        w[1].publish(Key(15));
+        w[2].publish(Key(40));
+        assert_eq!(merge.bounds().waited_for, Key(30), "behind, still");
+        w[1].publish(Key(16));
+        assert_eq!(merge.bounds().waited_for, Key(16));
+        merge.give_up_stragglers();
+        assert_eq!(merge.bounds().waited_for, Key(16), "it holds up nothing");
+        for n in [0, 2] {
+            w[n].publish(Key::MAX);
+        }
+        assert!(drain(&mut merge, Key(16)).is_empty());
+        assert_eq!(merge.bounds().waited_for, Key(16));
+        merge.give_up_stragglers();
+        assert_eq!(merge.bounds().waited_for, Key(30), "not the end");
+        assert_eq!(drain(&mut merge, Key(30)), [20, 30]);
+        assert!(!merge.is_finished());
+        w[1].publish(Key::MAX);
+        assert_eq!(merge.bounds().waited_for, Key::MAX);
+        assert!(merge.is_finished());
     }
 
     proptest! {

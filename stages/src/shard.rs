@@ -14,7 +14,7 @@ use rules::{Alert, RuleMatching, Ruleset};
 use crate::defer::{Deferral, DeferralLimits};
 use crate::detect::{Decision, Detector, Unanswered, WhenFull};
 use crate::fields::Scene;
-use crate::merge::Merge;
+use crate::merge::{Bounds, Merge};
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
 use crate::state::{Lineage, StateWriter, Wait};
@@ -301,7 +301,7 @@ impl Shard {
 
     /// Takes the next window; `false` where there is none.
     fn next_window(&mut self) -> Result<bool, Wait> {
-        let mut bound = self.bound();
+        let (mut bound, smallest) = self.bound();
         let released = self.merge.released();
         while let Some(swap) = &mut self.rule_swap {
             let is_awaiting = !self.deferral.is_empty();
@@ -316,6 +316,9 @@ impl Shard {
         }
         let before = self.window.end;
         let end = self.merge.fill(bound);
+        if end > smallest {
+            self.lineage.go_beyond(end);
+        }
         let n = self.merge.len();
         self.window = Window { end, is_timed: n > 0 && self.sampler.due(), ..Window::default() };
         if n == 0 {
@@ -342,29 +345,35 @@ impl Shard {
         Ok(true)
     }
 
-    /// Up to which key frames may be released: the smallest watermark, or, when frames have waited too long for it, the largest.
-    fn bound(&mut self) -> Key {
-        let bound = self.merge.bound();
-        if bound > self.merge.released() || !self.merge.has_waiting() {
-            self.stalled_since = None;
-            return bound;
+    /// Up to which key frames may be released: the smallest watermark, or, once frames have waited too long for it, the smallest of those that are not
+    /// behind, here or on another shard. And the smallest watermark.
+    fn bound(&mut self) -> (Key, Key) {
+        let Self { merge, lineage, sources, late_after, stalled_since, rule_swap, .. } = self;
+        let Bounds { smallest, waited_for } = merge.bounds();
+        let mut bound = waited_for.max(lineage.beyond());
+        if bound > merge.released() || !merge.has_waiting() {
+            *stalled_since = None;
+        } else {
+            // Frames wait for nothing but a watermark whose thread may be asleep.
+            for source in sources {
+                source.wake();
+            }
+            if let Some(late_after) = late_after {
+                let now = boot_now_ns();
+                let since = *stalled_since.get_or_insert(now);
+                if u128::from(now.saturating_sub(since)) >= late_after.as_nanos() {
+                    *stalled_since = None;
+                    merge.give_up_stragglers();
+                    bound = merge.bounds().waited_for;
+                }
+            }
         }
-        // Frames wait for nothing but a watermark whose thread may be asleep.
-        for source in &self.sources {
-            source.wake();
-        }
-        let Some(late_after) = self.late_after else { return bound };
-        let now = boot_now_ns();
-        let since = *self.stalled_since.get_or_insert(now);
-        if u128::from(now.saturating_sub(since)) < late_after.as_nanos() {
-            return bound;
-        }
-        self.stalled_since = None;
-        let bound = self.merge.far_bound();
-        if let Some(swap) = &self.rule_swap {
+        if bound > smallest
+            && let Some(swap) = rule_swap
+        {
             swap.swap().goes_beyond(bound);
         }
-        bound
+        (bound, smallest)
     }
 
     /// Parses what is left of the window, applies its state, then evaluates it.

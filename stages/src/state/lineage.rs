@@ -67,6 +67,8 @@ pub struct Lineage {
     progress: Box<[Progress]>,
     /// Who waits for whose `applied`.
     waits: WaitBoard,
+    /// The largest key that a shard released beyond the smallest watermark.
+    beyond: CachePadded<AtomicU64>,
     route: Route,
     limits: LineageLimits,
     pub(super) rooms: Rooms,
@@ -85,6 +87,7 @@ impl Lineage {
             slots: Slots::new(),
             progress: (0..n_shards.max(1)).map(|_| Progress::default()).collect(),
             waits: WaitBoard::new(n_shards.max(1)),
+            beyond: CachePadded::default(),
             route,
             limits,
             rooms: Rooms::new(n_shards.max(1), limits.max_bytes),
@@ -154,6 +157,19 @@ impl Lineage {
     /// Who waits for whose `applied`.
     pub(crate) fn waits(&self) -> &WaitBoard {
         &self.waits
+    }
+
+    /// Up to where some shard has gone without waiting for a straggler. The others go so far, too: it waits for them, and what would let them go by
+    /// themselves is the straggler's watermark alone.
+    pub(crate) fn beyond(&self) -> Key {
+        // Acquire: pairs with the Release in `go_beyond`; whoever follows has every frame that the other shard knew to be pushed.
+        Key(self.beyond.load(Ordering::Acquire))
+    }
+
+    /// A shard has released frames up to this key, beyond the smallest watermark; before it waits for anybody.
+    pub(crate) fn go_beyond(&self, key: Key) {
+        // Release: pairs with the Acquire in `beyond`.
+        self.beyond.fetch_max(key.0, Ordering::AcqRel);
     }
 
     /// Number of shards.
