@@ -282,6 +282,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) users: Users,
     pub(crate) evt_num_shift: u32,
     pub(crate) deferral: DeferralLimits,
+    /// What wakes who takes the alerts.
+    pub(crate) output: Option<Unparker>,
 }
 
 impl<'a> Setup<'a> {
@@ -298,6 +300,7 @@ impl<'a> Setup<'a> {
             users: users(),
             evt_num_shift: 0,
             deferral: DeferralLimits::default(),
+            output: None,
         }
     }
 }
@@ -337,6 +340,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
         ref users,
         evt_num_shift,
         deferral,
+        ref output,
     } = setup;
     let mut registry = perf::Registry::new();
     let lineage = Arc::new(Lineage::new(n_shards, owner, limits));
@@ -367,7 +371,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             ruleset: Arc::clone(rules),
             matching,
             alerts: tx,
-            output: None,
+            output: output.clone(),
             meters: ShardMeters::register(&mut registry),
             hostname: "node".into(),
             users: Arc::clone(&users),
@@ -427,13 +431,16 @@ impl Feeder<'_> {
 
 /// Alerts as text, sorted by event and rule.
 pub(crate) fn texts(alerts: &mut [Rx<Alert>]) -> Vec<String> {
-    let mut all = Vec::new();
-    for rx in alerts {
-        while let Some(a) = rx.pop() {
-            let line = format!("{} {:?} {}", a.rule.name, a.marks, a.output);
-            all.push((a.evt_num, a.rule.name.to_string(), line));
-        }
-    }
+    lines(alerts.iter_mut().flat_map(|rx| std::iter::from_fn(|| rx.pop())))
+}
+
+/// The same of alerts at hand.
+pub(crate) fn lines(alerts: impl IntoIterator<Item = Alert>) -> Vec<String> {
+    let line = |a: Alert| {
+        let line = format!("{} {:?} {}", a.rule.name, a.marks, a.output);
+        (a.evt_num, a.rule.name.to_string(), line)
+    };
+    let mut all: Vec<_> = alerts.into_iter().map(line).collect();
     all.sort();
     all.into_iter().map(|(n, _, line)| format!("{n} {line}")).collect()
 }
