@@ -144,6 +144,10 @@ impl Outlets {
         &mut self.router
     }
 
+    pub(crate) fn n_shards(&self) -> usize {
+        self.shards.len()
+    }
+
     pub(crate) fn watermark(&self) -> &Arc<Watermark> {
         &self.watermark
     }

@@ -39,6 +39,9 @@ use crate::{
 pub const GUARD_NS: u64 = 10_000;
 /// How long the end waits for a record that was reserved and is not submitted.
 const MAX_END_WAIT_NS: u64 = 100_000_000;
+/// Bytes of seeds that go to a shard at once, though a batch holds more: memory of batches is the system's until it was used, and many a machine
+/// never has as many events at once as it has processes at the start.
+const SEED_BYTES: usize = 32 << 10;
 
 /// What a poll did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -377,6 +380,7 @@ impl<R: Ring> CaptureThread<R> {
 
     /// Gives the seeds their keys, 1 and up, before any frame of a ring. `None` once all are put.
     fn move_seeds(&mut self) -> Option<Stopped> {
+        let mut n_bytes = 0;
         while let Some(frame) = self.seeds.get(self.n_seeded) {
             if self.tally.n_read == MAX_UNCOUNTED {
                 return Some(Stopped::Budget);
@@ -389,8 +393,15 @@ impl<R: Ring> CaptureThread<R> {
                 Put::TooLarge => self.tally.n_too_large += 1,
                 Put::Full => return Some(Stopped::Full),
             }
+            n_bytes += frame.len();
             self.tally.n_read += 1;
+            self.seeds.forget(self.n_seeded);
             self.n_seeded += 1;
+            if n_bytes >= SEED_BYTES * self.out.n_shards() {
+                n_bytes = 0;
+                // Where a lane is full, the next one that goes there says so.
+                self.out.flush(self.now);
+            }
         }
         if self.n_seeded > 0 {
             // Whatever the rings' timestamps say, their frames come after the seeds.

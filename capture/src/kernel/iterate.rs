@@ -22,7 +22,7 @@ use super::load::{Probe, chain, refusal};
 use crate::{
     process::{MAX_LIST_LEN, clip_list, parents_first},
     procfs::{Found, Memory, command_line},
-    seeds::Seeds,
+    seeds::{Place, Seeds},
 };
 
 /// Programs, and the iterator that each one is for.
@@ -31,6 +31,8 @@ const MEMORY: (&str, &str) = ("seed_memory", "task");
 const SOCKETS: (&str, &str) = ("seed_sockets", "task_file");
 /// What is read at once; the kernel gives 32 KiB.
 const READ: usize = 64 << 10;
+/// What is kept, and freed, together.
+const PIECE: usize = 256 << 10;
 
 /// Bytes of a command line that the kernel side keeps; `COMMAND_LINE_MAX` of capture-ebpf, iter.rs.
 const COMMAND_LINE_MAX: usize = 8190;
@@ -86,8 +88,12 @@ impl Probe {
         let read = |file: Result<File, String>| {
             file.and_then(|file| read_all(file).map_err(|e| e.to_string()))
         };
-        // Each has its own place to build records in.
-        let (tasks, memory) = rayon::join(|| read(tasks), || read(memory));
+        // Each has its own place to build records in. A thread that stays, as those of a pool do, would keep what others free of its memory.
+        let (tasks, memory) = std::thread::scope(|scope| {
+            let tasks = scope.spawn(|| read(tasks));
+            let memory = read(memory);
+            (tasks.join().unwrap_or_else(|e| std::panic::resume_unwind(e)), memory)
+        });
         let what = "from before the start";
         let tasks = match tasks {
             Ok(tasks) => tasks,
@@ -99,7 +105,7 @@ impl Probe {
         if let Err(why) = &memory {
             self.warn(format!("command lines {what} are read out of /proc: {why}"));
         }
-        assemble(&tasks, memory.ok().as_deref())
+        assemble(&tasks, memory.ok())
     }
 
     /// Fills the kernel side's memory of sockets with those that are open; what calls have shown meanwhile stays.
@@ -112,23 +118,35 @@ impl Probe {
     }
 }
 
-fn read_all(mut file: File) -> io::Result<Vec<u8>> {
-    let mut all = Vec::new();
-    let mut n = 0;
+/// Reads all that an iterator writes, in pieces of whole frames.
+fn read_all(mut file: impl Read) -> io::Result<Vec<Vec<u8>>> {
+    let mut pieces = Vec::new();
+    let (mut piece, mut n) = (vec![0; PIECE], 0);
     loop {
-        if all.len() < n + READ {
-            all.resize((n + READ).max(2 * n), 0);
-        }
-        match file.read(&mut all[n..]) {
-            Ok(0) => break,
-            Ok(more) => n += more,
+        let more = match file.read(&mut piece[n..]) {
+            Ok(more) => more,
             // The kernel looked at a million objects and had nothing to say of any.
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                continue;
+            }
             Err(e) => return Err(e),
+        };
+        n += more;
+        if more > 0 && piece.len() - n >= READ {
+            continue;
+        }
+        piece.truncate(n);
+        let whole = frames(&piece).last().map_or(0, |(_, place)| place.end);
+        let rest = n - whole;
+        let mut next = vec![0; PIECE.max(rest + READ)];
+        next[..rest].copy_from_slice(&piece[whole..]);
+        piece.truncate(whole);
+        pieces.push(std::mem::replace(&mut piece, next));
+        n = rest;
+        if more == 0 {
+            return Ok(pieces);
         }
     }
-    all.truncate(n);
-    Ok(all)
 }
 
 /// The places of the frames one behind the other.
@@ -167,6 +185,14 @@ impl Known<'_> {
             Self::Proc(found) => (found.entry.pid, found.entry.ptid),
         }
     }
+
+    /// What `/proc` tells of its memory, where the kernel told of the process.
+    fn memory_in_proc(&self) -> Option<Memory> {
+        match self {
+            Self::Kernel(frame) => Some(Memory::of(frame.header().tgid)),
+            Self::Proc(_) => None,
+        }
+    }
 }
 
 /// Processes of which the iterators do not tell, or not enough: kernels may hide those that have more capabilities than this one. Nothing where
@@ -183,14 +209,16 @@ fn left_out(told: &[Frame<'_>]) -> io::Result<Vec<Found>> {
     Found::beside(&known)
 }
 
-fn assemble(tasks: &[u8], memory: Option<&[u8]>) -> io::Result<Seeds> {
+fn assemble(tasks: &[Vec<u8>], memory: Option<Vec<Vec<u8>>>) -> io::Result<Seeds> {
     let mut seeds = Seeds::default();
     let mut by_kernel = Vec::new();
-    for (header, place) in frames(tasks) {
-        if header.tid == header.tgid {
-            by_kernel.extend(Frame::parse(&tasks[place]));
-        } else {
-            seeds.threads.push((header.tid, header.tgid));
+    for piece in tasks {
+        for (header, place) in frames(piece) {
+            if header.tid == header.tgid {
+                by_kernel.extend(Frame::parse(&piece[place]));
+            } else {
+                seeds.threads.push((header.tid, header.tgid));
+            }
         }
     }
     // The first thread of a process may have ended, and with it what the kernel's iterator looks at; `/proc` asks another one.
@@ -205,39 +233,52 @@ fn assemble(tasks: &[u8], memory: Option<&[u8]>) -> io::Result<Seeds> {
     let ids: Vec<(i64, i64)> = all.iter().map(Known::ids).collect();
     let starts: HashMap<i64, u64> =
         all.iter().map(|known| (known.ids().0, known.start_ns())).collect();
-    let told: HashMap<(u32, u64), Frame<'_>> = memory
-        .into_iter()
-        .flat_map(|bytes| frames(bytes).map(move |(header, place)| (header, &bytes[place])))
-        .filter_map(|(h, bytes)| Some(((h.tgid, h.start_ns), Frame::parse(bytes).ok()?)))
-        .collect();
-    let read: Vec<Option<Memory>> = all
-        .par_iter()
-        .map(|known| match known {
-            Known::Kernel(frame) if memory.is_none() => Some(Memory::of(frame.header().tgid)),
-            _ => None,
-        })
-        .collect();
+    let mut places: Vec<Option<Place>> = vec![None; all.len()];
     let mut buf = vec![0; MAX_FRAME_LEN];
-    for at in parents_first(&ids) {
+    let mut keep = |seeds: &mut Seeds, at: usize, memory: &Memory| {
         let whole = match &all[at] {
-            Known::Proc(found) => {
-                let Found { entry, threads, .. } = &**found;
-                seeds.threads.extend(threads.iter().map(|&tid| (tid, entry.pid as u32)));
-                found.to_frame(starts.get(&entry.ptid).copied(), &mut buf)
-            }
-            Known::Kernel(frame) => {
-                let header = frame.header();
-                let told = || told.get(&(header.tgid, header.start_ns)).map(memory_of);
-                let memory = read.get(at).and_then(Option::as_ref);
-                match memory {
-                    Some(memory) => whole(frame, memory, &mut buf),
-                    None => whole(frame, &told().unwrap_or_default(), &mut buf),
-                }
-            }
+            Known::Kernel(frame) => whole(frame, memory, &mut buf),
+            Known::Proc(found) => found.to_frame(starts.get(&found.entry.ptid).copied(), &mut buf),
         };
         match whole {
-            Ok(frame) => seeds.push(frame),
+            Ok(frame) => places[at] = Some(seeds.keep(frame)),
             Err(FrameTooLarge) => seeds.n_too_large += 1,
+        }
+    };
+    let mut untold: Vec<bool> = vec![true; all.len()];
+    if let Some(pieces) = memory {
+        let by_kernel =
+            all.iter().enumerate().filter(|(_, known)| matches!(known, Known::Kernel(_)));
+        let by_start: HashMap<(i64, u64), usize> =
+            by_kernel.map(|(at, known)| ((known.ids().0, known.start_ns()), at)).collect();
+        // In the order of the telling: the seeds take the place of what was told, piece by piece.
+        for piece in pieces {
+            for told in frames(&piece).filter_map(|(_, place)| Frame::parse(&piece[place]).ok()) {
+                let of = (i64::from(told.header().tgid), told.header().start_ns);
+                if let Some(&at) = by_start.get(&of)
+                    && std::mem::take(&mut untold[at])
+                {
+                    keep(&mut seeds, at, &memory_of(&told));
+                }
+            }
+        }
+    } else {
+        let read: Vec<Option<Memory>> = all.par_iter().map(Known::memory_in_proc).collect();
+        for (at, memory) in read.iter().enumerate() {
+            if let Some(memory) = memory {
+                untold[at] = false;
+                keep(&mut seeds, at, memory);
+            }
+        }
+    }
+    for at in (0..all.len()).filter(|&at| untold[at]) {
+        keep(&mut seeds, at, &Memory::default());
+    }
+    seeds.put_in_order(parents_first(&ids).into_iter().filter_map(|at| places[at]));
+    for known in &all {
+        if let Known::Proc(found) = known {
+            let pid = found.entry.pid as u32;
+            seeds.threads.extend(found.threads.iter().map(|&tid| (tid, pid)));
         }
     }
     Ok(seeds)

@@ -58,7 +58,7 @@ impl Seeds {
         let ids: Vec<(i64, i64)> = found.iter().map(|f| (f.entry.pid, f.entry.ptid)).collect();
         let starts: std::collections::HashMap<i64, u64> =
             found.iter().map(|f| (f.entry.pid, f.start_ns)).collect();
-        let mut seeds = Self { n_vanished: (pids.len() - found.len()) as u64, ..Self::default() };
+        let mut seeds = Self::default();
         let mut buf = vec![0; MAX_FRAME_LEN];
         for at in parents_first(&ids) {
             let Found { entry, threads, .. } = &found[at];
@@ -68,6 +68,7 @@ impl Seeds {
             }
             seeds.threads.extend(threads.iter().map(|&tid| (tid, entry.pid as u32)));
         }
+        seeds.n_vanished = (pids.len() - found.len()) as u64;
         Ok(seeds)
     }
 }
