@@ -23,6 +23,7 @@ use super::{
     counters::KernelCounters,
     iterate::Iterators,
     machine,
+    object::without_lines,
     options::{MAX_SNAPLEN, ProbeOptions, Room, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
@@ -30,7 +31,7 @@ use super::{
     syscalls,
 };
 
-static OBJECT: &[u8] =
+pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
 pub(super) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -284,22 +285,20 @@ fn constants(
 
 fn load_object(
     options: &ProbeOptions,
-    types: &KernelTypes,
+    types: KernelTypes,
     n_cpus: u32,
     room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<Ebpf, ProbeError> {
-    let (values, features) = constants(options, types, n_cpus, room, report)?;
-    let from_file;
+    let (values, features) = constants(options, &types, n_cpus, room, report)?;
+    // The loader reads the types for itself, and so does who loads the programs: one of the three at a time.
+    drop(types);
     let object = match &options.object {
-        None => OBJECT,
-        Some(path) => {
-            from_file = fs::read(path).map_err(|e| ProbeError::Unreadable {
-                path: path.display().to_string(),
-                reason: e.to_string(),
-            })?;
-            &from_file
-        }
+        None => without_lines(OBJECT),
+        Some(path) => fs::read(path).map_err(|e| ProbeError::Unreadable {
+            path: path.display().to_string(),
+            reason: e.to_string(),
+        })?,
     };
     let tables = options.tables;
     EbpfLoader::new()
@@ -311,7 +310,7 @@ fn load_object(
         .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })
         .map_max_entries("SCOPE", tables.scope_processes)
         .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
-        .load(object)
+        .load(&object)
         .map_err(|e| ProbeError::Object(chain(&e)))
 }
 
@@ -372,11 +371,9 @@ impl Probe {
         let n_cpus = machine::n_possible_cpus()?;
         let tables = syscalls::tables(&options.wanted());
         let room = Rooms::new(&options, &tables.noted_calls);
-        let mut ebpf = load_object(&options, &types, n_cpus, room, &mut report)?;
-        // After the object: its loader reads the same for itself, and two at a time would be 20 MB.
+        let mut ebpf = load_object(&options, types, n_cpus, room, &mut report)?;
         let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
-        let rings = make_rings(&mut ebpf, &options, &cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;
         report
             .not_covered
@@ -390,7 +387,7 @@ impl Probe {
             report,
             cpus,
             n_cpus,
-            rings,
+            rings: Vec::new(),
             enter: Loading::Unasked,
             room,
             options,
@@ -402,6 +399,9 @@ impl Probe {
         }
         this.write(tables)?;
         this.load_programs(&btf)?;
+        drop(btf);
+        // All of a ring is resident once it is mapped: not beside the types.
+        this.rings = make_rings(&mut this.ebpf, &this.options, &this.cpus)?;
         Ok(this)
     }
 

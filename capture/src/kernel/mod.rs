@@ -9,6 +9,7 @@ mod iterate;
 mod load;
 mod losses;
 mod machine;
+mod object;
 mod options;
 mod report;
 #[expect(unsafe_code, reason = "slices over shared ring memory")]
