@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, PEREGRINE, alone, can_run_live, skip};
+use common::{DEADLINE, PEREGRINE, Running, alone, can_run_live, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A trace with arguments; the environment of what it runs is short.
@@ -235,7 +235,7 @@ fn a_recording_made_at_the_same_time_tells_the_same() {
 
 /// A trace that runs beside the test, its lines as they come.
 struct Live {
-    child: Child,
+    child: Running,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
@@ -245,7 +245,7 @@ impl Live {
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, lines }
+        Self { child: Running(child), lines }
     }
 
     fn next(&mut self) -> String {
@@ -253,7 +253,7 @@ impl Live {
     }
 
     fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        kill_process(Pid::from_child(&self.child.0), Signal::INT).expect("it runs");
     }
 
     /// Exit code, further lines, and what it said.
@@ -261,9 +261,9 @@ impl Live {
         let begin = Instant::now();
         let rest = self.lines.map_while(Result::ok).collect();
         let mut said = String::new();
-        let stderr = self.child.stderr.as_mut().expect("a pipe");
+        let stderr = self.child.0.stderr.as_mut().expect("a pipe");
         stderr.read_to_string(&mut said).expect("UTF-8");
-        let status = self.child.wait().expect("it is our child");
+        let status = self.child.0.wait().expect("it is our child");
         assert!(begin.elapsed() < DEADLINE, "it takes too long: {said}");
         (status.code(), rest, said)
     }
@@ -349,8 +349,8 @@ fn a_reader_that_leaves_ends_a_live_trace_quietly() {
     drop(lines);
     let begin = Instant::now();
     let mut said = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
-    child.wait().expect("it is our child");
+    child.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+    child.0.wait().expect("it is our child");
     // The shell may say that its own line has no reader.
     let own: Vec<&str> = said.lines().filter(|line| !line.starts_with("sh: ")).collect();
     assert!(own.iter().all(|line| line.contains(" events were lost ")), "{own:?}");

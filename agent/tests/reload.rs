@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Agent, DEADLINE, Ended, PEREGRINE, Shell, alone, can_run_live, without_time};
+use common::{
+    Agent, DEADLINE, Ended, PEREGRINE, Running, Shell, alone, can_run_live, without_time,
+};
 
 /// A rule about opens of files whose name has `mark-`, by its name.
 fn opens(name: &str) -> String {
@@ -401,7 +403,7 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let start = || {
         let mut client = Command::new(PEREGRINE);
         client.args(["rules", "reload"]).arg(&large).arg("--socket").arg(agent.socket());
-        client.spawn().expect("the program starts")
+        Running(client.spawn().expect("the program starts"))
     };
     let mut client = start();
     let deadline = Instant::now() + DEADLINE;
@@ -409,7 +411,7 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let is_busy = || refused(&agent, &[nowhere]).stderr.contains("another reload is under way");
     while !is_busy() {
         assert!(Instant::now() < deadline, "the reload never began");
-        if client.try_wait().expect("it is our child").is_some() {
+        if client.0.try_wait().expect("it is our child").is_some() {
             // It came while the other one was refused.
             client = start();
         }
@@ -418,8 +420,8 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let begin = Instant::now();
     agent.stats();
     assert!(begin.elapsed() < Duration::from_secs(2), "stats waited {:?}", begin.elapsed());
-    client.kill().expect("it waits for its answer");
-    client.wait().expect("it ends");
+    client.0.kill().expect("it waits for its answer");
+    client.0.wait().expect("it ends");
     while is_busy() {
         assert!(Instant::now() < deadline, "the reload never ended");
         std::thread::sleep(Duration::from_millis(10));

@@ -230,3 +230,20 @@ fn a_container_from_before_is_known_at_its_first_event() {
     let line = without_time(ended.stdout.lines().next().expect("an alert"));
     assert_eq!(value(line, "id"), &id[..12]);
 }
+
+#[test]
+fn an_agent_ends_with_a_test_that_fails_beside_it() {
+    if !can_run_live("an_agent_ends_with_a_test_that_fails_beside_it") {
+        return;
+    }
+    let shell = Shell::start();
+    let agent = Agent::start(&["--scope-pid", &shell.pid()]);
+    let pid = agent.pid().to_string();
+    assert_eq!(parent_of(&pid), Some(std::process::id().to_string()));
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _held = agent;
+        panic!("as a test does");
+    }));
+    assert!(failed.is_err());
+    assert_eq!(parent_of(&pid), None, "it was ended and waited for");
+}

@@ -62,9 +62,20 @@ pub(crate) fn can_run_live(test: &str) -> bool {
     true
 }
 
+/// A child that ends with whoever holds this, also where a test fails half way.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail where it was waited for.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// A running agent. Its stdout goes to a file, so that it never waits for the test.
 pub(crate) struct Agent {
-    child: Child,
+    child: Running,
     dir: tempfile::TempDir,
     stderr: Receiver<String>,
     start_block: String,
@@ -108,8 +119,13 @@ impl Agent {
                 }
             }
         });
-        let mut agent =
-            Self { child, dir, stderr, start_block: String::new(), started_in: Duration::ZERO };
+        let mut agent = Self {
+            child: Running(child),
+            dir,
+            stderr,
+            start_block: String::new(),
+            started_in: Duration::ZERO,
+        };
         loop {
             let line = agent.next_line(begin + DEADLINE).unwrap_or_else(|| {
                 panic!("not attached; it said:\n{}", agent.start_block);
@@ -135,7 +151,7 @@ impl Agent {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -201,7 +217,7 @@ impl Agent {
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
+        let pid = rustix::process::Pid::from_child(&self.child.0);
         rustix::process::kill_process(pid, signal).expect("the agent runs");
     }
 
@@ -215,11 +231,11 @@ impl Agent {
     pub(crate) fn wait(mut self) -> Ended {
         let deadline = Instant::now() + DEADLINE;
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("the agent is our child") {
+            if let Some(status) = self.child.0.try_wait().expect("the agent is our child") {
                 break status;
             }
             if Instant::now() >= deadline {
-                self.child.kill().expect("the agent runs");
+                self.child.0.kill().expect("the agent runs");
                 panic!("the agent does not end; it said:\n{}", self.drain_stderr());
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -270,7 +286,7 @@ impl Ended {
 
 /// A shell that the agent is scoped to; it lives before the agent does.
 pub(crate) struct Shell {
-    child: Child,
+    child: Running,
     stdin: ChildStdin,
     stdout: BufReader<std::process::ChildStdout>,
     n_commands: u32,
@@ -286,14 +302,14 @@ impl Shell {
             .expect("/bin/sh starts");
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
-        let mut shell = Self { child, stdin, stdout, n_commands: 0 };
+        let mut shell = Self { child: Running(child), stdin, stdout, n_commands: 0 };
         // Its start is over before anything is scoped to it.
         shell.run(":");
         shell
     }
 
     pub(crate) fn pid(&self) -> String {
-        self.child.id().to_string()
+        self.child.0.id().to_string()
     }
 
     /// Runs a command line, waits for its end and gives its exit code.
@@ -314,13 +330,6 @@ impl Shell {
     }
 }
 
-impl Drop for Shell {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 /// Runs the program to its end with a socket of its own.
 pub(crate) fn run(args: &[&str]) -> Ended {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -332,20 +341,15 @@ pub(crate) fn run(args: &[&str]) -> Ended {
 
 pub(crate) fn run_command(mut command: Command, dir: tempfile::TempDir) -> Ended {
     let file = |name: &str| File::create(dir.path().join(name)).expect("a file");
-    let mut child = command
-        .env("TZ", "UTC")
-        .stdin(Stdio::null())
-        .stdout(file("stdout"))
-        .stderr(file("stderr"))
-        .spawn()
-        .expect("the program starts");
+    let command = command.env("TZ", "UTC").stdin(Stdio::null());
+    let command = command.stdout(file("stdout")).stderr(file("stderr"));
+    let mut child = Running(command.spawn().expect("the program starts"));
     let deadline = Instant::now() + DEADLINE;
     let status = loop {
-        if let Some(status) = child.try_wait().expect("the program is our child") {
+        if let Some(status) = child.0.try_wait().expect("the program is our child") {
             break status;
         }
         if Instant::now() >= deadline {
-            child.kill().expect("the program runs");
             let said = std::fs::read_to_string(dir.path().join("stderr")).unwrap_or_default();
             panic!("{command:?} does not end; it said:\n{said}");
         }
