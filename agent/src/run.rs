@@ -283,6 +283,8 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
     let (ending, end) = signals::install(stdout)?;
     let mut registry = Registry::new();
+    // What reading the rules took is not to add to what reading the kernel's types takes.
+    give_back();
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.
     let mut source = check_source(config, &ruleset, wishes)?;
