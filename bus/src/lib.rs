@@ -41,16 +41,20 @@
 //!
 //! # Why it cannot deadlock
 //!
-//! There are three things a thread waits for, and these rules:
+//! These are the things a thread waits for, and the rules:
 //!
 //! 1. A **capture thread** waits for room: its lane to a shard is full, or no empty batch has come home. Meanwhile it pushes to its other lanes
-//!    whatever it can, and its watermark stands just below its oldest frame that is not yet pushed. A thread that holds no such frame
-//!    publishes its clock (a replay: the last key read), and at the end [`Key::MAX`].
+//!    whatever it can, and its watermark stands just below its oldest frame that is not yet pushed, one that was handed to it by another thread
+//!    included. A thread that holds no such frame publishes its clock (a replay: the last key read), and at the end [`Key::MAX`]. Which shard a frame
+//!    is for does not matter: it goes there in the order of keys, so each lane is sorted.
 //! 2. A **shard** waits for the watermarks of all capture threads. It releases every frame up to the smallest, and sends a batch home as soon as
-//!    the last of its frames is done.
+//!    the last of its frames is done. Live it does not wait for ever: past a bound it goes on without those that stand still, tells how far before it
+//!    waits for anybody, and every shard may release as much.
 //! 3. A shard that looks at another one's state as of key *k* waits until that one has **applied** everything below *k*. It has published its own
-//!    `applied` before, and it applies a released window before it looks at anything.
-//! 4. No shard waits for an output: a full alert lane gives the alert back, and it is counted as lost.
+//!    `applied` before, up to the frame that it cannot apply.
+//! 4. No shard waits for an output, live: a full alert lane gives the alert back, and it is counted as lost. In a replay a shard waits for room, and who
+//!    delivers waits for no shard while a lane is full: it takes alerts out before it puts them in order.
+//! 5. A shard takes no window between the announcement of a change and its decision ([`Turn`]). Who makes the change waits for nobody in between.
 //!
 //! Suppose that nobody can move, and that some capture thread waits for room. Of all frames that such threads hold, let *f* with key *k* be the
 //! one with the smallest key, and let it be meant for lane *L* from thread *c* to shard *s*. By rule 1 every watermark reaches *k* - 1, sooner or
@@ -61,11 +65,24 @@
 //! *s* gets through all of them, sends their batches home, and *L* has room. That is a contradiction: the oldest full lane can always be
 //! released.
 //!
+//! Without a straggler (rule 2) the argument is the same with the largest key that any shard has released in the place of the watermarks. Late frames
+//! get keys just above what their shard has released, which may be those of frames on other shards; a wait for what is *below* the key of a frame
+//! still points to a smaller key of the shard that is waited for, and so closes no circle. That shard may have nothing to do, and the straggler's watermark
+//! may wait for this very one: so it must follow what others have released, and not its watermarks alone.
+//!
 //! If no capture thread waits for room, all watermarks advance and every frame is released. What is left is that no wake is lost: see
-//! [`Sleeping`]. Who has to wake whom: a capture thread wakes a shard after a push and all shards after its watermark has moved; a shard wakes the
-//! capture thread after sending a batch home; after publishing `applied` those shards that wait for it ([`WaitBoard`]); before it waits for another
-//! shard that one, once, since its watermarks may have moved while it slept; and, when frames wait for nothing but the watermark of a thread that
-//! may be asleep, that thread. `tests/loom.rs` explores small cases of this protocol.
+//! [`Sleeping`]. Who has to wake whom:
+//!
+//! - A capture thread that has pushed asks the others for their watermarks, waking those that are behind; then it wakes the shards that can go on. Who was
+//!   asked wakes all shards once it has come so far. In this order a shard either sees the watermark or is woken for it.
+//! - Who was asked by several answers when it has come to what the last one asked for. It may have no room, and never come to it before a shard goes
+//!   on that waits for less: so who waits for room wakes the reader of its full lane before it sleeps, and sleeps for half a millisecond at most. Nobody
+//!   wakes it.
+//! - A shard wakes, after publishing `applied`, those shards that wait for it ([`WaitBoard`]); before it waits for another shard that one, once, since its
+//!   watermarks may have moved while it slept; and, when frames wait for nothing but the watermark of a thread that may be asleep, that thread.
+//!
+//! `tests/loom.rs` explores small cases of this protocol; `stages/tests/topology` runs real capture threads and shards over lanes of one batch, none of which
+//! wakes by itself.
 
 #![deny(unsafe_code)]
 
