@@ -190,7 +190,8 @@ fn dropped_events_raise_an_alert_whose_sums_are_those_of_the_counters() {
     let ended = stage.agent.interrupt();
     ended.assert_balanced();
     let alerts = told(&ended);
-    assert_eq!(alerts.len(), 2, "{}", ended.stdout);
+    // By the first look and the last; where the machine is slow the bucket may have something in between.
+    assert!((2..=4).contains(&alerts.len()), "{}", ended.stdout);
     let n_drops = n_dropped(&stats, |_, _| true);
     assert!(n_drops > 0, "{}", stats.table());
     let n_evts = n_drops + stats.get("kernel.written").unwrap_or(0);
@@ -228,7 +229,9 @@ fn dropped_events_are_logged_or_end_the_run() {
     assert!(n_dropped(&stage.agent.at_rest(), |_, _| true) > 0);
     let ended = stage.agent.interrupt();
     ended.assert_balanced();
-    assert_eq!(ended.stderr.matches(line).count(), 1, "{}", ended.stderr);
+    // Where the storm goes on behind a look, the last one tells the rest.
+    let n_told = ended.stderr.matches(line).count();
+    assert!((1..=2).contains(&n_told), "{}", ended.stderr);
     assert_eq!(ended.stdout, "");
 
     let keys = actions(&["exit", "alert"]);
@@ -240,7 +243,8 @@ fn dropped_events_are_logged_or_end_the_run() {
     assert!(ended.stderr.contains(line), "{}", ended.stderr);
     let why = "peregrine: ended because events were dropped (syscall_event_drops.actions)\n";
     assert!(ended.stderr.ends_with(why), "{}", ended.stderr);
-    assert_eq!(ended.stdout.matches("events dropped").count(), 1, "{}", ended.stdout);
+    let n_told = ended.stdout.matches("events dropped").count();
+    assert!((1..=2).contains(&n_told), "{}", ended.stdout);
 }
 
 #[test]

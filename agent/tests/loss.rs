@@ -81,3 +81,55 @@ fn it_is_repaired_on_one_thread_too() {
         check(&["--single-thread"]);
     }
 }
+
+/// There is room to note the loss of one process only: what is lost of a second one puts all in doubt, and all are looked at.
+#[test]
+fn losses_without_room_put_every_process_in_doubt_until_it_was_looked_at() {
+    if !can_run_live("losses_without_room_put_every_process_in_doubt_until_it_was_looked_at") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    for (name, text) in [("rules.yaml", RULE), ("marker", "")] {
+        std::fs::write(path(name), text).expect("a file");
+    }
+    for place in ["0", "1"] {
+        std::fs::create_dir(path(place)).expect("a folder");
+    }
+    let mut shell = Shell::start();
+    let (pid, rules) = (shell.pid(), path("rules.yaml"));
+    let mut args = vec!["--scope-pid", &pid, "-r", &rules];
+    for key in [
+        "peregrine.repair.simulate_drops=1",
+        "peregrine.repair.rate=1000",
+        "peregrine.limits.lost_processes=1",
+        "syscall_event_drops.actions[0]=ignore",
+    ] {
+        args.extend(["-o", key]);
+    }
+    let agent = Agent::start(&args);
+    let deadline = Instant::now() + DEADLINE;
+    let lines = || agent.stdout().lines().map(str::to_owned).collect::<Vec<_>>();
+    // Not `evt.lineage_complete`: what all ancestors are is asked too, and of some `/proc` does not tell all.
+    let is_marked = |line: &String| line.contains("lineage_incomplete");
+    let is_known = |line: &String| !line.contains("[peregrine: ") && line.contains("/0/ sh");
+    // The shell makes a process and goes elsewhere: two losses at one time, and the first has taken the room.
+    shell.run(&format!("(:); cd {}; : <../marker", path("0")));
+    while !lines().iter().any(is_known) {
+        assert!(Instant::now() < deadline, "{}\n{}", agent.stdout(), agent.stats().table());
+        shell.run(": <../marker");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let stats = agent.stats();
+    assert!(stats.get("repair.all_doubted") > Some(0), "{}", stats.table());
+    // What is not known yet says so; at once, for it is soon known.
+    while !lines().iter().any(is_marked) {
+        assert!(Instant::now() < deadline, "{}\n{}", agent.stdout(), agent.stats().table());
+        shell.run("(:); cd ../1; : <../marker; (:); cd ../0; : <../marker");
+    }
+    let left = format!("{}/ sh", std::env::current_dir().expect("a folder").display());
+    let wrong = lines().into_iter().find(|l| !l.contains("[peregrine: ") && l.contains(&left));
+    assert_eq!(wrong, None, "a directory that it has left is not told without a mark");
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+}

@@ -97,11 +97,7 @@ fn sixteen_shards_on_two_cpus_take_at_most_twice_the_cpu_time_of_one() {
     for _ in 0..N_ROUNDS {
         let (of_one, took_one) = replay(dir.path(), "1");
         let (of_many, took_many) = replay(dir.path(), MANY);
-        assert_eq!(
-            of_one.len(),
-            1200,
-            "three of two hundred numbers"
-        );
+        assert_eq!(of_one.len(), 1200, "three of two hundred numbers");
         assert_eq!(of_one, of_many);
         (one, many) = (one.min(took_one), many.min(took_many));
         if many <= one * 3 / 2 {

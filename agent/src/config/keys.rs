@@ -54,6 +54,7 @@ const ACTED_ON: &[&str] = &[
     "peregrine.lane_capacity",
     "peregrine.late_after_ms",
     "peregrine.limits.address_names_bytes",
+    "peregrine.limits.lost_processes",
     "peregrine.limits.noted_calls",
     "peregrine.limits.process_table_bytes",
     "peregrine.limits.scope_processes",

@@ -57,6 +57,7 @@ pub(super) fn resolve(own: &written::Limits, falco: &written::FalcoLibs) -> Resu
         scope_processes: entries("scope_processes", own.scope_processes, built_in.scope_processes)?,
         noted_calls: entries("noted_calls", own.noted_calls, built_in.noted_calls)?,
         sockets: entries("sockets", own.sockets, built_in.sockets)?,
+        lost_processes: entries("lost_processes", own.lost_processes, built_in.lost_processes)?,
     };
     Ok(Limits { lineage, tables })
 }
@@ -79,11 +80,13 @@ mod tests {
 
     #[test]
     fn every_key_counts() {
-        let own = "{process_table_bytes: 65536, address_names_bytes: 70000, scope_processes: 1, noted_calls: 2, sockets: 3}";
+        let own = "{process_table_bytes: 65536, address_names_bytes: 70000, scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 4}";
         let Limits { lineage, tables } = of_yaml(own, "{thread_table_size: 7}").unwrap();
         let expected = LineageLimits { max_processes: 7, max_bytes: 65536, max_name_bytes: 70000 };
         assert_eq!(lineage, expected);
-        assert_eq!(tables, TableLimits { scope_processes: 1, noted_calls: 2, sockets: 3 });
+        let expected =
+            TableLimits { scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 4 };
+        assert_eq!(tables, expected);
     }
 
     #[test]

@@ -158,6 +158,7 @@ pub(super) struct Limits {
     pub(super) noted_calls: Option<u64>,
     pub(super) process_table_bytes: Option<u64>,
     pub(super) scope_processes: Option<u64>,
+    pub(super) lost_processes: Option<u64>,
     pub(super) sockets: Option<u64>,
 }
 

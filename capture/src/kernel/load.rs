@@ -305,6 +305,7 @@ fn load_object(
         .override_global("KERNEL", values.as_slice(), true)
         .override_global("FEATURES", features.as_slice(), true)
         .map_max_entries("NOTES", if room.notes { tables.noted_calls } else { 1 })
+        .map_max_entries("LOST", tables.lost_processes)
         .map_max_entries("CPUS", n_cpus)
         .map_max_entries("RINGS", n_cpus)
         .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })

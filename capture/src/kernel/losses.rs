@@ -97,19 +97,30 @@ impl Losses {
     /// Lowers what makes the kernel side look into its notes, where nothing is noted and nothing was lost since `seen` was read; else puts every CPU
     /// on the level of the greatest loss. Gives whether it is down.
     pub fn lower(&mut self, seen: LossCounts) -> bool {
-        self.set_level(0);
-        // Pairs with the barrier in `note_process` of capture-ebpf, loss.rs: it counts, then looks at the level; here the other way round.
-        fence(Ordering::SeqCst);
+        let mut level = self.level_since(seen);
+        loop {
+            self.set_level(level);
+            // Pairs with the barrier in `note_process` of capture-ebpf, loss.rs: it counts, then looks at the level; here the other way round. What
+            // it raised may just have been written over, whatever was written.
+            fence(Ordering::SeqCst);
+            let now = self.level_since(seen);
+            if now <= level {
+                return level == 0;
+            }
+            level = now;
+        }
+    }
+
+    /// The level of the greatest loss that is noted, or that was counted since `seen` was read.
+    fn level_since(&self, seen: LossCounts) -> u64 {
         let now = self.counts();
-        let level = if now.unnoted != seen.unnoted {
+        if now.unnoted != seen.unnoted {
             cpu_layout::LOSS_OF_ANY
         } else if now.noted != seen.noted || self.map.keys().next().is_some() {
             cpu_layout::LOSS_OF_SOME
         } else {
-            return true;
-        };
-        self.set_level(level);
-        false
+            0
+        }
     }
 
     fn set_level(&self, level: u64) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use event::{CallSet, EventSet, note};
+use event::{CallSet, EventSet, lost, note};
 
 use super::syscalls::{ForkSides, on_demand};
 
@@ -95,11 +95,18 @@ pub struct TableLimits {
     pub noted_calls: u32,
     /// Sockets whose past is kept, some 100 bytes each; the one unused for longest goes first.
     pub sockets: u32,
+    /// Processes of which a frame was lost that tells of a change of them, some 80 bytes each. One more puts all in doubt.
+    pub lost_processes: u32,
 }
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { scope_processes: 65_536, noted_calls: note::N, sockets: 32_768 }
+        Self {
+            scope_processes: 65_536,
+            noted_calls: note::N,
+            sockets: 32_768,
+            lost_processes: lost::N,
+        }
     }
 }
 
