@@ -50,6 +50,14 @@ impl WaitBoard {
         }
     }
 
+    /// Whether anybody waits for `whom` to get beyond `key`.
+    #[must_use]
+    pub fn is_awaited(&self, whom: usize, key: Key) -> bool {
+        // Acquire: pairs with the Release in `post`.
+        let is_for = |entry: &Entry| entry.whom.load(Ordering::Acquire) == whom as u64;
+        self.0.iter().any(|entry| is_for(entry) && entry.until.load(Ordering::Relaxed) > key.0)
+    }
+
     /// Who waits for `whom` to reach `key` or less; to be called after it was published. A fence, and one line of each thread.
     pub fn reached(&self, whom: usize, key: Key) -> impl Iterator<Item = usize> {
         // Pairs with the fence in `post`.
@@ -78,6 +86,8 @@ mod tests {
         assert_eq!(told(3, 10), [0]);
         assert_eq!(told(3, 11), [0, 1]);
         assert_eq!(told(0, 11), [2]);
+        assert!(board.is_awaited(3, Key(10)) && !board.is_awaited(3, Key(11)));
+        assert!(!board.is_awaited(1, Key(0)));
         board.post(0, 2, Key(12));
         board.clear(1);
         assert_eq!(told(3, 20), [0; 0]);

@@ -61,6 +61,8 @@ pub struct ShardMeters {
     pub shortened: Arc<Counter>,
     /// Times that the shard had to wait for another one's state.
     pub waits: Arc<Counter>,
+    /// Times that the shard let others catch up first, since past versions took too much memory.
+    pub held_back: Arc<Counter>,
     /// From the sealing of a batch to its arrival.
     pub lane_wait: Arc<Latency>,
     /// Parsing, per event.
@@ -103,6 +105,7 @@ impl ShardMeters {
             refused: registry.counter("lineage.refused"),
             shortened: registry.counter("lineage.shortened"),
             waits: registry.counter("shard.waits"),
+            held_back: registry.counter("shard.held_back"),
             lane_wait: registry.latency("lane_wait", 1),
             parse: registry.latency("parse", SAMPLE_EVERY),
             state: registry.latency("state", SAMPLE_EVERY),

@@ -27,6 +27,9 @@ pub const MAX_WINDOW: usize = 256;
 /// What the arena keeps from one window to the next. A window of giant frames takes more, and gives it back.
 const MAX_ARENA_BYTES: usize = 1 << 20;
 
+/// Longest time that a shard lets others catch up before a window.
+const HELD_FOR: Duration = Duration::from_millis(100);
+
 /// Windows of a replay after which who delivers is told of its alerts, if the shard is never without work.
 const ANNOUNCE_EVERY: u32 = 32;
 
@@ -106,6 +109,8 @@ pub struct Shard {
     sampler: Sampler,
     late_after: Option<Duration>,
     stalled_since: Option<u64>,
+    /// Since when it lets others catch up.
+    held_since: Option<u64>,
     /// What the window at hand waits for.
     waits_for: Option<Wait>,
     n_late: u64,
@@ -173,6 +178,7 @@ impl Shard {
             sampler: Sampler::new(SAMPLE_EVERY),
             late_after,
             stalled_since: None,
+            held_since: None,
             waits_for: None,
             n_late: 0,
             n_unannounced: 0,
@@ -195,7 +201,14 @@ impl Shard {
     /// One step: the next window, or the rest of one that had to wait. Never blocks.
     pub fn poll_once(&mut self) -> Progress {
         if self.merge.is_empty() {
-            let by_now = self.is_shedding.then_some(Unanswered::Cut);
+            let by_now = if self.is_shedding {
+                Some(Unanswered::Cut)
+            } else if !self.deferral.is_empty() && self.lineage.is_short() {
+                // What waits holds on to the past of all processes.
+                Some(Unanswered::NoRoom)
+            } else {
+                None
+            };
             // What cannot be decided yet is tried again at the next step: nothing waits for it.
             let n_decided = self.decide(by_now).unwrap_or(0);
             match self.next_window() {
@@ -314,6 +327,9 @@ impl Shard {
                 Limit::AfterDeciding => self.decide(Some(Unanswered::Cut))?,
             };
         }
+        if self.holds_back() {
+            return Ok(false);
+        }
         let before = self.window.end;
         let end = self.merge.fill(bound);
         if end > smallest {
@@ -343,6 +359,44 @@ impl Shard {
             }
         }
         Ok(true)
+    }
+
+    /// Whether it lets others catch up before it makes more versions: those that it has made take as much memory as they may, until nobody is so far
+    /// behind that they could be asked for.
+    ///
+    /// Nobody waits in a circle. Who is behind all others does not hold back; where it waits for what another one has to apply it has said so on the
+    /// board, and that one goes on. What else it may wait for (room in its alert lane, which in a replay is emptied in the order of all shards) and a
+    /// shard that stands still are waited for so long only, for each window.
+    fn holds_back(&mut self) -> bool {
+        let Self { index, lineage, writer, peers, meters, .. } = self;
+        let mut is_short = writer.keeps_past() && !self.is_shedding && lineage.is_short();
+        if is_short {
+            // Of what the others were asked for meanwhile some may be done with.
+            writer.reclaim();
+            is_short = lineage.is_short();
+        }
+        let is_held = is_short
+            && lineage.behind(*index).next().is_some()
+            && !lineage.waits().is_awaited(*index, lineage.applied(*index));
+        if !is_held {
+            self.held_since = None;
+            return false;
+        }
+        let now = boot_now_ns();
+        if let Some(since) = self.held_since {
+            let held = u128::from(now.saturating_sub(since));
+            let max = self.late_after.map_or(HELD_FOR, |late| HELD_FOR.min(late / 4));
+            let is_over = held >= max.as_nanos();
+            self.held_since = Some(since).filter(|_| !is_over);
+            return !is_over;
+        }
+        self.held_since = Some(now);
+        meters.held_back.add(1);
+        // Who sleeps does not know yet that it may go on.
+        lineage.behind(*index).filter_map(|n| peers.get(n)).for_each(|peer| {
+            peer.wake();
+        });
+        true
     }
 
     /// Up to which key frames may be released: the smallest watermark, or, once frames have waited too long for it, the smallest of those that are not

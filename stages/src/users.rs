@@ -11,7 +11,7 @@ use event::{EventType, Frame};
 
 use crate::state::Lineage;
 
-/// Memory that changes may take together; those that find no room are left out and counted.
+/// Memory that changes may take together unless told otherwise; those that find no room are left out and counted.
 const MAX_CHANGES_BYTES: usize = 256 << 20;
 /// What a change takes beside its texts: its place in a vector that has room for four at least, the allocations of its texts, and the
 /// place of the vector in a map.
@@ -174,6 +174,12 @@ impl Users {
         }
     }
 
+    /// The same, whose changes may take so many bytes.
+    #[must_use]
+    pub fn bounded(self, max_bytes: usize) -> Self {
+        Self { max_bytes, ..self }
+    }
+
     /// Nobody.
     #[must_use]
     pub fn new() -> Self {
@@ -270,7 +276,7 @@ impl Users {
         self.has_changes.store(true, Ordering::Relaxed);
     }
 
-    /// Changes that were not noted because all of them together would take more than 256 MiB; what was known before them stays.
+    /// Changes that were not noted because there is no room for them; what was known before them stays.
     #[must_use]
     pub fn n_left_out(&self) -> u64 {
         self.changes.read().unwrap_or_else(PoisonError::into_inner).n_left_out

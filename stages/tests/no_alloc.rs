@@ -9,7 +9,8 @@ use event::{EventType, FileKind, FrameWriter, SectionKind, SockTuple};
 use perf::CountingAlloc;
 use rules::{DEFAULT_RULES, Filter, LineFormat, LineScratch, RuleMatching};
 use stages::{
-    BufferFormat, Numbering, PortFormat, Progress, RuleSwap, Step, TimeFormat, Tracer, TracerConfig,
+    BufferFormat, LineageLimits, Numbering, PortFormat, Progress, RuleSwap, Step, TimeFormat,
+    Tracer, TracerConfig,
 };
 use support::*;
 
@@ -201,6 +202,7 @@ fn traced(filter: &str, n_warm_up: usize, frames: &[Vec<u8>]) -> (u64, u64) {
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::DottedUpTo(80),
         ports: PortFormat::Number,
+        limits: LineageLimits::default(),
     });
     let format = LineFormat::compile(
         "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info \

@@ -7,7 +7,10 @@ use capture::ProcessEntry;
 use capture::savefile::{Compression, EVT_NUM_SHIFT, Machine, Playback, Reader, Writer};
 use event::{EventType, Frame, FrameHeader, FrameWriter};
 use rules::Filter;
-use stages::{BufferFormat, Numbering, PortFormat, Step, TimeFormat, Tracer, TracerConfig, Users};
+use stages::{
+    BufferFormat, LineageLimits, Numbering, PortFormat, Step, TimeFormat, Tracer, TracerConfig,
+    Users,
+};
 
 fn frame(ty: EventType, fill: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
     let mut buf = [0; 512];
@@ -46,6 +49,7 @@ fn a_user_that_is_added_counts_for_the_threads_that_were_rejected() {
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::default(),
         ports: PortFormat::Number,
+        limits: LineageLimits::default(),
     });
     let mut passed = Vec::new();
     while let Some(played) = playback.next_frame().unwrap() {

@@ -8,8 +8,6 @@ use bus::Key;
 use containers::Details;
 use event::{EventType, Frame};
 
-/// Memory that notes may take together; those that find no room are left out and counted.
-const MAX_NOTES_BYTES: usize = 128 << 20;
 /// What a note takes beside the details: its places in two vectors that double, and in the map of a container's notes.
 const NOTE_LEN: usize = 3 * (size_of::<HistoryEntry>() + size_of::<(Key, Arc<Details>)>()) + 128;
 const CONTAINER_JSON: EventType = EventType(324);
@@ -22,6 +20,8 @@ pub struct Containers {
     has_notes: AtomicBool,
     notes: RwLock<Notes>,
     n_left_out: AtomicU64,
+    /// Memory that notes may take together; those that find no room are left out and counted.
+    max_bytes: usize,
 }
 
 /// What was told of one container; `None` is that it is gone.
@@ -35,18 +35,18 @@ struct Notes {
     n_bytes: usize,
 }
 
-impl Default for Containers {
-    fn default() -> Self {
+impl Containers {
+    /// None yet, and notes of so many bytes at most.
+    pub(super) fn bounded(max_bytes: usize) -> Self {
         Self {
             host: Arc::new(Details::host()),
             has_notes: AtomicBool::new(false),
             notes: RwLock::default(),
             n_left_out: AtomicU64::new(0),
+            max_bytes,
         }
     }
-}
 
-impl Containers {
     /// Who is in no container.
     pub(crate) fn host(&self) -> &Arc<Details> {
         &self.host
@@ -87,7 +87,7 @@ impl Containers {
     fn keep(&self, key: Key, details: Details, is_removal: bool) -> bool {
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         let n_bytes = notes.n_bytes + details.size_bytes() + details.id.len() + NOTE_LEN;
-        if n_bytes > MAX_NOTES_BYTES {
+        if n_bytes > self.max_bytes {
             return false;
         }
         notes.n_bytes = n_bytes;
@@ -100,7 +100,7 @@ impl Containers {
         true
     }
 
-    /// Events that told of containers and were not noted: they have no JSON of one, or all notes together would take more than 128 MiB. What was
+    /// Events that told of containers and were not noted: they have no JSON of one, or there is no room for a note. What was
     /// known of the container before them stays.
     #[must_use]
     pub fn n_left_out(&self) -> u64 {
@@ -140,6 +140,8 @@ mod tests {
 
     use super::*;
 
+    const MAX_NOTES_BYTES: usize = 16 << 20;
+
     fn note(containers: &Containers, key: u64, name: &str, kind: Option<&str>) {
         let json = format!(r#"{{"container":{{"id":"697956520d89","name":"{name}"}}}}"#);
         note_json(containers, key, &json, kind);
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_container_is_known_from_its_event_to_its_end() {
-        let containers = Containers::default();
+        let containers = Containers::bounded(MAX_NOTES_BYTES);
         note(&containers, 10, "first", None);
         note(&containers, 20, "second", Some("container"));
         note(&containers, 25, "other", Some("something"));
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn notes_are_bounded_by_the_memory_they_take_and_counted_beyond() {
-        let containers = Containers::default();
+        let containers = Containers::bounded(MAX_NOTES_BYTES);
         // Three bytes of JSON are a mount of a hundred.
         let mounts = vec!["{}"; 20_000].join(",");
         let json = format!(r#"{{"container":{{"id":"697956520d89","Mounts":[{mounts}]}}}}"#);
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_no_container_is_counted() {
-        let containers = Containers::default();
+        let containers = Containers::bounded(MAX_NOTES_BYTES);
         note_json(&containers, 1, r#"{"container":{}}"#, None);
         note_json(&containers, 2, "no JSON", Some("container"));
         note(&containers, 3, "of others", Some("dns"));

@@ -40,12 +40,25 @@ pub struct LineageLimits {
     pub max_bytes: u64,
     /// Memory that names of addresses may take.
     pub max_name_bytes: usize,
+    /// Containers that are known live. One that no process lives in makes room; else the newcomer is not kept.
+    pub max_containers: usize,
+    /// Memory that what their runtimes told may take.
+    pub max_container_bytes: usize,
+    /// Memory that what events of a recording tell of containers may take.
+    pub max_note_bytes: usize,
 }
 
 impl Default for LineageLimits {
-    /// 262,144 processes, as Falco's thread table has it; 256 MiB; 16 MiB.
+    /// 262,144 processes, as Falco's thread table has it; 256 MiB; 16 MiB; 16,384 containers and 64 MiB; 128 MiB.
     fn default() -> Self {
-        Self { max_processes: 262_144, max_bytes: 256 << 20, max_name_bytes: 16 << 20 }
+        Self {
+            max_processes: 262_144,
+            max_bytes: 256 << 20,
+            max_name_bytes: 16 << 20,
+            max_containers: 16 << 10,
+            max_container_bytes: 64 << 20,
+            max_note_bytes: 128 << 20,
+        }
     }
 }
 
@@ -92,8 +105,11 @@ impl Lineage {
             limits,
             rooms: Rooms::new(n_shards.max(1), limits.max_bytes),
             n_processes: AtomicU64::new(0),
-            containers: Containers::default(),
-            live_containers: LiveContainers::default(),
+            containers: Containers::bounded(limits.max_note_bytes),
+            live_containers: LiveContainers::bounded(
+                limits.max_containers,
+                limits.max_container_bytes,
+            ),
             address_names: AddressNames::bounded(limits.max_name_bytes),
             repairs: Repairs::default(),
         }
@@ -204,6 +220,17 @@ impl Lineage {
             self.progress.get(shard).map_or(Key::MIN, |p| Key(p.applied.load(Ordering::Acquire)));
         schedule::point(Place::AppliedRead);
         applied
+    }
+
+    /// Whether past versions have taken as much memory as they may. O(shards).
+    pub(crate) fn is_short(&self) -> bool {
+        self.rooms.is_short()
+    }
+
+    /// The shards that have not evaluated as much as this one. O(shards).
+    pub(crate) fn behind(&self, shard: usize) -> impl Iterator<Item = usize> {
+        let own = self.done(shard);
+        (0..self.n_shards()).filter(move |&other| self.done(other) < own)
     }
 
     /// Everything up to this key is evaluated by the shard, and its alerts are on their way.

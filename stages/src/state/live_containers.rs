@@ -11,11 +11,6 @@ use bus::Unparker;
 use containers::{Container, Details, Kind};
 use perf::{Registry, boot_now_ns};
 
-/// Containers kept at most, living or not.
-const MAX_CONTAINERS: usize = 16 << 10;
-/// Bytes of what runtimes told, kept at most.
-const MAX_BYTES: usize = 64 << 20;
-
 /// How long after a question without an answer a container that still starts processes is asked for again; twice as long after each further one.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(4);
 /// Questions for one container.
@@ -167,8 +162,11 @@ struct Lookups {
 }
 
 /// Every container that a process lives in, and what is known of it. Lookups are live only: a replay asks nobody.
-#[derive(Default)]
 pub struct LiveContainers {
+    /// Kept at most, living or not.
+    max_containers: usize,
+    /// Of what runtimes told, kept at most.
+    max_bytes: usize,
     lookups: OnceLock<Lookups>,
     store: Mutex<Store>,
     /// Notified of every answer.
@@ -184,6 +182,18 @@ impl std::fmt::Debug for LiveContainers {
 }
 
 impl LiveContainers {
+    /// None yet, and so many at most, of which so many bytes may be told.
+    pub(super) fn bounded(max_containers: usize, max_bytes: usize) -> Self {
+        Self {
+            max_containers,
+            max_bytes,
+            lookups: OnceLock::new(),
+            store: Mutex::default(),
+            answered: Condvar::new(),
+            n_answers: AtomicU64::new(0),
+        }
+    }
+
     /// From now on `ask` is called once for every container that a process is found in; it must not block, and answers by
     /// [`LiveContainers::answer`], from any thread. `false` from it is an answer too: there will be none. `wakers` wake the shards. To be called
     /// once, before the shards run.
@@ -205,10 +215,10 @@ impl LiveContainers {
         let mut store = self.lock();
         let Some(entry) = store.entries.get(full_id).map(Arc::clone) else { return };
         let n_bytes = details.as_deref().map_or(0, Details::size_bytes);
-        if store.n_bytes + n_bytes > MAX_BYTES {
+        if store.n_bytes + n_bytes > self.max_bytes {
             store.evict();
         }
-        let has_room = store.n_bytes + n_bytes <= MAX_BYTES;
+        let has_room = store.n_bytes + n_bytes <= self.max_bytes;
         let details = details.filter(|_| has_room);
         if details.is_some() {
             store.n_bytes += n_bytes;
@@ -280,10 +290,10 @@ impl LiveContainers {
             // A name that two runtimes gave: who answers would not know of which of them.
             return Arc::new(ContainerEntry::new(id, UNKNOWN, 0));
         }
-        if store.entries.len() >= MAX_CONTAINERS {
+        if store.entries.len() >= self.max_containers {
             store.evict();
         }
-        if store.entries.len() >= MAX_CONTAINERS {
+        if store.entries.len() >= self.max_containers {
             store.counts.no_room += 1;
             return Arc::new(ContainerEntry::new(id, UNKNOWN, 0));
         }
@@ -335,12 +345,15 @@ mod tests {
 
     use super::*;
 
+    const MAX_CONTAINERS: usize = 1 << 10;
+    const MAX_BYTES: usize = 1 << 20;
+
     fn container(n: usize) -> Container {
         Container::of_cgroups(format!("=/docker/{n:064x}\0").as_bytes())
     }
 
     fn asking() -> (Arc<LiveContainers>, Arc<AtomicUsize>) {
-        let live = Arc::new(LiveContainers::default());
+        let live = Arc::new(LiveContainers::bounded(MAX_CONTAINERS, MAX_BYTES));
         let n_asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&n_asked);
         let ask = move |_, _: &str| {
@@ -430,7 +443,7 @@ mod tests {
 
     #[test]
     fn without_lookups_nobody_is_asked_and_a_refusal_is_an_answer() {
-        let live = LiveContainers::default();
+        let live = LiveContainers::bounded(MAX_CONTAINERS, MAX_BYTES);
         assert!(matches!(live.enter(container(1)).told(), Told::NotAsked));
         live.ask_by(|_, _| false, Vec::new());
         assert!(matches!(live.enter(container(1)).told(), Told::Unknown));

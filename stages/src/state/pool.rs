@@ -135,9 +135,12 @@ impl Pool {
         Arc::new(value)
     }
 
-    /// What a version takes that is kept for those who are behind.
-    pub(super) fn history(&self) -> Charge {
-        self.room.charge(size_of::<Version>() + 2 * size_of::<usize>())
+    /// What a version takes that is kept for those who are behind. A program that it alone had in short was paid for by the process, which has
+    /// another one now.
+    pub(super) fn history(&self, past: &Version, now: &Version) -> Charge {
+        let is_left = !past.image.charge.is_counted() && !Arc::ptr_eq(&past.image, &now.image);
+        let n_image = if is_left { Image::OWN_BYTES + past.image.capacity() } else { 0 };
+        self.room.charge(size_of::<Version>() + 2 * size_of::<usize>() + n_image)
     }
 
     pub(super) fn node(&mut self, tgid: u32, start: Start, first: Version) -> Arc<ProcNode> {

@@ -11,6 +11,9 @@ use crossbeam_utils::CachePadded;
 /// What all shards together may take before they look again, as a part of the bound.
 const UNLOOKED: u64 = 16;
 
+/// What past versions may take beyond the bound, as a part of it, before shards hold back.
+const FOR_THE_PAST: u64 = 8;
+
 /// What one shard made that is still there, in bytes. Written by that shard, and by others where they are the last who held something.
 type Word = Arc<CachePadded<AtomicU64>>;
 
@@ -22,6 +25,11 @@ pub(super) struct Charge {
 }
 
 impl Charge {
+    /// Whether somebody counts it.
+    pub(super) fn is_counted(&self) -> bool {
+        self.word.is_some()
+    }
+
     /// Gives back what it took.
     pub(super) fn clear(&mut self) {
         if let Some(word) = self.word.take() {
@@ -75,6 +83,11 @@ impl Rooms {
     /// What all take. O(shards).
     pub(super) fn n_bytes(&self) -> u64 {
         self.by_shard.iter().map(Room::n_bytes).sum()
+    }
+
+    /// Whether past versions have taken what they may: nothing else grows beyond the bound and a sixteenth. O(shards).
+    pub(super) fn is_short(&self) -> bool {
+        self.n_bytes() > self.max_bytes.saturating_add(self.max_bytes / FOR_THE_PAST)
     }
 }
 

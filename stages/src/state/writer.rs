@@ -435,8 +435,14 @@ impl StateWriter {
     /// Puts a new version on top of a process.
     fn supersede(&mut self, node: &ProcNode, version: Version) {
         let version = self.pool.version(version);
+        let charge = self.pool.history(&node.head.load(), &version);
         node.push(Arc::clone(&version));
-        self.superseding.push_back((version, self.pool.history()));
+        self.superseding.push_back((version, charge));
+    }
+
+    /// Whether versions are kept that only a shard which is behind may ask for.
+    pub(crate) fn keeps_past(&self) -> bool {
+        !self.superseding.is_empty()
     }
 
     /// Enters a process: a new incarnation, unless the frame is about one that is already known (a seed that was also seen to fork).

@@ -60,6 +60,8 @@ pub struct TracerConfig {
     pub buffers: BufferFormat,
     /// How addresses show ports.
     pub ports: PortFormat,
+    /// Bounds of what is known of processes, names and containers.
+    pub limits: LineageLimits,
 }
 
 /// How events are numbered.
@@ -176,8 +178,9 @@ impl Tracer {
             utc_offset,
             buffers,
             ports,
+            limits,
         } = config;
-        let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, LineageLimits::default()));
+        let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits));
         let verdicts = filter.as_ref().filter(|f| f.is_of_process() && suppressed.is_empty());
         let verdicts = verdicts.map(|_| Verdicts::new());
         Self {
