@@ -19,12 +19,13 @@ pub(crate) fn start(
     registry: &mut Registry,
 ) -> Result<LookupThread> {
     let told = Arc::clone(lineage);
+    let unrecorded = registry.counter("containers.unrecorded");
     let answer = move |answer| match answer {
         Answer::Known(details) => {
             let details: Arc<Details> = Arc::from(details);
             if let Some(recorder) = &recorder {
                 // Where too many wait to be written, or writing has ended, the recording lacks it.
-                let _lost = recorder.try_send(Arc::clone(&details));
+                unrecorded.add(u64::from(recorder.try_send(Arc::clone(&details)).is_err()));
             }
             told.live_containers().answer(&details.full_id, Some(Arc::clone(&details)));
         }

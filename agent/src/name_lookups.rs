@@ -7,12 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use perf::{Counter, Registry};
+use perf::{Counter, Gauge, Registry};
 use rules::Ruleset;
 use stages::{AddressNames, Lineage};
 
-/// Names that are asked for; further ones are left to the answers that are seen.
-const MAX_NAMES: usize = 1024;
 /// Pause before all are asked for again.
 const ASK_EVERY: Duration = Duration::from_mins(1);
 
@@ -20,6 +18,10 @@ const ASK_EVERY: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub(crate) struct NameLookups {
     names: Sender<Vec<String>>,
+    /// Names that are asked for; further ones are left to the answers that are seen.
+    max_names: usize,
+    /// How many those are.
+    not_asked: Arc<Gauge>,
 }
 
 struct Asking {
@@ -30,7 +32,11 @@ struct Asking {
 
 impl NameLookups {
     /// Starts the thread.
-    pub(crate) fn start(lineage: &Arc<Lineage>, registry: &mut Registry) -> Result<Self> {
+    pub(crate) fn start(
+        lineage: &Arc<Lineage>,
+        max_names: usize,
+        registry: &mut Registry,
+    ) -> Result<Self> {
         let (names, wanted) = channel();
         let asking = Asking {
             lineage: Arc::clone(lineage),
@@ -41,12 +47,14 @@ impl NameLookups {
             .name("names".to_owned())
             .spawn(move || asking.run(&wanted))
             .context("cannot start the thread that asks for names")?;
-        Ok(Self { names })
+        Ok(Self { names, max_names, not_asked: registry.gauge("names.not_asked") })
     }
 
     /// Asks for the names that these rules compare with, and no others.
     pub(crate) fn ask_for(&self, ruleset: &Ruleset) {
-        let names = ruleset.host_names().into_iter().take(MAX_NAMES).map(str::to_owned).collect();
+        let all = ruleset.host_names();
+        self.not_asked.set(all.len().saturating_sub(self.max_names) as u64);
+        let names = all.into_iter().take(self.max_names).map(str::to_owned).collect();
         // Without a receiver the program ends.
         drop(self.names.send(names));
     }
@@ -86,4 +94,26 @@ pub(crate) fn register(lineage: &Arc<Lineage>, registry: &mut Registry) {
         to.count("names.answers", names.n_answers());
         to.count("names.evicted", names.n_evicted());
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use perf::Moment;
+    use rules::{Options, Source};
+    use stages::LineageLimits;
+
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_bound_are_not_asked_for_and_counted() {
+        let mut registry = Registry::new();
+        let lineage = Lineage::new(1, |_, _| 0, LineageLimits::default());
+        let lookups = NameLookups::start(&Arc::new(lineage), 1, &mut registry).unwrap();
+        let text = "- rule: r\n  desc: d\n  condition: evt.type = connect and fd.sip.name in \
+                    (localhost, localhost.a.invalid, localhost.b.invalid)\n  output: o\n  priority: INFO\n";
+        let source = Source { name: "test.yaml".into(), text: text.into() };
+        let ruleset = Ruleset::load(vec![source], Options::default()).unwrap();
+        lookups.ask_for(&ruleset);
+        assert_eq!(registry.snapshot(Moment::Running).levels["names.not_asked"], 2);
+    }
 }

@@ -1,5 +1,6 @@
 //! `peregrine replay FILE`: the rules over a capture, and where the time goes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -93,6 +94,8 @@ pub(crate) struct ReplayProfile {
     seconds: f64,
     events_per_second: f64,
     stages: Vec<StageCost>,
+    /// What was not read, by counter; nothing that is zero.
+    left_out: BTreeMap<String, u64>,
     rules: ProfileReport,
 }
 
@@ -129,7 +132,10 @@ impl ReplayProfile {
         }
         let seconds = rules.seconds;
         let events_per_second = if seconds > 0.0 { n_events as f64 / seconds } else { 0.0 };
-        Self { n_events, seconds, events_per_second, stages, rules }
+        let is_left_out = |(name, n): &(&String, &u64)| name.starts_with("savefile.") && **n > 0;
+        let left_out = snapshot.counters.iter().filter(is_left_out);
+        let left_out = left_out.map(|(name, n)| (name.clone(), *n)).collect();
+        Self { n_events, seconds, events_per_second, stages, left_out, rules }
     }
 
     /// The profile as text, or as one line of JSON.
@@ -137,7 +143,7 @@ impl ReplayProfile {
         if json {
             return Ok(serde_json::to_string(self)? + "\n");
         }
-        let Self { n_events, seconds, events_per_second, stages, rules } = self;
+        let Self { n_events, seconds, events_per_second, stages, left_out, rules } = self;
         let mut text = format!(
             "{n_events} frames in {seconds:.3} s, {:.2} million a second\n\nstage     ns/event  share\n",
             events_per_second / 1e6
@@ -149,6 +155,10 @@ impl ReplayProfile {
         text.push_str(
             "read: blocks of the file; convert: to the current schema, whose thread and which descriptor; parse, state, detect: in the shards.\n\n",
         );
+        if !left_out.is_empty() {
+            let all: Vec<_> = left_out.iter().map(|(name, n)| format!("{name} {n}")).collect();
+            let _infallible = writeln!(text, "left out: {}\n", all.join(", "));
+        }
         text.push_str(&profile_table(rules));
         Ok(text)
     }
@@ -166,11 +176,14 @@ mod tests {
         registry.latency("read", PROFILE_EVERY).record_n(30, 10);
         registry.latency("parse", PROFILE_EVERY).record_n(60, 10);
         registry.counter("shard.received").add(1000);
+        registry.counter("savefile.trimmed");
+        registry.counter("savefile.dropped_dirs").add(3);
         let rules = ProfileReport { seconds: 0.001, clock_ns: 10.0, ..ProfileReport::default() };
         let profile = ReplayProfile::new(&registry.snapshot(Moment::Final), rules);
         let text = profile.text(false).unwrap();
         assert!(text.starts_with("1000 frames in 0.001 s, 1.00 million a second\n"), "{text}");
         assert!(text.contains("read          20.0  25.0%\n"), "{text}");
+        assert!(text.contains("\nleft out: savefile.dropped_dirs 3\n"), "{text}");
         assert!(text.contains("parse         60.0  75.0%\n"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&profile.text(true).unwrap()).unwrap();
         assert_eq!(json["stages"][2]["stage"], "parse");

@@ -184,7 +184,7 @@ fn check_source(config: &Config, ruleset: &Ruleset, wishes: Wishes) -> Result<Ch
         CaptureSource::Replay(path) => {
             let named_by = if wishes.is_command { NamedBy::Argument } else { NamedBy::Key };
             let broken = |e| anyhow!(savefile_errors::of_replay(path, named_by, &e));
-            let replay = Replay::open(path).map_err(broken)?;
+            let replay = Replay::open_within(path, config.limits.rooms).map_err(broken)?;
             Checked::Replay(path.clone(), Box::new(replay))
         }
     })
@@ -208,7 +208,7 @@ fn open(
                 replay.time(PROFILE_EVERY, latency("read"), latency("convert"));
             }
             let header = replay.header();
-            let users = crate::savefile_users::users(header);
+            let users = crate::savefile_users::users(header).bounded(config.limits.rooms.users());
             let hostname = header
                 .machine
                 .as_ref()

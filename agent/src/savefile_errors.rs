@@ -70,26 +70,20 @@ pub(crate) fn left_out(path: &Path, what: LeftOut<'_>) -> Option<String> {
         (n_unknown_types, "events of types that this build does not know, left out"),
         (n_too_large, "events larger than 128 KiB, left out"),
         (n_trimmed, "events with more parameters than this build knows, without these"),
-        (
-            n_dropped_entries,
-            "entries of the lists before the events beyond 512 MiB of memory, left out",
-        ),
+        (n_dropped_entries, "entries of the lists before the events beyond their memory, left out"),
         (
             n_dropped_descriptors,
             "descriptors without room or with an impossible number, without their names",
         ),
-        (n_dropped_dirs, "working directories beyond 256 MiB of memory, taken to be unknown"),
+        (n_dropped_dirs, "working directories beyond their memory, taken to be unknown"),
         (n_dropped_interfaces, "interfaces beyond 4,096, whose addresses count as remote"),
         (n_dropped_threads, "threads beyond 4,194,304, taken to be as their process"),
         (n_dropped_changes, "changes of what threads beyond 1,048,576 use, not followed"),
-        (n_dropped_cgroups, "control groups beyond 128 MiB of memory, taken to be unknown"),
+        (n_dropped_cgroups, "control groups beyond their memory, taken to be unknown"),
         (n_forgotten_starts, "starts of calls forgotten, so that their returns stand without"),
-        (n_dropped_blocks, "blocks beyond 64 MiB between two events, not passed on"),
-        (n_users, "changes of users and groups beyond 256 MiB of memory, not noted"),
-        (
-            n_containers,
-            "events of containers that tell of none, or beyond 128 MiB of memory, not noted",
-        ),
+        (n_dropped_blocks, "blocks between two events beyond their memory, not passed on"),
+        (n_users, "changes of users and groups beyond their memory, not noted"),
+        (n_containers, "events of containers that tell of none, or beyond their memory, not noted"),
     ];
     let some = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let some: Vec<String> = some.collect();
@@ -170,7 +164,7 @@ mod tests {
         assert_eq!(
             line(counts, &["it is longer"], 0, notes).as_deref(),
             Some(
-                "/a.scap: not all was read: 3 changes of users and groups beyond 256 MiB of memory, not noted; 4 events of containers that tell of none, or beyond 128 MiB of memory, not noted; it is longer"
+                "/a.scap: not all was read: 3 changes of users and groups beyond their memory, not noted; 4 events of containers that tell of none, or beyond their memory, not noted; it is longer"
             )
         );
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
 use capture::savefile::{
-    EVT_NUM_SHIFT, Findings, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
+    EVT_NUM_SHIFT, Findings, ReadMeters, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
 use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
@@ -208,14 +208,16 @@ impl Topology {
         name_lookups::register(&lineage, registry);
         let names = match &capture {
             Capture::Live(_) if config.resolve_names => {
-                Some(NameLookups::start(&lineage, registry)?)
+                Some(NameLookups::start(&lineage, config.limits.host_names, registry)?)
             }
             _ => None,
         };
         if let Capture::Replay(replay) = &mut capture {
+            register_left_out(&lineage, &users_asked, registry);
             let (lineage, users) = (Arc::clone(&lineage), Arc::clone(&users_asked));
             let note = move |key, frame: &[u8]| stages::note(&lineage, &users, key, frame);
             replay.tell(Box::new(note));
+            replay.count_by(ReadMeters::register(registry));
         }
         let gone = end.try_clone()?;
         let (on_alert, teller) = config
@@ -712,6 +714,17 @@ impl Nap {
         std::thread::sleep(self.0);
         self.0 = (self.0 * 2).min(Self::LONGEST);
     }
+}
+
+/// What events of a recording told of users and containers and was not noted.
+fn register_left_out(lineage: &Arc<Lineage>, users: &Arc<Users>, registry: &mut Registry) {
+    let (lineage, users) = (Arc::clone(lineage), Arc::clone(users));
+    let names = ["savefile.dropped_users", "savefile.dropped_containers"];
+    registry.external(names, move |to| {
+        let LeftOutNotes { n_users, n_containers } = stages::left_out_notes(&lineage, &users);
+        to.count("savefile.dropped_users", n_users);
+        to.count("savefile.dropped_containers", n_containers);
+    });
 }
 
 /// What must balance between one hop and the next.

@@ -9,7 +9,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Agent, DEADLINE, Shell, alone, can_run_live, skip};
+use capture::savefile::{Compression, Machine, Writer};
+use common::{Agent, DEADLINE, PEREGRINE, Shell, alone, can_run_live, run, skip};
+use event::{EventType, Frame, FrameHeader, FrameWriter};
 use perf::Snapshot;
 
 /// The bound of the process table in these tests.
@@ -304,6 +306,94 @@ fn long_paths_are_told() {
     assert_all_told(alerts.len(), N, &stats);
 }
 
+#[test]
+fn processes_that_a_scope_has_no_room_for_are_counted() {
+    if !can_run_live("processes_that_a_scope_has_no_room_for_are_counted") {
+        return;
+    }
+    let _alone = alone();
+    let condition = "evt.type = execve and proc.name = sleep";
+    let mut bench = Bench::new(condition, &["-o", "peregrine.limits.scope_processes=3"]);
+    // The shell and two of its children are in scope.
+    bench.shell.run("i=0; while [ $i -lt 6 ]; do sleep 0.3 & i=$((i+1)); done; wait");
+    let (alerts, stats) = bench.end();
+    assert_eq!(alerts.len(), 2, "{}", stats.table());
+    assert_eq!(stats.get("kernel.scope_full"), Some(4));
+}
+
+const N_SAVED: u32 = 1500;
+
+/// A savefile in which processes change into long directories and containers are told of.
+fn saved_directories(path: &Path) {
+    let out = std::io::BufWriter::new(File::create(path).expect("a file"));
+    let machine = Machine::default();
+    let mut w = Writer::new(out, Compression::None, &machine, &[], &[], 0).expect("written");
+    let mut write = |header: FrameHeader, build: &dyn Fn(&mut FrameWriter<'_>)| {
+        let mut buf = vec![0; 16 << 10];
+        let mut frame = FrameWriter::new(&mut buf, header);
+        build(&mut frame);
+        let bytes = frame.finish().expect("a frame");
+        w.frame(&Frame::parse(bytes).expect("a frame")).expect("written");
+    };
+    for tid in 1..=N_SAVED {
+        let of = |ty: EventType| FrameHeader {
+            event_type: ty.0,
+            ts: tid.into(),
+            tid,
+            ..FrameHeader::default()
+        };
+        let dir = format!("/{}", "d".repeat(1000));
+        write(of(EventType::CHDIR_X), &|w| {
+            w.i64(0).str(dir.as_bytes());
+        });
+        let json = format!(r#"{{"container":{{"id":"{tid:012x}","name":"{}"}}}}"#, "n".repeat(900));
+        write(of(CONTAINER_JSON), &|w| {
+            w.str(json.as_bytes());
+        });
+    }
+    w.finish().expect("written");
+}
+
+const CONTAINER_JSON: EventType = EventType(324);
+
+#[test]
+fn a_replay_keeps_within_the_memory_it_is_given_and_counts_the_rest() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("a.scap"), dir.path().join("rules.yaml"));
+    saved_directories(&file);
+    fs::write(
+        &rules,
+        "- rule: r\n  desc: d\n  condition: evt.type = chdir\n  output: o\n  priority: INFO\n",
+    )
+    .expect("written");
+    let [file, rules] = [&file, &rules].map(|path| path.to_str().expect("UTF-8"));
+    let common = ["replay", file, "-r", rules, "--profile"];
+    let small = ["-o", "peregrine.limits.recording_bytes=8388608"];
+    let (all, some) = (run(&common), run(&[&common[..], &small].concat()));
+    for ended in [&all, &some] {
+        ended.assert_balanced();
+        assert_eq!(ended.stdout.lines().count(), N_SAVED as usize);
+    }
+    assert!(!all.stderr.contains("left out"), "{}", all.stderr);
+    for counter in ["savefile.dropped_dirs", "savefile.dropped_containers"] {
+        assert!(some.stderr.contains(counter), "{}", some.stderr);
+    }
+    assert!(some.stderr.contains("working directories beyond their memory"), "{}", some.stderr);
+    // A trace has the same bounds.
+    let trace = |more: &[&str]| {
+        let mut command = std::process::Command::new(PEREGRINE);
+        let output =
+            command.args(["trace", "-q", "-r", file]).args(more).output().expect("it runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let small = ["--option", "peregrine.limits.recording_bytes=8388608"];
+    let (all, some) = (trace(&[]), trace(&small));
+    assert!(!all.contains("not all was read"), "{all}");
+    assert!(some.contains("working directories beyond their memory"), "{some}");
+    let refused = trace(&["--option", "peregrine.shards=2"]);
+    assert!(refused.contains("a trace has the bounds alone"), "{refused}");
+}
+
 const BOUNDS: &str = include_str!("../../docs/bounds.md");
 
 /// What stands in code marks in a column of the tables.
@@ -323,6 +413,16 @@ fn sources(dir: &Path, all: &mut String) {
         } else if path.extension().is_some_and(|e| e == "rs") {
             all.push_str(&fs::read_to_string(&path).expect("text"));
         }
+    }
+}
+
+#[test]
+fn every_bound_has_a_key_or_a_reason_and_a_counter_or_a_reason() {
+    let rows = BOUNDS.lines().filter(|l| l.starts_with('|') && !l.starts_with("|--"));
+    for row in rows.filter(|row| !row.starts_with("| what |")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 5, "{row}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
     }
 }
 

@@ -247,7 +247,7 @@ fn what_is_left_out_of_a_file_is_told() {
     for ended in [traced, replayed.expect("the program runs")] {
         let said = String::from_utf8_lossy(&ended.stderr);
         let expected = format!(
-            "{file}: not all was read: 1 events of types that this build does not know, left out; 1 events of containers that tell of none, or beyond 128 MiB of memory, not noted; descriptor list at byte {at}: a type that this build does not know ends it; the rest of process 5 is not read\n"
+            "{file}: not all was read: 1 events of types that this build does not know, left out; 1 events of containers that tell of none, or beyond their memory, not noted; descriptor list at byte {at}: a type that this build does not know ends it; the rest of process 5 is not read\n"
         );
         assert!(said.contains(&expected), "{said}");
         assert!(ended.status.success(), "{said}");

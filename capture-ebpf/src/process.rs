@@ -308,16 +308,17 @@ pub fn wanted(ty: EventType, bit: u32) -> Option<(Cpu, u32)> {
     Some((cpu, tgid))
 }
 
-/// Keeps the scope: a child of a process in scope is in scope.
+/// Keeps the scope: a child of a process in scope is in scope. `false` where there is no room for it: nothing is told of it then, its start included, since
+/// nobody would tell of its end.
 #[inline(always)]
-fn follow_scope(creator: u32, child: u32) {
-    if creator != child
-        && SCOPE.get_ptr(creator).is_some()
-        && SCOPE.insert(child, 1, 0).is_err()
-        && let Some(cpu) = Cpu::current()
-    {
-        cpu.count_word(cpu_layout::SCOPE_FULL);
+fn follow_scope(creator: u32, child: u32) -> bool {
+    if creator != child && SCOPE.get_ptr(creator).is_some() && SCOPE.insert(child, 1, 0).is_err() {
+        if let Some(cpu) = Cpu::current() {
+            cpu.count_word(cpu_layout::SCOPE_FULL);
+        }
+        return false;
     }
+    true
 }
 
 /// `sched_process_fork(parent, child)`: the child's side.
@@ -327,8 +328,7 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     // SAFETY: a helper without arguments.
     let id = unsafe { bpf_get_current_pid_tgid() };
     let (creator_tid, creator_tgid) = (id as u32, (id >> 32) as u32);
-    follow_scope(creator_tgid, child.tgid());
-    if child.is_kernel_thread() {
+    if !follow_scope(creator_tgid, child.tgid()) || child.is_kernel_thread() {
         return None;
     }
     let regs = current_regs();

@@ -4,11 +4,18 @@ mod live;
 
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use capture::{Asked, ProbeOptions, TableLimits};
 use event::{EventSet, EventType};
 use live::Live;
+
+/// Whoever starts processes does so alone: they are children of all tests here.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A process that ends when its input does.
 fn waiting_child() -> Child {
@@ -18,7 +25,9 @@ fn waiting_child() -> Child {
 
 #[test]
 fn processes_without_room_in_the_scope_are_counted_and_not_captured() {
-    let types: EventSet = [EventType::PROCEXIT_1_E].into_iter().collect();
+    let _alone = alone();
+    let forks = [EventType::CLONE_20_X, EventType::CLONE3_X, EventType::VFORK_20_X];
+    let types: EventSet = forks.into_iter().chain([EventType::PROCEXIT_1_E]).collect();
     // This process, and two more.
     let tables = TableLimits { scope_processes: 3, ..TableLimits::default() };
     let before = waiting_child();
@@ -33,7 +42,7 @@ fn processes_without_room_in_the_scope_are_counted_and_not_captured() {
         child.wait().unwrap();
     }
     for id in &ids[..2] {
-        live.wait("exit", |f| f.header().tgid == *id && f.header().tid == *id);
+        live.wait("exit", |f| f.event_type() == EventType::PROCEXIT_1_E && f.header().tid == *id);
     }
     live.drain();
     let told = live.frames.iter().filter_map(|f| event::Frame::parse(f).ok());
@@ -46,6 +55,7 @@ fn processes_without_room_in_the_scope_are_counted_and_not_captured() {
 
 #[test]
 fn children_from_before_that_the_scope_has_no_room_for_are_counted() {
+    let _alone = alone();
     let tables = TableLimits { scope_processes: 2, ..TableLimits::default() };
     let children: Vec<Child> = (0..4).map(|_| waiting_child()).collect();
     let options = ProbeOptions { interest: EventSet::EMPTY, tables, ..ProbeOptions::default() };
@@ -54,7 +64,7 @@ fn children_from_before_that_the_scope_has_no_room_for_are_counted() {
     for child in children {
         child.wait_with_output().unwrap();
     }
-    // Children of another test may be among them.
+    // One of them is in, beside this process.
     assert!(scope_full >= 3, "{scope_full}");
     live.finish();
 }

@@ -24,6 +24,8 @@ pub(super) struct Meters {
     pub(super) without_alert: Arc<Counter>,
     pub(super) raised: Arc<Counter>,
     pub(super) unheard: Arc<Counter>,
+    /// Containers that the next recordings do not begin with.
+    pub(super) containers_forgotten: Arc<Counter>,
 }
 
 impl Meters {
@@ -45,6 +47,7 @@ impl Meters {
             without_alert: registry.counter("captures.without_alert"),
             raised: registry.counter(RAISED),
             unheard: registry.counter("captures.unheard"),
+            containers_forgotten: registry.counter("captures.containers_forgotten"),
         };
         registry.hop(
             Hop::new("captures")

@@ -130,7 +130,8 @@ impl AlertCapture {
 
     /// Keeps what a runtime told of a container, and writes it where a recording is under way.
     pub(crate) fn container(&mut self, bytes: &[u8]) {
-        self.containers.keep(bytes);
+        let n_forgotten = self.containers.keep(bytes);
+        self.meters.containers_forgotten.add(n_forgotten);
         if let Ok(frame) = Frame::parse(bytes) {
             self.record(&frame);
         }

@@ -20,7 +20,11 @@ pub(crate) struct Containers {
 }
 
 /// `peregrine.containers` says more than Falco's `container_engines`.
-pub(super) fn resolve(written: written::Containers, falco: ContainerEngines) -> Result<Containers> {
+pub(super) fn resolve(
+    written: written::Containers,
+    falco: ContainerEngines,
+    max_questions: usize,
+) -> Result<Containers> {
     let number =
         |name: &str, n, default, range| within(&format!("containers.{name}"), n, default, range);
     let deferral = DeferralLimits {
@@ -58,6 +62,7 @@ pub(super) fn resolve(written: written::Containers, falco: ContainerEngines) -> 
             built_in.containerd_sockets,
         ),
         reads_disk: written.reads_disk.unwrap_or(built_in.reads_disk),
+        max_queued: max_questions,
         ..LookupConfig::default()
     };
     Ok(Containers { lookups: written.enabled.unwrap_or(true).then_some(lookups), deferral })
@@ -68,7 +73,8 @@ mod tests {
     use super::*;
 
     fn of_yaml(own: &str, falco: &str) -> Containers {
-        resolve(serde_yaml::from_str(own).unwrap(), serde_yaml::from_str(falco).unwrap()).unwrap()
+        let (own, falco) = (serde_yaml::from_str(own), serde_yaml::from_str(falco));
+        resolve(own.unwrap(), falco.unwrap(), 77).unwrap()
     }
 
     #[test]
@@ -80,6 +86,7 @@ mod tests {
         assert_eq!(lookups.cri_sockets, paths(&["/a", "/b"]));
         assert_eq!(lookups.podman_sockets, paths(&["/d"]));
         assert_eq!(lookups.containerd_sockets, LookupConfig::default().containerd_sockets);
+        assert_eq!(lookups.max_queued, 77);
         assert_eq!(lookups.request_timeout, LookupConfig::default().request_timeout);
     }
 
@@ -94,7 +101,7 @@ mod tests {
         assert_eq!(of_yaml("{}", "{}").deferral, DeferralLimits::default());
         let too_long = written::Containers { deferral_ms: Some(60_001), ..Default::default() };
         assert_eq!(
-            resolve(too_long, ContainerEngines::default()).unwrap_err().to_string(),
+            resolve(too_long, ContainerEngines::default(), 77).unwrap_err().to_string(),
             "peregrine.containers.deferral_ms: 60001 is out of range; it must lie between 0 and 60000"
         );
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use capture::TableLimits;
-use capture::savefile::ProcessLimits;
+use capture::savefile::{ProcessLimits, Rooms};
 use stages::LineageLimits;
 
 use super::resolved::within;
@@ -23,6 +23,12 @@ pub(crate) struct Limits {
     pub(crate) lineage: LineageLimits,
     /// Of the kernel side's tables.
     pub(crate) tables: TableLimits,
+    /// Of what is kept of a recording beside the process table.
+    pub(crate) rooms: Rooms,
+    /// Questions to container runtimes that wait.
+    pub(crate) container_questions: usize,
+    /// Names that the machine's resolver is asked for.
+    pub(crate) host_names: usize,
 }
 
 impl Limits {
@@ -43,10 +49,17 @@ pub(super) fn resolve(own: &written::Limits, falco: &written::FalcoLibs) -> Resu
     let bytes = |name: &str, n, default| {
         within(&format!("limits.{name}"), n, default, (64 << 10)..=(1 << 40))
     };
+    // Each part of it holds what a block of the file may have, at least.
+    let range = (8 << 20)..=(1 << 40);
+    let rooms = within("limits.recording_bytes", own.recording_bytes, 2 << 30, range)?;
+    let rooms = Rooms::of(rooms);
     let lineage = LineageLimits {
         max_processes,
         max_bytes: bytes("process_table_bytes", own.process_table_bytes, 256 << 20)? as u64,
         max_name_bytes: bytes("address_names_bytes", own.address_names_bytes, 16 << 20)?,
+        max_containers: within("limits.containers", own.containers, 16 << 10, 1..=MAX_ENTRIES)?,
+        max_container_bytes: bytes("container_bytes", own.container_bytes, 64 << 20)?,
+        max_note_bytes: rooms.containers(),
     };
     let entries = |name: &str, n, default: u32| -> Result<u32> {
         let n = within(&format!("limits.{name}"), n, default.into(), 1..=MAX_ENTRIES)?;
@@ -59,7 +72,15 @@ pub(super) fn resolve(own: &written::Limits, falco: &written::FalcoLibs) -> Resu
         sockets: entries("sockets", own.sockets, built_in.sockets)?,
         lost_processes: entries("lost_processes", own.lost_processes, built_in.lost_processes)?,
     };
-    Ok(Limits { lineage, tables })
+    let number =
+        |name: &str, n, default| within(&format!("limits.{name}"), n, default, 1..=1 << 20);
+    Ok(Limits {
+        lineage,
+        tables,
+        rooms,
+        container_questions: number("container_questions", own.container_questions, 4096)?,
+        host_names: number("host_names", own.host_names, 1024)?,
+    })
 }
 
 #[cfg(test)]
@@ -76,16 +97,29 @@ mod tests {
         assert_eq!(built_in.lineage, LineageLimits::default());
         assert_eq!(built_in.of_recording(), ProcessLimits::default());
         assert_eq!(built_in.tables, TableLimits::default());
+        assert_eq!(built_in.rooms, Rooms::default());
+        let lookups = containers::LookupConfig::default();
+        assert_eq!(built_in.container_questions, lookups.max_queued);
     }
 
     #[test]
     fn every_key_counts() {
-        let own = "{process_table_bytes: 65536, address_names_bytes: 70000, scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 4}";
-        let Limits { lineage, tables } = of_yaml(own, "{thread_table_size: 7}").unwrap();
-        let expected = LineageLimits { max_processes: 7, max_bytes: 65536, max_name_bytes: 70000 };
+        let own = "{process_table_bytes: 65536, address_names_bytes: 70000, scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 8, \
+                   containers: 4, container_bytes: 80000, container_questions: 5, host_names: 6, recording_bytes: 33554432}";
+        let Limits { lineage, tables, rooms, container_questions, host_names } =
+            of_yaml(own, "{thread_table_size: 7}").unwrap();
+        let expected = LineageLimits {
+            max_processes: 7,
+            max_bytes: 65536,
+            max_name_bytes: 70000,
+            max_containers: 4,
+            max_container_bytes: 80000,
+            max_note_bytes: 2 << 20,
+        };
         assert_eq!(lineage, expected);
+        assert_eq!((rooms, container_questions, host_names), (Rooms::of(32 << 20), 5, 6));
         let expected =
-            TableLimits { scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 4 };
+            TableLimits { scope_processes: 1, noted_calls: 2, sockets: 3, lost_processes: 8 };
         assert_eq!(tables, expected);
     }
 

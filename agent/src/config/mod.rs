@@ -21,6 +21,7 @@ use crate::cli::{ConfigSource, Settings};
 
 pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
+pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 
 /// Read where no `-c` is given and this file exists.
@@ -56,6 +57,27 @@ fn load_from(source: &ConfigSource, set: &Settings, default_file: &Path) -> Resu
     let written: written::Written = serde_path_to_error::deserialize(keys::strip_unused(tree))
         .map_err(|e| anyhow::anyhow!("configuration {origin}: {e}"))?;
     resolved::resolve(written, source, set, resolved::Origin { file, warnings })
+}
+
+/// What a trace is bounded by: of the configuration it has the keys of bounds, given on its command line.
+///
+/// # Errors
+/// One line that names the option, and the key.
+pub(crate) fn limits_of(options: &[String]) -> Result<Limits> {
+    let mut tree = Value::Mapping(Mapping::new());
+    for text in options {
+        let key = text.split('=').next().unwrap_or_default().trim();
+        if !key.starts_with("peregrine.limits.") && key != "falco_libs.thread_table_size" {
+            bail!(
+                "--option {text}: a trace has the bounds alone: peregrine.limits.* and falco_libs.thread_table_size"
+            );
+        }
+        option::apply(&mut tree, text).with_context(|| format!("--option {text}"))?;
+        keys::check(&tree).with_context(|| format!("--option {text}"))?;
+    }
+    let written: written::Written =
+        serde_path_to_error::deserialize(tree).map_err(|e| anyhow::anyhow!("--option: {e}"))?;
+    limits::resolve(&written.peregrine.limits, &written.falco_libs)
 }
 
 fn read_tree(path: &PathBuf) -> Result<Value> {

@@ -286,6 +286,7 @@ pub(super) fn resolve(
         .clone()
         .or(peregrine.socket.filter(|s| !s.is_empty()).map(Into::into))
         .unwrap_or_else(|| DEFAULT_SOCKET.into());
+    let limits = limits::resolve(&peregrine.limits, &falco_libs)?;
     Ok(Config {
         file: origin.file,
         warnings,
@@ -308,7 +309,7 @@ pub(super) fn resolve(
         resolve_names: peregrine.resolve_names.unwrap_or(true),
         all_syscalls: set.all_syscalls || peregrine.all_syscalls.unwrap_or(false),
         custom_set,
-        limits: limits::resolve(&peregrine.limits, &falco_libs)?,
+        limits,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
         write,
@@ -337,7 +338,11 @@ pub(super) fn resolve(
             4096,
             1..=1 << 20,
         )?,
-        containers: containers::resolve(peregrine.containers, container_engines)?,
+        containers: containers::resolve(
+            peregrine.containers,
+            container_engines,
+            limits.container_questions,
+        )?,
         late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
         spread: if peregrine.spread.unwrap_or(true) { Spread::Auto } else { Spread::Off },
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },

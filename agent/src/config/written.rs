@@ -155,8 +155,13 @@ pub(super) struct Peregrine {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) address_names_bytes: Option<u64>,
+    pub(super) container_bytes: Option<u64>,
+    pub(super) container_questions: Option<u64>,
+    pub(super) containers: Option<u64>,
+    pub(super) host_names: Option<u64>,
     pub(super) noted_calls: Option<u64>,
     pub(super) process_table_bytes: Option<u64>,
+    pub(super) recording_bytes: Option<u64>,
     pub(super) scope_processes: Option<u64>,
     pub(super) lost_processes: Option<u64>,
     pub(super) sockets: Option<u64>,

@@ -167,6 +167,10 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "read")]
     pub(crate) host_root: Option<PathBuf>,
 
+    /// Set a bound, as `peregrine.limits.process_table_bytes=N`; repeatable. docs/bounds.md lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) option: Vec<String>,
+
     /// Filter
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,

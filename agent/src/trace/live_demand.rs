@@ -35,6 +35,7 @@ pub(super) fn probe_options(options: &Options, scope_pid: Option<u32>) -> ProbeO
         fork_sides: if both_sides { ForkSides::Both } else { ForkSides::Child },
         asked: asked(read, &wanted, &behind, options, is_recorded),
         room: Room::AsWanted,
+        tables: options.bounds.tables,
         scope_pid,
         self_tgid: Some(std::process::id()),
         ..ProbeOptions::default()

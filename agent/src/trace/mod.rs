@@ -35,6 +35,7 @@ pub(crate) use command::NotRun;
 pub(crate) use record::RecordArgs;
 pub(crate) use refusal::Refusal;
 
+use crate::config::Limits;
 use crate::events_command::{self, EventsArgs};
 use crate::fields_command::{self, FieldsArgs};
 use crate::rule_commands::unless_reader_gone;
@@ -148,9 +149,12 @@ impl Run<'_> {
     fn file(&mut self, path: &Path) -> Result<End> {
         let (mut playback, mut progress) =
             self.open(path).map_err(|e| Refusal::of_file(path, &e))?;
+        let Limits { rooms, .. } = self.options.bounds;
+        playback.set_process_limits(self.options.bounds.of_recording());
         let header = playback.header();
         let exclude_users = self.options.exclude_users;
         let users = if exclude_users { Users::new() } else { crate::savefile_users::users(header) };
+        let users = users.bounded(rooms.users());
         let hostname = header.machine.as_ref().map(|m| String::from_utf8_lossy(&m.hostname));
         let hostname = hostname.as_deref().unwrap_or("unknown");
         let numbering = Numbering::Keys { shift: EVT_NUM_SHIFT };
@@ -173,12 +177,13 @@ impl Run<'_> {
 
     fn open(&self, path: &Path) -> Result<(Playback, Option<Progress>), SavefileError> {
         if !self.options.progress {
-            return Ok((Playback::open(path)?, None));
+            return Ok((Playback::open_within(path, self.options.bounds.rooms)?, None));
         }
         let io =
             |source| SavefileError::Io { action: format!("opening {}", path.display()), source };
         let (progress, input) = File::open(path).and_then(Progress::of).map_err(io)?;
-        Ok((Playback::new(Reader::new(input)?), Some(progress)))
+        let reader = Reader::within(input, self.options.bounds.rooms)?;
+        Ok((Playback::new(reader), Some(progress)))
     }
 
     fn tracer(
@@ -188,7 +193,7 @@ impl Run<'_> {
         numbering: Numbering,
         clock_offset_ns: i64,
     ) -> Result<Tracer> {
-        let Options { suppressed, time, buffers, ports, .. } = self.options;
+        let Options { suppressed, time, buffers, ports, bounds, .. } = self.options;
         let filter = self.options.compiled_filter()?;
         let asked = filter.iter().flat_map(rules::Filter::fields_used);
         let hears = asked.chain(self.options.format.fields_used()).any(|f| f.field.is_host_name());
@@ -203,6 +208,7 @@ impl Run<'_> {
             utc_offset: outputs::local_offset(),
             buffers: *buffers,
             ports: *ports,
+            limits: bounds.lineage,
         });
         Ok(if hears { tracer.hearing_answers() } else { tracer })
     }

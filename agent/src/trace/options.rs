@@ -18,6 +18,7 @@ use super::format::Wanted;
 use super::live_recording::LiveRecording;
 use super::recording::{Extent, Recording};
 use super::refusal::Refusal;
+use crate::config::{Limits, limits_of};
 use crate::playback_demand::Demands;
 
 /// Bytes of a buffer that are shown unless told otherwise.
@@ -60,6 +61,8 @@ pub(super) struct Options {
     pub(super) suppressed: Vec<Box<[u8]>>,
     pub(super) exclude_users: bool,
     pub(super) unbuffered: bool,
+    /// What is kept at most.
+    pub(super) bounds: Limits,
     /// The container runtimes that are asked live; none where nothing that is read, printed or written needs them.
     pub(super) runtimes: Option<LookupConfig>,
 }
@@ -74,6 +77,7 @@ impl Options {
             return Err(Refusal::new("you cannot specify more than one output format")
                 .with("-A, -x, -X and -b exclude each other"));
         }
+        let bounds = limits_of(&args.option).map_err(|e| Refusal::new(format!("{e:#}")))?;
         let wanted = Wanted::of(args.print.as_deref(), may_colour(args));
         let filter = args.filter.join(" ");
         let compiled = compile_filter(&filter)?;
@@ -90,7 +94,8 @@ impl Options {
         let runtimes = asks_runtimes.then(|| {
             let built_in = LookupConfig::default();
             let host_root = args.host_root.clone().unwrap_or(built_in.host_root);
-            LookupConfig { host_root, ..LookupConfig::default() }
+            let max_queued = bounds.container_questions;
+            LookupConfig { host_root, max_queued, ..LookupConfig::default() }
         });
         let demands = Demands::of_fields(&read, types);
         if let Some(written) = &args.write
@@ -150,6 +155,7 @@ impl Options {
             suppressed: args.suppress_comm.iter().map(|c| c.as_bytes().into()).collect(),
             exclude_users: args.exclude_users,
             unbuffered: args.unbuffered,
+            bounds,
             runtimes,
         })
     }
@@ -161,7 +167,8 @@ impl Options {
     pub(super) fn recording(&self) -> Result<Option<Recording>, Refusal> {
         let Some(path) = self.write.as_deref() else { return Ok(None) };
         let (rotation, has_users) = (self.rotation(path)?, !self.exclude_users);
-        Ok(Some(Recording::new(path, rotation, self.compression, self.extent(), has_users)))
+        let extent = self.extent();
+        Ok(Some(Recording::new(path, rotation, self.compression, extent, has_users, self.bounds)))
     }
 
     /// The file to write live, where one is asked for.

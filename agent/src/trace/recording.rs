@@ -14,6 +14,8 @@ use event::{
 
 use super::refusal::Refusal;
 use super::snapshot::Moment;
+use crate::config::Limits;
+use crate::run::say;
 use crate::savefile_errors;
 
 /// Bit of an event's category: it is a system call.
@@ -67,6 +69,7 @@ pub(super) struct Recording {
     compression: Compression,
     extent: Extent,
     has_users: bool,
+    bounds: Limits,
     n_sections: u64,
     /// No event of the section has come yet, so all that its header says is true still.
     is_section_new: bool,
@@ -76,6 +79,8 @@ pub(super) struct Recording {
     moment: Option<Moment>,
     /// What the section's events told of users and containers so far, hidden.
     told_before: Vec<u8>,
+    /// There was no room for some, which was said.
+    has_untold: bool,
 }
 
 impl Recording {
@@ -86,6 +91,7 @@ impl Recording {
         compression: Compression,
         extent: Extent,
         has_users: bool,
+        bounds: Limits,
     ) -> Self {
         Self {
             path: path.to_owned(),
@@ -94,18 +100,20 @@ impl Recording {
             compression,
             extent,
             has_users,
+            bounds,
             n_sections: 0,
             is_section_new: true,
             n_before: 0,
             moment: None,
             told_before: Vec::new(),
+            has_untold: false,
         }
     }
 
     /// Begins with a file that is read: another section of what is written, or its first.
     pub(super) fn begin(&mut self, path: &Path, playback: &mut Playback) -> anyhow::Result<()> {
         playback.keep_blocks();
-        self.moment = self.rotation.is_some().then(|| Moment::before_all(path));
+        self.moment = self.rotation.is_some().then(|| Moment::before_all(path, self.bounds));
         self.section(playback)
     }
 
@@ -205,6 +213,11 @@ impl Recording {
             let hidden = hidden(blocks.own);
             if self.told_before.len() + hidden.len() <= MAX_TOLD {
                 self.told_before.extend_from_slice(&hidden);
+            } else if !self.has_untold {
+                self.has_untold = true;
+                say(
+                    "peregrine: events tell of more users and containers than 16 MiB: the files that follow begin without the further ones\n",
+                );
             }
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };

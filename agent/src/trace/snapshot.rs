@@ -13,11 +13,12 @@ use capture::savefile::{
 };
 use event::Frame;
 use stages::{
-    BufferFormat, LivingProcess, Numbering, PortFormat, TimeFormat, Tracer, TracerConfig, Users,
-    exe_flags,
+    BufferFormat, LineageLimits, LivingProcess, Numbering, PortFormat, TimeFormat, Tracer,
+    TracerConfig, Users, exe_flags,
 };
 
 use super::refusal::Refusal;
+use crate::config::Limits;
 
 const CLONE_FILES: u32 = 1;
 /// `PPM_CL_CLONE_THREAD`.
@@ -30,12 +31,14 @@ const UNTOLD_CWD: &[u8] = b"./";
 /// A place in a recording, which moves forward.
 pub(super) struct Moment {
     path: PathBuf,
+    bounds: Limits,
     reading: Option<Reading>,
 }
 
 struct Reading {
     playback: Playback,
     tracer: Tracer,
+    limits: LineageLimits,
     n_sections: u64,
     /// Of processes that forked or executed since the section began: the process table keeps the container alone.
     cgroups: HashMap<u32, Vec<u8>>,
@@ -43,8 +46,8 @@ struct Reading {
 
 impl Moment {
     /// The start of a file. It is not opened before it has to be.
-    pub(super) fn before_all(path: &Path) -> Self {
-        Self { path: path.to_owned(), reading: None }
+    pub(super) fn before_all(path: &Path, bounds: Limits) -> Self {
+        Self { path: path.to_owned(), bounds, reading: None }
     }
 
     /// What is there before the event with the number, which must not be below that of the time before.
@@ -52,11 +55,12 @@ impl Moment {
         let reading = match &mut self.reading {
             Some(reading) => reading,
             none => {
-                let mut playback =
-                    Playback::open(&self.path).map_err(|e| Refusal::of_file(&self.path, &e))?;
+                let opened = Playback::open_within(&self.path, self.bounds.rooms);
+                let mut playback = opened.map_err(|e| Refusal::of_file(&self.path, &e))?;
+                playback.set_process_limits(self.bounds.of_recording());
                 // Directories are followed by descriptors, which nobody asks to see.
                 playback.set_demand(|_| PlaybackDemand::NOTHING);
-                none.insert(Reading::of(playback))
+                none.insert(Reading::of(playback, self.bounds.lineage))
             }
         };
         while reading.playback.evt_num() + 1 < evt_num && reading.step()? {}
@@ -64,7 +68,7 @@ impl Moment {
     }
 }
 
-fn tracer() -> Tracer {
+fn tracer(limits: LineageLimits) -> Tracer {
     Tracer::new(TracerConfig {
         filter: None,
         suppressed: Vec::new(),
@@ -76,13 +80,14 @@ fn tracer() -> Tracer {
         utc_offset: Box::new(|_| 0),
         buffers: BufferFormat::Dotted,
         ports: PortFormat::Number,
+        limits,
     })
 }
 
 impl Reading {
-    fn of(playback: Playback) -> Self {
+    fn of(playback: Playback, limits: LineageLimits) -> Self {
         let n_sections = playback.n_sections();
-        Self { playback, tracer: tracer(), n_sections, cgroups: HashMap::new() }
+        Self { playback, tracer: tracer(limits), limits, n_sections, cgroups: HashMap::new() }
     }
 
     fn step(&mut self) -> anyhow::Result<bool> {
@@ -92,7 +97,7 @@ impl Reading {
         if self.playback.n_sections() != self.n_sections {
             // Its processes are others; those of the one before stay in its own table.
             self.n_sections = self.playback.n_sections();
-            self.tracer = tracer();
+            self.tracer = tracer(self.limits);
             self.cgroups.clear();
         }
         let Some(played) = self.playback.last_frame() else { return Ok(true) };

@@ -1,7 +1,5 @@
 //! Memory for the lists that stand before a section's events: entries are small in the file and large in memory.
 
-/// Memory that the entries of all lists of a section may take. The lists of 20,000 processes with full environments take a fifth of it.
-const MAX_BYTES: usize = 512 << 20;
 /// What the allocation of a text takes beside its bytes.
 const ALLOCATION_LEN: usize = 16;
 
@@ -20,8 +18,9 @@ pub(super) struct ListRoom {
 }
 
 impl ListRoom {
+    #[cfg(test)]
     pub(super) fn new() -> Self {
-        Self::of(MAX_BYTES)
+        Self::of(super::Rooms::default().lists())
     }
 
     pub(super) fn of(n_left: usize) -> Self {

@@ -10,7 +10,7 @@ use event::{EventType, FrameHeader, MAX_FRAME_LEN, N_EVENT_TYPES, SectionKind, f
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
-    DescriptorList, Findings, Header, LivingThread, Reader, SavefileError,
+    DescriptorList, Findings, Header, LivingThread, Reader, Rooms, SavefileError,
     born::BornChild,
     convert::Converter,
     ledger::{Ledger, ProcessLimits},
@@ -133,19 +133,28 @@ impl Playback {
         Ok(Self::new(Reader::open(path)?))
     }
 
+    /// The same within so much memory.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_within(path: &Path, rooms: Rooms) -> Result<Self, SavefileError> {
+        Ok(Self::new(Reader::open_within(path, rooms)?))
+    }
+
     /// Plays what a reader gives, which has given nothing yet.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        let mut tracker = Tracker::new();
+        let rooms = reader.rooms();
+        let mut tracker = Tracker::within(rooms);
         tracker.seed(reader.header());
         let threads = Threads::new(reader.header());
-        let resources = Some(Resources::new(reader.header()));
+        let resources = Some(Resources::new(reader.header(), rooms));
         let mut ledger = Ledger::new(ProcessLimits::default());
         let seeds = seeds(reader.header(), &tracker, &mut ledger);
         let buf = vec![0; MAX_FRAME_LEN];
         Self {
             reader,
-            converter: Converter::new(),
+            converter: Converter::within(rooms),
             tracker,
             ledger,
             threads,
@@ -172,7 +181,8 @@ impl Playback {
         self.demands = (0..N_EVENT_TYPES as u16).map(|n| of_type(EventType(n))).collect();
         let has_resources = self.demands.iter().any(|demand| demand.resources);
         self.tracker.count_resources(has_resources);
-        self.resources = has_resources.then(|| Resources::new(self.reader.header()));
+        self.resources =
+            has_resources.then(|| Resources::new(self.reader.header(), self.reader.rooms()));
     }
 
     /// Bounds the table of processes: beyond them frames say that there is no room for theirs. Comes before the first frame.
@@ -199,7 +209,7 @@ impl Playback {
 
     /// Keeps the blocks that frames are made of, for [`Playback::last_blocks`]. Comes before the first frame.
     pub fn keep_blocks(&mut self) {
-        self.blocks = Some(BlockKeeper::new());
+        self.blocks = Some(BlockKeeper::within(self.reader.rooms()));
     }
 
     /// The blocks behind the frame given last, as they stand in the file; nothing without [`Playback::keep_blocks`].

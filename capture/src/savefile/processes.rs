@@ -4,16 +4,13 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::Rooms;
 use super::descriptors::{Enter, TableId};
 
 /// Ids of one page.
 const PAGE: usize = 64;
 /// Largest number of process ids that Linux has; what has a larger one is damage, and stays unknown.
 const MAX_ID: usize = 1 << 22;
-/// Memory that working directories may take together; one beyond it is not known.
-const MAX_DIR_BYTES: usize = 256 << 20;
-/// Memory that enters of calls under way may take together; with more all of them are forgotten.
-const MAX_ENTER_BYTES: usize = 64 << 20;
 
 /// A thread.
 #[derive(Debug)]
@@ -103,8 +100,9 @@ fn place(tid: u32) -> Option<(usize, usize)> {
 }
 
 impl Processes {
-    pub(super) fn new() -> Self {
-        Self::with_rooms(Room::of(MAX_DIR_BYTES), Room::of(MAX_ENTER_BYTES))
+    /// Working directories beyond their room are not known; enters of calls under way beyond theirs make all of them forgotten.
+    pub(super) fn within(rooms: Rooms) -> Self {
+        Self::with_rooms(Room::of(rooms.dirs()), Room::of(rooms.enters()))
     }
 
     fn with_rooms(dirs: Room, enters: Room) -> Self {
@@ -345,8 +343,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_outlived_its_process_is_led_to_no_other() {
-        let table = Descriptors::new().empty();
-        let mut all = Processes::new();
+        let table = Descriptors::within(Rooms::default()).empty();
+        let mut all = Processes::within(Rooms::default());
         let first = all.put(5, 1, table, b"/a/").0.unwrap();
         assert_eq!(all.bind(6, first), None);
         all.remove(first);
@@ -360,8 +358,8 @@ mod tests {
 
     #[test]
     fn ids_that_linux_does_not_have_stay_unknown() {
-        let table = Descriptors::new().empty();
-        let mut all = Processes::new();
+        let table = Descriptors::within(Rooms::default()).empty();
+        let mut all = Processes::within(Rooms::default());
         for id in [MAX_ID as u32, u32::MAX] {
             assert_eq!(all.put(id, 1, table, b""), (None, Some(table)));
             assert!(all.thread(id).is_none());
@@ -373,7 +371,7 @@ mod tests {
     fn directories_and_enters_are_bounded_together() {
         const ROOM: usize = 16 << 10;
         const N: u32 = 1000;
-        let table = Descriptors::new().empty();
+        let table = Descriptors::within(Rooms::default()).empty();
         let mut all = Processes::with_rooms(Room::of(ROOM), Room::of(ROOM));
         let held = |all: &Processes| -> (usize, usize) {
             let enters = all.pages.iter().flatten().flat_map(|page| page.iter().flatten());
@@ -398,8 +396,8 @@ mod tests {
 
     #[test]
     fn what_goes_with_a_thread_gives_its_room_back() {
-        let table = Descriptors::new().empty();
-        let mut all = Processes::new();
+        let table = Descriptors::within(Rooms::default()).empty();
+        let mut all = Processes::within(Rooms::default());
         for tid in [5, 6, 7] {
             all.put(tid, 1, table, b"/");
             all.put_enter(tid, Box::new(Enter::under_way(100)));

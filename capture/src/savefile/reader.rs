@@ -7,6 +7,7 @@ use super::{
     block::{BlockHead, BlockStream, is_event},
     kind,
     list_room::ListRoom,
+    rooms::Rooms,
     saved_event::{Layout, SavedEvent},
 };
 
@@ -52,6 +53,7 @@ pub struct Reader {
     counts: ReaderCounts,
     findings: Findings,
     is_done: bool,
+    rooms: Rooms,
 }
 
 impl Reader {
@@ -60,11 +62,19 @@ impl Reader {
     /// # Errors
     /// [`SavefileError`] where the file cannot be read, is none, or is damaged before its first event.
     pub fn open(path: &Path) -> Result<Self, SavefileError> {
+        Self::open_within(path, Rooms::default())
+    }
+
+    /// The same within so much memory, here and for whoever plays what it reads.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_within(path: &Path, rooms: Rooms) -> Result<Self, SavefileError> {
         let file = File::open(path).map_err(|source| SavefileError::Io {
             action: format!("opening {}", path.display()),
             source,
         })?;
-        Self::new(file)
+        Self::within(file, rooms)
     }
 
     /// Reads a stream up to its first event.
@@ -72,6 +82,14 @@ impl Reader {
     /// # Errors
     /// As [`Reader::open`].
     pub fn new(input: impl Read + Send + 'static) -> Result<Self, SavefileError> {
+        Self::within(input, Rooms::default())
+    }
+
+    /// The same within so much memory.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn within(input: impl Read + Send + 'static, rooms: Rooms) -> Result<Self, SavefileError> {
         let mut stream = BlockStream::new(input)?;
         let foreign = |why: String| SavefileError::NotSavefile { why };
         // A length of something else would only mislead.
@@ -92,6 +110,7 @@ impl Reader {
             counts: ReaderCounts::default(),
             findings: Findings::default(),
             is_done: false,
+            rooms,
         };
         reader.read_header(head)?;
         Ok(reader)
@@ -104,10 +123,10 @@ impl Reader {
 
     /// Reads a section from its first block up to its first event.
     fn read_header(&mut self, section: BlockHead) -> Result<(), SavefileError> {
-        let Self { stream, header, ahead, counts, findings, .. } = self;
+        let Self { stream, header, ahead, counts, findings, rooms, .. } = self;
         *header = Header::of_section(stream.body(section))?;
         stream.begin_section();
-        let mut room = ListRoom::new();
+        let mut room = ListRoom::of(rooms.lists());
         while let Some(head) = stream.next()? {
             if is_event(head.kind) || head.kind == kind::SECTION {
                 *ahead = Some(head);
@@ -118,6 +137,11 @@ impl Reader {
         counts.n_dropped_entries += room.n_dropped();
         findings.extend(&header.findings);
         Ok(())
+    }
+
+    /// What may be kept of the file.
+    pub(super) fn rooms(&self) -> Rooms {
+        self.rooms
     }
 
     /// What the section at hand says before its first event.

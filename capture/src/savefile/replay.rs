@@ -26,7 +26,7 @@ use event::{EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
 
 use super::{
-    Findings, Header, ProcessLimits, Reader, SavefileError,
+    Findings, Header, ProcessLimits, ReadMeters, Reader, Rooms, SavefileError,
     playback::{Playback, PlaybackDemand, PlayedFrame},
     reader::ReaderCounts,
 };
@@ -68,7 +68,15 @@ impl Replay {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open(path: &Path) -> Result<Self, SavefileError> {
-        Ok(Self { playback: Playback::open(path)?, limit_ns: None })
+        Self::open_within(path, Rooms::default())
+    }
+
+    /// The same within so much memory.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_within(path: &Path, rooms: Rooms) -> Result<Self, SavefileError> {
+        Ok(Self { playback: Playback::open_within(path, rooms)?, limit_ns: None })
     }
 
     /// Replays what a reader gives, which has given nothing yet.
@@ -123,6 +131,7 @@ impl Replay {
             n_impossible: 0,
             n_too_large: 0,
             error: None,
+            left_out: None,
             state: State::Reading,
             backoff: Backoff::new(
                 WaitLimits { max_sleep: LONGEST_SLEEP, ..WaitLimits::default() },
@@ -198,6 +207,7 @@ pub struct ReplayThread {
     n_impossible: u64,
     n_too_large: u64,
     error: Option<SavefileError>,
+    left_out: Option<ReadMeters>,
     state: State,
     backoff: Backoff,
 }
@@ -211,6 +221,11 @@ impl ReplayThread {
     /// Who is told of the frames about containers, users and groups, before they are put into a lane.
     pub fn tell(&mut self, listener: FrameListener) {
         self.listener = Some(Listener(listener));
+    }
+
+    /// What counts what is left out, while it is read.
+    pub fn count_by(&mut self, left_out: ReadMeters) {
+        self.left_out = Some(left_out);
     }
 
     /// See [`Reader::read_ahead`]: for a replay that has a thread of its own.
@@ -230,6 +245,9 @@ impl ReplayThread {
                 break;
             }
             n_read += 1;
+        }
+        if let Some(left_out) = &mut self.left_out {
+            left_out.post(self.playback.counts());
         }
         let n_impossible = self.playback.n_impossible();
         let n_lost = n_impossible - std::mem::replace(&mut self.n_impossible, n_impossible);

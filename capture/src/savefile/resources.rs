@@ -6,13 +6,11 @@ use std::{collections::HashMap, sync::Arc};
 use event::{EventType, FrameHeader, FrameWriter, ResourceFacts, SectionKind, resource_facts};
 use foldhash::fast::RandomState;
 
-use super::{Header, SavedEvent, processes::task_id};
+use super::{Header, Rooms, SavedEvent, processes::task_id};
 use crate::process::ProcessEntry;
 
 /// Threads beyond this many are taken to use nothing.
 const MAX_THREADS: usize = 1 << 20;
-/// Memory that control groups of all threads may take; those beyond it are not known.
-const MAX_CGROUP_BYTES: usize = 128 << 20;
 /// Control groups longer than this are cut, as in the process list.
 const MAX_CGROUPS: usize = 4096;
 /// Head and padding of a section.
@@ -194,7 +192,8 @@ impl Thread {
 }
 
 impl Resources {
-    pub(super) fn new(header: &Header) -> Self {
+    /// Control groups beyond their room are not known.
+    pub(super) fn new(header: &Header, rooms: Rooms) -> Self {
         let roles = (0..event::N_EVENT_TYPES as u16).map(|n| role(EventType(n))).collect();
         let mut resources = Self {
             roles,
@@ -205,7 +204,7 @@ impl Resources {
             gone: None,
             now: Now::default(),
             n_cgroup_bytes: 0,
-            max_cgroup_bytes: MAX_CGROUP_BYTES,
+            max_cgroup_bytes: rooms.cgroups(),
             n_dropped_cgroups: 0,
             n_dropped_changes: 0,
         };
@@ -417,8 +416,10 @@ mod tests {
     #[test]
     fn control_groups_are_bounded_together() {
         const ROOM: usize = 1000;
-        let mut resources =
-            Resources { max_cgroup_bytes: ROOM, ..Resources::new(&Header::default()) };
+        let mut resources = Resources {
+            max_cgroup_bytes: ROOM,
+            ..Resources::new(&Header::default(), Rooms::default())
+        };
         let entry =
             |tid| ProcessEntry { tid, pid: tid, cgroups: vec![b'x'; 90], ..Default::default() };
         let processes = (1..=50).map(entry).collect();
@@ -440,7 +441,8 @@ mod tests {
     fn a_wide_id_is_not_the_thread_that_its_low_bits_name() {
         let entry = |tid| ProcessEntry { tid, pid: tid, vmsize_kb: 7, ..Default::default() };
         let processes = vec![entry((1 << 32) + 5)];
-        let resources = Resources::new(&Header { processes, ..Header::default() });
+        let resources =
+            Resources::new(&Header { processes, ..Header::default() }, Rooms::default());
         assert!(!resources.all.contains_key(&5));
     }
 }

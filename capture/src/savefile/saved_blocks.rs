@@ -5,13 +5,7 @@ use std::ops::Range;
 
 use event::{Direction, EventType};
 
-use super::SavedEvent;
-
-/// Bytes of enters that wait for their exits; with more all of them are forgotten, and their exits are written without.
-const MAX_WAITING: usize = 64 << 20;
-
-/// Bytes of blocks before a frame that are passed on; of more the last ones before the frame's own are left out.
-const MAX_BEFORE: usize = 64 << 20;
+use super::{Rooms, SavedEvent};
 
 /// The blocks behind the frame that was given last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +13,7 @@ pub struct SavedBlocks<'a> {
     /// Every block since the frame before, one after the other in the file's order: the event's own is the last one. Whoever passes on
     /// every event writes these; at the end of the file they are what came behind
     /// the last frame. What a section before the last one has behind its last frame (starts of calls that never returned) is left out.
-    /// More than 64 MiB of them are counted instead ([`ReaderCounts::n_dropped_blocks`](super::ReaderCounts)).
+    /// Those beyond their room are counted instead ([`ReaderCounts::n_dropped_blocks`](super::ReaderCounts)).
     pub all: &'a [u8],
     /// The event's own.
     pub own: &'a [u8],
@@ -64,8 +58,10 @@ pub(super) struct BlockKeeper {
 }
 
 impl BlockKeeper {
-    pub(super) fn new() -> Self {
-        Self::with_room(MAX_BEFORE, MAX_WAITING)
+    /// Of more blocks before a frame the last ones before its own are left out; of more enters that wait for their exits all are forgotten, and
+    /// their exits written without.
+    pub(super) fn within(rooms: Rooms) -> Self {
+        Self::with_room(rooms.blocks(), rooms.waiting_blocks())
     }
 
     fn with_room(max_before: usize, max_waiting: usize) -> Self {
@@ -181,6 +177,9 @@ mod tests {
     use event::{Frame, FrameHeader, FrameWriter};
 
     use super::*;
+
+    /// Room for all that a test has.
+    const ENOUGH: usize = 1 << 20;
     use crate::savefile::{Compression, Machine, Reader, Writer};
 
     /// A recording of events of these types and threads.
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn blocks_before_a_frame_are_bounded_and_its_own_is_there() {
         let mut reader = reader(&[(RETURN, 5); 10]);
-        let mut keeper = BlockKeeper::with_room(250, MAX_WAITING);
+        let mut keeper = BlockKeeper::with_room(250, ENOUGH);
         let mut first = Vec::new();
         while let Some(event) = reader.next_event().unwrap() {
             keeper.add(&event);
@@ -228,7 +227,7 @@ mod tests {
         // The start of 7 is within the room, that of 6 is not.
         let events = [(START, 7), (START, 5), (START, 5), (START, 6), (START, 5)];
         let mut reader = reader(&[&events[..], &[(RETURN, 6), (RETURN, 7)]].concat());
-        let mut keeper = BlockKeeper::with_room(170, MAX_WAITING);
+        let mut keeper = BlockKeeper::with_room(170, ENOUGH);
         let mut places = Vec::new();
         while let Some(event) = reader.next_event().unwrap() {
             keeper.add(&event);
@@ -244,7 +243,7 @@ mod tests {
     fn starts_that_wait_are_bounded_and_counted() {
         let starts: Vec<_> = (1..=20).map(|tid| (START, tid)).collect();
         let mut reader = reader(&starts);
-        let mut keeper = BlockKeeper::with_room(MAX_BEFORE, 500);
+        let mut keeper = BlockKeeper::with_room(ENOUGH, 500);
         while let Some(event) = reader.next_event().unwrap() {
             keeper.begin();
             keeper.add(&event);

@@ -10,7 +10,7 @@ use event::{
 };
 
 use super::{
-    DescriptorList, Header, SavedEvent,
+    DescriptorList, Header, Rooms, SavedEvent,
     descriptors::{Descriptors, Enter, ServerPorts, TableId, change_dir},
     playback::PlaybackDemand,
     processes::{Process, Processes, Slot, task_id},
@@ -77,6 +77,7 @@ pub(super) struct Born {
 /// Follows the threads and processes of a file.
 #[derive(Debug)]
 pub(super) struct Tracker {
+    rooms: Rooms,
     roles: Vec<Role>,
     /// By event type, a bit for each parameter that is a thread.
     task_params: Vec<u32>,
@@ -116,13 +117,14 @@ fn task_params(n: u16) -> u32 {
 }
 
 impl Tracker {
-    pub(super) fn new() -> Self {
+    pub(super) fn within(rooms: Rooms) -> Self {
         Self {
+            rooms,
             roles: (0..event::N_EVENT_TYPES as u16).map(role).collect(),
             task_params: (0..event::N_EVENT_TYPES as u16).map(task_params).collect(),
-            processes: Processes::new(),
+            processes: Processes::within(rooms),
             n_incarnations: 0,
-            descriptors: Descriptors::new(),
+            descriptors: Descriptors::within(rooms),
             changed_cwd: None,
             counts_resources: true,
             counts: None,
@@ -133,11 +135,12 @@ impl Tracker {
 
     /// Forgets everything but how many incarnations there were: another section begins.
     pub(super) fn restart(&mut self) {
-        let mut descriptors = Descriptors::new();
+        let Self { rooms, n_incarnations, counts_resources, .. } = *self;
+        let mut descriptors = Descriptors::within(rooms);
         descriptors.take_over(&self.descriptors);
-        let Self { n_incarnations, counts_resources, .. } = *self;
         let processes = self.processes.restarted();
-        *self = Self { processes, n_incarnations, descriptors, counts_resources, ..Self::new() };
+        let new = Self::within(rooms);
+        *self = Self { processes, n_incarnations, descriptors, counts_resources, ..new };
     }
 
     /// Whether somebody asks what processes have.
@@ -630,7 +633,7 @@ mod tests {
             w.frame(&Frame::parse(f.finish().unwrap()).unwrap()).unwrap();
         }
         let mut reader = Reader::new(std::io::Cursor::new(w.finish().unwrap())).unwrap();
-        let mut tracker = Tracker::new();
+        let mut tracker = Tracker::within(Rooms::default());
         tracker.seed(&Header { processes: entries.to_vec(), ..Header::default() });
         let mut out = Vec::new();
         while let Some(event) = reader.next_event().unwrap() {
@@ -650,7 +653,7 @@ mod tests {
 
     #[test]
     fn a_name_takes_no_more_room_than_one_of_linux() {
-        let mut tracker = Tracker::new();
+        let mut tracker = Tracker::within(Rooms::default());
         let processes = vec![ProcessEntry { comm: vec![b'x'; 60_000], ..entry(5, 5) }];
         tracker.seed(&Header { processes, ..Header::default() });
         assert_eq!(tracker.processes.thread(5).map(|t| t.comm.len()), Some(MAX_COMM_LEN));

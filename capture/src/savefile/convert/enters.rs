@@ -10,8 +10,6 @@ use crate::savefile::SavedEvent;
 const PAGE: usize = 64;
 /// Largest number of process ids that Linux has.
 const MAX_TID: usize = 1 << 22;
-/// Bytes of parameters that are kept in all; with more everything is forgotten.
-const MAX_BYTES: usize = 64 << 20;
 /// No enter that is stored has more.
 const MAX_PARAMS: usize = 8;
 
@@ -51,7 +49,7 @@ impl StoredEnter {
     }
 }
 
-/// Enters by thread; a page of threads costs memory once one of them made a call.
+/// Enters by thread, their parameters within a bound; with more everything is forgotten. A page of threads costs memory once one of them made a call.
 #[derive(Debug)]
 pub(super) struct Enters {
     pages: Vec<Option<Box<[StoredEnter; PAGE]>>>,
@@ -60,22 +58,20 @@ pub(super) struct Enters {
     n_forgotten: u64,
 }
 
-impl Default for Enters {
-    fn default() -> Self {
-        Self { pages: Vec::new(), n_bytes: 0, max_bytes: MAX_BYTES, n_forgotten: 0 }
-    }
-}
-
 fn place(tid: i64) -> Option<(usize, usize)> {
     let tid = usize::try_from(tid).ok().filter(|&tid| tid < MAX_TID)?;
     Some((tid / PAGE, tid % PAGE))
 }
 
 impl Enters {
+    pub(super) fn within(max_bytes: usize) -> Self {
+        Self { pages: Vec::new(), n_bytes: 0, max_bytes, n_forgotten: 0 }
+    }
+
     /// Forgets all of them, but not how many were forgotten.
     pub(super) fn restart(&mut self) {
         let Self { max_bytes, n_forgotten, .. } = *self;
-        *self = Self { max_bytes, n_forgotten, ..Self::default() };
+        *self = Self { n_forgotten, ..Self::within(max_bytes) };
     }
 
     /// Enters that were forgotten for their bytes before an exit came.
@@ -137,7 +133,7 @@ mod tests {
             w.frame(&Frame::parse(frame.finish().unwrap()).unwrap()).unwrap();
         }
         let mut reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
-        let mut enters = Enters { max_bytes: 200, ..Enters::default() };
+        let mut enters = Enters::within(200);
         while let Some(event) = reader.next_event().unwrap() {
             enters.store(&event);
             let all = enters.pages.iter().flatten().flat_map(|page| page.iter());

@@ -14,7 +14,7 @@ use self::{
     enters::{Enters, StoredEnter},
     plan::{Fate, Origin, Plans, Rewrite, Verdict, schema_len},
 };
-use super::SavedEvent;
+use super::{Rooms, SavedEvent};
 
 /// Converts the events of a file, in its order.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub(super) struct Converter {
 }
 
 impl Converter {
-    pub(super) fn new() -> Self {
+    pub(super) fn within(rooms: Rooms) -> Self {
         Self {
             plans: Plans::new(),
-            enters: Enters::default(),
+            enters: Enters::within(rooms.starts()),
             added_lens: Vec::new(),
             added: Vec::new(),
             n_trimmed: 0,

@@ -116,7 +116,7 @@ mod tests {
         let list = DescriptorList { tid: 5, entries };
         let ports = Descriptors::server_ports(std::slice::from_ref(&list));
         assert_eq!(ports, HashSet::from([80]));
-        let mut descriptors = Descriptors::new();
+        let mut descriptors = Descriptors::within(crate::savefile::Rooms::default());
         let table = descriptors.empty();
         descriptors.seed(table, &list, &ports);
         assert_eq!(descriptors.list(table, 5, &ports), list);

@@ -23,13 +23,10 @@ use self::{
     spec::Spec,
     table::{Budget, Table},
 };
-use super::{SavedEvent, playback::PlaybackDemand};
+use super::{Rooms, SavedEvent, playback::PlaybackDemand};
 
 pub(super) use path::change_dir;
 pub(super) use seed::ServerPorts;
-
-/// Memory that all descriptors of a file may take; beyond it new ones stay unknown, and are counted.
-const MAX_BYTES: usize = 512 << 20;
 
 /// Place of a table among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +81,13 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    pub(super) fn new() -> Self {
+    /// Beyond the room for descriptors new ones stay unknown, and are counted.
+    pub(super) fn within(rooms: Rooms) -> Self {
         Self {
             specs: (0..event::N_EVENT_TYPES as u16).map(|n| Spec::of(EventType(n))).collect(),
             tables: Vec::new(),
             free: Vec::new(),
-            budget: Budget::new(MAX_BYTES),
+            budget: Budget::new(rooms.descriptors()),
             interfaces: Vec::new(),
             n_dropped_interfaces: 0,
             now: Now::default(),

@@ -105,7 +105,7 @@ mod tests {
             broadcast: ip,
             link_speed: None,
         };
-        let mut descriptors = Descriptors::new();
+        let mut descriptors = Descriptors::within(crate::savefile::Rooms::default());
         descriptors.set_interfaces(&vec![one; MAX_INTERFACES + 1]);
         assert_eq!(descriptors.interfaces.len(), MAX_INTERFACES);
     }
