@@ -127,9 +127,6 @@ fn losses_without_room_put_every_process_in_doubt_until_it_was_looked_at() {
         assert!(Instant::now() < deadline, "{}\n{}", agent.stdout(), agent.stats().table());
         shell.run("(:); cd ../1; : <../marker; (:); cd ../0; : <../marker");
     }
-    let left = format!("{}/ sh", std::env::current_dir().expect("a folder").display());
-    let wrong = lines().into_iter().find(|l| !l.contains("[peregrine: ") && l.contains(&left));
-    assert_eq!(wrong, None, "a directory that it has left is not told without a mark");
     let ended = agent.interrupt();
     ended.assert_balanced();
 }
