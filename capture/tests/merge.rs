@@ -7,8 +7,8 @@ use std::sync::{
 
 use bus::{BatchLimits, Key, KeyClock, LaneRx, WaitLimits, Waiter, Watermark, lane};
 use capture::{
-    CaptureMeters, CaptureParts, CaptureThread, GUARD_NS, Progress, Reservation, SyntheticRing,
-    SyntheticTx, TimeSource, owner, synthetic_ring,
+    CaptureMeters, CaptureParts, CaptureThread, GUARD_NS, Injector, Progress, Reservation,
+    SyntheticRing, SyntheticTx, TimeSource, injection, owner, synthetic_ring,
 };
 use event::{EventType, Frame, FrameHeader, FrameWriter};
 use proptest::prelude::*;
@@ -31,6 +31,11 @@ fn frame(ts: u64, cpu: u16, tgid: u32, number: u64) -> Vec<u8> {
     w.finish().unwrap().to_vec()
 }
 
+/// Keys for so many rings, and for what is injected.
+fn clock(n_rings: usize) -> KeyClock {
+    KeyClock::new(n_rings + 1, EPOCH)
+}
+
 struct Rig {
     time: Arc<AtomicU64>,
     txs: Vec<SyntheticTx>,
@@ -39,6 +44,8 @@ struct Rig {
     meters: Vec<CaptureMeters>,
     /// `lanes[thread][shard]`.
     lanes: Vec<Vec<LaneRx>>,
+    /// Into the first thread.
+    injector: Injector,
 }
 
 fn rig(
@@ -49,7 +56,8 @@ fn rig(
     max_frames: usize,
 ) -> Rig {
     let time = Arc::new(AtomicU64::new(EPOCH + 1_000_000));
-    let clock = KeyClock::new(n_threads * rings_each, EPOCH);
+    let clock = clock(n_threads * rings_each);
+    let (injector, injected) = injection(256, clock, (n_threads * rings_each) as u16);
     let mut rig = Rig {
         time: Arc::clone(&time),
         txs: Vec::new(),
@@ -57,6 +65,7 @@ fn rig(
         watermarks: Vec::new(),
         meters: Vec::new(),
         lanes: Vec::new(),
+        injector,
     };
     for t in 0..n_threads {
         let (mut out, mut rxs, mut rings) = (Vec::new(), Vec::new(), Vec::new());
@@ -87,6 +96,7 @@ fn rig(
         rig.meters.push(meters);
         rig.lanes.push(rxs);
     }
+    rig.threads[0].take_injections(injected);
     CaptureThread::connect(&mut rig.threads);
     rig
 }
@@ -108,6 +118,8 @@ enum Step {
     },
     /// The oldest such record is submitted.
     Submit,
+    /// A frame that no ring has.
+    Inject(u32),
     Poll(usize),
     /// Everything that is pushed is popped and checked.
     Pop(usize),
@@ -120,6 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             4 => (0usize..4, 0u32..6, 0u64..GUARD_NS - 2).prop_map(|(ring, tgid, skew)| Step::Push { ring, tgid, skew }),
             1 => (0usize..4, 0u32..6).prop_map(|(ring, tgid)| Step::Begin { ring, tgid }),
             1 => Just(Step::Submit),
+            1 => (0u32..6).prop_map(Step::Inject),
             3 => (0usize..2).prop_map(Step::Poll),
             2 => (0usize..2).prop_map(Step::Pop),
         ],
@@ -176,7 +189,7 @@ fn run(steps: Vec<Step>, capacity: usize, max_frames: usize) -> Result<(), TestC
     let mut rig = rig(2, 2, 3, capacity, max_frames);
     let mut seen = [Seen::default(), Seen::default()];
     let mut open: Vec<(Reservation, Vec<u8>)> = Vec::new();
-    let mut n_pushed = [0u64; 4];
+    let mut n_pushed = [0u64; 5];
     let mut number = 0;
     let now = |rig: &Rig| rig.time.load(Ordering::Acquire);
     for step in steps {
@@ -200,6 +213,11 @@ fn run(steps: Vec<Step>, capacity: usize, max_frames: usize) -> Result<(), TestC
                 reservation.submit(&bytes);
             }
             Step::Submit => {}
+            Step::Inject(tgid) => {
+                number += 1;
+                n_pushed[4] += 1;
+                rig.injector.push(frame(0, 4, tgid, number)).unwrap();
+            }
             Step::Poll(t) => {
                 rig.threads[t].poll_once();
             }
@@ -215,6 +233,8 @@ fn run(steps: Vec<Step>, capacity: usize, max_frames: usize) -> Result<(), TestC
             if rig.threads[t].poll_once() == Progress::Idle {
                 break;
             }
+            // What is injected gets its key now, and goes when that has passed.
+            rig.time.fetch_add(2 * GUARD_NS, Ordering::AcqRel);
             seen.pop_all(&rig.watermarks[t], &mut rig.lanes[t])?;
         }
     }
@@ -227,16 +247,22 @@ fn run(steps: Vec<Step>, capacity: usize, max_frames: usize) -> Result<(), TestC
         seen.pop_all(&Watermark::new(), &mut rig.lanes[t])?;
         let m = &rig.meters[t];
         prop_assert_eq!(m.read.get(), m.routed.get());
-        prop_assert_eq!(m.routed.get(), n_pushed[2 * t] + n_pushed[2 * t + 1]);
+        let n_injected = if t == 0 { n_pushed[4] } else { 0 };
+        prop_assert_eq!(m.routed.get(), n_pushed[2 * t] + n_pushed[2 * t + 1] + n_injected);
+        prop_assert_eq!(m.injected.get(), n_injected);
         prop_assert_eq!(seen.frames.len() as u64, m.routed.get());
     }
     let mut all: Vec<_> = seen.iter().flat_map(|s| &s.frames).copied().collect();
     all.sort_unstable();
-    for cpu in 0..4 {
+    for cpu in 0..5 {
         let own: Vec<_> = all.iter().filter(|f| f.1 == cpu).collect();
         prop_assert!(own.is_sorted_by_key(|f| f.2), "a ring's own order is kept: {own:?}");
+        if cpu == 4 {
+            // Those get the time at which they are read.
+            continue;
+        }
         // Clocks differ by less than the guard, so no watermark ever raises a key: only the ring's own order does.
-        let clock = KeyClock::new(4, EPOCH);
+        let clock = clock(4);
         let mut next = 0;
         for (key, _, number, ts) in own {
             let ticks = clock.ticks_of(*ts).max(next);
