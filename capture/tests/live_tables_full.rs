@@ -30,12 +30,11 @@ fn processes_without_room_in_the_scope_are_counted_and_not_captured() {
     let types: EventSet = forks.into_iter().chain([EventType::PROCEXIT_1_E]).collect();
     // This process, and two more.
     let tables = TableLimits { scope_processes: 3, ..TableLimits::default() };
-    let before = waiting_child();
+    let mut all = vec![waiting_child()];
     let options = ProbeOptions { interest: types, tables, ..ProbeOptions::default() };
     let Some(mut live) = Live::with(options) else { return };
-    let after: Vec<Child> = (0..5).map(|_| waiting_child()).collect();
+    all.extend((0..5).map(|_| waiting_child()));
     assert_eq!(live.probe.counters().scope_full, 4);
-    let mut all: Vec<Child> = [before].into_iter().chain(after).collect();
     let ids: Vec<u32> = all.iter().map(Child::id).collect();
     for child in &mut all {
         drop(child.stdin.take());

@@ -80,7 +80,7 @@ fn n_held(p: &Pipeline) -> u64 {
 fn a_shard_that_does_not_move_stops_the_growth_and_loses_nothing() {
     let rules = rules();
     // All of one shard.
-    let owned = (50..).find(|&tgid| owner(tgid, 2) == 0).unwrap();
+    let owned = (50..100).find(|&tgid| owner(tgid, 2) == 0).unwrap();
     let p = proc(owned, 100);
     let mut frames = vec![seed(INIT, NOBODY, "init"), fork(p, INIT, INIT, "p")];
     for n in 0..3000 {
@@ -117,13 +117,13 @@ fn a_shard_that_does_not_move_stops_the_growth_and_loses_nothing() {
 #[test]
 fn live_a_shard_that_stands_still_is_not_waited_for_for_ever() {
     let rules = rules();
-    let owned = (50..).find(|&tgid| owner(tgid, 2) == 0).unwrap();
+    let owned = (50..100).find(|&tgid| owner(tgid, 2) == 0).unwrap();
     let p = proc(owned, 100);
     let mut frames = vec![seed(INIT, NOBODY, "init"), fork(p, INIT, INIT, "p")];
     frames.extend((0..600).map(|n| exec(p, INIT, "tool", &format!("-n {n}"))));
     let limits = LineageLimits { max_bytes: TABLE_BYTES, ..LineageLimits::default() };
     let late_after = Some(Duration::from_millis(4));
-    let mut pipeline = support::pipeline(&Setup { limits, late_after, ..Setup::new(2, 1, &rules) });
+    let mut pipeline = support::pipeline(&Setup { late_after, limits, ..Setup::new(2, 1, &rules) });
     let mut feeder = feeder(&mut pipeline, &frames);
     let mut n_polls = 0;
     while feeder.at < frames.len() {
