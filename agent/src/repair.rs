@@ -252,7 +252,12 @@ impl Worker {
         }
         for tgid in capture::listed_processes().unwrap_or_default() {
             if !known.contains(&tgid) {
-                self.put_off(Target { tgid, start_ns: 0, coarse: true });
+                // Unknown, or known as soon as its shard has come to its start.
+                let target = Target { tgid, start_ns: 0, coarse: true };
+                if !self.inject(target.loss()) {
+                    return false;
+                }
+                self.put_off(target);
             }
         }
         self.settle()

@@ -115,9 +115,11 @@ fn losses_without_room_put_every_process_in_doubt_until_it_was_looked_at() {
     let is_known = |line: &String| !line.contains("[peregrine: ") && line.contains("/0/ sh");
     // The shell makes a process and goes elsewhere: two losses at one time, and the first has taken the room.
     shell.run(&format!("(:); cd {}; : <../marker", path("0")));
+    let mut went_to = vec!["/0/ sh"];
     while !lines().iter().any(is_known) {
         assert!(Instant::now() < deadline, "{}\n{}", agent.stdout(), agent.stats().table());
         shell.run(": <../marker");
+        went_to.push("/0/ sh");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let stats = agent.stats();
@@ -126,7 +128,19 @@ fn losses_without_room_put_every_process_in_doubt_until_it_was_looked_at() {
     while !lines().iter().any(is_marked) {
         assert!(Instant::now() < deadline, "{}\n{}", agent.stdout(), agent.stats().table());
         shell.run("(:); cd ../1; : <../marker; (:); cd ../0; : <../marker");
+        went_to.extend(["/1/ sh", "/0/ sh"]);
+    }
+    // Many more, without a pause: what is up of the kernel side's marks is raised, and lowered, all the time.
+    let both = "(:); cd ../1; : <../marker; (:); cd ../0; : <../marker; ";
+    for _ in 0..10 {
+        shell.run(&both.repeat(20));
+        went_to.extend(["/1/ sh", "/0/ sh"].repeat(20));
     }
     let ended = agent.interrupt();
     ended.assert_balanced();
+    let told: Vec<&str> = ended.stdout.lines().filter(|l| l.contains("marker")).collect();
+    assert_eq!(told.len(), went_to.len(), "{told:#?}");
+    for (line, place) in told.into_iter().zip(went_to) {
+        assert!(line.contains("[peregrine: ") || line.contains(place), "{line}, not {place}");
+    }
 }

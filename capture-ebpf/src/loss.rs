@@ -1,8 +1,9 @@
 //! Which processes lost a frame that told of a change of them: noted where a frame is dropped and nowhere else, so that what is known of them is not
 //! taken for whole until the agent has looked at them.
 //!
-//! A drop writes the process into `LOST`, counts, then raises a word of every CPU. The agent lowers the words first, then looks at the counts once
-//! more, with a full fence in between on both sides: one of the two sees the other.
+//! A drop writes the process into `LOST`, counts, then puts a byte up in a word of every CPU, unless its own is up. The agent says in these bytes that
+//! it is about to lower them, looks at the counts once more, with a full fence in between on both sides (one of the two sees the other), and
+//! lowers those that nobody has put up meanwhile. So there is no moment after a drop at which the byte is down and its process is not told of.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use event::{EventType, Outcome, carries_state, cpu_layout, feature, flags};
@@ -37,14 +38,14 @@ static STATE_TYPES: [u64; N_WORDS] = {
 #[inline(always)]
 pub fn flag_of(cpu: Cpu, tgid: u32, start_ns: u64) -> u32 {
     // SAFETY: this CPU's word.
-    let level = unsafe { core::ptr::read_volatile(cpu.word(cpu_layout::LOSS)) };
-    if level == 0 { 0 } else { peregrine_loss_flag(level, u64::from(tgid), start_ns) as u32 }
+    let losses = unsafe { core::ptr::read_volatile(cpu.word(cpu_layout::LOSS)) };
+    if losses == 0 { 0 } else { peregrine_loss_flag(losses, u64::from(tgid), start_ns) as u32 }
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_loss_flag(level: u64, tgid: u64, start_ns: u64) -> u64 {
-    if level >= cpu_layout::LOSS_OF_ANY || LOST.get_ptr([tgid, start_ns]).is_some() {
+pub extern "C" fn peregrine_loss_flag(losses: u64, tgid: u64, start_ns: u64) -> u64 {
+    if losses >> (8 * cpu_layout::LOSS_OF_ANY) != 0 || LOST.get_ptr([tgid, start_ns]).is_some() {
         return u64::from(flags::STATE_LOST);
     }
     0
@@ -97,28 +98,32 @@ fn note_process(what: u64, ids: u64, start_ns: u64) -> u64 {
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let noted = LOST.insert([ids & 0xffff_ffff, start_ns], [now, what & 0xffff_ffff], 0);
-    let (count, level) = match noted {
+    let (count, byte) = match noted {
         Ok(()) => (cpu_layout::LOSSES_NOTED, cpu_layout::LOSS_OF_SOME),
         Err(_) => (cpu_layout::LOSSES_UNNOTED, cpu_layout::LOSS_OF_ANY),
     };
-    // SAFETY: this CPU's word; a full barrier between the note and the look at the level.
+    // SAFETY: this CPU's word; a full barrier between the note and the look at the byte.
     unsafe { atomic_add64(cpu.word(count), 1) };
-    raise(cpu, level);
+    put_up(cpu, byte);
     1
 }
 
 #[inline(always)]
-fn raise(cpu: Cpu, level: u64) {
-    // SAFETY: this CPU's word. Up here it is up everywhere, or is being lowered by one who looks at the counts afterwards.
-    if unsafe { core::ptr::read_volatile(cpu.word(cpu_layout::LOSS)) } >= level {
+fn put_up(cpu: Cpu, byte: usize) {
+    // SAFETY: a byte of this CPU's word. Up here it is up everywhere, and who is about to lower it looks at the counts afterwards.
+    if unsafe { core::ptr::read_volatile(cpu.word(cpu_layout::LOSS).cast::<u8>().add(byte)) }
+        == cpu_layout::LOSS_UP
+    {
         return;
     }
     let mut n = 0;
     while n < feature_word(feature::N_CPUS) && n < MAX_CPUS {
         if let Some(words) = CPUS.get_ptr_mut(n as u32) {
-            // SAFETY: a constant below the entry's words. Two that raise at the same time may leave the lower level on some CPUs: the agent
-            // evens them out.
-            unsafe { words.cast::<u64>().add(cpu_layout::LOSS).write_volatile(level) };
+            // SAFETY: a byte of the word, constants below the entry's words.
+            unsafe {
+                let word = words.cast::<u64>().add(cpu_layout::LOSS);
+                word.cast::<u8>().add(byte).write_volatile(cpu_layout::LOSS_UP);
+            }
         }
         n += 1;
     }

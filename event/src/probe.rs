@@ -82,8 +82,9 @@ pub mod cpu_layout {
     pub const NEXT_MESSAGE: usize = DEPTH + 4;
     /// Word that counts calls that returned and whose number is in no table ([`super::syscall_entry::UNMAPPED`]). They are filtered, too.
     pub const UNMAPPED: usize = DEPTH + 5;
-    /// Word by which programs know that frames which told of changes of processes were lost: 0 for none, [`LOSS_OF_SOME`] for those of the processes
-    /// in the map `LOST`, [`LOSS_OF_ANY`] where there was no room to note whose. The kernel side raises it on every CPU, the agent lowers it.
+    /// Word by which programs know that frames which told of changes of processes were lost: 0 for none. Its byte [`LOSS_OF_SOME`] is up for those of
+    /// the processes in the map `LOST`, [`LOSS_OF_ANY`] where there was no room to note whose. The kernel side puts a byte up ([`LOSS_UP`]) on
+    /// every CPU. The agent lowers it in two steps: [`LOSS_LOWERING`] is up still, but the next loss puts it up again.
     pub const LOSS: usize = DEPTH + 6;
     /// Word that counts lost frames whose process was noted in `LOST`.
     pub const LOSSES_NOTED: usize = DEPTH + 7;
@@ -95,10 +96,14 @@ pub mod cpu_layout {
     pub const SCOPE_FULL: usize = DEPTH + 11;
     /// Word that counts sockets that were put into the map `SOCKETS`. Nobody takes one out, so what there are more than entries was forgotten.
     pub const SOCKETS_NOTED: usize = DEPTH + 12;
-    /// Value of [`LOSS`].
-    pub const LOSS_OF_SOME: u64 = 1;
-    /// Value of [`LOSS`].
-    pub const LOSS_OF_ANY: u64 = 2;
+    /// Byte of [`LOSS`].
+    pub const LOSS_OF_SOME: usize = 0;
+    /// Byte of [`LOSS`].
+    pub const LOSS_OF_ANY: usize = 1;
+    /// Value of a byte of [`LOSS`].
+    pub const LOSS_UP: u8 = 1;
+    /// Value of a byte of [`LOSS`].
+    pub const LOSS_LOWERING: u8 = 2;
     /// Words of an entry.
     pub const WORDS: usize = DEPTH + 16;
 

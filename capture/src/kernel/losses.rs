@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{Ordering, fence},
+    atomic::{AtomicU64, Ordering, fence},
 };
 
 use aya::maps::{HashMap, MapData};
@@ -88,45 +88,82 @@ impl Losses {
         Ok(all)
     }
 
-    /// Takes a process off the notes: what happens to it from now on is noted anew.
+    /// Takes a process off the notes, unless it has lost something since they were read: what happens to it from now on is noted anew.
     pub fn remove(&mut self, loss: &Loss) {
-        // It fails only for one that is gone already.
-        let _: Result<(), _> = self.map.remove(&[u64::from(loss.tgid), loss.start_ns]);
+        let key = [u64::from(loss.tgid), loss.start_ns];
+        if self.map.get(&key, 0).is_ok_and(|[ts, _]| ts == loss.ts) {
+            // It fails only for one that is gone already.
+            let _: Result<(), _> = self.map.remove(&key);
+        }
     }
 
-    /// Lowers what makes the kernel side look into its notes, where nothing is noted and nothing was lost since `seen` was read; else puts every CPU
-    /// on the level of the greatest loss. Gives whether it is down.
+    /// Lowers what makes the kernel side look into its notes, where nothing is noted and nothing was lost since `seen` was read. Gives whether it is
+    /// down.
     pub fn lower(&mut self, seen: LossCounts) -> bool {
-        let mut level = self.level_since(seen);
-        loop {
-            self.set_level(level);
-            // Pairs with the barrier in `note_process` of capture-ebpf, loss.rs: it counts, then looks at the level; here the other way round. What
-            // it raised may just have been written over, whatever was written.
-            fence(Ordering::SeqCst);
-            let now = self.level_since(seen);
-            if now <= level {
-                return level == 0;
-            }
-            level = now;
+        for word in self.words() {
+            replace_bytes(word, |_, value| (value != 0).then_some(cpu_layout::LOSS_LOWERING));
         }
-    }
-
-    /// The level of the greatest loss that is noted, or that was counted since `seen` was read.
-    fn level_since(&self, seen: LossCounts) -> u64 {
+        // Pairs with the barrier in `note_process` of capture-ebpf, loss.rs: it counts, then looks at the byte; here the other way round. So a loss is
+        // in the counts, or puts the byte up behind this.
+        fence(Ordering::SeqCst);
         let now = self.counts();
-        if now.unnoted != seen.unnoted {
-            cpu_layout::LOSS_OF_ANY
-        } else if now.noted != seen.noted || self.map.keys().next().is_some() {
-            cpu_layout::LOSS_OF_SOME
-        } else {
-            0
+        let is_some_left = now.noted != seen.noted || self.map.keys().next().is_some();
+        let is_any_left = now.unnoted != seen.unnoted;
+        let mut is_down = true;
+        for word in self.words() {
+            let left = replace_bytes(word, |byte, value| {
+                let is_left = match byte {
+                    cpu_layout::LOSS_OF_ANY => is_any_left,
+                    _ => is_some_left,
+                };
+                match (is_left, value) {
+                    (true, _) => Some(cpu_layout::LOSS_UP),
+                    (false, cpu_layout::LOSS_LOWERING) => Some(0),
+                    (false, _) => None,
+                }
+            });
+            is_down &= left == 0;
         }
+        is_down
     }
 
-    fn set_level(&self, level: u64) {
-        for n in 0..self.n_cpus {
-            let at = 8 * (n * cpu_layout::WORDS + cpu_layout::LOSS);
-            self.cpus.word(at).store(level, Ordering::Relaxed);
+    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+        let at = |n| 8 * (n * cpu_layout::WORDS + cpu_layout::LOSS);
+        (0..self.n_cpus).map(move |n| self.cpus.word(at(n)))
+    }
+}
+
+/// Replaces the bytes of a word by what `change` gives for their place and value, and gives the word: at once, so that what the kernel side writes
+/// meanwhile is not written over unseen.
+fn replace_bytes(word: &AtomicU64, change: impl Fn(usize, u8) -> Option<u8>) -> u64 {
+    let changed = |word: u64| {
+        let mut bytes = word.to_le_bytes();
+        for byte in [cpu_layout::LOSS_OF_SOME, cpu_layout::LOSS_OF_ANY] {
+            bytes[byte] = change(byte, bytes[byte]).unwrap_or(bytes[byte]);
         }
+        u64::from_le_bytes(bytes)
+    };
+    let mut now = word.load(Ordering::Relaxed);
+    loop {
+        let then = changed(now);
+        // Relaxed: what orders this against the counts is the fence in `lower`.
+        match word.compare_exchange_weak(now, then, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return then,
+            Err(other) => now = other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_replaced_by_place_and_value() {
+        let word = AtomicU64::new(0x0201);
+        let twice = |byte, value: u8| (byte == cpu_layout::LOSS_OF_ANY).then_some(value * 2);
+        assert_eq!(replace_bytes(&word, twice), 0x0401);
+        assert_eq!(replace_bytes(&word, |_, _| None), 0x0401);
+        assert_eq!(replace_bytes(&word, |_, _| Some(0)), 0);
     }
 }
