@@ -367,9 +367,19 @@ impl Shard {
     /// Nobody waits in a circle. Who is behind all others does not hold back; where it waits for what another one has to apply it has said so on the
     /// board, and that one goes on. What else it may wait for (room in its alert lane, which in a replay is emptied in the order of all shards) and a
     /// shard that stands still are waited for so long only, for each window.
+    #[inline]
     fn holds_back(&mut self) -> bool {
+        if self.writer.keeps_past() {
+            return self.holds_back_for_the_past();
+        }
+        self.held_since = None;
+        false
+    }
+
+    #[inline(never)]
+    fn holds_back_for_the_past(&mut self) -> bool {
         let Self { index, lineage, writer, peers, meters, .. } = self;
-        let mut is_short = writer.keeps_past() && !self.is_shedding && lineage.is_short();
+        let mut is_short = !self.is_shedding && lineage.is_short();
         if is_short {
             // Of what the others were asked for meanwhile some may be done with.
             writer.reclaim();
@@ -401,6 +411,7 @@ impl Shard {
 
     /// Up to which key frames may be released: the smallest watermark, or, once frames have waited too long for it, the smallest of those that are not
     /// behind, here or on another shard. And the smallest watermark.
+    #[inline(never)]
     fn bound(&mut self) -> (Key, Key) {
         let Self { merge, lineage, sources, late_after, stalled_since, rule_swap, .. } = self;
         let Bounds { smallest, waited_for } = merge.bounds();
