@@ -18,8 +18,8 @@ use common::{can_run_live, skip};
 use run::{Case, Run, Topology};
 use tempfile::TempDir;
 
-/// Every event, with what it reads of its process, its ancestors, and what it keeps of the past. What it has by itself is left out: to print it took
-/// a third of a run.
+/// Every event, with what it reads of its process, its ancestors, and what it keeps of the past. Its arguments are left out: to print them took a third
+/// of a run.
 const TELL_ALL: &str = r#"
 - rule: Everything
   desc: Every event, with its lineage.
