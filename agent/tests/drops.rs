@@ -155,8 +155,9 @@ fn beside_two_threads_that_storm_what_is_not_dropped_is_complete_and_in_order() 
     let _alone = alone();
     assert_complete_and_in_order("as it comes", 30_000, &[]);
     let more = ["--shards", "2", "--capture-threads", "2", "-o", SMALL_RING];
-    let n_dropped = assert_complete_and_in_order("small rings, 2 shards", 30_000, &more);
-    assert!(n_dropped > 0, "64 KiB hold everything?");
+    // The agent may keep up with one storm where the machine has little time for it.
+    let mut storms = (0..5).map(|_| assert_complete_and_in_order("small rings", 30_000, &more));
+    assert!(storms.any(|n_dropped| n_dropped > 0), "64 KiB hold everything?");
 }
 
 /// The alerts about dropped events.
