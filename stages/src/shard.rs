@@ -228,6 +228,7 @@ impl Shard {
             // Looked at again and again while it spins: nothing is parsed anew before there is an answer.
             return Progress::Waiting(wait);
         }
+        let n_before = self.window.n_detected;
         match self.work() {
             Ok(()) => {
                 if self.waits_for.take().is_some() {
@@ -240,7 +241,13 @@ impl Shard {
                 self.waits_for = Some(wait);
                 self.meters.waits.add(1);
                 self.wake_output();
-                if self.begin_to_wait(wait) { Progress::Waiting(wait) } else { Progress::Worked }
+                // Waits for room in its own alert lane do not add up: a window that fills the lane again and again would wait for longer each time.
+                let is_anew = wait.shard == self.index && self.window.n_detected > n_before;
+                if self.begin_to_wait(wait) && !is_anew {
+                    Progress::Waiting(wait)
+                } else {
+                    Progress::Worked
+                }
             }
         }
     }

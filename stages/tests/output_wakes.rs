@@ -68,6 +68,26 @@ fn in_a_replay_many_windows_wake_once_and_the_last_one_does() {
     assert_eq!(wakes(None, &["/b"; 70])[71], 0, "no alert, no wake");
 }
 
+#[test]
+fn who_gets_on_with_its_window_does_not_wait_for_longer_each_time() {
+    let rules = rules();
+    let mut p = pipeline(&Setup { alert_capacity: 1, ..Setup::new(1, 1, &rules) });
+    let mut batch = p.lanes[0][0].take().unwrap();
+    for key in 1..=8 {
+        batch.push(Key(key), &open(proc(5, 5), "/a", None, Some("/a"))).unwrap();
+    }
+    p.lanes[0][0].push(batch).unwrap();
+    p.watermarks[0].publish(Key(8));
+    for n in 1..8 {
+        assert_eq!(p.shards[0].poll_once(), Progress::Worked, "alert {n} went out");
+        let waiting = p.shards[0].poll_once();
+        assert!(matches!(waiting, Progress::Waiting(_)), "no room for the next: {waiting:?}");
+        assert!(p.alerts[0].pop().is_some());
+    }
+    assert_eq!(p.shards[0].poll_once(), Progress::Worked);
+    assert_eq!(p.shards[0].poll_once(), Progress::Idle);
+}
+
 fn wake_all(threads: &[Unparker]) {
     for thread in threads {
         thread.wake();
