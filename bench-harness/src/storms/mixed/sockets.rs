@@ -12,9 +12,9 @@ use rustix::net::{
     socketpair,
 };
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::scene::{Scene, Then};
+use super::chance::Chance;
+use super::counts::Kind;
+use super::scene::{Scene, Then};
 
 /// Nobody waits longer for a peer that was not to be had.
 const PATIENCE: Duration = Duration::from_secs(2);

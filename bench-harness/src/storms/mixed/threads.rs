@@ -2,11 +2,11 @@
 
 use std::thread;
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::role::Role;
-use crate::scene::{Scene, Then};
-use crate::{files, sockets, sys};
+use super::chance::Chance;
+use super::counts::Kind;
+use super::role::Role;
+use super::scene::{Scene, Then};
+use super::{files, sockets, sys};
 
 fn start(scene: &Scene, chance: &mut Chance, act: fn(&Scene, &mut Chance)) -> bool {
     let (scene, mut own) = (scene.clone(), chance.fork());

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 
-use crate::chance::Chance;
-use crate::counts::{Counts, Kind};
-use crate::scene::{Scene, Then};
-use crate::{family, files, identity, sockets, threads};
+use super::chance::Chance;
+use super::counts::{Counts, Kind};
+use super::scene::{Scene, Then};
+use super::{family, files, identity, sockets, threads};
 
 /// Processes of all workers that live at once, about.
 const MAX_PROCESSES: u64 = 256;

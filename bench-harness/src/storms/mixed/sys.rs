@@ -1,4 +1,4 @@
-//! Processes made in ways that no safe interface has. Everything `unsafe` of this program is here.
+//! Processes made in ways that no safe interface has. Everything `unsafe` of the mixed storm is here.
 //!
 //! A forked child goes on in this program's memory as it was; every process that forks here has one thread, or its child calls nothing
 //! that takes a lock.
@@ -10,9 +10,8 @@ use std::io::{Error, Result};
 use std::mem::size_of;
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::counts::Counts;
+use super::counts::Counts;
 
 /// Where a call that makes a process returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,39 +136,4 @@ pub(crate) fn map_counts(fd: i32) -> Result<&'static Counts> {
     }
     // SAFETY: the mapping is page-aligned, large enough, never unmapped, and any bytes are valid `Counts`, which are atomics.
     Ok(unsafe { &*at.cast::<Counts>() })
-}
-
-/// Whether somebody asked this process to end.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
-pub(crate) fn is_asked_to_end() -> bool {
-    ASKED.load(Ordering::Relaxed)
-}
-
-/// Makes signals that ask for an end interrupt waiting, in place of ending this process.
-pub(crate) fn hear_signals() -> Result<()> {
-    extern "C" fn note(_: libc::c_int) {
-        ASKED.store(true, Ordering::Relaxed);
-    }
-    let handler: extern "C" fn(libc::c_int) = note;
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: all zeroes is a valid `sigaction`; the handler stores to an atomic only. Without SA_RESTART waits are interrupted.
-        let result = unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as libc::sighandler_t;
-            libc::sigaction(signal, &raw const action, ptr::null_mut())
-        };
-        if result < 0 {
-            return Err(Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-/// Lets signals that ask for an end do so again.
-pub(crate) fn hear_no_signals() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the default action.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
 }

@@ -6,9 +6,9 @@ use rustix::fs::{
 };
 use rustix::io::{dup, read, write};
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::scene::Scene;
+use super::chance::Chance;
+use super::counts::Kind;
+use super::scene::Scene;
 
 /// Files that are opened to be read. The last one is not there.
 const LOOKED_AT: [&str; 6] = [

@@ -4,12 +4,12 @@ use std::thread::yield_now;
 
 use rustix::process::{getppid, set_child_subreaper};
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::files;
-use crate::role::Role;
-use crate::scene::{Scene, Then};
-use crate::sys;
+use super::chance::Chance;
+use super::counts::Kind;
+use super::files;
+use super::role::Role;
+use super::scene::{Scene, Then};
+use super::sys;
 
 fn look_often(scene: &Scene, chance: &mut Chance, low: u64, high: u64) {
     for _ in 0..chance.within(low, high) {

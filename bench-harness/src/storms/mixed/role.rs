@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::scene::{Scene, Then};
-use crate::{files, sockets, sys};
+use super::chance::Chance;
+use super::counts::Kind;
+use super::scene::{Scene, Then};
+use super::{files, sockets, sys};
 
 /// First argument of a process of the storm.
 const AS: &str = "as";

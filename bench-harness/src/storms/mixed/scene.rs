@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal, wait, waitpid};
 
-use crate::chance::Chance;
-use crate::counts::{Counts, Kind};
-use crate::role::Role;
-use crate::sys::{self, Side};
+use super::chance::Chance;
+use super::counts::{Counts, Kind};
+use super::role::Role;
+use super::sys::{self, Side};
 
 /// Names that this program executes itself under. Some of them are names that rules know.
 pub(crate) const NAMES: [&str; 12] = [

@@ -4,12 +4,12 @@ use std::io::Error;
 
 use rustix::process::{chdir, getpgid, setpgid, setsid};
 
-use crate::chance::Chance;
-use crate::counts::Kind;
-use crate::files;
-use crate::role::Role;
-use crate::scene::{Scene, Then};
-use crate::sys;
+use super::chance::Chance;
+use super::counts::Kind;
+use super::files;
+use super::role::Role;
+use super::scene::{Scene, Then};
+use super::sys;
 
 fn is_refused(error: &Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL | libc::ENOSYS))

@@ -1,4 +1,18 @@
-//! The command line, and the process that all others of a storm descend from.
+//! The mixed storm: seeded processes, threads, files and sockets, for recordings that are then replayed in many ways.
+//!
+//! Here is its command line, and the process that all others of it descend from.
+
+mod chance;
+mod counts;
+mod family;
+mod files;
+mod identity;
+mod role;
+mod scene;
+mod sockets;
+mod sys;
+mod threads;
+mod worker;
 
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +21,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{
@@ -15,30 +29,16 @@ use rustix::process::{
     set_parent_process_death_signal, wait,
 };
 
-use crate::chance::Chance;
-use crate::counts::{Counts, Kind};
-use crate::scene::{NAMES, Scene, Then};
-use crate::sys;
-use crate::worker::{self, Goal};
+use self::chance::Chance;
+use self::counts::{Counts, Kind};
+pub(crate) use self::role::play;
+use self::scene::{NAMES, Scene, Then};
+use self::worker::Goal;
+use crate::signals;
 
-/// Makes bounded, seeded storms of real system calls
-///
-/// What happens is decided by the seed; when it happens is up to the kernel. Nothing leaves the machine, and nothing is left of a storm.
-#[derive(Parser, Debug)]
-#[command(name = "peregrine-storm", version)]
-struct Cli {
-    #[command(subcommand)]
-    storm: Storm,
-}
-
-#[derive(Subcommand, Debug)]
-enum Storm {
-    /// Forks, execs, threads, orphans, sockets, files, and process ids that are used again within a second
-    Mixed(Mixed),
-}
-
+/// What happens is decided by the seed; when it happens is up to the kernel.
 #[derive(Args, Debug)]
-struct Mixed {
+pub(crate) struct Mixed {
     /// Events that a capture of all system calls has of it, about
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     events: u64,
@@ -64,18 +64,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After this time beyond the bound nobody is waited for.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Does what the command line says.
-///
-/// # Errors
-/// No folder, page or process is to be had.
-pub(crate) fn run() -> Result<()> {
-    match Cli::parse().storm {
-        Storm::Mixed(mixed) => mixed.run(),
-    }
-}
-
 impl Mixed {
-    fn run(&self) -> Result<()> {
+    /// Makes the storm and tells of it.
+    ///
+    /// # Errors
+    /// No folder, page or process is to be had.
+    pub(crate) fn run(&self) -> Result<()> {
         let began = Instant::now();
         let base = self.dir.clone().unwrap_or_else(env::temp_dir);
         let folder = tempfile::Builder::new()
@@ -88,7 +82,7 @@ impl Mixed {
         ftruncate(&page, size_of::<Counts>() as u64)?;
         let counts = sys::map_counts(page.as_raw_fd())?;
         let scene = Scene::new(counts, page.as_raw_fd(), folder.path());
-        sys::hear_signals()?;
+        signals::hear_signals()?;
         set_parent_process_death_signal(Some(Signal::TERM))?;
         // Whoever outlives its parent comes to this process in the end, so none is left when there are no children.
         set_child_subreaper(Some(getpid()))?;
@@ -102,7 +96,7 @@ impl Mixed {
         for n in 0..n_workers {
             let mut own = chance.fork();
             workers.extend(scene.child(Then::EndsWithParent, || {
-                sys::hear_no_signals();
+                signals::hear_no_signals();
                 worker::work(&scene, &mut own, goal, n % 2 == 0);
             }));
         }
@@ -115,7 +109,7 @@ impl Mixed {
         if !all_ended {
             bail!("not all had ended {} seconds beyond the bound, and were ended", GRACE.as_secs());
         }
-        if sys::is_asked_to_end() {
+        if signals::is_asked_to_end() {
             bail!("ended early, as it was asked to");
         }
         Ok(())
@@ -163,7 +157,7 @@ fn link_programs(folder: &Path) -> Result<()> {
 fn wait_for_all(counts: &Counts, mut workers: Vec<i32>, until: Instant) -> bool {
     let mut all_ended = true;
     loop {
-        if sys::is_asked_to_end() {
+        if signals::is_asked_to_end() {
             counts.stop();
         }
         match wait(WaitOptions::NOHANG) {
@@ -177,16 +171,5 @@ fn wait_for_all(counts: &Counts, mut workers: Vec<i32>, until: Instant) -> bool 
                 all_ended &= kill_process(pid, Signal::KILL).is_err();
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn definition_is_consistent() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
     }
 }
