@@ -4,6 +4,14 @@ use capture::savefile::PlaybackDemand;
 use event::{EventSet, EventType};
 use rules::{ContainerField, EvtField, Extracted, FdField, Field, FieldRef, Ruleset};
 
+/// The event types of which rules read more than that they happened.
+pub(crate) fn looked_into(ruleset: &Ruleset) -> EventSet {
+    // Names of addresses are learned from answers, whatever rules ask of the events that bring them.
+    let reads_names = ruleset.fields_used().any(|f| f.field.is_host_name());
+    let answers = if reads_names { stages::answering() } else { EventSet::EMPTY };
+    ruleset.interest().union(&answers)
+}
+
 /// The event types of which each part of a [`PlaybackDemand`] is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demands {

@@ -18,7 +18,7 @@ use crate::config::{self, CaptureSource, Config, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
-use crate::playback_demand::Demands;
+use crate::playback_demand::{Demands, looked_into};
 use crate::recorder::RecorderParts;
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
@@ -293,6 +293,7 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
         // Nobody can give it other rules.
         let demands = Demands::of_rules(&ruleset);
         replay.set_demand(|ty| demands.of(ty));
+        replay.look_into(&looked_into(&ruleset));
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let Opened { kernel, source, users, hostname, recorder, mut block } =

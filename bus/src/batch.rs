@@ -1,8 +1,4 @@
-//! Batches: an arena with many frames, the unit that travels. The one unsafe file of the crate.
-
-use std::ptr::NonNull;
-
-use bumpalo::Bump;
+//! Batches: a stretch of memory with many frames, the unit that travels.
 
 use crate::Key;
 
@@ -65,12 +61,14 @@ impl std::fmt::Display for BatchFull {
 
 impl std::error::Error for BatchFull {}
 
+#[derive(Clone, Copy)]
 struct Entry {
     key: Key,
-    frame: NonNull<[u8]>,
+    start: u32,
+    len: u32,
 }
 
-/// An arena with frames and their keys, in the order in which they were pushed. Made once, cleared and used again: after construction neither
+/// Frames and their keys, in the order in which they were pushed. Made once, cleared and used again: after construction neither
 /// pushing nor clearing allocates.
 ///
 /// ```
@@ -83,31 +81,67 @@ struct Entry {
 /// assert!(batch.is_empty());
 /// ```
 pub struct Batch {
-    // One chunk, large enough for `max_bytes` of frames rounded up, so the arena never asks for a second one and `reset` keeps it.
-    arena: Bump<ALIGN>,
+    /// Has room for `max_bytes` from the start on. As long as what was used so far, so that memory which no batch needs is never touched.
+    bytes: Vec<u8>,
+    /// Where the first frame begins: so many bytes are left out for its address to be a multiple of [`ALIGN`].
+    start: usize,
     entries: Vec<Entry>,
     limits: BatchLimits,
     n_bytes: usize,
     sealed_at: u64,
 }
 
-// SAFETY: the pointers in `entries` lead only into `arena`, which the batch owns and which is Send; nothing else holds them, so they may move
-// to another thread with it. Not Sync: nothing shares a batch.
-unsafe impl Send for Batch {}
-
 impl Batch {
     /// An empty batch; allocates all the memory it will ever use.
+    ///
+    /// # Panics
+    /// Where a batch shall hold 4 GiB.
     #[must_use]
     pub fn new(limits: BatchLimits) -> Self {
         let max_bytes = limits.max_bytes.next_multiple_of(ALIGN);
+        assert!(u32::try_from(max_bytes + ALIGN).is_ok(), "a batch is smaller than 4 GiB");
         let limits = BatchLimits { max_frames: limits.max_frames.max(1), max_bytes };
+        let mut bytes: Vec<u8> = Vec::with_capacity(max_bytes + ALIGN);
+        let start = bytes.as_ptr().align_offset(ALIGN).min(ALIGN);
+        bytes.resize(start, 0);
         Self {
-            arena: Bump::with_min_align_and_capacity(max_bytes),
+            bytes,
+            start,
             entries: Vec::with_capacity(limits.max_frames),
             limits,
             n_bytes: 0,
             sealed_at: 0,
         }
+    }
+
+    /// So many bytes behind the frames that it holds: a frame can be made there and then taken in. `None` where it has no room for a frame of
+    /// that length. O(1), no allocation.
+    #[inline]
+    pub fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let has_room = self.entries.len() < self.limits.max_frames
+            && len <= self.limits.max_bytes - self.n_bytes;
+        has_room.then(|| self.free(len))
+    }
+
+    /// So many bytes behind the frames, which there are.
+    #[inline]
+    fn free(&mut self, len: usize) -> &mut [u8] {
+        let at = self.start + self.n_bytes;
+        let end = at + len;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[at..end]
+    }
+
+    /// Takes in the frame that was made in the first `len` bytes of [`Batch::room`], with nothing taken in since. What is longer than that
+    /// room was is cut to it.
+    #[inline]
+    pub fn take_in(&mut self, key: Key, len: usize) {
+        let start = self.start + self.n_bytes;
+        let len = len.min(self.bytes.len() - start);
+        self.entries.push(Entry { key, start: start as u32, len: len as u32 });
+        self.n_bytes += len.next_multiple_of(ALIGN);
     }
 
     /// Copies a frame into the batch, at an address that is a multiple of 8. One copy, no allocation.
@@ -128,11 +162,8 @@ impl Batch {
         if len_bytes > left_bytes {
             return Err(BatchFull::Bytes { len_bytes, left_bytes });
         }
-        let Ok(copy) = self.arena.try_alloc_slice_copy(frame) else {
-            return Err(BatchFull::Bytes { len_bytes, left_bytes });
-        };
-        self.entries.push(Entry { key, frame: NonNull::from(copy) });
-        self.n_bytes += len_bytes.next_multiple_of(ALIGN);
+        self.free(len_bytes).copy_from_slice(frame);
+        self.take_in(key, len_bytes);
         Ok(())
     }
 
@@ -144,17 +175,14 @@ impl Batch {
     }
 
     /// All frames in order.
+    #[must_use]
     pub fn frames(&self) -> impl ExactSizeIterator<Item = (Key, &[u8])> {
         self.entries.iter().map(|e| self.view(e))
     }
 
     #[inline]
-    #[expect(clippy::unused_self, reason = "ties the frame's lifetime to the batch")]
-    fn view<'a>(&'a self, entry: &'a Entry) -> (Key, &'a [u8]) {
-        // SAFETY: `frame` came from `arena`, which moves its chunk neither when the batch moves nor when more is pushed. The chunk is reused
-        // or freed only by `clear` and by dropping the batch, and both need the batch unborrowed; `clear` drops all entries first. Nothing
-        // hands out the bytes mutably.
-        (entry.key, unsafe { entry.frame.as_ref() })
+    fn view(&self, &Entry { key, start, len }: &Entry) -> (Key, &[u8]) {
+        (key, &self.bytes[start as usize..start as usize + len as usize])
     }
 
     /// Number of frames.
@@ -194,7 +222,6 @@ impl Batch {
     /// Forgets all frames and keeps the memory. O(1).
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.arena.reset();
         self.n_bytes = 0;
         self.sealed_at = 0;
     }
@@ -268,6 +295,21 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_can_be_made_where_it_will_lie() {
+        let mut b = batch(2, 24);
+        b.push(Key(1), &[1; 3]).unwrap();
+        assert!(b.room(17).is_none());
+        let room = b.room(16).unwrap();
+        room[..9].fill(2);
+        b.take_in(Key(2), 9);
+        assert_eq!((b.get(1), b.n_bytes()), (Some((Key(2), &[2; 9][..])), 24));
+        assert_eq!(b.get(0), Some((Key(1), &[1; 3][..])));
+        assert!(b.room(0).is_none(), "it holds two");
+        b.clear();
+        assert_eq!(b.room(8).map(|room| room.len()), Some(8));
+    }
+
+    #[test]
     fn a_batch_moves_to_another_thread_with_its_frames() {
         let mut b = batch(8, 1024);
         b.push(Key(5), b"over there").unwrap();
@@ -277,12 +319,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_come_back_as_pushed_aligned_and_within_the_first_chunk(
+        fn frames_come_back_as_pushed_aligned_and_where_the_first_was(
             rounds in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40), 1..5),
             max_bytes in 0usize..4096,
         ) {
             let mut b = batch(16, max_bytes);
-            let capacity = b.arena.allocated_bytes();
+            let place = b.bytes.as_ptr().addr();
             for frames in rounds {
                 let mut kept = Vec::new();
                 for (i, f) in frames.iter().enumerate() {
@@ -293,7 +335,7 @@ mod tests {
                 prop_assert!(b.frames().eq(kept.iter().copied()));
                 prop_assert!(b.frames().all(|(_, f)| f.as_ptr().addr() % ALIGN == 0));
                 prop_assert!(b.n_bytes() <= max_bytes.next_multiple_of(ALIGN) && b.len() <= 16);
-                prop_assert_eq!(b.arena.allocated_bytes(), capacity);
+                prop_assert_eq!(b.bytes.as_ptr().addr(), place);
                 prop_assert_eq!(b.get(kept.len()), None);
                 b.clear();
             }

@@ -84,9 +84,8 @@
 //! `tests/loom.rs` explores small cases of this protocol; `stages/tests/topology` runs real capture threads and shards over lanes of one batch, none of which
 //! wakes by itself.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-#[expect(unsafe_code, reason = "entries point into the arena that the batch owns")]
 mod batch;
 mod board;
 mod key;

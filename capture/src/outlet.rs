@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bus::{Batch, BatchFull, Key, LaneTx, Unparker, Watermark};
-use event::FrameHeader;
+use event::{FrameHeader, MAX_FRAME_LEN};
 
-use crate::route::Router;
+use crate::route::{Router, Way};
 
 /// What became of a frame that was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,18 @@ impl Outlet {
         }
     }
 
+    /// Room for the longest frame in the open batch, where there is any without waiting.
+    #[inline]
+    fn room(&mut self) -> Option<&mut [u8]> {
+        if self.is_sealed {
+            return None;
+        }
+        if self.open.is_none() {
+            self.open = self.lane.take();
+        }
+        self.open.as_mut()?.room(MAX_FRAME_LEN)
+    }
+
     fn oldest(&self) -> Option<Key> {
         self.open.as_ref()?.first_key()
     }
@@ -106,6 +118,8 @@ pub(crate) struct Outlets {
     shards: Vec<Outlet>,
     router: Router,
     recorder: Option<Outlet>,
+    /// Where the frame goes that is being made in a batch.
+    way: Way,
     /// Key of the frame that the recorder has already and its shard has not.
     recorded: Option<Key>,
     watermark: Arc<Watermark>,
@@ -131,6 +145,7 @@ impl Outlets {
             router: Router::new(lanes.len(), capacity),
             shards: lanes.into_iter().map(Outlet::new).collect(),
             recorder: recorder.map(Outlet::new),
+            way: Way { shard: 0, owner: 0 },
             recorded: None,
             watermark,
             pushed: Key::MIN,
@@ -176,6 +191,27 @@ impl Outlets {
             *n_spread += 1;
         }
         put
+    }
+
+    /// Room for the frame of this header, however long, in the batch that it goes into, to be made there; `None` where it has to be made elsewhere and put.
+    #[inline]
+    pub(crate) fn room(&mut self, header: &FrameHeader) -> Option<&mut [u8]> {
+        if self.recorder.is_some() {
+            return None;
+        }
+        let Self { shards, router, way, .. } = self;
+        *way = router.route(header, |shard| shards[shard].load());
+        shards[way.shard].room()
+    }
+
+    /// Takes in the frame that was made in the first `len` bytes of [`Outlets::room`].
+    #[inline]
+    pub(crate) fn take_in(&mut self, key: Key, len: usize) {
+        let Self { shards, way, n_spread, .. } = self;
+        *n_spread += u64::from(way.is_spread());
+        if let Some(batch) = &mut shards[way.shard].open {
+            batch.take_in(key, len);
+        }
     }
 
     /// Pushes every open batch that has frames. Gives `false` where some lane is full; the others are pushed all the same.

@@ -6,7 +6,10 @@
 use std::{path::Path, sync::Arc};
 
 use bus::Key;
-use event::{EventType, FrameHeader, MAX_FRAME_LEN, N_EVENT_TYPES, SectionKind, flags};
+use event::{
+    EventSet, EventType, FrameHeader, FrameTooLarge, FrameWriter, MAX_FRAME_LEN, N_EVENT_TYPES,
+    SectionKind, flags,
+};
 use perf::{Latency, Sampler, boot_now_ns};
 
 use super::{
@@ -18,6 +21,7 @@ use super::{
     reader::ReaderCounts,
     resources::Resources,
     saved_blocks::{BlockKeeper, SavedBlocks},
+    saved_event::SavedEvent,
     threads::Threads,
     tracker::{Facts, Tracker},
 };
@@ -62,6 +66,22 @@ impl Default for PlaybackDemand {
     }
 }
 
+/// Where frames may be made, so that they are not copied.
+pub(super) trait FrameRoom {
+    /// Room for the longest frame, since what has no room is left out of a frame: for that of an event, as far as its header is known before.
+    /// `None` where it has to be made in a buffer of its own.
+    fn room(&mut self, header: &FrameHeader) -> Option<&mut [u8]>;
+}
+
+/// Every frame is made in a buffer of its own.
+struct NoRoom;
+
+impl FrameRoom for NoRoom {
+    fn room(&mut self, _: &FrameHeader) -> Option<&mut [u8]> {
+        None
+    }
+}
+
 /// Blocks up to this length fit a frame whatever is put behind them, so that their events may be passed over without trying.
 const MAX_PASSED_OVER: usize = MAX_FRAME_LEN / 4;
 
@@ -76,6 +96,8 @@ pub struct Playback {
     resources: Option<Resources>,
     /// By event type.
     demands: Box<[PlaybackDemand]>,
+    /// Types of the events of which more is read than the header.
+    looked_into: EventSet,
     seeds: Seeds,
     n_seeded: usize,
     /// Seeds of sections before this one with no event behind them: they have the keys below this section's.
@@ -105,6 +127,8 @@ enum Last {
     Child,
     /// An event, whose frame of this length is in the buffer.
     Event(usize),
+    /// An event, whose frame of this length lies where there was room for it.
+    Made(usize),
 }
 
 /// Where the times of some events go.
@@ -160,6 +184,7 @@ impl Playback {
             threads,
             resources,
             demands: vec![PlaybackDemand::default(); N_EVENT_TYPES].into(),
+            looked_into: EventSet::all(),
             seeds,
             n_seeded: 0,
             n_seeded_before: 0,
@@ -183,6 +208,12 @@ impl Playback {
         self.tracker.count_resources(has_resources);
         self.resources =
             has_resources.then(|| Resources::new(self.reader.header(), self.reader.rooms()));
+    }
+
+    /// Says of which types of events more is read than the header: the frames of others have neither parameters nor sections, unless they
+    /// carry state. Without this, of all. Comes before the first frame.
+    pub fn look_into(&mut self, types: EventSet) {
+        self.looked_into = types;
     }
 
     /// Bounds the table of processes: beyond them frames say that there is no room for theirs. Comes before the first frame.
@@ -294,7 +325,7 @@ impl Playback {
     #[inline]
     pub fn last_frame(&self) -> Option<PlayedFrame<'_>> {
         let (key, frame) = match self.last {
-            Last::None => return None,
+            Last::None | Last::Made(_) => return None,
             Last::Event(len) => (event_key(self.evt_num), &self.buf[..len]),
             Last::Child => (Key(event_key(self.evt_num).0 + 1), self.born.frame()),
             Last::Seed => {
@@ -354,7 +385,38 @@ impl Playback {
     #[inline]
     pub fn advance_unless(
         &mut self,
+        is_unwanted: impl FnMut(&FrameHeader) -> bool,
+    ) -> Result<bool, SavefileError> {
+        self.advance(is_unwanted, &mut NoRoom)
+    }
+
+    /// Goes on to the next frame, which is made where there is room for it. [`Playback::last_made`] tells of it then, else
+    /// [`Playback::last_frame`]. `false` at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Reader::next_event`].
+    #[inline]
+    pub(super) fn advance_into(
+        &mut self,
+        rooms: &mut impl FrameRoom,
+    ) -> Result<bool, SavefileError> {
+        self.advance(|_| false, rooms)
+    }
+
+    /// Key and length of the frame that was made last in the room that there was for it.
+    #[inline]
+    pub(super) fn last_made(&self) -> Option<(Key, usize)> {
+        match self.last {
+            Last::Made(len) => Some((event_key(self.evt_num), len)),
+            Last::None | Last::Seed | Last::Child | Last::Event(_) => None,
+        }
+    }
+
+    #[inline]
+    fn advance(
+        &mut self,
         mut is_unwanted: impl FnMut(&FrameHeader) -> bool,
+        rooms: &mut impl FrameRoom,
     ) -> Result<bool, SavefileError> {
         if let Some(blocks) = &mut self.blocks {
             blocks.begin();
@@ -400,37 +462,76 @@ impl Playback {
             if let Some(resources) = &mut self.resources {
                 resources.follow(&event, &header);
             }
-            if event.block().len() <= MAX_PASSED_OVER && is_unwanted(&header) {
+            let is_short = event.block().len() <= MAX_PASSED_OVER;
+            if is_short && is_unwanted(&header) {
                 return Ok(true);
             }
-            let mut frame = event.start_frame(header, &mut self.buf);
-            match facts {
-                Facts::None | Facts::Child(_) => {}
-                Facts::Creator(creator) => {
-                    frame.section(SectionKind::Creator, &[&creator.to_bytes()]);
-                }
-                Facts::Exit(exit) => {
-                    frame.section(SectionKind::Exit, &[&exit.to_bytes()]);
-                }
-            }
-            let demand = self.demands[usize::from(event.event_type.0)];
-            self.tracker.describe(&event, demand, &mut frame);
-            self.threads.describe(&header, &mut frame);
-            if let Some(resources) = self.resources.as_ref().filter(|_| demand.resources) {
-                resources.describe(&header, self.tracker.counts(), &mut frame);
-            }
-            match frame.finish().map(<[u8]>::len) {
-                Ok(len) => {
-                    self.last = Last::Event(len);
-                    if let (Some(clock), Some(times)) = (clock, &self.times) {
-                        times.record(clock);
-                    }
-                    return Ok(true);
-                }
+            let asked = Asked {
+                demand: self.demands[usize::from(event.event_type.0)],
+                is_looked_into: !is_short
+                    || self.looked_into.contains(event.event_type)
+                    || header.flags & flags::STATE_ONLY != 0
+                    || header.carries_state(),
+                tracker: &self.tracker,
+                threads: &self.threads,
+                resources: self.resources.as_ref(),
+            };
+            let room = rooms.room(&header);
+            let is_made = room.is_some();
+            let room = room.unwrap_or(&mut self.buf);
+            let Ok(len) = asked.write(&event, header, facts, room) else {
                 // A frame that cannot be keeps its number.
-                Err(event::FrameTooLarge) => self.n_impossible += 1,
+                self.n_impossible += 1;
+                continue;
+            };
+            self.last = if is_made { Last::Made(len) } else { Last::Event(len) };
+            if let (Some(clock), Some(times)) = (clock, &self.times) {
+                times.record(clock);
+            }
+            return Ok(true);
+        }
+    }
+}
+
+/// What is asked of an event, and who knows it.
+struct Asked<'a> {
+    demand: PlaybackDemand,
+    is_looked_into: bool,
+    tracker: &'a Tracker,
+    threads: &'a Threads,
+    resources: Option<&'a Resources>,
+}
+
+impl Asked<'_> {
+    /// Makes the event's frame; gives its length.
+    #[inline]
+    fn write(
+        &self,
+        event: &SavedEvent<'_>,
+        header: FrameHeader,
+        facts: Facts,
+        buf: &mut [u8],
+    ) -> Result<usize, FrameTooLarge> {
+        let &Self { demand, is_looked_into, tracker, threads, resources } = self;
+        if !is_looked_into {
+            return FrameWriter::with_params(buf, header, 0).finish().map(<[u8]>::len);
+        }
+        let mut frame = event.start_frame(header, buf);
+        match facts {
+            Facts::None | Facts::Child(_) => {}
+            Facts::Creator(creator) => {
+                frame.section(SectionKind::Creator, &[&creator.to_bytes()]);
+            }
+            Facts::Exit(exit) => {
+                frame.section(SectionKind::Exit, &[&exit.to_bytes()]);
             }
         }
+        tracker.describe(event, demand, &mut frame);
+        threads.describe(&header, &mut frame);
+        if let Some(resources) = resources.filter(|_| demand.resources) {
+            resources.describe(&header, tracker.counts(), &mut frame);
+        }
+        frame.finish().map(<[u8]>::len)
     }
 }
 

@@ -22,12 +22,12 @@ use std::{
 
 use bus::schedule::{self, Place};
 use bus::{Backoff, Key, LaneTx, Sleeping, Unparker, WaitLimits, Watermark};
-use event::{EventType, FrameHeader, HEADER_LEN, flags};
+use event::{EventSet, EventType, FrameHeader, HEADER_LEN, flags};
 use perf::Latency;
 
 use super::{
     Findings, Header, ProcessLimits, ReadMeters, Reader, Rooms, SavefileError,
-    playback::{Playback, PlaybackDemand, PlayedFrame},
+    playback::{FrameRoom, Playback, PlaybackDemand, PlayedFrame},
     reader::ReaderCounts,
 };
 use crate::{
@@ -112,6 +112,12 @@ impl Replay {
         self.playback.set_demand(of_type);
     }
 
+    /// See [`Playback::look_into`]. Events that tell of what is no process are looked into either way.
+    pub fn look_into(&mut self, types: &EventSet) {
+        let notices = NOTICES.into_iter().map(EventType).collect();
+        self.playback.look_into(types.union(&notices));
+    }
+
     /// Times one event in `every`: its reading, and what is then made of it.
     pub fn time(&mut self, every: u32, read: Arc<Latency>, convert: Arc<Latency>) {
         self.playback.time(every, read, convert);
@@ -166,6 +172,26 @@ impl Feed {
     fn new(feed: ReplayFeed) -> Self {
         let ReplayFeed { lanes, recorder, watermark, meters } = feed;
         Self { out: Outlets::new(lanes, recorder, watermark), meters, tally: Tally::default() }
+    }
+}
+
+/// The open batches of all feeds, as far as frames may be made in them.
+struct OpenBatches<'a> {
+    feeds: &'a mut [Feed],
+    /// Whether nobody asks about a frame before it lies in its batch.
+    is_unasked: bool,
+    /// The feed that gave room last.
+    at: usize,
+}
+
+impl FrameRoom for OpenBatches<'_> {
+    #[inline]
+    fn room(&mut self, header: &FrameHeader) -> Option<&mut [u8]> {
+        if !self.is_unasked || NOTICES.contains(&header.event_type) {
+            return None;
+        }
+        self.at = usize::from(header.cpu) % self.feeds.len().max(1);
+        self.feeds.get_mut(self.at)?.out.room(header)
     }
 }
 
@@ -288,8 +314,27 @@ impl ReplayThread {
 
     /// Puts the frame that was blocked, or else the next of the file. Gives `false` where its lane is full.
     fn put_next(&mut self, now: u64) -> bool {
-        let Self { playback, listener, feeds, is_blocked, .. } = self;
-        let next = if *is_blocked { Ok(playback.last_frame()) } else { playback.next_frame() };
+        let Self { playback, listener, feeds, is_blocked, limit_ns, last, .. } = self;
+        let next = if *is_blocked {
+            Ok(playback.last_frame())
+        } else {
+            let mut open = OpenBatches { feeds, is_unasked: limit_ns.is_none(), at: 0 };
+            match playback.advance_into(&mut open) {
+                Ok(true) => {
+                    if let Some((key, len)) = playback.last_made() {
+                        let Feed { out, tally, .. } = &mut open.feeds[open.at];
+                        out.take_in(key, len);
+                        tally.n_routed += 1;
+                        tally.n_read += 1;
+                        *last = key;
+                        return true;
+                    }
+                    Ok(playback.last_frame())
+                }
+                Ok(false) => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
         let PlayedFrame { key, frame } = match next {
             Ok(Some(next)) => next,
             end => {
