@@ -25,6 +25,7 @@ mod bit_set;
 mod call_set;
 mod descriptor;
 mod event_type;
+pub mod filter;
 mod frame;
 mod probe;
 pub mod recipe;
