@@ -18,7 +18,10 @@ use aya::{
 use event::{Frame, FrameHeader, FrameTooLarge, FrameWriter, MAX_FRAME_LEN, SectionKind, flags};
 use rayon::prelude::*;
 
-use super::load::{Probe, chain, refusal};
+use super::{
+    load::{Probe, chain},
+    verify::For,
+};
 use crate::{
     process::{MAX_LIST_LEN, clip_list, parents_first},
     procfs::{Found, Memory, command_line},
@@ -52,15 +55,24 @@ pub(super) struct Iterators {
 
 impl Probe {
     pub(super) fn load_iterators(&mut self, btf: &Btf) {
-        self.iterators.tasks = self.load_iterator(TASKS, btf).err();
-        self.iterators.memory = self.load_iterator(MEMORY, btf).err();
+        self.iterators.tasks = self.refusal_of(TASKS, btf);
+        self.iterators.memory = self.refusal_of(MEMORY, btf);
         if self.room.history {
-            self.iterators.sockets = self.load_iterator(SOCKETS, btf).err();
+            self.iterators.sockets = self.refusal_of(SOCKETS, btf);
         }
     }
 
-    fn load_iterator(&mut self, (name, iterator): (&str, &str), btf: &Btf) -> Result<(), String> {
-        self.iterator(name)?.load(iterator, btf).map_err(|e| refusal(&e))
+    fn refusal_of(
+        &mut self,
+        (name, of): (&'static str, &'static str),
+        btf: &Btf,
+    ) -> Option<String> {
+        self.load_program(name, For::Iterator(of), btf).err().map(|e| e.text())
+    }
+
+    /// Those that are of use.
+    pub(super) fn iterators_to_load(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        [TASKS, MEMORY].into_iter().chain(self.room.history.then_some(SOCKETS))
     }
 
     fn iterator(&mut self, name: &str) -> Result<&mut Iter, String> {

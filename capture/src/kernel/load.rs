@@ -1,7 +1,7 @@
-//! Loads the object for the running kernel: offsets, maps, rings, programs one by one, then attaches them.
+//! Loads the object for the running kernel: offsets, maps, rings, programs; then attaches them.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap as StdHashMap, HashSet},
     fs,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
@@ -29,6 +29,7 @@ use super::{
     ring::KernelRing,
     sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
     syscalls,
+    verify::{self, For},
 };
 
 pub(super) static OBJECT: &[u8] =
@@ -99,6 +100,8 @@ const PROCESS_EVENTS: [(EventType, u32); 9] = [
 /// The loaded kernel side. Dropping it detaches.
 pub struct Probe {
     pub(super) ebpf: Ebpf,
+    /// What the kernel said of programs that were loaded beside others and that nobody has asked about since.
+    tried: StdHashMap<&'static str, Result<(), ProgramError>>,
     /// Holds the programs behind the dispatcher.
     programs: ProgramArray<MapData>,
     /// Those of [`EVENT_HOOKS`] and those behind the dispatcher that somebody has asked for, and why the kernel refused one.
@@ -197,13 +200,13 @@ fn options_words(options: &ProbeOptions) -> [u32; control::WORDS] {
 }
 
 /// Why one program is not there.
-enum Refusal {
+pub(super) enum Refusal {
     Absent,
     Kernel(ProgramError),
 }
 
 impl Refusal {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Absent => "not in the object".to_owned(),
             Self::Kernel(e) => refusal(e),
@@ -381,6 +384,7 @@ impl Probe {
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
         let mut this = Self {
             ebpf,
+            tried: StdHashMap::new(),
             programs,
             event_hooks: Vec::new(),
             slots: Vec::new(),
@@ -417,12 +421,43 @@ impl Probe {
         self.n_cpus as usize
     }
 
+    /// What the kernel says of a program, or said when it was loaded beside others.
+    pub(super) fn load_program(
+        &mut self,
+        name: &'static str,
+        what: For,
+        btf: &Btf,
+    ) -> Result<(), Refusal> {
+        let said = match self.tried.remove(name) {
+            Some(said) => said,
+            None => verify::load(self.ebpf.program_mut(name).ok_or(Refusal::Absent)?, what, btf),
+        };
+        Ok(said?)
+    }
+
     fn load_hook(&mut self, hook: &'static str, btf: &Btf) -> Result<(), ProbeError> {
-        let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
+        let loaded = self.load_program(hook, For::Tracepoint(hook), btf);
         loaded.map_err(|e| self.refused_hook(hook, &e))
     }
 
+    /// Everything that [`Probe::load_programs`] loads, the dearest first: of the programs behind the dispatcher those that read most came last.
+    fn programs_to_load(&self) -> Vec<(&'static str, For)> {
+        let wanted = self.options.wanted();
+        let slots = syscalls::slots(&wanted).into_iter().rev();
+        let mut all: Vec<_> =
+            slots.map(|(slot, _)| (slot.program(), For::Tracepoint(DISPATCHER))).collect();
+        all.extend(self.lacks_enter(&wanted).then_some((ENTER, For::Tracepoint(ENTER))));
+        let events = EVENT_HOOKS.into_iter().filter(|(_, ty)| wanted.interest.contains(*ty));
+        let hooks =
+            PROCESS_HOOKS.into_iter().chain([DISPATCHER]).chain(events.map(|(hook, _)| hook));
+        all.extend(hooks.map(|hook| (hook, For::Tracepoint(hook))));
+        all.extend(self.iterators_to_load().map(|(name, of)| (name, For::Iterator(of))));
+        all
+    }
+
     fn load_programs(&mut self, btf: &Btf) -> Result<(), ProbeError> {
+        let programs = self.programs_to_load();
+        self.tried = verify::load_all(&mut self.ebpf, &programs, btf);
         for hook in PROCESS_HOOKS {
             self.load_hook(hook, btf)?;
         }
@@ -439,12 +474,12 @@ impl Probe {
             wanted.interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
         });
         if let Some((hook, _)) = hook {
-            let loaded = program(&mut self.ebpf, hook).and_then(|p| Ok(p.load(hook, btf)?));
+            let loaded = self.load_program(hook, For::Tracepoint(hook), btf);
             self.event_hooks.push((hook, loaded.err().map(|e| e.text())));
             return true;
         }
         if self.lacks_enter(wanted) {
-            let loaded = program(&mut self.ebpf, ENTER).and_then(|p| Ok(p.load(ENTER, btf)?));
+            let loaded = self.load_program(ENTER, For::Tracepoint(ENTER), btf);
             self.enter = match loaded {
                 Ok(()) => Loading::Loaded,
                 Err(e) => Loading::Refused(e.text()),
@@ -460,9 +495,8 @@ impl Probe {
     }
 
     fn load_slot(&mut self, slot: Slot, btf: &Btf) -> Result<(), Refusal> {
-        let loaded = program(&mut self.ebpf, slot.program())?;
-        loaded.load(DISPATCHER, btf)?;
-        let fd = loaded.fd()?;
+        self.load_program(slot.program(), For::Tracepoint(DISPATCHER), btf)?;
+        let fd = program(&mut self.ebpf, slot.program())?.fd()?;
         Ok(self.programs.set(slot as u32, fd, 0).map_err(ProgramError::from)?)
     }
 

@@ -17,6 +17,7 @@ mod ring;
 #[expect(unsafe_code, reason = "mmap, bpf(2) and rlimit calls")]
 mod sys;
 mod syscalls;
+mod verify;
 
 pub use change::KernelBtf;
 pub use counters::KernelCounters;
