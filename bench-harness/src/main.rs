@@ -2,6 +2,7 @@
 
 mod gate;
 mod kernels;
+mod lab;
 mod process;
 mod quiet;
 mod repeat;
@@ -24,12 +25,20 @@ struct Cli {
 enum Command {
     /// Boot Debian's cloud kernels under qemu and check what Peregrine sees there
     Kernels(kernels::Kernels),
+    /// Hold the figures of two records against each other
+    Compare(lab::Compare),
     /// Count instructions and allocations per event and compare them with the baseline
     Gate(gate::Gate),
+    /// Measure programs as processes, in turns, by what the definitions say
+    Measure(lab::Measure),
     /// Do ordinary work under the agent: none of it may raise an alert above INFO
     Quiet(quiet::Quiet),
+    /// Measure, and keep the runs with the machine and a report
+    Record(lab::Record),
     /// Make a long savefile out of a short one: its header once, its events again and again
     Repeat(repeat::Repeat),
+    /// Write a record as Markdown with charts
+    Report(lab::Report),
     /// Storms of stress-ng under the agent: every equation holds, and the kernel log is silent
     Storm(storm::Storm),
 }
@@ -37,9 +46,13 @@ enum Command {
 fn main() -> ExitCode {
     let passed = match Cli::parse().command {
         Command::Kernels(kernels) => kernels.run(),
+        Command::Compare(compare) => compare.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Measure(measure) => measure.run(),
         Command::Quiet(quiet) => quiet.run(),
+        Command::Record(record) => record.run(),
         Command::Repeat(repeat) => repeat.run(),
+        Command::Report(report) => report.run(),
         Command::Storm(storm) => storm.run(),
     };
     match passed {

@@ -1,0 +1,281 @@
+//! `peregrine-bench measure` over fake engines and storms: turns, windows, expectations, bars; and one storm beside the real floor.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const BENCH: &str = env!("CARGO_BIN_EXE_peregrine-bench");
+
+/// Says what a storm of its count would, and notes in whose company it was.
+const STORM: &str = r#"#!/bin/sh
+# ARGS: COUNT DIR
+[ -e "$2/up" ] && ns=300 || ns=200
+echo "not yet an answer"
+echo "{\"kind\":\"fake\",\"count\":$1,\"ns_per_call\":$ns,\"cpu_ns_per_call\":150.5,\"more\":{}}"
+"#;
+
+/// Is there until it is told to go; $2 is the scope.
+const ENGINE: &str = r#"#!/bin/sh
+# ARGS: DIR --scope PID
+trap 'exit 0' INT
+echo "starting" >&2
+echo "$2 $3" >"$1/up"
+echo "fake: up and attached" >&2
+while :; do sleep 0.02; done
+"#;
+
+/// The first answer is before the storm, the second one after it.
+const STATS: &str = r#"#!/bin/sh
+# ARGS: DIR EVENTS
+[ -e "$1/asked" ] && n=$2 || n=0
+touch "$1/asked"
+grep -q -- '--scope [0-9]' "$1/up" || exit 1
+cat <<END
+{"at_ns":1,"interval_ns":null,"moment":"running","loads":[],"latencies":[],"equations":[],"losses":[],"counters":{},"levels":{},"notes":[],
+"hops":[{"name":"kernel","in":$n,"out":$n,"aside":[{"reason":"filtered","n":7}],"dropped":[{"reason":"ring_full","n":0}],"depth":null}]}
+END
+"#;
+
+const DEFINITIONS: &str = r#"
+[[engine]]
+name = "none"
+
+[[engine]]
+name = "fake"
+command = ["{peregrine}/engine", "{dir}"]
+scoped = ["--scope", "{scope}"]
+ready = { stderr = "up and attached" }
+stats = ["{peregrine}/stats", "{dir}", "2005"]
+version = ["echo", "fake 1"]
+
+[[engine]]
+name = "absent"
+command = ["{falco}"]
+ready = { stderr = "up" }
+
+[[bench]]
+name = "storm"
+analysis = "nothing real"
+engines = ["none", "fake", "absent"]
+rounds = 3
+
+[bench.storm]
+command = ["{storm}", "{count}", "{dir}"]
+count = 2000
+scoped = true
+beside = 10
+expect = { fake = 1 }
+
+[[bench.must]]
+what = "slow-down"
+engine = "fake"
+figure = "ns_per_call"
+against = "none"
+at_most = 1.5
+
+[[bench]]
+name = "idle"
+analysis = "nothing real"
+engines = ["fake"]
+rounds = 1
+idle = { window_ms = 30, scoped = true }
+"#;
+
+fn script(dir: &Path, name: &str, text: &str) {
+    let file = dir.join(name);
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn measure(dir: &Path, definitions: &str, args: &[&str]) -> Output {
+    fs::create_dir_all(dir.join("definitions")).unwrap();
+    fs::write(dir.join("definitions/fake.toml"), definitions).unwrap();
+    for (name, text) in [("storm", STORM), ("engine", ENGINE), ("stats", STATS)] {
+        script(dir, name, text);
+    }
+    let set = |name: &str, file: &Path| format!("--set={name}={}", file.display());
+    Command::new(BENCH)
+        .arg("measure")
+        .arg("--definitions")
+        .arg(dir.join("definitions"))
+        .arg("--out")
+        .arg(dir.join("out"))
+        .args([set("storm", &dir.join("storm")), set("peregrine", dir)])
+        .args(args)
+        .env_remove("PEREGRINE_FALCO")
+        .output()
+        .unwrap()
+}
+
+fn text(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+fn samples(dir: &Path) -> Vec<Value> {
+    let raw = fs::read_to_string(dir.join("out/raw.jsonl")).unwrap();
+    raw.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn engines_are_measured_in_turns_and_held_to_the_bars() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = measure(dir.path(), DEFINITIONS, &[]);
+    assert!(out.status.success(), "{}", text(&out));
+    let said = text(&out);
+    assert!(said.contains("skipped: absent: PEREGRINE_FALCO is not set"), "{said}");
+    let bar = "| fake/storm | fake | slow-down | <= 1.50 | 1.50 | met |";
+    assert!(said.contains(bar), "{said}");
+
+    let samples = samples(dir.path());
+    let turns: Vec<String> = samples
+        .iter()
+        .map(|s| format!("{} {} {}", s["bench"], s["engine"], s["round"]).replace('"', ""))
+        .collect();
+    let want = [
+        "fake/storm none 0",
+        "fake/storm fake 0",
+        "fake/storm fake 1",
+        "fake/storm none 1",
+        "fake/storm none 2",
+        "fake/storm fake 2",
+        "fake/idle fake 0",
+    ];
+    assert_eq!(turns, want);
+    for sample in &samples[..6] {
+        let is_fake = sample["engine"] == "fake";
+        let ns = if is_fake { 300.0 } else { 200.0 };
+        assert_eq!(sample["figures"]["ns_per_call"], ns, "{sample}");
+        assert_eq!(sample["figures"]["cpu_ns_per_call"], 150.5, "{sample}");
+        assert_eq!(sample["figures"]["peak_kb"].is_number(), is_fake, "{sample}");
+        assert_eq!(sample["counts"]["storm"], 2000, "{sample}");
+        assert_eq!(sample["counts"]["written"] == 2005, is_fake, "{sample}");
+        assert_eq!(sample["wrong"].as_array().map(Vec::len), Some(0), "{sample}");
+    }
+    let idle = &samples[6]["figures"];
+    for figure in ["start_ms", "resident_kb", "peak_kb", "idle_cpu_percent", "idle_wakes_per_s"] {
+        assert!(idle[figure].is_number(), "{figure}: {idle}");
+    }
+
+    let machine = fs::read_to_string(dir.path().join("out/machine.json")).unwrap();
+    let machine: Value = serde_json::from_str(&machine).unwrap();
+    assert_eq!(machine["engines"]["fake"], "fake 1");
+    assert_eq!(machine["missing"]["absent"], "PEREGRINE_FALCO is not set");
+    assert!(dir.path().join("out/definitions/fake.toml").is_file());
+}
+
+#[test]
+fn a_missed_bar_and_a_wrong_run_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let strict = DEFINITIONS.replace("at_most = 1.5", "at_most = 1.4");
+    let out = measure(dir.path(), &strict, &["fake/storm", "--rounds", "1"]);
+    assert!(!out.status.success(), "{}", text(&out));
+    assert!(text(&out).contains("| <= 1.40 | 1.50 | MISSED |"), "{}", text(&out));
+
+    // Two events for each are asked for, and a few beside them are not four thousand.
+    let more = DEFINITIONS.replace("fake = 1 }", "fake = 2 }");
+    let out = measure(dir.path(), &more, &["fake/storm", "--rounds", "1"]);
+    assert!(!out.status.success(), "{}", text(&out));
+    let wrong = "2005 events of the storm were seen, not 4000";
+    assert!(text(&out).contains(wrong), "{}", text(&out));
+    let counted = samples(dir.path()).iter().filter(|s| s["wrong"] == Value::Array(vec![])).count();
+    assert_eq!(counted, 1, "only the storm alone is right");
+    assert!(text(&out).contains("| not measured |"), "a wrong run is no figure: {}", text(&out));
+}
+
+#[test]
+fn a_try_makes_a_hundredth_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let many = DEFINITIONS.replace("count = 2000", "count = 300000").replace("2005", "3000");
+    let out = measure(dir.path(), &many, &["fake/storm", "--engine", "none", "--quick"]);
+    assert!(out.status.success(), "{}", text(&out));
+    let samples = samples(dir.path());
+    assert_eq!((samples.len(), &samples[0]["counts"]["storm"]), (1, &Value::from(3000)));
+}
+
+#[test]
+fn a_definition_that_is_wrong_starts_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = measure(dir.path(), &DEFINITIONS.replace("count = 2000", "count = -1"), &[]);
+    assert!(!out.status.success() && !dir.path().join("out").exists());
+    let said = text(&out);
+    assert!(said.contains("definitions/fake.toml") && said.contains("count = -1"), "{said}");
+}
+
+/// The descriptors of a floor that is attached, as the kernel tells of them; `Err` where this machine lets nobody attach.
+fn attached(args: &[&str]) -> Result<String, String> {
+    let mut floor = Command::new(env!("CARGO_BIN_EXE_peregrine-floor"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(floor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if line != "attached\n" {
+        let out = floor.wait_with_output().unwrap();
+        return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
+    }
+    let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", floor.id())).unwrap();
+    let told = descriptors.map(|d| fs::read_to_string(d.unwrap().path()).unwrap()).collect();
+    drop(floor.stdin.take());
+    assert!(floor.wait().unwrap().success(), "it ends when stdin closes");
+    Ok(told)
+}
+
+#[test]
+fn the_floor_is_attached_where_it_says() {
+    for (args, tracepoint) in [
+        (&[][..], "sys_exit"),
+        (&["--tp", "sys_enter"], "sys_enter"),
+        (&["--tp", "sys_exit"], "sys_exit"),
+    ] {
+        match attached(args) {
+            Ok(told) => assert!(told.contains(&format!("tp_name:\t{tracepoint}\n")), "{told}"),
+            Err(why) => {
+                println!("skipped: the_floor_is_attached_where_it_says: {why}");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_storm_is_measured_beside_the_floor() {
+    if let Err(why) = attached(&[]) {
+        println!("skipped: a_storm_is_measured_beside_the_floor: {why}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let definitions = r#"
+        [[engine]]
+        name = "none"
+        [[engine]]
+        name = "floor"
+        command = ["{floor}"]
+        ready = { stdout = "attached" }
+        version = ["{floor}", "--version"]
+        [[bench]]
+        name = "getpid"
+        analysis = "the hook alone"
+        engines = ["none", "floor"]
+        rounds = 2
+        [bench.storm]
+        command = ["SHELL", "-c", "i=0; while [ $i -lt {count} ]; do kill -0 $$; i=$((i+1)); done; echo '{\"count\":{count},\"ns_per_call\":1,\"cpu_ns_per_call\":1}'"]
+        count = 2000
+        scoped = false
+    "#;
+    let out = measure(dir.path(), &definitions.replace("SHELL", "/bin/sh"), &[]);
+    assert!(out.status.success(), "{}", text(&out));
+    let samples = samples(dir.path());
+    assert_eq!(samples.len(), 4);
+    let floors: Vec<&Value> = samples.iter().filter(|s| s["engine"] == "floor").collect();
+    assert!(
+        floors.iter().all(|s| s["figures"]["resident_kb"].as_f64() > Some(100.0)),
+        "{floors:?}"
+    );
+}
