@@ -166,7 +166,8 @@ impl Kernel {
         let mut hop = Hop::new("kernel")
             .input(&counter_name(Outcome::Seen))
             .output(&counter_name(Outcome::Written))
-            .aside("filtered", &counter_name(Outcome::Filtered));
+            .aside("filtered", &counter_name(Outcome::Filtered))
+            .aside("rejected", &counter_name(Outcome::Rejected));
         for outcome in Outcome::ALL.into_iter().filter(|o| o.is_drop()) {
             hop = hop.dropped(outcome.name(), &counter_name(outcome));
         }

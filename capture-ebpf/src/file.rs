@@ -5,6 +5,7 @@ use event::{EventType, FileKind, KernelField as F, SectionKind, file_flags};
 use crate::{
     Ctx,
     call::Call,
+    filter::{self, Opening},
     maps::Cpu,
     mem::{field, get, has, ptr, read, read_user},
     path::{Backward, Place},
@@ -20,7 +21,7 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const ANON_INODE_MAGIC: u64 = 0x0904_1934;
 /// `PID_FS_MAGIC`: since 6.9 descriptors of processes have a file system of their own, with a root for each.
 pub const PID_FS_MAGIC: u64 = 0x5049_4446;
-const FMODE_CREATED: u32 = 0x10_0000;
+pub const FMODE_CREATED: u32 = 0x10_0000;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 pub const AT_FDCWD: i64 = -100;
 /// Bits of a nanosecond; since 6.13 the one above says whether somebody asked (`I_CTIME_QUERIED`, fs/inode.c).
@@ -51,9 +52,12 @@ const O_CREAT: u32 = 0o100;
 const PPM_O_DIRECTORY: u32 = 0x400;
 const PPM_O_SYNC: u32 = 0x80;
 const PPM_O_TMPFILE: u32 = 0x2000;
-const PPM_O_F_CREATED: u32 = 0x4000;
+pub const PPM_O_F_CREATED: u32 = 0x4000;
 const PPM_FD_UPPER_LAYER: u32 = 0x8000;
 const PPM_FD_LOWER_LAYER: u32 = 0x1_0000;
+pub const PPM_FD_LAYERS: u32 = PPM_FD_UPPER_LAYER | PPM_FD_LOWER_LAYER;
+/// What `creat` means, in the flags of the schema: to write, make and empty a file.
+const CREAT_FLAGS: u32 = 0x2 | 0x4 | 0x100;
 
 /// `new_encode_dev` of include/linux/kdev_t.h.
 #[inline(always)]
@@ -182,6 +186,14 @@ fn naming(place: Place) -> Naming {
     }
 }
 
+impl Place {
+    /// Whether it has a name in the tree of mounts.
+    #[inline(always)]
+    pub fn is_in_tree(self) -> bool {
+        naming(self) == Naming::Tree && !is_unhashed(self.dentry)
+    }
+}
+
 /// Whether a dentry has no name any more (`d_unlinked`).
 #[inline(always)]
 fn is_unhashed(dentry: u64) -> bool {
@@ -203,7 +215,7 @@ impl File {
     }
 
     #[inline(always)]
-    fn place(self) -> Place {
+    pub fn place(self) -> Place {
         Place::at(self.0 + field(F::FilePath))
     }
 
@@ -452,9 +464,12 @@ fn finish(mut rec: Record, call: Call, task: Task, opened: &Opened, name: u64, d
 }
 
 #[inline(always)]
-fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task, Opened)> {
-    let cpu = Cpu::current()?;
-    let call = Call::at_exit(ctx);
+fn begin(
+    cpu: Cpu,
+    call: Call,
+    ty: EventType,
+    n_params: u16,
+) -> Option<(Record, Call, Task, Opened)> {
     let task = Task::current();
     let mut rec = Record::begin(cpu, ty, n_params)?;
     rec.flags |= call.abi;
@@ -463,12 +478,26 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task, 
     Some((rec, call, task, opened))
 }
 
+/// Whether no rule can match an open; its flags are the kernel's.
+#[inline(always)]
+fn rejects(cpu: Cpu, ty: EventType, ret: i64, kernel: u32, name: u64, dirfd: i64) -> bool {
+    let may_create = kernel & (O_CREAT | O_TMPFILE_BIT) != 0;
+    filter::rejects_open(
+        cpu,
+        &Opening { ty, ret, flags: open_flags(kernel), may_create, name, dirfd },
+    )
+}
+
 /// `open(name, flags, mode)`.
 #[inline(always)]
 pub fn open(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task, opened) = begin(ctx, EventType::OPEN_X, 6)?;
+    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
     let name = call.a0();
     let flags = call.a1() as u32;
+    if rejects(cpu, EventType::OPEN_X, call.ret, flags, name, AT_FDCWD) {
+        return None;
+    }
+    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPEN_X, 6)?;
     rec.user_str(1, name);
     rec.u32(2, open_flags(flags) | opened.bits);
     rec.u32(3, open_mode(flags, call.a2() as u32));
@@ -481,10 +510,14 @@ pub fn open(ctx: Ctx) -> Option<()> {
 /// `openat(dirfd, name, flags, mode)`.
 #[inline(always)]
 pub fn openat(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task, opened) = begin(ctx, EventType::OPENAT_2_X, 7)?;
+    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
     let dirfd = Call::fd(call.a0());
     let name = call.a1();
     let flags = call.a2() as u32;
+    if rejects(cpu, EventType::OPENAT_2_X, call.ret, flags, name, dirfd) {
+        return None;
+    }
+    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPENAT_2_X, 7)?;
     rec.i64(1, dirfd);
     rec.user_str(2, name);
     rec.u32(3, open_flags(flags) | opened.bits);
@@ -498,13 +531,17 @@ pub fn openat(ctx: Ctx) -> Option<()> {
 /// `openat2(dirfd, name, how, size)`; `struct open_how` is `u64 flags, u64 mode, u64 resolve`.
 #[inline(always)]
 pub fn openat2(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task, opened) = begin(ctx, EventType::OPENAT2_X, 8)?;
+    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
     let dirfd = Call::fd(call.a0());
     let name = call.a1();
     let how = call.a2();
     let flags = read_user::<u64>(how).unwrap_or(0) as u32;
     let mode = read_user::<u64>(how + 8).unwrap_or(0) as u32;
     let resolve = read_user::<u64>(how + 16).unwrap_or(0) as u32;
+    if rejects(cpu, EventType::OPENAT2_X, call.ret, flags, name, dirfd) {
+        return None;
+    }
+    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPENAT2_X, 8)?;
     rec.i64(1, dirfd);
     rec.user_str(2, name);
     rec.u32(3, open_flags(flags) | opened.bits);
@@ -530,8 +567,14 @@ fn resolve_flags(kernel: u32) -> u32 {
 /// `creat(name, mode)`.
 #[inline(always)]
 pub fn creat(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task, opened) = begin(ctx, EventType::CREAT_X, 6)?;
-    let name = call.a0();
+    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
+    let (ty, name) = (EventType::CREAT_X, call.a0());
+    let opening =
+        Opening { ty, ret: call.ret, flags: CREAT_FLAGS, may_create: true, name, dirfd: AT_FDCWD };
+    if filter::rejects_open(cpu, &opening) {
+        return None;
+    }
+    let (mut rec, call, task, opened) = begin(cpu, call, ty, 6)?;
     rec.user_str(1, name);
     rec.u32(2, call.a1() as u32 & 0o7777);
     rec.u32(3, opened.dev);
@@ -544,9 +587,14 @@ pub fn creat(ctx: Ctx) -> Option<()> {
 /// `open_by_handle_at(mountfd, handle, flags)`: the caller names no path, so the parameter has the kernel's.
 #[inline(always)]
 pub fn open_by_handle_at(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task, opened) = begin(ctx, EventType::OPEN_BY_HANDLE_AT_X, 6)?;
+    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
+    let (ty, flags) = (EventType::OPEN_BY_HANDLE_AT_X, call.a2() as u32);
+    if rejects(cpu, ty, call.ret, flags, 0, AT_FDCWD) {
+        return None;
+    }
+    let (mut rec, call, task, opened) = begin(cpu, call, ty, 6)?;
     rec.i64(1, Call::fd(call.a0()));
-    rec.u32(2, open_flags(call.a2() as u32) | opened.bits);
+    rec.u32(2, open_flags(flags) | opened.bits);
     let mark = rec.mark();
     if call.ret >= 0 {
         opened.file.append_path(&mut rec, task, true);

@@ -13,6 +13,7 @@ mod credentials;
 mod dispatch;
 mod enter;
 mod file;
+mod filter;
 mod history;
 mod io;
 mod ipc;

@@ -3,10 +3,14 @@
 use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps, RingBuf},
     macros::{btf_map, map},
-    maps::{HashMap, LruHashMap, ProgramArray},
+    maps::{HashMap, LpmTrie, LruHashMap, ProgramArray},
 };
 use event::{
-    Outcome, Slot, control, cpu_layout, lost, note,
+    Outcome, Slot, control, cpu_layout,
+    filter::{
+        MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
+    },
+    lost, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
     syscall_entry,
 };
@@ -78,6 +82,25 @@ pub static LOST: HashMap<lost::Key, lost::Value> = HashMap::with_max_entries(los
 /// What is known of sockets from earlier calls. The loader gives it its true size where somebody asks.
 #[map]
 pub static SOCKETS: LruHashMap<Key, Past> = LruHashMap::with_max_entries(1, 0);
+
+/// What events of each type are asked: words of [`event::filter::TypeFilter`]. Mapped, so that the loader can write word by word.
+#[btf_map]
+pub static FILTERS: Array<[u64; TYPE_FILTER_WORDS], { cpu_layout::N_TYPES }, MMAPABLE> =
+    Array::new();
+
+/// Clauses by prefix of a name. A trie takes its memory as it grows, and only the loader makes it grow.
+#[map]
+pub static NAME_PREFIXES: LpmTrie<[u8; NAME_PREFIX_MAX], u64> =
+    LpmTrie::with_max_entries(MAX_PREFIXES as u32, 0);
+
+/// Clauses by last component of a name.
+#[map]
+pub static NAME_LASTS: HashMap<[u8; NAME_LAST_MAX], u64> =
+    HashMap::with_max_entries(MAX_LASTS as u32, 0);
+
+/// Clauses by port.
+#[map]
+pub static FILTER_PORTS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PORTS as u32, 0);
 
 /// One CPU's entry.
 #[derive(Clone, Copy)]

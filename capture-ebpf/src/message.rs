@@ -11,6 +11,7 @@ use crate::{
     call::Call,
     enter::Entry,
     file::file_of,
+    filter,
     history::Seen,
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
@@ -54,6 +55,10 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let ty = cpu.event_type();
     let call = Call::at_exit(ctx);
+    if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
+        Entry::drop_note();
+        return None;
+    }
     let task = Task::current();
     let mut rec = Record::begin(cpu, ty, 5)?;
     rec.flags |= call.abi;
@@ -73,10 +78,19 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let noted = Entry::take(&rec, call, ty);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     network::pass_noted(&mut rec, noted, at, len);
+    let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
+        filter::discard(cpu, rec, ty);
+        return None;
+    }
     network::tuple(&mut rec, 4, used.sock, Way::Out);
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(true, call.ret));
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -88,10 +102,15 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let ty = cpu.event_type();
     let call = Call::at_exit(ctx);
+    let asked = asked(ty);
+    let hears = asked & head::ANSWERS != 0;
+    if !hears && !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
+        Entry::drop_note();
+        return None;
+    }
     let task = Task::current();
     let mut rec = Record::begin(cpu, ty, 5)?;
     rec.flags |= call.abi;
-    let asked = asked(ty);
     let fd = Call::fd(call.a0());
     let has_source = ty == EventType::RECVFROM_X;
     let at = if has_source && call.ret >= 0 { call.a4() } else { 0 };
@@ -102,6 +121,11 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     if !network::hears(&rec, asked, used.sock) {
         rec.discard();
         cpu.count(u64::from(ty.0), Outcome::Filtered);
+        return None;
+    }
+    let is_rejected = !hears && filter::rejects_socket(&rec, ty, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
+        filter::discard(cpu, rec, ty);
         return None;
     }
     rec.i64(0, call.ret);
@@ -129,6 +153,10 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(false, call.ret));
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -273,6 +301,12 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         cpu.count(u64::from(ty.0), Outcome::Filtered);
         return 0;
     }
+    let hears = asked & head::ANSWERS != 0;
+    let is_rejected = !hears && filter::rejects_socket(&rec, ty, res, used.sock);
+    if is_rejected && !filter::tells_past(res) {
+        filter::discard(cpu, rec, ty);
+        return 0;
+    }
     number(&mut rec, 0, res as u64, 8);
     let mut n = 1;
     if !is_one {
@@ -329,6 +363,10 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     if asked & recipe::head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, if at == 0 { Seen::Nothing } else { seen(!is_recv, res) });
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return 0;
     }
     rec.submit::<true>(&task.who_is_current());
     0

@@ -10,6 +10,7 @@ use crate::{
     call::Call,
     enter::Entry,
     file::{File, file_of},
+    filter,
     history::{self, Key, Seen},
     maps::{Cpu, RECIPES, SCRATCH},
     mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
@@ -17,14 +18,15 @@ use crate::{
     task::Task,
 };
 
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub const AF_UNIX: u16 = 1;
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
+pub const AF_NETLINK: u16 = 16;
 /// States of include/net/tcp_states.h; a connected datagram socket is `TCP_ESTABLISHED`, one without a peer `TCP_CLOSE`.
 const TCP_SYN_SENT: u8 = 2;
 const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
-const EINPROGRESS: i64 = 115;
+pub const EINPROGRESS: i64 = 115;
 const SOCK_NONBLOCK: u32 = 0o4000;
 const SOCK_CLOEXEC: u32 = 0o2_000_000;
 const PPM_O_NONBLOCK: u32 = 0x40;
@@ -76,7 +78,7 @@ impl Sock {
 
     /// All but the address in one number, for a global function.
     #[inline(always)]
-    fn packed(self, more: u64) -> u64 {
+    pub fn packed(self, more: u64) -> u64 {
         u64::from(self.family & 0xff)
             | u64::from(self.ty & 0xff) << 8
             | more << 16
@@ -85,7 +87,7 @@ impl Sock {
 
     /// The reverse of [`Sock::packed`].
     #[inline(always)]
-    fn unpacked(at: u64, packed: u64) -> Self {
+    pub fn unpacked(at: u64, packed: u64) -> Self {
         let family = (packed & 0xff) as u16;
         Self { at, family, ty: (packed >> 8 & 0xff) as u16, ino: (packed >> 32) as u32 }
     }
@@ -105,13 +107,13 @@ impl Sock {
     }
 
     #[inline(always)]
-    fn local(self) -> End {
+    pub fn local(self) -> End {
         let port = get(self.at, F::SockNum);
         End { addr: self.addr(F::SockRcvSaddr, F::SockV6RcvSaddr), port }
     }
 
     #[inline(always)]
-    fn remote(self) -> End {
+    pub fn remote(self) -> End {
         let port = u16::from_be(get(self.at, F::SockDport));
         End { addr: self.addr(F::SockDaddr, F::SockV6Daddr), port }
     }
@@ -200,9 +202,9 @@ fn unix_name(sk: u64) -> u64 {
 
 /// The address that the process passed, or that the kernel wrote for it; copied once into the slot, so that what is checked is what is told.
 #[derive(Clone, Copy)]
-struct Passed {
+pub struct Passed {
     base: *mut u8,
-    family: u16,
+    pub family: u16,
     len: u64,
 }
 
@@ -305,7 +307,7 @@ impl Used {
 impl Passed {
     /// What [`pass`] kept.
     #[inline(always)]
-    fn of(rec: &Record) -> Self {
+    pub fn of(rec: &Record) -> Self {
         // SAFETY: two words of the slot.
         let (len, family) = unsafe {
             let place = rec.base.add(PASSED_AT);
@@ -333,7 +335,7 @@ impl Passed {
     /// The address as the kernel takes it for a socket: one of IPv4 on an IPv6 socket is mapped, and one without a family on an IPv4
     /// datagram socket is one of IPv4 (`udp_sendmsg`, net/ipv4/udp.c).
     #[inline(always)]
-    fn end_for(self, sock: Sock) -> Option<End> {
+    pub fn end_for(self, sock: Sock) -> Option<End> {
         if !sock.is_inet() || self.len < INET_LEN {
             return None;
         }
@@ -563,20 +565,26 @@ pub fn section_at_start(rec: &mut Record, file: File, at: u64, len: u64) {
 fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)> {
     let cpu = Cpu::current()?;
     let call = Call::at_exit(ctx);
+    if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
+        Entry::drop_note();
+        return None;
+    }
     let mut rec = Record::begin(cpu, ty, n_params)?;
     rec.flags |= call.abi;
     rec.i64(0, call.ret);
     Some((rec, call, Task::current()))
 }
 
-/// Ends a call that tells the past of a socket: where nobody asks for the call itself there is no frame.
+/// Ends a call that tells the past of a socket: where nobody asks for the call itself, or no rule can match it, there is no frame.
 #[inline(always)]
-fn finish(rec: Record, ty: EventType, task: Task) -> Option<()> {
-    if RECIPES.get(u32::from(ty.0))?[0] & head::SILENT == 0 {
-        rec.submit::<true>(&task.who_is_current());
-    } else {
+fn finish(rec: Record, ty: EventType, task: Task, is_rejected: bool) -> Option<()> {
+    let is_silent = RECIPES.get(u32::from(ty.0))?[0] & head::SILENT != 0;
+    if is_silent || is_rejected {
+        let outcome = if is_silent { Outcome::Filtered } else { Outcome::Rejected };
         rec.discard();
-        Cpu::current()?.count(u64::from(ty.0), Outcome::Filtered);
+        Cpu::current()?.count(u64::from(ty.0), outcome);
+    } else {
+        rec.submit::<true>(&task.who_is_current());
     }
     None
 }
@@ -612,6 +620,11 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     let noted = Entry::take(&rec, call, EventType::CONNECT_X);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
+    let ty = EventType::CONNECT_X;
+    let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
+        return finish(rec, ty, task, is_rejected);
+    }
     let connects = call.ret == 0 || call.ret == -EINPROGRESS;
     if connects {
         tuple(&mut rec, 1, used.sock, Way::Out);
@@ -622,7 +635,7 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     Passed::of(&rec).param(&mut rec, 3);
     rec.begin_trailer();
     used.section(&mut rec, if connects { Seen::Connect } else { Seen::Nothing });
-    finish(rec, EventType::CONNECT_X, task)
+    finish(rec, ty, task, is_rejected)
 }
 
 /// `accept(fd, addr, len)` and `accept4(fd, addr, len, flags)`.
@@ -633,6 +646,11 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };
     pass(&mut rec, 0, 0);
+    // Of a call that failed a rule sees no descriptor.
+    let is_rejected = call.ret >= 0 && filter::rejects_socket(&rec, ty, call.ret, sock);
+    if is_rejected && !filter::tells_past(call.ret) {
+        return finish(rec, ty, task, is_rejected);
+    }
     if call.ret >= 0 {
         tuple(&mut rec, 1, sock, Way::In);
     } else {
@@ -648,7 +666,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     }
     rec.begin_trailer();
     section(&mut rec, sock, if call.ret >= 0 { Seen::Accept } else { Seen::Nothing });
-    finish(rec, ty, task)
+    finish(rec, ty, task, is_rejected)
 }
 
 /// `bind(fd, addr, len)`.
@@ -660,6 +678,10 @@ pub fn bind(ctx: Ctx) -> Option<()> {
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let passed = Passed::of(&rec);
+    let is_rejected = filter::rejects_socket(&rec, EventType::BIND_X, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
+        return finish(rec, EventType::BIND_X, task, is_rejected);
+    }
     passed.param(&mut rec, 1);
     rec.i64(2, fd);
     rec.begin_trailer();
@@ -667,7 +689,7 @@ pub fn bind(ctx: Ctx) -> Option<()> {
     // The address is the socket's own end, not the other one.
     pass(&mut rec, 0, 0);
     used.section(&mut rec, if serves { Seen::Bind } else { Seen::Nothing });
-    finish(rec, EventType::BIND_X, task)
+    finish(rec, EventType::BIND_X, task, is_rejected)
 }
 
 /// `listen(fd, backlog)`.
@@ -681,7 +703,7 @@ pub fn listen(ctx: Ctx) -> Option<()> {
     pass(&mut rec, 0, 0);
     let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
     section(&mut rec, Sock::of(file_of(task, fd)), seen);
-    finish(rec, EventType::LISTEN_X, task)
+    finish(rec, EventType::LISTEN_X, task, filter::is_rejected(EventType::LISTEN_X, call.ret))
 }
 
 /// `socketpair(domain, type, protocol, fds)`.

@@ -156,6 +156,13 @@ impl Backward {
         (r >> 32) as u16
     }
 
+    /// Walks from `place` to the task's root, the path ending at `end` of a slot's path buffer; gives where it begins, and bits of [`file_flags`].
+    #[inline(always)]
+    pub fn walk_to(slot: u64, end: u64, place: Place, task: Task) -> (u64, u16) {
+        let r = peregrine_walk(slot, end, place.mnt, place.dentry, task.0);
+        (r & POS, (r >> 32) as u16)
+    }
+
     /// Puts the name of an object without a place in the tree.
     #[inline(always)]
     pub fn pseudo(&mut self, dentry: u64) {

@@ -15,7 +15,7 @@ use crate::{
     dispatch::is_ia32,
     enter::Entry,
     file::{self, AT_FDCWD, file_of},
-    io, ipc,
+    filter, io, ipc,
     maps::{CALL_IDS, Cpu, FLAG_MAPS, RECIPES},
     mem::{bound, feature_word, get, ptr, read_user, st8, st16, st32, st64},
     network::{self, Sock},
@@ -57,6 +57,13 @@ pub fn plain(ctx: Ctx) -> Option<()> {
 pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
     let ty = cpu.event_type();
     let recipe = RECIPES.get(u32::from(ty.0))?;
+    // What name servers answer is for others than the rules.
+    if recipe[0] & head::ANSWERS == 0 && filter::rejects_result(cpu, ty, call.ret) {
+        if recipe[0] & head::ENTRY != 0 {
+            Entry::drop_note();
+        }
+        return None;
+    }
     let mut rec = Record::begin(cpu, ty, (recipe[0] & head::N_PARAMS) as u16)?;
     rec.flags |= call.abi;
     let task = Task::current();

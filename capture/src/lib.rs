@@ -50,9 +50,9 @@ mod waker;
 
 pub use injection::{Injection, Injector, injection};
 pub use kernel::{
-    Asked, DEFAULT_SNAPLEN, ForkSides, KernelBtf, KernelCounters, KernelRing, Loss, LossCounts,
-    Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room, TableLimits, Wanted,
-    capturable, generic_calls, on_demand,
+    Asked, DEFAULT_SNAPLEN, FilterError, Filters, ForkSides, KernelBtf, KernelCounters, KernelRing,
+    Loss, LossCounts, Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
+    TableLimits, Wanted, capturable, generic_calls, on_demand,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

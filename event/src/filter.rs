@@ -91,11 +91,25 @@ impl TypeFilter {
     #[inline(always)]
     #[must_use]
     pub fn by_flags(&self, flags: u64) -> u64 {
+        self.by_known_flags(flags, 0)
+    }
+
+    /// The same where some bits are not known, which are 0 in `flags`.
+    #[inline(always)]
+    #[must_use]
+    pub fn by_known_flags(&self, flags: u64, unknown: u64) -> u64 {
         let mut left = u64::MAX;
         for test in &self.flags {
-            if test.mask != 0 {
-                left &= if flags & test.mask != 0 { test.any_set } else { test.none_set };
+            if test.mask == 0 {
+                continue;
             }
+            left &= if flags & test.mask != 0 {
+                test.any_set
+            } else if unknown & test.mask != 0 {
+                test.any_set | test.none_set
+            } else {
+                test.none_set
+            };
         }
         left
     }
@@ -129,6 +143,15 @@ pub const NAME_PREFIX_MAX: usize = 256;
 /// Keys of the map `NAME_LASTS`: last components of names, filled up with zeros. A longer one is in no set of clauses: they ask nothing of names then.
 pub const NAME_LAST_MAX: usize = 64;
 
+/// Words of a [`TypeFilter`].
+pub const TYPE_FILTER_WORDS: usize = size_of::<TypeFilter>() / 8;
+/// Prefixes that there is room for.
+pub const MAX_PREFIXES: usize = 4096;
+/// Last components that there is room for.
+pub const MAX_LASTS: usize = 4096;
+/// Ports that there is room for.
+pub const MAX_PORTS: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +176,8 @@ mod tests {
         assert!(filter.is_active() && !TypeFilter::default().is_active());
         assert_eq!((filter.by_result(-2), filter.by_result(0)), (0b0001, 0b1110));
         assert_eq!((filter.by_flags(0b11), filter.by_flags(0b01)), (0b1111, 0b0101));
+        assert_eq!(filter.by_known_flags(0b01, 0b10), 0b1111);
+        assert_eq!(filter.by_known_flags(0b01, 0b100), 0b0101);
         assert_eq!(filter.by_kind(FilterKind::File), 0b1010);
         assert_eq!(filter.by_kind(FilterKind::Unknown), u64::MAX);
         assert_eq!(filter.by_name(0b1000), 0b1100);

@@ -3,7 +3,7 @@
 use crate::table::N_EVENT_TYPES;
 
 /// What became of one event in the kernel: the index of its counter, kept per CPU and event type.
-/// Conservation: `Seen = Filtered + Written + every drop`.
+/// Conservation: `Seen = Filtered + Rejected + Written + every drop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Outcome {
@@ -23,11 +23,13 @@ pub enum Outcome {
     TailCallMiss = 6,
     /// Dropped: the frame was larger than the largest record.
     TooLarge = 7,
+    /// No rule can match it, by the filters of push-down ([`crate::filter`]).
+    Rejected = 8,
 }
 
 impl Outcome {
     /// Every outcome, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Seen,
         Self::Filtered,
         Self::Written,
@@ -36,6 +38,7 @@ impl Outcome {
         Self::NoScratch,
         Self::TailCallMiss,
         Self::TooLarge,
+        Self::Rejected,
     ];
 
     /// Name as counters and reports print it.
@@ -50,13 +53,14 @@ impl Outcome {
             Self::NoScratch => "no_scratch",
             Self::TailCallMiss => "tail_call_miss",
             Self::TooLarge => "too_large",
+            Self::Rejected => "rejected",
         }
     }
 
     /// Whether it is a drop.
     #[must_use]
     pub const fn is_drop(self) -> bool {
-        !matches!(self, Self::Seen | Self::Filtered | Self::Written)
+        !matches!(self, Self::Seen | Self::Filtered | Self::Rejected | Self::Written)
     }
 }
 
@@ -66,8 +70,8 @@ pub mod cpu_layout {
 
     /// Counter rows; a power of two so that the kernel side can bound an index with a mask.
     pub const N_TYPES: usize = 512;
-    /// Outcomes of a row.
-    pub const N_OUTCOMES: usize = 8;
+    /// Outcomes of a row, and room for more: a power of two.
+    pub const N_OUTCOMES: usize = 16;
     /// Word of the scratch depth: how many programs of this CPU hold a scratch slot.
     pub const DEPTH: usize = N_TYPES * N_OUTCOMES;
     /// Word that the barrier's atomic adds to.
@@ -108,6 +112,7 @@ pub mod cpu_layout {
     pub const WORDS: usize = DEPTH + 16;
 
     const _: () = assert!(N_EVENT_TYPES <= N_TYPES);
+    const _: () = assert!(super::Outcome::ALL.len() <= N_OUTCOMES);
 }
 
 /// The map `LOST`: processes of which a frame was lost that told of a change of them.
@@ -128,8 +133,13 @@ pub mod control {
     pub const SCOPED: usize = 1;
     /// Wanted events of hooks other than those of calls, bits below.
     pub const PROCESS: usize = 2;
+    /// What the maps of push-down hold, bits below; written while no type has a filter.
+    pub const NAMES: usize = 3;
     /// Words.
     pub const WORDS: usize = 8;
+
+    /// There are last components of names.
+    pub const LASTS: u32 = 1;
 
     /// The child's side of `clone`.
     pub const CLONE: u32 = 1;

@@ -103,7 +103,7 @@ impl KernelCounters {
             .filter(|&(.., n)| n != 0)
     }
 
-    /// `seen - filtered - written - drops`: events under way at the moment of reading, 0 once programs are detached.
+    /// `seen - filtered - rejected - written - drops`: events under way at the moment of reading, 0 once programs are detached.
     #[must_use]
     pub fn unexplained(&self) -> i64 {
         let accounted: u64 =

@@ -13,7 +13,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
-    EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
+    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
     recipe::{FlagMap, Recipe},
 };
 
@@ -119,6 +119,10 @@ pub struct Probe {
     pub(super) iterators: Iterators,
     /// Processes from before the programs were attached that the scope had no room for.
     n_out_of_scope: u64,
+    /// Types that have a filter.
+    pub(super) filtered: EventSet,
+    /// The word [`control::NAMES`].
+    pub(super) names: u32,
 }
 
 /// What became of a program.
@@ -187,10 +191,11 @@ pub(super) fn refusal(error: &ProgramError) -> String {
     chain(error)
 }
 
-fn options_words(options: &ProbeOptions) -> [u32; control::WORDS] {
+fn options_words(options: &ProbeOptions, names: u32) -> [u32; control::WORDS] {
     let mut words = [0; control::WORDS];
     words[control::SELF_TGID] = options.self_tgid.unwrap_or(0);
     words[control::SCOPED] = u32::from(options.scope_pid.is_some());
+    words[control::NAMES] = names;
     for (ty, bit) in PROCESS_EVENTS {
         if options.interest.contains(ty) {
             words[control::PROCESS] |= bit;
@@ -233,7 +238,7 @@ where
     T::try_from(map).map_err(map_error(name))
 }
 
-fn map_fd(map: &Map) -> Option<&MapData> {
+pub(super) fn map_fd(map: &Map) -> Option<&MapData> {
     match map {
         Map::Array(data) | Map::RingBuf(data) => Some(data),
         _ => None,
@@ -398,6 +403,8 @@ impl Probe {
             options,
             iterators: Iterators::default(),
             n_out_of_scope: 0,
+            filtered: EventSet::EMPTY,
+            names: 0,
         };
         if let Some(pid) = this.options.scope_pid {
             this.add_to_scope(pid)?;
@@ -536,8 +543,8 @@ impl Probe {
         Ok(())
     }
 
-    fn write_control(&mut self) -> Result<(), ProbeError> {
-        let words = options_words(&self.options);
+    pub(super) fn write_control(&mut self) -> Result<(), ProbeError> {
+        let words = options_words(&self.options, self.names);
         let mut map: Array<&mut MapData, [u32; control::WORDS]> =
             borrow(&mut self.ebpf, "CONTROL")?;
         map.set(0, words, 0).map_err(map_error("CONTROL"))
@@ -741,7 +748,7 @@ impl Probe {
 /// What `sys_enter` noted, by thread.
 type Notes<'a> = HashMap<&'a mut MapData, u32, [u8; note::LEN]>;
 
-fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+pub(super) fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
 where
     T: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
 {

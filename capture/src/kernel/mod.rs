@@ -1,10 +1,12 @@
 //! The kernel side's loader: object and offsets in, rings and counters out.
 //!
-//! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books.
+//! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books;
+//! `filters` says what the kernel may reject.
 
 mod btf;
 mod change;
 mod counters;
+mod filters;
 mod iterate;
 mod load;
 mod losses;
@@ -21,6 +23,7 @@ mod verify;
 
 pub use change::KernelBtf;
 pub use counters::KernelCounters;
+pub use filters::{FilterError, Filters};
 pub use load::Probe;
 pub use losses::{Loss, LossCounts, Losses};
 pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, TableLimits, Wanted};

@@ -5,6 +5,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// A mapping of a BPF map, unmapped on drop.
@@ -134,4 +135,24 @@ pub(crate) fn raise_memlock() -> io::Result<()> {
 /// Loads a word that the kernel side counts in.
 pub(crate) fn load(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed)
+}
+
+/// Stores a word that the kernel side reads, in one go; after what was stored before it.
+pub(crate) fn store(word: &AtomicU64, value: u64) {
+    word.store(value, Ordering::Release);
+}
+
+/// `MEMBARRIER_CMD_GLOBAL` (include/uapi/linux/membarrier.h).
+const MEMBARRIER_GLOBAL: libc::c_int = 1;
+/// More than a program takes by far.
+const LONGEST_RUN: Duration = Duration::from_millis(20);
+
+/// Waits until no program runs that began before: each runs inside a read section of the kernel's RCU, and the barrier over all threads of the
+/// machine waits for a grace period (kernel/sched/membarrier.c).
+pub(crate) fn wait_for_programs() {
+    // SAFETY: no memory is passed.
+    if unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_GLOBAL, 0, 0) } != 0 {
+        // Not offered where CPUs run without ticks.
+        std::thread::sleep(LONGEST_RUN);
+    }
 }
