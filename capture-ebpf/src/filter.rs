@@ -30,8 +30,8 @@ const LEXICAL_AT: u64 = PATH_MAX;
 const ZEROES: u64 = event::filter::NAME_LAST_MAX as u64;
 /// Where the kernel's path ends.
 const KERNEL_END: u64 = PATH_MAX - ZEROES;
-/// In place of a position: the name is not clean.
-const UNCLEAN: u64 = u64::MAX;
+/// In place of a position: the name is one of those that no pattern speaks of (`event::filter::is_odd_pair`).
+const ODD: u64 = u64::MAX;
 /// In place of clauses: nothing is known, all may hold.
 const ALL: u64 = u64::MAX;
 /// In place of a string: there is none that is known exactly.
@@ -229,7 +229,7 @@ pub extern "C" fn peregrine_string(slot: u64, name: u64) -> u64 {
         u64::from(at.read_volatile() != b'/')
     };
     let last = peregrine_last(slot, LEXICAL_AT - is_relative, len + is_relative);
-    if last == UNCLEAN {
+    if last == ODD {
         return UNKNOWN;
     }
     len | last << 16 | if is_relative != 0 { RELATIVE } else { 0 }
@@ -264,7 +264,7 @@ pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64) -> u64 {
         return ALL;
     }
     let last = peregrine_last(slot, pos, len);
-    if last == UNCLEAN {
+    if last == ODD {
         return ALL;
     }
     peregrine_names(slot, pos, len, last)
@@ -292,7 +292,12 @@ pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64, last: u
     let Some(pos) = walked(slot, slash, place, task) else { return ALL };
     // The root's own slash is the one between the two.
     let pos = if pos == slash - 1 { slash } else { pos };
-    peregrine_names(slot, pos, LEXICAL_AT - pos + len, last)
+    let len = LEXICAL_AT - pos + len;
+    // The directory's path may be odd, too.
+    if peregrine_last(slot, pos, len) == ODD {
+        return ALL;
+    }
+    peregrine_names(slot, pos, len, last)
 }
 
 /// Where the path of a place begins that ends at `end` of the path buffer; `None` where it is not what the place is called by and nothing else.
@@ -347,18 +352,18 @@ unsafe fn value_of(map: *const core::ffi::c_void, key: *const u8) -> u64 {
     unsafe { value.cast::<u64>().read_volatile() }
 }
 
-/// Where the last component of a name begins; [`UNCLEAN`] where a component is empty, `.` or `..`. There are zeroes behind the name.
+/// Where the last component of a name begins; [`ODD`] where it ends with a slash, or has one or a dot next to another. There are zeroes behind it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn peregrine_last(slot: u64, pos: u64, len: u64) -> u64 {
-    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return UNCLEAN };
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ODD };
     let at = bound::<0x1fff>(pos);
     if at > LEXICAL_AT || len > LEXICAL_MAX + 1 {
-        return UNCLEAN;
+        return ODD;
     }
     // SAFETY: in the slot; words are read up to seven bytes behind the name's last word.
     let name = unsafe { base.cast::<u8>().add(PATH_AT).add(at as usize) };
-    let (mut slashes, mut word, mut doubtful) = (0, 0, 0);
+    let (mut slashes, mut word, mut odd) = (0, 0, 0);
     let mut n = 0;
     while n <= LEXICAL_MAX {
         if n >= len {
@@ -366,16 +371,16 @@ pub extern "C" fn peregrine_last(slot: u64, pos: u64, len: u64) -> u64 {
         }
         // SAFETY: as above.
         let (here, next) = unsafe { (name.add(n as usize), name.add(n as usize + 1)) };
-        let found = equal(ld64(here), b'/');
-        let behind = ld64(next);
-        doubtful |= found & (equal(behind, b'/') | equal(behind, b'.'));
+        let (here, behind) = (ld64(here), ld64(next));
+        let (found, next_slashes) = (equal(here, b'/'), equal(behind, b'/'));
+        odd |= found & (next_slashes | equal(behind, b'.')) | equal(here, b'.') & next_slashes;
         let is_any = all_ones_unless_zero(found);
         slashes = slashes & !is_any | found;
         word = word & !is_any | n & is_any;
         n += 8;
     }
-    if doubtful != 0 && peregrine_unclean(slot, pos, len) != 0 {
-        return UNCLEAN;
+    if odd != 0 {
+        return ODD;
     }
     // The highest bit that is set fills all bytes below it, which are counted.
     slashes |= slashes >> 8;
@@ -384,39 +389,7 @@ pub extern "C" fn peregrine_last(slot: u64, pos: u64, len: u64) -> u64 {
     let in_word = (slashes >> 7).wrapping_mul(ONES) >> 56;
     let last = word + in_word;
     // Nothing behind the last slash.
-    if last + 1 >= len { UNCLEAN } else { pos + last }
-}
-
-/// Whether a component is empty, `.` or `..`.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn peregrine_unclean(slot: u64, pos: u64, len: u64) -> u64 {
-    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return 1 };
-    let at = bound::<0x1fff>(pos);
-    if at > LEXICAL_AT {
-        return 1;
-    }
-    // SAFETY: as in `peregrine_last`.
-    let name = unsafe { base.cast::<u8>().add(PATH_AT).add(at as usize) };
-    let mut unclean = 0;
-    let mut n = 0;
-    while n <= LEXICAL_MAX {
-        if n >= len {
-            break;
-        }
-        // SAFETY: as in `peregrine_last`.
-        let words = unsafe {
-            let at = name.add(n as usize);
-            [ld64(at), ld64(at.add(1)), ld64(at.add(2)), ld64(at.add(3))]
-        };
-        let ends = |word| equal(word, b'/') | equal(word, 0);
-        let dot = equal(words[1], b'.');
-        let dots = dot & equal(words[2], b'.');
-        unclean |= equal(words[0], b'/')
-            & (equal(words[1], b'/') | dot & ends(words[2]) | dots & ends(words[3]));
-        n += 8;
-    }
-    unclean
+    if last + 1 >= len { ODD } else { pos + last }
 }
 
 /// One in each byte.
