@@ -6,7 +6,7 @@
 use core::{arch::asm, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use event::{KernelField, MISSING_FIELD, N_KERNEL_FIELDS, feature};
+use event::{CAST_CALL, KernelField, MISSING_FIELD, N_KERNEL_FIELDS, feature};
 
 /// Offsets, sizes and values of the running kernel, set by the loader before the map is frozen.
 #[unsafe(no_mangle)]
@@ -63,6 +63,15 @@ pub unsafe fn st64(p: *mut u8, v: u64) {
     unsafe { asm!("*(u64 *)({p} + 0) = {v}", p = in(reg) p, v = in(reg) v, options(nostack)) };
 }
 
+/// Eight bytes of map memory from a place of any alignment.
+#[inline(always)]
+pub unsafe fn ld64(p: *const u8) -> u64 {
+    let v: u64;
+    // SAFETY: the caller gives eight readable bytes; the verifier checks it again.
+    unsafe { asm!("{v} = *(u64 *)({p} + 0)", p = in(reg) p, v = out(reg) v, options(nostack)) };
+    v
+}
+
 #[inline(always)]
 pub unsafe fn st32(p: *mut u8, v: u32) {
     // SAFETY: as `st64`.
@@ -97,13 +106,50 @@ pub unsafe fn atomic_add64(p: *mut u64, v: u64) {
     };
 }
 
-/// Reads kernel memory; zero where it faults.
+/// A pointer that may be read through: a load that faults gives zero. `bpf_rdonly_cast` of 6.2, which costs nothing: the verifier takes the call away. The
+/// loader puts the running kernel's number of it in place of [`CAST_CALL`], and says as what type it makes the pointer.
+#[inline(always)]
+fn readable(addr: u64) -> *const u8 {
+    let at: u64;
+    // SAFETY: the registers of a call.
+    unsafe {
+        asm!("call {cast}", cast = const CAST_CALL,
+            inlateout("r1") addr => _, inlateout("r2") feature_word(feature::CAST_TYPE) => _,
+            lateout("r0") at, lateout("r3") _, lateout("r4") _, lateout("r5") _, options(nostack));
+    }
+    at as *const u8
+}
+
+/// Whether addresses can be cast to pointers that may be read through.
+#[inline(always)]
+pub fn casts() -> bool {
+    feature_word(feature::CAST_TYPE) != 0
+}
+
+/// Reads kernel memory; zero where it faults. By plain loads where the kernel knows the cast, else by a helper.
 #[inline(always)]
 pub fn read<T: Copy + Default>(addr: u64) -> T {
     let mut v = MaybeUninit::<T>::uninit();
-    // SAFETY: the helper writes `size_of::<T>()` bytes, zeroes on a fault; every `T` here is a number or an array of them.
+    let to = v.as_mut_ptr().cast::<u8>();
+    // SAFETY: both ways write `size_of::<T>()` bytes, zeroes on a fault; every `T` here is a number or an array of them.
     unsafe {
-        bpf_probe_read_kernel(v.as_mut_ptr().cast(), size_of::<T>() as u32, addr as *const _);
+        if casts() {
+            let from = readable(addr);
+            match size_of::<T>() {
+                1 => to.write(from.read_volatile()),
+                2 => to.cast::<u16>().write(from.cast::<u16>().read_volatile()),
+                4 => to.cast::<u32>().write(from.cast::<u32>().read_volatile()),
+                len => {
+                    let mut n = 0;
+                    while n < len / 8 {
+                        to.cast::<u64>().add(n).write(from.cast::<u64>().add(n).read_volatile());
+                        n += 1;
+                    }
+                }
+            }
+        } else {
+            bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, addr as *const _);
+        }
         v.assume_init()
     }
 }

@@ -498,6 +498,11 @@ pub mod feature {
     pub const SIMULATE_DROPS: usize = 10;
     /// Possible CPUs.
     pub const N_CPUS: usize = 11;
+    /// Type to which addresses are cast before they are read through (its number in the kernel's BTF), 0 where the kernel has no such cast.
+    pub const CAST_TYPE: usize = 12;
     /// Words.
     pub const WORDS: usize = 16;
 }
+
+/// What the object calls in place of `bpf_rdonly_cast`, whose number differs from kernel to kernel: the loader puts that there. No helper has it.
+pub const CAST_CALL: i32 = 0x7063_6173;

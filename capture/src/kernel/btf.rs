@@ -15,7 +15,12 @@ const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
+const FUNC: u32 = 12;
 const ENUM64: u32 = 19;
+/// A function of the kernel that programs may call: makes a pointer of an address, to be read through (6.2).
+const CAST: &[u8] = b"bpf_rdonly_cast";
+/// What it makes pointers to: a structure that begins with words of 64 bits, and more of them than are read at once.
+const CAST_TYPE: &[u8] = b"pt_regs";
 
 /// Why the kernel's BTF cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +47,14 @@ pub(crate) struct KernelTypes {
     structs: HashMap<Vec<u8>, u32>,
     typedefs: HashMap<Vec<u8>, u32>,
     enumerators: HashMap<Vec<u8>, i32>,
+    cast: Option<u32>,
+}
+
+/// A cast of addresses to pointers that may be read through: numbers of the function and of the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cast {
+    pub(crate) function: u32,
+    pub(crate) ty: u32,
 }
 
 /// A member: where it lies and what it is.
@@ -61,6 +74,7 @@ impl KernelTypes {
             structs: HashMap::new(),
             typedefs: HashMap::new(),
             enumerators: HashMap::new(),
+            cast: None,
         };
         let magic = this.bytes.get(..2).ok_or(BtfError::Header("too short"))?;
         if u16::from_le_bytes([magic[0], magic[1]]) != MAGIC {
@@ -113,6 +127,7 @@ impl KernelTypes {
                 let name = self.string(name).to_vec();
                 self.typedefs.entry(name).or_insert(id);
             }
+            FUNC if self.string(name) == CAST => self.cast = Some(id),
             ENUM => {
                 for i in 0..n {
                     let entry = at + 12 + 8 * i;
@@ -228,6 +243,11 @@ impl KernelTypes {
     /// The value of an enumerator.
     pub(crate) fn enumerator(&self, name: &str) -> Option<i32> {
         self.enumerators.get(name.as_bytes()).copied()
+    }
+
+    /// The cast, where the kernel has it.
+    pub(crate) fn cast(&self) -> Option<Cast> {
+        Some(Cast { function: self.cast?, ty: *self.structs.get(CAST_TYPE)? })
     }
 
     /// Number of arguments of a tracepoint, without the leading `void *`.

@@ -23,7 +23,7 @@ use super::{
     counters::KernelCounters,
     iterate::Iterators,
     machine,
-    object::without_lines,
+    object::{set_cast, without_lines},
     options::{MAX_SNAPLEN, ProbeOptions, Room, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
@@ -297,17 +297,23 @@ fn load_object(
     n_cpus: u32,
     room: Rooms,
     report: &mut ProbeReport,
+    casts: bool,
 ) -> Result<Ebpf, ProbeError> {
-    let (values, features) = constants(options, &types, n_cpus, room, report)?;
+    let (values, mut features) = constants(options, &types, n_cpus, room, report)?;
+    let cast = types.cast().filter(|_| casts);
+    features[feature::CAST_TYPE] = cast.map_or(0, |cast| cast.ty);
     // The loader reads the types for itself, and so does who loads the programs: one of the three at a time.
     drop(types);
-    let object = match &options.object {
+    let mut object = match &options.object {
         None => without_lines(OBJECT),
         Some(path) => fs::read(path).map_err(|e| ProbeError::Unreadable {
             path: path.display().to_string(),
             reason: e.to_string(),
         })?,
     };
+    if let Some(cast) = cast {
+        set_cast(&mut object, cast.function);
+    }
     let tables = options.tables;
     EbpfLoader::new()
         .override_global("KERNEL", values.as_slice(), true)
@@ -356,6 +362,24 @@ impl Probe {
     /// # Errors
     /// [`ProbeError`] where nothing can work; a program that only costs its own call's coverage is in the report.
     pub fn load(options: ProbeOptions) -> Result<Self, ProbeError> {
+        let first = Self::load_with(options.clone(), true);
+        if matches!(&first, Ok(probe) if probe.is_whole()) {
+            return first;
+        }
+        // A kernel that takes the cast and then refuses programs because of it is not known, but would do without.
+        match Self::load_with(options, false) {
+            Ok(plain) if plain.is_whole() || first.is_err() => Ok(plain),
+            _ => first,
+        }
+    }
+
+    /// Whether the kernel refused none of the programs.
+    fn is_whole(&self) -> bool {
+        self.slots.iter().all(|(_, refusal)| refusal.is_none())
+            && !matches!(self.enter, Loading::Refused(_))
+    }
+
+    fn load_with(options: ProbeOptions, casts: bool) -> Result<Self, ProbeError> {
         let release = machine::release()?;
         if machine::version(&release) < (5, 10) {
             return Err(ProbeError::KernelTooOld { release });
@@ -380,7 +404,7 @@ impl Probe {
         let n_cpus = machine::n_possible_cpus()?;
         let tables = syscalls::tables(&options.wanted());
         let room = Rooms::new(&options, &tables.noted_calls);
-        let mut ebpf = load_object(&options, types, n_cpus, room, &mut report)?;
+        let mut ebpf = load_object(&options, types, n_cpus, room, &mut report, casts)?;
         let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;

@@ -1,7 +1,13 @@
-//! The compiled kernel side without the numbers of its source lines.
+//! The compiled kernel side as it is loaded: without the numbers of its source lines, and with the running kernel's number of the cast that it calls.
 //!
-//! They are as much as the instructions, the loader keeps a copy for each program that uses a function, and only the verifier's log shows them.
+//! The lines are as much as the instructions, the loader keeps a copy for each program that uses a function, and only the verifier's log shows them.
 //! What the functions are called and take stays: the kernel wants it.
+
+use event::CAST_CALL;
+
+/// `BPF_JMP | BPF_CALL`, and the register field of a call of a function of the kernel (`BPF_PSEUDO_KFUNC_CALL`).
+const CALL: u8 = 0x85;
+const OF_KERNEL: u8 = 2 << 4;
 
 /// The section with what is known of instructions (Documentation/bpf/btf.rst of the kernel tree).
 const SECTION: &[u8] = b".BTF.ext\0";
@@ -18,6 +24,17 @@ pub(super) fn without_lines(object: &[u8]) -> Vec<u8> {
         len.fill(0);
     }
     object
+}
+
+/// Puts the number of the kernel's function in place of [`CAST_CALL`] in every call of it; gives how many there are.
+pub(super) fn set_cast(object: &mut [u8], function: u32) -> usize {
+    let mut placeholder = [CALL, 0, 0, 0, 0, 0, 0, 0];
+    placeholder[4..].copy_from_slice(&CAST_CALL.to_le_bytes());
+    let mut call = [CALL, OF_KERNEL, 0, 0, 0, 0, 0, 0];
+    call[4..].copy_from_slice(&function.to_le_bytes());
+    // Sections of instructions are aligned to them.
+    let calls = object.chunks_exact_mut(8).filter(|instruction| *instruction == placeholder);
+    calls.map(|instruction| instruction.copy_from_slice(&call)).count()
 }
 
 /// Where the object says how many bytes are of lines. Its headers are those of ELF for 64 bits, little endian.
@@ -56,6 +73,21 @@ mod tests {
         };
         assert!(n(&with).1 > 1000, "{:?}", n(&with));
         assert_eq!(n(&without), (n(&with).0, 0));
+    }
+
+    #[test]
+    fn every_call_of_the_cast_gets_its_number() {
+        let mut object = without_lines(OBJECT);
+        let n = set_cast(&mut object, 77);
+        assert!(n > 100, "{n}");
+        assert_eq!(set_cast(&mut object, 78), 0);
+        let calls = |object: &Object| {
+            let of = |f: &aya_obj::Function| {
+                f.instructions.iter().filter(|i| i.code == CALL && i.src_reg() == 2).count()
+            };
+            object.functions.values().map(of).sum::<usize>()
+        };
+        assert_eq!(calls(&Object::parse(&object).unwrap()), n);
     }
 
     #[test]
