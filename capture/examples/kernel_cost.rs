@@ -1,11 +1,14 @@
-//! What the kernel side costs the caller: a call nobody asks for beside programs that return at once, a captured openat, and a close whose
-//! descriptor is noted at its start; with and without programs, in turns.
+//! What the kernel side costs the caller, by kind of call: beside no program and beside one that returns at once, with one or more objects, in turns.
 //!
-//! `cargo run --release -p capture --example kernel_cost`, as root. Prints the median of the rounds of each kind and, for noisy machines,
-//! the least. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
+//! `cargo run --release -p capture --example kernel_cost -- [--rounds N] [--kinds a,b] [OBJECT ...]`, as root. A kind is measured in bursts of some
+//! tens of microseconds, many to a round; the least of a round's bursts is the round's, since noise only adds. Printed are, in ns a call, the
+//! median of the rounds and the least of them. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
 
 use std::{
-    fs::File,
+    fs,
+    io::Read,
+    net::{TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,33 +19,102 @@ use std::{
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint};
 use capture::{Asked, KernelRing, Peek, Probe, ProbeOptions, Ring};
-use event::{EventType, Outcome};
+use event::{EventSet, EventType, Outcome};
 
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
 /// The reader leaves the processor alone in between.
 const READER_PAUSE: Duration = Duration::from_millis(1);
-const ROUNDS: usize = 41;
-const UNMATCHED_CALLS: u32 = 20_000;
-const OPEN_CALLS: u32 = 1_000;
+const ROUNDS: usize = 21;
+const BURSTS: usize = 30;
+/// Length of a burst: long beside the clock, short beside a time slice.
+const BURST: Duration = Duration::from_micros(60);
 
-fn ns_per_call(n: u32, mut call: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..n {
-        call();
+/// What the default rules ask for among the kinds' calls, with the descriptor of each.
+const CAPTURED: [EventType; 8] = [
+    EventType::OPENAT_2_X,
+    EventType::RENAME_X,
+    EventType::CONNECT_X,
+    EventType::SENDTO_X,
+    EventType::RECVFROM_X,
+    EventType::ACCEPT_5_X,
+    EventType::ACCEPT4_6_X,
+    EventType::SOCKET_X,
+];
+/// Those whose descriptor is looked at when the call starts.
+const NOTED: [EventType; 2] = [EventType::CONNECT_X, EventType::SENDTO_X];
+
+type Call = Box<dyn FnMut()>;
+
+/// A kind of call and what does it once.
+fn kinds(folder: &Path) -> Vec<(&'static str, Call)> {
+    let path = |name: &str| folder.join(name);
+    let deep = path("some/more/folders/on/the/way");
+    fs::create_dir_all(&deep).expect("the folder can be written");
+    let (near, far) = (path("file"), deep.join("file"));
+    let names = [path("a"), path("b")];
+    for file in [&near, &far, &names[0]] {
+        fs::write(file, b"x").expect("the folder can be written");
     }
-    start.elapsed().as_nanos() as f64 / f64::from(n)
+    let mut zero = fs::File::open("/dev/zero").expect("it is there");
+    let here = || UdpSocket::bind("127.0.0.1:0").expect("loopback is up");
+    let (udp, peer) = (here(), here());
+    let to = peer.local_addr().expect("it is bound");
+    let (connecting, listener) =
+        (here(), TcpListener::bind("127.0.0.1:0").expect("loopback is up"));
+    let server = listener.local_addr().expect("it is bound");
+    let mut buffer = [0u8; 64];
+    let mut byte = [0u8; 1];
+    let open = |path: PathBuf| move || drop(fs::File::open(&path).expect("it is there"));
+    vec![
+        ("getpid", Box::new(|| _ = std::hint::black_box(std::process::id()))),
+        ("read", Box::new(move || zero.read_exact(&mut byte).expect("it gives zeroes"))),
+        ("openclose", Box::new(open(PathBuf::from("/etc/hostname")))),
+        ("open-near", Box::new(open(near))),
+        ("open-deep", Box::new(open(far))),
+        (
+            "rename x2",
+            Box::new(move || {
+                fs::rename(&names[0], &names[1]).expect("it is there");
+                fs::rename(&names[1], &names[0]).expect("it is there");
+            }),
+        ),
+        (
+            "udp",
+            Box::new(move || {
+                udp.send_to(b"x", to).expect("it is sent");
+                peer.recv_from(&mut buffer).expect("it arrives");
+            }),
+        ),
+        ("udpconnect", Box::new(move || connecting.connect(to).expect("it connects"))),
+        (
+            "tcp",
+            Box::new(move || {
+                let client = TcpStream::connect(server).expect("it listens");
+                let accepted = listener.accept().expect("somebody connects");
+                drop((client, accepted));
+            }),
+        ),
+    ]
 }
 
-/// The median and the least.
-fn summary(mut values: Vec<f64>) -> (f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[values.len() / 2], values[0])
+/// The least of a round's bursts, in ns a call.
+fn round(call: &mut Call, n: u32) -> f64 {
+    let burst = |_| {
+        let start = Instant::now();
+        for _ in 0..n {
+            call();
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(n)
+    };
+    (0..BURSTS).map(burst).fold(f64::INFINITY, f64::min)
 }
 
-fn show(what: &str, (median, least): (f64, f64)) {
-    println!("{median:8.0} ({least:.0})  {what}");
+/// Calls that fill a burst.
+fn calls_of_a_burst(call: &mut Call) -> u32 {
+    let ns = round(call, 1);
+    (BURST.as_nanos() as f64 / ns).ceil().clamp(1.0, 1000.0) as u32
 }
 
 fn read_all(rings: &mut [KernelRing]) -> u64 {
@@ -57,28 +129,16 @@ fn read_all(rings: &mut [KernelRing]) -> u64 {
     n
 }
 
-fn unmatched() -> f64 {
-    // A call without work of its own and without a vDSO.
-    ns_per_call(UNMATCHED_CALLS, || {
-        std::hint::black_box(std::os::unix::process::parent_id());
-    })
+/// What is attached while a kind is measured.
+enum Beside {
+    Nothing,
+    Empty(Box<Ebpf>),
+    Probe(Box<Probe>),
 }
 
-fn openat() -> f64 {
-    ns_per_call(OPEN_CALLS, || {
-        std::hint::black_box(File::open("/etc/hostname").is_ok());
-    })
-}
-
-/// Programs that do nothing, at the same tracepoints.
-struct Empty {
-    ebpf: Ebpf,
-}
-
-impl Empty {
-    const PROGRAMS: [(&str, &str); 2] = [("empty_exit", "sys_exit"), ("empty_enter", "sys_enter")];
-
-    fn load() -> Self {
+impl Beside {
+    /// A program that returns at once, at the exit of calls.
+    fn empty() -> Self {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("CPUS", 1)
             .map_max_entries("RINGS", 1)
@@ -86,69 +146,110 @@ impl Empty {
             .load(OBJECT)
             .expect("the object is well-formed");
         let btf = Btf::from_sys_fs().expect("the kernel has BTF");
-        for (name, hook) in Self::PROGRAMS {
-            Self::program(&mut ebpf, name).load(hook, &btf).expect("an empty program is taken");
-        }
-        Self { ebpf }
+        empty_exit(&mut ebpf).load("sys_exit", &btf).expect("an empty program is taken");
+        Self::Empty(Box::new(ebpf))
     }
 
-    fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoint {
-        let program = ebpf.program_mut(name).expect("the object has it");
-        program.try_into().expect("it is one of a tracepoint")
+    fn probe(object: Option<&Path>, entry: &[EventType]) -> Self {
+        let options = ProbeOptions {
+            interest: CAPTURED.into_iter().collect(),
+            asked: Asked {
+                entry: entry.iter().copied().collect(),
+                buffers: EventSet::EMPTY,
+                ..Asked::default()
+            },
+            scope_pid: Some(std::process::id()),
+            self_tgid: None,
+            ring_bytes: 16 << 20,
+            object: object.map(Path::to_owned),
+            ..ProbeOptions::default()
+        };
+        match Probe::load(options) {
+            Ok(probe) => Self::Probe(Box::new(probe)),
+            Err(e) => {
+                eprintln!("kernel_cost: {e}");
+                std::process::exit(1);
+            }
+        }
     }
 
-    /// What `measure` gives while the first `n` programs are attached.
-    fn during(&mut self, n: usize, measure: impl FnOnce() -> f64) -> f64 {
-        let mut links = Vec::new();
-        for &(name, _) in &Self::PROGRAMS[..n] {
-            let link = Self::program(&mut self.ebpf, name).attach().expect("it can be attached");
-            links.push((name, link));
+    /// What `measure` gives while it is attached.
+    fn during<T>(&mut self, measure: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Nothing => measure(),
+            Self::Empty(ebpf) => {
+                let program = empty_exit(ebpf);
+                let link = program.attach().expect("it can be attached");
+                let out = measure();
+                program.detach(link).expect("it was attached");
+                out
+            }
+            Self::Probe(probe) => {
+                probe.attach().expect("attaches again what was attached before");
+                let out = measure();
+                probe.detach();
+                out
+            }
         }
-        let out = measure();
-        for (name, link) in links {
-            Self::program(&mut self.ebpf, name).detach(link).expect("it was attached");
+    }
+}
+
+fn empty_exit(ebpf: &mut Ebpf) -> &mut BtfTracePoint {
+    let program = ebpf.program_mut("empty_exit").expect("the object has it");
+    program.try_into().expect("it is one of a tracepoint")
+}
+
+struct Arguments {
+    rounds: usize,
+    kinds: Option<Vec<String>>,
+    objects: Vec<PathBuf>,
+}
+
+impl Arguments {
+    fn parse() -> Self {
+        let mut out = Self { rounds: ROUNDS, kinds: None, objects: Vec::new() };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().expect("an option has a value");
+            match arg.as_str() {
+                "--rounds" => out.rounds = value().parse().expect("a number of rounds"),
+                "--kinds" => out.kinds = Some(value().split(',').map(str::to_owned).collect()),
+                _ => out.objects.push(PathBuf::from(arg)),
+            }
         }
         out
     }
 }
 
-fn load(interest: &[EventType], entry: &[EventType]) -> Probe {
-    let options = ProbeOptions {
-        interest: interest.iter().copied().collect(),
-        asked: Asked { entry: entry.iter().copied().collect(), ..Asked::default() },
-        scope_pid: Some(std::process::id()),
-        self_tgid: None,
-        ring_bytes: 16 << 20,
-        ..ProbeOptions::default()
-    };
-    let start = Instant::now();
-    match Probe::load(options) {
-        Ok(probe) => {
-            println!("load {:?}", start.elapsed());
-            probe
-        }
-        Err(e) => {
-            eprintln!("kernel_cost: {e}");
-            std::process::exit(1);
-        }
-    }
-}
-
-/// What `measure` gives while the probe is attached.
-fn during<const N: usize>(probe: &mut Probe, measure: impl FnOnce() -> [f64; N]) -> [f64; N] {
-    probe.attach().expect("attaches again what was attached before");
-    let out = measure();
-    probe.detach();
-    out
+/// The median and the least.
+fn summary(mut values: Vec<f64>) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (values[values.len() / 2], values[0])
 }
 
 fn main() {
-    let mut empty = Empty::load();
-    let mut exit = load(&[EventType::OPENAT_2_X], &[]);
-    let noted = [EventType::OPENAT_2_X, EventType::CLOSE_X];
-    let mut both = load(&noted, &noted);
-    let mut rings = exit.rings();
-    rings.extend(both.rings());
+    let arguments = Arguments::parse();
+    let folder = std::env::temp_dir().join(format!("kernel_cost.{}", std::process::id()));
+    let mut kinds = kinds(&folder);
+    if let Some(names) = &arguments.kinds {
+        kinds.retain(|(name, _)| names.iter().any(|wanted| wanted == name));
+    }
+    let mut all = vec![
+        ("no program".to_owned(), Beside::Nothing),
+        ("empty program".to_owned(), Beside::empty()),
+    ];
+    let objects: Vec<_> = arguments.objects.iter().map(|path| Some(path.as_path())).collect();
+    for object in if objects.is_empty() { vec![None] } else { objects } {
+        let name = object.map_or("built in".to_owned(), |path| path.display().to_string());
+        all.push((format!("{name}, exit"), Beside::probe(object, &[])));
+        all.push((format!("{name}, start and exit"), Beside::probe(object, &NOTED)));
+    }
+    let mut rings = Vec::new();
+    for (_, beside) in &mut all {
+        if let Beside::Probe(probe) = beside {
+            rings.extend(probe.rings());
+        }
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let reader = thread::spawn({
         let stop = Arc::clone(&stop);
@@ -161,56 +262,44 @@ fn main() {
             n + read_all(&mut rings)
         }
     });
-    let mut times: [Vec<f64>; 8] = Default::default();
-    // What a round's programs take beyond the empty ones of the same round.
-    let mut above: [Vec<f64>; 2] = Default::default();
-    for _ in 0..ROUNDS {
-        let empty_exit = empty.during(1, unmatched);
-        let [at_exit, open_at_exit] = during(&mut exit, || [unmatched(), openat()]);
-        let empty_both = empty.during(2, unmatched);
-        let [at_both, open_at_both] = during(&mut both, || [unmatched(), openat()]);
-        above[0].push(at_exit - empty_exit);
-        above[1].push(at_both - empty_both);
-        let round = [
-            unmatched(),
-            empty_exit,
-            at_exit,
-            empty_both,
-            at_both,
-            openat(),
-            open_at_exit,
-            open_at_both,
-        ];
-        for (kind, time) in times.iter_mut().zip(round) {
-            kind.push(time);
+    let counts: Vec<u32> = kinds.iter_mut().map(|(_, call)| calls_of_a_burst(call)).collect();
+    let mut times = vec![vec![Vec::new(); all.len()]; kinds.len()];
+    for _ in 0..arguments.rounds {
+        for (n, (_, beside)) in all.iter_mut().enumerate() {
+            beside.during(|| {
+                for (kind, (_, call)) in kinds.iter_mut().enumerate() {
+                    times[kind][n].push(round(call, counts[kind]));
+                }
+            });
         }
     }
     stop.store(true, Ordering::Relaxed);
     let n_read = reader.join().expect("the reader does not panic");
-    let [none, empty_exit, at_exit, empty_both, at_both, open, open_exit, open_both] =
-        times.map(summary);
-    println!("ns a call: median of {ROUNDS} rounds (least)");
-    show("unmatched call, no program", none);
-    show("unmatched call, empty program at the exit", empty_exit);
-    show("unmatched call, sys_exit", at_exit);
-    show("unmatched call, empty programs at both ends", empty_both);
-    show("unmatched call, sys_enter and sys_exit", at_both);
-    show("openat + close, no program", open);
-    show("openat captured", open_exit);
-    show("openat and close captured, close noted at its start", open_both);
-    let [above_exit, above_both] = above.map(summary);
     println!(
-        "unmatched call above empty programs, median of the rounds' differences: {:.0} ns at the exit, {:.0} ns at both ends",
-        above_exit.0, above_both.0
+        "ns a call, median of {} rounds (least); what it adds to no program",
+        arguments.rounds
     );
-    for counters in [exit.counters(), both.counters()] {
-        println!(
-            "written {}, ring full {}, unexplained {}, notes lost {}",
-            counters.total(Outcome::Written),
-            counters.total(Outcome::RingFull),
-            counters.unexplained(),
-            counters.notes_lost
-        );
+    for ((kind, _), times) in kinds.iter().zip(times) {
+        println!("{kind}");
+        let times: Vec<_> = times.into_iter().map(summary).collect();
+        for ((name, _), (median, least)) in all.iter().zip(&times) {
+            let (more, least_more) = (median - times[0].0, least - times[0].1);
+            println!("  {median:8.1} ({least:8.1})  {more:+8.1} ({least_more:+8.1})  {name}");
+        }
+    }
+    for (name, beside) in &all {
+        if let Beside::Probe(probe) = beside {
+            let counters = probe.counters();
+            println!(
+                "{name}: written {}, ring full {}, unexplained {}, notes lost {}",
+                counters.total(Outcome::Written),
+                counters.total(Outcome::RingFull),
+                counters.unexplained(),
+                counters.notes_lost
+            );
+        }
     }
     println!("frames read {n_read}");
+    // What is left behind harms nobody.
+    let _: Result<(), _> = fs::remove_dir_all(folder);
 }
