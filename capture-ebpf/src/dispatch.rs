@@ -1,7 +1,9 @@
 //! The one program at every syscall exit: wanted or not, whose, and on to the call's own program.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_tail_call};
-use event::{EventType, KernelField as F, Outcome, cpu_layout, syscall_entry};
+use core::arch::asm;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task};
+use event::{EventType, KernelField as F, Outcome, Slot, cpu_layout, syscall_entry};
 
 use crate::{
     Ctx,
@@ -69,6 +71,32 @@ fn count_unmapped(cpu: Cpu, ret: i32) {
     }
 }
 
+/// On to the program of a slot, without coming back where there is one. With the slot as a constant the kernel makes a plain jump of it, where one that is
+/// computed goes through a table, and on most machines around their speculation.
+#[inline(always)]
+fn go_on_to<const SLOT: u32>(ctx: Ctx) {
+    // SAFETY: the registers of a call of `bpf_tail_call`; the context is ours.
+    unsafe {
+        asm!("r3 = {slot}", "call 12", slot = const SLOT,
+            inlateout("r1") ctx.0 => _, inlateout("r2") &raw const PROGRAMS => _,
+            lateout("r0") _, lateout("r3") _, lateout("r4") _, lateout("r5") _, options(nostack));
+    }
+}
+
+macro_rules! slots {
+    ($ctx:ident, $slot:ident: $($n:literal)*) => {
+        {
+            const ALL: [u32; Slot::ALL.len()] = [$($n),*];
+            match $slot { $($n => go_on_to::<{ ALL[$n] }>($ctx),)* _ => {} }
+        }
+    };
+}
+
+#[inline(always)]
+fn go_on(ctx: Ctx, slot: u64) {
+    slots!(ctx, slot: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20);
+}
+
 #[inline(always)]
 pub fn sys_exit(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
@@ -92,8 +120,7 @@ pub fn sys_exit(ctx: Ctx) -> Option<()> {
     }
     let slot = (entry >> 16) & 0xff;
     cpu.set_event_type(ty);
-    // SAFETY: the context is ours; a call that succeeds does not return.
-    unsafe { bpf_tail_call(ctx.0.cast(), (&raw const PROGRAMS).cast_mut().cast(), slot as u32) };
+    go_on(ctx, slot);
     cpu.count(ty, Outcome::TailCallMiss);
     None
 }

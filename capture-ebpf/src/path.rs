@@ -9,7 +9,7 @@ use event::{KernelField as F, file_flags};
 use crate::{
     file::PID_FS_MAGIC,
     maps::SCRATCH,
-    mem::{bound, field, forget, get, ptr, read, st8, st16, st32, st64},
+    mem::{bound, casts, field, forget, get, ptr, read, st8, st16, st32, st64},
     record::{FORGET_AT, PATH_AT, PATH_MAX, Record},
     task::Task,
 };
@@ -141,11 +141,37 @@ impl Backward {
         if self.pos < len + 16 || self.pos > PATH_MAX {
             return false;
         }
+        if casts() && len <= 32 {
+            self.short_name(addr, len);
+            return true;
+        }
         self.pos -= len;
         // SAFETY: see `at`; at most 255 bytes.
         unsafe { bpf_probe_read_kernel(self.at().cast(), len as u32, addr as *const _) };
         self.forget();
         true
+    }
+
+    /// A name of at most 32 bytes, in words from its end on: what comes along from before it is overwritten by what is put there.
+    #[inline(always)]
+    fn short_name(&mut self, addr: u64, len: u64) {
+        let end = addr.wrapping_add(len);
+        let end_of_buffer = self.pos;
+        let [first, second]: [u64; 2] = read(end.wrapping_sub(16));
+        // SAFETY: see `at`; `name` has seen that the longest fits.
+        unsafe {
+            self.pos = end_of_buffer - 16;
+            st64(self.at(), first);
+            st64(self.at().add(8), second);
+            if len > 16 {
+                let [first, second]: [u64; 2] = read(end.wrapping_sub(32));
+                self.pos = end_of_buffer - 32;
+                st64(self.at(), first);
+                st64(self.at().add(8), second);
+            }
+        }
+        self.pos = end_of_buffer - len;
+        self.forget();
     }
 
     /// Walks from `place` to the task's root; gives bits of [`file_flags`].

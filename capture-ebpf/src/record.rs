@@ -16,7 +16,7 @@ use event::{EventType, HEADER_LEN, Outcome, SectionKind, cpu_layout, feature, fl
 use crate::{
     loss,
     maps::{Cpu, N_SLOTS, RINGS, SCRATCH},
-    mem::{atomic_add64, bound, feature_word, forget, st8, st16, st32, st64},
+    mem::{atomic_add64, bound, feature_word, forget, ld64, st8, st16, st32, st64},
     task::{Task, Who},
 };
 
@@ -44,6 +44,17 @@ const RB_FORCE_WAKEUP: u64 = 2;
 const RB_AVAIL_DATA: u64 = 0;
 /// `BPF_RINGBUF_HDR_SZ`.
 const RB_HEADER: u64 = 8;
+
+/// Copies the words `FROM..TO` between places of the slot.
+#[inline(always)]
+unsafe fn copy_words<const FROM: usize, const TO: usize>(to: *mut u8, from: *const u8) {
+    let mut n = FROM;
+    while n < TO {
+        // SAFETY: the caller gives room for the words.
+        unsafe { st64(to.add(8 * n), ld64(from.add(8 * n))) };
+        n += 1;
+    }
+}
 
 /// The iterators that build records.
 #[derive(Clone, Copy)]
@@ -347,9 +358,17 @@ impl Record {
         if len > PATH_MAX {
             return;
         }
-        // SAFETY: `pos` is masked into the path buffer, which has `PATH_MAX` bytes of slack behind it.
+        // SAFETY: `pos` is masked into the path buffer, which has `PATH_MAX` bytes of slack behind it; so has the frame.
         unsafe {
             let src = self.base.add(PATH_AT + bound::<0xfff>(pos) as usize);
+            if len <= 64 {
+                let to = self.here();
+                copy_words::<0, 4>(to, src);
+                if len > 32 {
+                    copy_words::<4, 8>(to, src);
+                }
+                return self.advance(len);
+            }
             bpf_probe_read_kernel(self.here().cast(), len as u32, src.cast());
         }
         self.advance(len);
