@@ -15,8 +15,10 @@ use crate::files::{Getpid, OpenClose, ReadWrite, Rename};
 use crate::mixed::Mixed;
 use crate::number::MAX_CYCLES;
 use crate::pace::Pace;
+use crate::processes::ForkExec;
 use crate::run::{self, Plan};
 use crate::signals;
+use crate::sockets::{Tcp, Udp, UdpConnect};
 
 /// Makes bounded storms of known system calls
 ///
@@ -27,7 +29,7 @@ use crate::signals;
 /// number of a cycle stands in an argument, where one of its calls has an argument that an event shows; the other calls of a cycle are told by their
 /// neighbours, since a thread makes them in the same order always.
 ///
-/// Beside its cycles a thread makes calls only before the first and after the last: those that any thread begins and ends with (among them mmap,
+/// Beside its cycles a thread makes calls only before the first and after the last: those that any thread begins and ends with (clone3, mmap,
 /// munmap, mprotect, madvise, prctl, sigaltstack, rseq, set_robust_list, sched_getaffinity, rt_sigprocmask, futex, exit), one sched_setaffinity to
 /// be pinned, gettid, and clock_gettime twice for its CPU time. Between them it sleeps (clock_nanosleep) where there is a rate, and goes elsewhere
 /// (sched_setaffinity) with --migrate; both are counted. Files, sockets and folders are made and removed by the first thread, which makes no cycles.
@@ -57,6 +59,29 @@ enum Storm {
     /// A cycle is one call. The new name (`evt.arg.newpath`) ends with the cycle's number, in ten digits, the old one with that of the cycle before.
     /// Each thread has a file of its own in the storm's folder.
     Rename(InFolder),
+    /// sendto and recvfrom over UDP
+    ///
+    /// A cycle is two calls of a socket that sends to itself, at 127.0.0.1. What is sent and received (`evt.arg.data`) is the cycle's number, in ten
+    /// digits.
+    Udp(Counted),
+    /// A UDP socket made, connected and closed
+    ///
+    /// A cycle is three calls: socket (IPv4, SOCK_DGRAM), connect and close. Nothing is sent. The address connected to (`fd.sip`) is that of the
+    /// loopback with the cycle's number: 127.0.0.1 and those behind it, from the first again after 16,777,214; the port is always 9.
+    Udpconnect(Counted),
+    /// A TCP connection made, accepted, and closed at both ends
+    ///
+    /// A cycle is five calls: socket (IPv4, SOCK_STREAM), connect, accept4, close of the client's end, close of the other, all of one thread, which
+    /// listens for itself. The address connected to (`fd.sip`) is that of the loopback with the cycle's number, as in `udpconnect`; the port is one
+    /// that was free, and takes nothing that does not come over the loopback. The end that was accepted closes with a reset (SO_LINGER of 0 s), so
+    /// that no connections wait for a minute and their number does not change what the next one costs.
+    Tcp(Counted),
+    /// A process made, which executes a program; waited for
+    ///
+    /// A cycle is four calls: clone as fork has it (it returns twice: two events), execve, the program's exit_group, and wait4. The program's only
+    /// argument is the cycle's number, in ten digits (`proc.args`). What it does between execve and exit_group is its own and is not counted: the
+    /// calls of its loader. It runs on the CPU of the thread that made it; its CPU time is children_cpu_ns_per_cycle.
+    Forkexec(OfProgram),
     /// Forks, execs, threads, orphans, sockets, files, and process ids that are used again within a second
     Mixed(Mixed),
 }
@@ -135,6 +160,15 @@ struct OnFile {
     path: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+struct OfProgram {
+    #[command(flatten)]
+    counted: Counted,
+    /// The program that is executed
+    #[arg(long, value_name = "FILE", default_value = "/bin/true")]
+    path: PathBuf,
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -162,6 +196,12 @@ pub(crate) fn run() -> Result<ExitCode> {
             let code = counted.make("rename", |thread| Rename::new(folder.path(), thread))?;
             removed(Some(folder))?;
             Ok(code)
+        }
+        Storm::Udp(counted) => counted.make("udp", |_| Udp::new()),
+        Storm::Udpconnect(counted) => counted.make("udpconnect", |_| Ok(UdpConnect::new())),
+        Storm::Tcp(counted) => counted.make("tcp", |_| Tcp::new()),
+        Storm::Forkexec(OfProgram { counted, path }) => {
+            counted.make("forkexec", |_| ForkExec::of(&path))
         }
         Storm::Mixed(mixed) => mixed.run().map(|()| ExitCode::SUCCESS),
     }

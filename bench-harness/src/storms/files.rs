@@ -1,6 +1,6 @@
 //! Storms of calls on files, and of the call that does nothing.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -84,8 +84,7 @@ impl Rename {
         let next = now.clone();
         // A number that no cycle has.
         now.set(crate::number::MAX_CYCLES);
-        let (_, name) = now.with_nul().split_last().context("a name ends with NUL")?;
-        let name = Path::new(std::ffi::OsStr::from_bytes(name));
+        let name = Path::new(OsStr::from_bytes(now.as_c_str().to_bytes()));
         File::create(name).with_context(|| format!("cannot make {}", name.display()))?;
         Ok(Self { now, next })
     }
@@ -97,15 +96,8 @@ impl Cycle for Rename {
     #[inline]
     fn run(&mut self, number: u64) -> Result<(), Failed> {
         self.next.set(number);
-        let (from, to) = (text(&self.now), text(&self.next));
-        raw::rename(from, to)?;
+        raw::rename(self.now.as_c_str(), self.next.as_c_str())?;
         self.now.set(number);
         Ok(())
     }
-}
-
-#[inline]
-fn text(numbered: &Numbered) -> &CStr {
-    // The folder's path came from the kernel's own tables or a C string, so the only NUL is the last byte.
-    CStr::from_bytes_until_nul(numbered.with_nul()).unwrap_or_default()
 }

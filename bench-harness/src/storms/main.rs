@@ -8,10 +8,12 @@ mod files;
 mod mixed;
 mod number;
 mod pace;
+mod processes;
 mod raw;
 mod report;
 mod run;
 mod signals;
+mod sockets;
 
 use std::process::ExitCode;
 

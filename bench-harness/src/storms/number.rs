@@ -1,9 +1,11 @@
 //! The number of a cycle as text, counted up without formatting it anew.
 
+use std::ffi::CStr;
+
 /// Cycles that can be told apart: what the digits hold.
 pub(crate) const MAX_CYCLES: u64 = 10_u64.pow(N_DIGITS as u32) - 1;
 
-const N_DIGITS: usize = 10;
+const N_DIGITS: usize = Numbered::N_DIGITS;
 
 /// A number as ten digits, at the end of a text that a NUL ends.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
+    pub(crate) const N_DIGITS: usize = 10;
+
     /// A text, and 0 behind it.
     pub(crate) fn after(prefix: &[u8]) -> Self {
         let mut text = prefix.to_vec();
@@ -45,10 +49,17 @@ impl Numbered {
         }
     }
 
-    /// The text with its NUL.
+    /// The number alone.
     #[inline]
-    pub(crate) fn with_nul(&self) -> &[u8] {
-        &self.text
+    pub(crate) fn digits(&self) -> &[u8] {
+        &self.text[self.text.len() - 1 - N_DIGITS..self.text.len() - 1]
+    }
+
+    /// The whole text.
+    #[inline]
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        // Found always: NUL is the last byte.
+        CStr::from_bytes_until_nul(&self.text).unwrap_or_default()
     }
 }
 
@@ -57,9 +68,9 @@ mod tests {
     use super::*;
 
     fn text(numbered: &Numbered) -> &str {
-        let (nul, text) = numbered.with_nul().split_last().unwrap();
-        assert_eq!(*nul, 0);
-        std::str::from_utf8(text).unwrap()
+        let text = numbered.as_c_str().to_str().unwrap();
+        assert!(text.as_bytes().ends_with(numbered.digits()) && numbered.digits().len() == 10);
+        text
     }
 
     #[test]

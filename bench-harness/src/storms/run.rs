@@ -154,7 +154,7 @@ enum Told {
 ///
 /// # Errors
 /// A thread is not to be had or cannot be pinned, or a call fails.
-pub(crate) fn storm<C: Cycle>(plan: &Plan, parts: Vec<C>) -> Result<Report> {
+pub(crate) fn storm<C: Cycle>(plan: &Plan, mut parts: Vec<C>) -> Result<Report> {
     let cpus = allowed_cpus();
     if cpus.is_empty() {
         bail!("the system does not say which CPUs this process may run on");
@@ -164,14 +164,15 @@ pub(crate) fn storm<C: Cycle>(plan: &Plan, parts: Vec<C>) -> Result<Report> {
         let (tell, told) = channel();
         // Where this ends before they are told when to start, the threads end.
         let mut starts = Vec::new();
-        for (thread, mut cycle) in (0..).zip(parts) {
+        // Borrowed: what they hold is closed by this thread, not by those whose calls are counted.
+        for (thread, cycle) in (0..).zip(&mut parts) {
             let late = registry.latency("late", 1);
             let (start, when) = channel();
             starts.push(start);
             let (cpus, tell) = (&cpus, tell.clone());
             let act = move || {
                 let worker = Worker { plan, thread, cpus, late: &late };
-                act(&worker, &mut cycle, &when, &tell);
+                act(&worker, cycle, &when, &tell);
             };
             thread::Builder::new()
                 .name(format!("storm-{thread}"))
