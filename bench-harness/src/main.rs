@@ -1,5 +1,7 @@
 //! `peregrine-bench`: measures and checks Peregrine's programs from outside.
 
+#![deny(unsafe_code)]
+
 mod gate;
 mod kernels;
 mod lab;

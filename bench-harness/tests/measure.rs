@@ -279,3 +279,77 @@ fn a_storm_is_measured_beside_the_floor() {
         "{floors:?}"
     );
 }
+
+/// Two event blocks behind a header: what the fake recorder copies.
+fn recording() -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let len = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes()[..], &len, body, &len].concat()
+    };
+    let event = |ts: u64| block(0x216, &[&[1, 0][..], &ts.to_le_bytes(), &[7; 22]].concat());
+    [block(0x0A0D_0D0A, &[0; 16]), event(100), event(200)].concat()
+}
+
+const REPLAY: &str = r#"
+[[engine]]
+name = "reader"
+command = ["/bin/sh", "-c", "wc -c <{input} | sed 's/^/read /' >&2"]
+said = "read "
+
+[[engine]]
+name = "printer"
+command = ["/bin/sh", "-c", "seq 5; cat {input} >&2"]
+prints = true
+
+[[bench]]
+name = "replay"
+analysis = "nothing real"
+engines = ["reader", "printer"]
+rounds = 2
+
+[bench.replay]
+record = ["cp", "{peregrine}/recording", "{file}"]
+events = 1000
+"#;
+
+#[test]
+fn a_recording_is_made_once_and_read_by_all() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("recording"), recording()).unwrap();
+    let out = measure(dir.path(), REPLAY, &[]);
+    assert!(out.status.success(), "{}", text(&out));
+    let samples = samples(dir.path());
+    assert_eq!(samples.len(), 4);
+    for sample in samples {
+        let figures = &sample["figures"];
+        assert_eq!(sample["counts"]["events"], 1000, "{sample}");
+        let per_s = figures["events_per_s"].as_f64().unwrap();
+        let ns = figures["ns_per_event"].as_f64().unwrap();
+        assert!((per_s * ns / 1e9 - 1.0).abs() < 1e-6, "{sample}");
+        assert!(figures["peak_kb"].as_f64() > Some(100.0), "{sample}");
+        if sample["engine"] == "reader" {
+            // A header of 28 bytes and a thousand blocks of 44.
+            assert_eq!(sample["counts"]["said"], 28 + 44_000, "{sample}");
+            assert!(figures.get("lines_per_s").is_none(), "{sample}");
+        } else {
+            assert_eq!(sample["counts"]["lines"], 5, "{sample}");
+            assert!(figures["lines_per_s"].is_number(), "{sample}");
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_is_given_is_read_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.scap");
+    fs::write(&file, recording()).unwrap();
+    let given = format!("--set=recording={}", file.display());
+    let out = measure(dir.path(), REPLAY, &["--rounds", "1", "--engine", "reader", &given]);
+    assert!(out.status.success(), "{}", text(&out));
+    assert!(file.is_file());
+    let none = REPLAY.replace("\"cp\"", "\"false\"");
+    let out = measure(dir.path(), &none, &["--rounds", "1"]);
+    let said = text(&out);
+    assert!(said.contains("skipped: fake/replay: nothing was recorded: false"), "{said}");
+    assert!(!out.status.success(), "nothing was measured");
+}

@@ -46,6 +46,11 @@ pub(crate) struct Engine {
     /// Command that prints what its rules ask for, kept in a record.
     #[serde(default)]
     pub(crate) needed: Vec<String>,
+    /// How the line of stderr begins whose first number says how many events it has read.
+    pub(crate) said: Option<String>,
+    /// Whether it prints a line for each event.
+    #[serde(default)]
+    pub(crate) prints: bool,
 }
 
 /// What the line has in it that says that an engine is attached.
@@ -72,6 +77,7 @@ pub(crate) struct Bench {
     pub(crate) must: Vec<Bar>,
     storm: Option<Storm>,
     idle: Option<Idle>,
+    replay: Option<Replay>,
 }
 
 fn seven() -> u32 {
@@ -83,6 +89,7 @@ fn seven() -> u32 {
 pub(crate) enum Kind<'a> {
     Storm(&'a Storm),
     Idle(&'a Idle),
+    Replay(&'a Replay),
 }
 
 /// A storm of system calls, alone and with each engine beside it.
@@ -114,6 +121,16 @@ pub(crate) struct Idle {
     /// How long it is watched, after the engine's own `settle_ms`.
     pub(crate) window_ms: u64,
     pub(crate) scoped: bool,
+}
+
+/// A recording that each engine reads to its end.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replay {
+    /// Command line that records `{file}`, unless `{recording}` is given.
+    pub(crate) record: Vec<String>,
+    /// Event blocks of the long recording that is made of it.
+    pub(crate) events: u64,
 }
 
 /// What a figure must be.
@@ -222,7 +239,18 @@ fn check_command(key: &str, command: &[String]) -> Result<()> {
 
 impl Engine {
     fn check(&self) -> Result<()> {
-        let Self { name, command, scoped, ready, settle_ms: _, stats, version, needed } = self;
+        let Self {
+            name,
+            command,
+            scoped,
+            ready,
+            settle_ms: _,
+            stats,
+            version,
+            needed,
+            said: _,
+            prints: _,
+        } = self;
         check_name(name)?;
         for (key, command) in [
             ("command", command),
@@ -254,15 +282,18 @@ impl Engine {
 impl Bench {
     /// What it does.
     pub(crate) fn kind(&self) -> Kind<'_> {
-        match (&self.storm, &self.idle) {
-            (Some(storm), _) => Kind::Storm(storm),
-            (None, Some(idle)) => Kind::Idle(idle),
-            (None, None) => unreachable!("a bench is checked to be of one kind when it is read"),
+        match (&self.storm, &self.idle, &self.replay) {
+            (Some(storm), _, _) => Kind::Storm(storm),
+            (None, Some(idle), _) => Kind::Idle(idle),
+            (None, None, Some(replay)) => Kind::Replay(replay),
+            (None, None, None) => {
+                unreachable!("a bench is checked to be of one kind when it is read")
+            }
         }
     }
 
     fn check(&self, engines: &BTreeMap<String, Engine>) -> Result<()> {
-        let Self { name, analysis, engines: names, rounds, must, storm, idle } = self;
+        let Self { name, analysis, engines: names, rounds, must, storm, idle, replay } = self;
         check_name(name)?;
         ensure!(!analysis.trim().is_empty(), "analysis: is empty");
         ensure!((1..=1000).contains(rounds), "rounds: {rounds} is not between 1 and 1000");
@@ -272,7 +303,8 @@ impl Bench {
             ensure!(engines.contains_key(name), "engines: no engine is called {name:?}");
             ensure!(seen.insert(name), "engines: {name:?} is there twice");
         }
-        let kinds = [("storm", storm.is_some()), ("idle", idle.is_some())];
+        let kinds =
+            [("storm", storm.is_some()), ("idle", idle.is_some()), ("replay", replay.is_some())];
         let given: Vec<&str> = kinds.iter().filter(|k| k.1).map(|k| k.0).collect();
         match given.as_slice() {
             [_] => {}
@@ -284,19 +316,31 @@ impl Bench {
         }
         let runs = |name: &&String| engines.get(*name).is_some_and(|e| !e.command.is_empty());
         let stays = |name: &&String| engines.get(*name).is_some_and(Engine::stays);
-        if let Some(name) = names.iter().filter(runs).find(|n| !stays(n)) {
-            bail!(
-                "engines: {name:?} does not say when it is ready, so it cannot run beside a storm"
-            );
+        let reads = matches!(self.kind(), Kind::Replay(_));
+        if !matches!(self.kind(), Kind::Storm(_))
+            && let Some(name) = names.iter().find(|n| !runs(n))
+        {
+            bail!("engines: {name:?} is no program");
+        }
+        match names.iter().filter(runs).find(|n| stays(n) == reads) {
+            Some(name) if reads => bail!("engines: {name:?} stays, so it reads nothing to its end"),
+            Some(name) => {
+                bail!(
+                    "engines: {name:?} does not say when it is ready, so it cannot run beside others"
+                )
+            }
+            None => {}
         }
         match self.kind() {
             Kind::Storm(storm) => storm.check(names).context("storm"),
             Kind::Idle(idle) => {
                 ensure!(idle.window_ms > 0, "idle.window_ms: is 0");
-                let name = names.iter().find(|n| !runs(n));
-                if let Some(name) = name {
-                    bail!("engines: {name:?} is no program, so it is never there");
-                }
+                Ok(())
+            }
+            Kind::Replay(Replay { record, events }) => {
+                ensure!(!record.is_empty(), "replay.record: is empty");
+                check_command("replay.record", record)?;
+                ensure!(*events > 0, "replay.events: is 0");
                 Ok(())
             }
         }
@@ -381,7 +425,7 @@ mod tests {
     fn nonsense_is_refused_by_file_and_key() {
         let bar = |lines: &str| bench(&format!("{STORM}[[bench.must]]\nwhat = \"w\"\n{lines}"));
         let cases = [
-            (bench(""), "is of no kind: there has to be one of storm, idle"),
+            (bench(""), "is of no kind: there has to be one of storm, idle, replay"),
             (
                 bench(&format!("{STORM}idle = {{ window_ms = 1, scoped = false }}")),
                 "is of several kinds: storm, idle",
@@ -406,6 +450,16 @@ mod tests {
             (
                 bar("engine = \"ours\"\nfigure = \"ns_per_cal\"\nat_most = 1"),
                 "\"ns_per_cal\" is none",
+            ),
+            (
+                bench("replay = { record = [\"x\"], events = 1 }").replace("\"none\", ", ""),
+                "engines: \"ours\" stays",
+            ),
+            (
+                bench("replay = { record = [\"{recorder}\"], events = 1 }")
+                    .replace("\"none\", \"ours\"", "\"reader\"")
+                    + "\n[[engine]]\nname = \"reader\"\ncommand = [\"x\"]\n",
+                "replay.record: {recorder} is none of",
             ),
             (bar("engine = \"ours\"\nfigure = \"ns_per_call\""), "either at_most or at_least"),
             (

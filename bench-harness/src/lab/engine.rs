@@ -242,6 +242,8 @@ mod tests {
             stats: Vec::new(),
             version: Vec::new(),
             needed: Vec::new(),
+            said: None,
+            prints: false,
         }
     }
 

@@ -29,7 +29,10 @@ const fn more(name: &'static str, about: &'static str) -> Figure {
 }
 
 /// All of them, in the order of a report.
-pub(crate) const FIGURES: [Figure; 10] = [
+pub(crate) const FIGURES: [Figure; 13] = [
+    more("events_per_s", "events of a recording that the engine reads, a second"),
+    more("lines_per_s", "lines that it prints of them, a second"),
+    less("ns_per_event", "time of the engine for each event of the recording"),
     less("ns_per_call", "time of a storm for each of its calls"),
     less("cpu_ns_per_call", "CPU time of a storm for each of its calls"),
     more("cycles_per_s", "what a storm counts, a second, of all its threads"),

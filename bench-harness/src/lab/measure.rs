@@ -5,23 +5,19 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::bars;
-use super::definition::{Bench, Definitions, Engine, Kind, Storm};
+use super::definition::{Bench, Definitions, Engine};
 use super::machine::{self, Machine};
 use super::record::{Recorded, Writer};
+use super::report;
 use super::rounds::interleaved;
 use super::sample::Sample;
 use super::values::Values;
-use super::{idle, report, storm};
+use super::work::{Extent, Work};
 use crate::process::output;
-
-/// A try makes so many times less.
-const QUICK: u64 = 100;
-/// Storms of fewer are over before the clock has moved.
-const LEAST_COUNT: u64 = 1_000;
 
 /// Options of `peregrine-bench measure`.
 #[derive(Args, Debug)]
@@ -143,31 +139,11 @@ impl Options {
         values: &Values,
         mut keep: impl FnMut(Sample) -> Result<()>,
     ) -> Result<()> {
-        let mut values = values.clone();
-        let small;
-        let kind = match bench.kind() {
-            Kind::Storm(storm) => {
-                values.find(storm.command.iter())?;
-                let count = (storm.count / QUICK).max(LEAST_COUNT.min(storm.count));
-                small = Storm { count, ..storm.clone() };
-                Kind::Storm(if self.quick { &small } else { storm })
-            }
-            Kind::Idle(idle) => Kind::Idle(idle),
-        };
+        let extent = if self.quick { Extent::Quick } else { Extent::Whole };
+        let work = Work::prepare(bench, engines, values, extent)?;
         let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { bench.rounds });
         for (round, place) in interleaved(engines.len(), rounds) {
-            let engine = engines[place];
-            let dir = tempfile::Builder::new().prefix("peregrine-bench.").tempdir();
-            let dir = dir.context("cannot make a folder for a run")?;
-            let done = match kind {
-                Kind::Storm(storm) => storm::run(storm, engine, &values, dir.path()),
-                Kind::Idle(idle) => idle::run(idle, engine, &values, dir.path()),
-            };
-            let mut sample = done
-                .unwrap_or_else(|e| Sample { wrong: vec![format!("{e:#}")], ..Sample::default() });
-            sample.bench.clone_from(&bench.name);
-            sample.engine.clone_from(&engine.name);
-            sample.round = round;
+            let sample = work.run(bench, engines[place], round)?;
             println!("{}", line(&sample));
             keep(sample)?;
         }
@@ -177,7 +153,7 @@ impl Options {
 
 /// Whether the engine is there: finds what its command lines need, asks its version and what its rules need.
 fn look_at(engine: &Engine, values: &mut Values, machine: &mut Machine) -> Result<()> {
-    let Engine { name, command, scoped, ready: _, settle_ms: _, stats, version, needed } = engine;
+    let Engine { name, command, scoped, stats, version, needed, .. } = engine;
     values.find([command, scoped, stats, version, needed].into_iter().flatten())?;
     let ask = |command: &[String]| -> Result<Option<String>> {
         let words = values.fill(command)?;

@@ -3,6 +3,7 @@
 //! `definitions (TOML) -> engines in turns, round by round -> samples -> record (raw lines, machine, definitions) -> report | compare`
 
 mod bars;
+mod child;
 mod compare;
 mod definition;
 mod engine;
@@ -12,12 +13,14 @@ mod machine;
 mod measure;
 mod procfs;
 mod record;
+mod replay;
 mod report;
 mod rounds;
 mod sample;
 mod storm;
 mod svg;
 mod values;
+mod work;
 
 pub(crate) use compare::Compare;
 pub(crate) use measure::Measure;

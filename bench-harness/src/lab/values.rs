@@ -11,7 +11,7 @@ use crate::process::which;
 use crate::watched::built;
 
 /// All names: programs and files first, then what each run has of its own.
-pub(crate) const KNOWN: [&str; 11] = [
+pub(crate) const KNOWN: [&str; 14] = [
     "peregrine",
     "storm",
     "floor",
@@ -20,6 +20,9 @@ pub(crate) const KNOWN: [&str; 11] = [
     "corpus",
     "default_rules",
     "definitions",
+    "recording",
+    "input",
+    "file",
     "dir",
     "scope",
     "count",
