@@ -151,6 +151,15 @@ pub const MAX_PREFIXES: usize = 4096;
 pub const MAX_LASTS: usize = 4096;
 /// Ports that there is room for.
 pub const MAX_PORTS: usize = 1024;
+/// Whether a string that a process passed may not have these two bytes next to each other; nor may it be empty, begin with a dot or end with a slash.
+/// Such a string passes, and so does every name where a path of the kernel (of the file, or of the directory that the string starts from) has a slash
+/// before one of these, or does not begin with one: no pattern speaks of them. Clauses that only such names meet (`fd.name contains /.aws/`,
+/// `fd.nameraw contains ../`) have no pattern at all, and are not in [`TypeFilter::any_name`] either.
+#[must_use]
+#[inline]
+pub const fn is_odd_pair(first: u8, second: u8) -> bool {
+    matches!((first, second), (b'/', b'/' | b'.') | (b'.', b'/'))
+}
 
 #[cfg(test)]
 mod tests {
