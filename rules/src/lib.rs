@@ -72,6 +72,7 @@ mod literal;
 mod locations;
 mod masks;
 mod misuse;
+mod necessary;
 mod operand;
 mod output;
 mod parse;
@@ -107,6 +108,9 @@ pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};
 pub use filter::{Filter, TextError};
 pub use locations::{Context, Location, Position};
+pub use necessary::{
+    Clause, NamePattern, Necessary, TypeNeed, Unasked, Unfiltered, is_plain_path, is_plain_string,
+};
 pub use output::{LineFormat, LineScratch, escape_line};
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{

@@ -150,6 +150,16 @@ impl Net {
     pub(crate) fn contains(self, addr: IpAddr) -> bool {
         self.addr.is_ipv4() == addr.is_ipv4() && mask(addr, self.len) == self.addr
     }
+
+    /// Whether every address of the other is one of this.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self.len <= other.len && self.contains(other.addr)
+    }
+
+    /// Whether the two have an address in common.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        self.contains(other.addr) || other.contains(self.addr)
+    }
 }
 
 fn mask(addr: IpAddr, len: u8) -> IpAddr {

@@ -12,6 +12,7 @@ use crate::costs::{RuleCosts, Timed, Untimed};
 use crate::error::{Diag, Diags, RuleError};
 use crate::eval::{MatchScratch, RuleId};
 use crate::ir::IrId;
+use crate::necessary::Necessary;
 use crate::output::Template;
 use crate::program::Program;
 use crate::schema::{Field, FieldRef};
@@ -93,6 +94,7 @@ pub struct AlertFacts {
 pub struct Ruleset {
     rules: Vec<Rule>,
     program: Program,
+    necessary: Necessary,
     matching: RuleMatching,
     interest: EventSet,
     generic_calls: CallSet,
@@ -153,6 +155,7 @@ impl Ruleset {
         let rules: Vec<Rule> = active.into_iter().map(|r| r.rule).collect();
         Self {
             program: Program::compile(&resolver.ir, &typed),
+            necessary: Necessary::of(&resolver.ir, &typed),
             matching: options.matching,
             interest: rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types)),
             generic_calls: rules.iter().fold(CallSet::EMPTY, |set, r| set.union(&r.generic_calls)),
@@ -179,6 +182,12 @@ impl Ruleset {
     #[must_use]
     pub fn generic_calls(&self) -> CallSet {
         self.generic_calls
+    }
+
+    /// What events need to match some rule, as far as the kernel can tell.
+    #[must_use]
+    pub fn necessary(&self) -> &Necessary {
+        &self.necessary
     }
 
     /// Every field that a condition or an output reads, each once, in schema order.
