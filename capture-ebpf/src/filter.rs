@@ -188,28 +188,25 @@ pub extern "C" fn peregrine_rejects_open(
         return 0;
     }
     if name == 0 {
-        return u64::from(ret >= 0 && left & peregrine_kernel_view(slot, ret as u64) == 0);
+        return u64::from(ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, 0) == 0);
     }
     let string = peregrine_string(slot, name);
     if string == UNKNOWN {
         return 0;
     }
-    let (len, last) = (string & 0xffff, string >> 16 & 0xffff);
-    let is_relative = string & RELATIVE != 0;
-    if !is_relative && left & peregrine_names(slot, LEXICAL_AT, len, last) != 0 {
+    let (len, is_relative) = (string & 0xffff, string & RELATIVE != 0);
+    let absolute = if is_relative { 0 } else { len };
+    if !is_relative && left & peregrine_view(slot, LEXICAL_AT, len) != 0 {
         return 0;
     }
-    if ret >= 0 && left & peregrine_kernel_view(slot, ret as u64) != 0 {
+    if ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, absolute) != 0 {
         return 0;
     }
-    if is_relative && left & peregrine_joined_view(slot, fds, len, last) != 0 {
-        return 0;
-    }
-    1
+    u64::from(!is_relative || left & peregrine_joined_view(slot, fds, len) == 0)
 }
 
-/// Copies the process's string into the slot. Gives its length with the NUL, from bit 16 where its last component begins, and [`RELATIVE`];
-/// [`UNKNOWN`] where it is no name that is known exactly.
+/// Copies the process's string into the slot, with zeroes behind it. Gives its length with the NUL, and [`RELATIVE`]; [`UNKNOWN`] where there is none, or
+/// it is too long.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn peregrine_string(slot: u64, name: u64) -> u64 {
@@ -222,17 +219,11 @@ pub extern "C" fn peregrine_string(slot: u64, name: u64) -> u64 {
         return UNKNOWN;
     }
     let len = bound::<0x1ff>(r as u64);
-    // SAFETY: zeroes behind the string, and a slash before it.
-    let is_relative = unsafe {
+    // SAFETY: as above.
+    unsafe {
         zero(at.add(len as usize));
-        st8(at.sub(1), b'/');
-        u64::from(at.read_volatile() != b'/')
-    };
-    let last = peregrine_last(slot, LEXICAL_AT - is_relative, len + is_relative);
-    if last == ODD {
-        return UNKNOWN;
+        len | if at.read_volatile() == b'/' { 0 } else { RELATIVE }
     }
-    len | last << 16 | if is_relative != 0 { RELATIVE } else { 0 }
 }
 
 /// Zeroes for a key of the map of last components.
@@ -246,10 +237,11 @@ unsafe fn zero(at: *mut u8) {
     }
 }
 
-/// Clauses that the kernel's path of a descriptor allows.
+/// Clauses that the kernel's path of a descriptor allows; none where it is the process's string, an absolute one that was looked up before. That one's
+/// length, else 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64) -> u64 {
+pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64, absolute: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
     let task = Task::current();
     let file = file_of(task, fd as i64);
@@ -260,20 +252,52 @@ pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64) -> u64 {
     unsafe { zero(base.cast::<u8>().add(PATH_AT + KERNEL_END as usize)) };
     let Some(pos) = walked(slot, KERNEL_END, file.place(), task) else { return ALL };
     let len = KERNEL_END + 1 - pos;
-    if len >= LEXICAL_MAX {
-        return ALL;
+    // So it is where there was no link.
+    if absolute == len && peregrine_is_string(slot, pos, len) != 0 {
+        return 0;
     }
+    peregrine_view(slot, pos, len)
+}
+
+/// Whether the bytes of the path buffer from `pos` on are those of the process's string. There are zeroes behind both.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_is_string(slot: u64, pos: u64, len: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
+    let pos = bound::<0x1fff>(pos);
+    if pos > LEXICAL_AT || len > LEXICAL_MAX {
+        return 0;
+    }
+    // SAFETY: both are in the slot, with the rest of their last words.
+    let (path, string) = unsafe {
+        let buffer = base.cast::<u8>().add(PATH_AT);
+        (buffer.add(pos as usize), buffer.add(LEXICAL_AT as usize))
+    };
+    let mut differ = 0;
+    let mut n = 0;
+    while n < LEXICAL_MAX {
+        if n >= len {
+            break;
+        }
+        // SAFETY: as above.
+        differ |= unsafe { ld64(path.add(n as usize)) ^ ld64(string.add(n as usize)) };
+        n += 8;
+    }
+    u64::from(differ == 0)
+}
+
+/// Clauses that a name allows whose `len` bytes, its NUL included, begin at `pos` of the path buffer, with zeroes behind them.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_view(slot: u64, pos: u64, len: u64) -> u64 {
     let last = peregrine_last(slot, pos, len);
-    if last == ODD {
-        return ALL;
-    }
-    peregrine_names(slot, pos, len, last)
+    if last == ODD { ALL } else { peregrine_names(slot, pos, len, last) }
 }
 
 /// Clauses that the process's string allows behind the path of the directory that it starts from.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64, last: u64) -> u64 {
+pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
     let task = Task::current();
     let dirfd = i64::from(dirfd as i32);
@@ -292,12 +316,7 @@ pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64, last: u
     let Some(pos) = walked(slot, slash, place, task) else { return ALL };
     // The root's own slash is the one between the two.
     let pos = if pos == slash - 1 { slash } else { pos };
-    let len = LEXICAL_AT - pos + len;
-    // The directory's path may be odd, too.
-    if peregrine_last(slot, pos, len) == ODD {
-        return ALL;
-    }
-    peregrine_names(slot, pos, len, last)
+    peregrine_view(slot, pos, LEXICAL_AT - pos + len)
 }
 
 /// Where the path of a place begins that ends at `end` of the path buffer; `None` where it is not what the place is called by and nothing else.
