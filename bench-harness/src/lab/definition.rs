@@ -105,6 +105,12 @@ pub(crate) struct Storm {
     /// Events that reach an engine for each that the storm counts.
     #[serde(default)]
     pub(crate) expect: BTreeMap<String, f64>,
+    /// Cycles a second, `{rate}`; `count` is for that rate.
+    pub(crate) rate: Option<u64>,
+    /// The rate is at most so much of what the storm reaches alone; `count` gets as much less.
+    pub(crate) share_of_most: Option<f64>,
+    /// Alerts for each that the storm counts, taken from the engine's stdout with the time of their arrival.
+    pub(crate) alerts: Option<u64>,
     /// Events more than that which the storm's own start and end may bring.
     #[serde(default = "five_hundred")]
     pub(crate) beside: u64,
@@ -349,7 +355,8 @@ impl Bench {
 
 impl Storm {
     fn check(&self, engines: &[String]) -> Result<()> {
-        let Self { command, count, scoped: _, expect, beside: _ } = self;
+        let Self { command, count, scoped: _, expect, rate, share_of_most, alerts, beside: _ } =
+            self;
         ensure!(!command.is_empty(), "command: is empty");
         check_command("command", command)?;
         ensure!(
@@ -357,6 +364,14 @@ impl Storm {
             "command: {{count}} is missing"
         );
         ensure!(*count > 0, "count: is 0");
+        let asks_for_rate = command.iter().any(|w| placeholders(w).any(|p| p == "rate"));
+        ensure!(rate.is_some() == asks_for_rate, "rate: and {{rate}} in command go together");
+        ensure!(rate.is_none_or(|n| n > 0), "rate: is 0");
+        if let Some(share) = share_of_most {
+            ensure!(rate.is_some(), "share_of_most: is there without rate");
+            ensure!(*share > 0.0 && *share <= 1.0, "share_of_most: {share} is no part of one");
+        }
+        ensure!(alerts.is_none_or(|n| n > 0), "alerts: is 0");
         for (name, n) in expect {
             ensure!(engines.contains(name), "expect: {name:?} is none of the engines");
             ensure!(n.is_finite() && *n >= 0.0, "expect.{name:?}: {n} is no number of events");
@@ -470,6 +485,12 @@ mod tests {
                 bar("engine = \"ours\"\nfigure = \"ns_per_call\"\nat_most = 1\nof = \"mean\""),
                 "unknown variant `mean`",
             ),
+            (bench(&STORM.replace(" }", ", rate = 5 }")), "storm: rate: and {rate} in command"),
+            (
+                bench(&STORM.replace(" }", ", share_of_most = 0.5 }")),
+                "storm: share_of_most: is there without rate",
+            ),
+            (bench(&STORM.replace(" }", ", alerts = 0 }")), "storm: alerts: is 0"),
             (bench(&STORM.replace(" }", ", expect = { x = 1 } }")), "storm: expect: \"x\""),
         ];
         for (text, want) in cases {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle, sleep};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use perf::Snapshot;
@@ -25,12 +25,30 @@ const QUIET: f64 = 0.02;
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What becomes of what an engine prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alerts {
+    /// It goes to a file that nobody reads.
+    Kept,
+    /// Each line gets the time at which it came.
+    Stamped,
+}
+
+/// A line of stdout.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// Nanoseconds since the epoch.
+    pub(crate) at_ns: u64,
+    pub(crate) line: String,
+}
+
 /// An engine that is attached.
 #[derive(Debug)]
 pub(crate) struct Running {
     name: String,
     child: Child,
     reader: Option<JoinHandle<()>>,
+    arrivals: Option<JoinHandle<Vec<Arrival>>>,
     stats: Vec<String>,
     stderr: PathBuf,
     started: Duration,
@@ -47,6 +65,7 @@ impl Running {
         values: &Values,
         dir: &Path,
         scope: Option<u32>,
+        alerts: Alerts,
     ) -> Result<Self> {
         let values = values.with("dir", dir.display());
         let mut words = values.fill(&engine.command)?;
@@ -55,13 +74,21 @@ impl Running {
         }
         let (program, args) = words.split_first().context("the engine has no command")?;
         let (stdout, stderr) = (dir.join("stdout"), dir.join("stderr"));
+        let says_so = matches!(engine.ready, Some(Ready::Stdout(_)));
+        if says_so && alerts == Alerts::Stamped {
+            bail!(
+                "{} says on stdout that it is ready, so its alerts cannot be stamped",
+                engine.name
+            );
+        }
+        let is_stamped = alerts == Alerts::Stamped;
         let begin = Instant::now();
         let mut child = Command::new(program)
             .args(args)
             .current_dir(dir)
             // Some end when it closes, and nobody waits for a person.
             .stdin(Stdio::piped())
-            .stdout(pipe_or_file(&stdout, matches!(engine.ready, Some(Ready::Stdout(_))))?)
+            .stdout(pipe_or_file(&stdout, says_so || is_stamped)?)
             .stderr(pipe_or_file(&stderr, matches!(engine.ready, Some(Ready::Stderr(_))))?)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
@@ -74,7 +101,9 @@ impl Running {
                 follow(child.stderr.take().context("it is a pipe")?, &stderr, line, tell)?
             }
         };
+        let arrivals = child.stdout.take().filter(|_| is_stamped);
         let mut running = Self {
+            arrivals: arrivals.map(|stdout| thread::spawn(|| stamp(stdout))),
             name: engine.name.clone(),
             child,
             reader: Some(reader),
@@ -142,11 +171,11 @@ impl Running {
         Ok(true)
     }
 
-    /// Ends it as Ctrl-C does.
+    /// Ends it as Ctrl-C does, and gives what it printed where that was stamped.
     ///
     /// # Errors
     /// It had ended before, ends badly or not at all.
-    pub(crate) fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<Vec<Arrival>> {
         if let Some(status) = self.child.try_wait()? {
             bail!("{} ended while it was measured, {status}{}", self.name, self.last_words());
         }
@@ -157,7 +186,8 @@ impl Running {
         if !status.success() && by_signal != Some(Signal::INT.as_raw()) {
             bail!("{}: {status}{}", self.name, self.last_words());
         }
-        Ok(())
+        let arrivals = self.arrivals.take().map(JoinHandle::join);
+        Ok(arrivals.transpose().ok().flatten().unwrap_or_default())
     }
 
     fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
@@ -202,6 +232,19 @@ fn pipe_or_file(path: &Path, is_pipe: bool) -> Result<Stdio> {
     }
     let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
     Ok(file.into())
+}
+
+/// Takes lines until the end, each with the time at which it was there.
+fn stamp(stream: impl Read) -> Vec<Arrival> {
+    let mut arrivals = Vec::new();
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at_ns = now.map_or(0, |d| d.as_nanos() as u64);
+        arrivals.push(Arrival { at_ns, line: std::mem::take(&mut line) });
+    }
+    arrivals
 }
 
 /// Writes what comes to a file, and tells when the line came that has this in it.
@@ -249,7 +292,8 @@ mod tests {
 
     fn start(script: &str, ready: Ready) -> Result<Running> {
         let dir = tempfile::tempdir()?;
-        Running::start(&engine(script, ready), &Values::default(), dir.path(), Some(77))
+        let engine = engine(script, ready);
+        Running::start(&engine, &Values::default(), dir.path(), Some(77), Alerts::Kept)
     }
 
     #[test]

@@ -29,13 +29,20 @@ const fn more(name: &'static str, about: &'static str) -> Figure {
 }
 
 /// All of them, in the order of a report.
-pub(crate) const FIGURES: [Figure; 13] = [
+pub(crate) const FIGURES: [Figure; 17] = [
     more("events_per_s", "events of a recording that the engine reads, a second"),
     more("lines_per_s", "lines that it prints of them, a second"),
     less("ns_per_event", "time of the engine for each event of the recording"),
+    less(
+        "alert_p50_us",
+        "from the time of an event until its alert came out of stdout, half of all",
+    ),
+    less("alert_p99_us", "the same, 99 of 100"),
+    less("alert_p999_us", "the same, 999 of 1,000"),
     less("ns_per_call", "time of a storm for each of its calls"),
     less("cpu_ns_per_call", "CPU time of a storm for each of its calls"),
     more("cycles_per_s", "what a storm counts, a second, of all its threads"),
+    less("dropped_events", "events that the engine lost during a storm"),
     less("engine_cpu_ns_per_event", "CPU time of the engine for each event that it was given"),
     less("engine_cpu_percent", "CPU time of the engine, of one core, while the storm lasted"),
     less("start_ms", "from the start of the program until it says that it is attached"),

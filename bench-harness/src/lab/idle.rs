@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::definition::{Engine, Idle};
-use super::engine::Running;
+use super::engine::{Alerts, Running};
 use super::procfs;
 use super::sample::Sample;
 use super::values::Values;
@@ -19,7 +19,8 @@ use crate::watched::Shell;
 /// The engine does not run.
 pub(crate) fn run(idle: &Idle, engine: &Engine, values: &Values, dir: &Path) -> Result<Sample> {
     let shell = Shell::start(dir, &[])?;
-    let running = Running::start(engine, values, dir, idle.scoped.then_some(shell.pid()))?;
+    let scope = idle.scoped.then_some(shell.pid());
+    let running = Running::start(engine, values, dir, scope, Alerts::Kept)?;
     let pid = running.pid();
     let (begin, cpu, n_sleeps) = (Instant::now(), procfs::cpu_time(pid)?, procfs::n_sleeps(pid)?);
     sleep(Duration::from_millis(idle.window_ms));

@@ -9,6 +9,7 @@ mod definition;
 mod engine;
 mod figure;
 mod idle;
+mod latency;
 mod machine;
 mod measure;
 mod procfs;

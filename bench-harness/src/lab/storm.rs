@@ -9,7 +9,8 @@ use perf::Snapshot;
 use serde::Deserialize;
 
 use super::definition::{Engine, Storm};
-use super::engine::Running;
+use super::engine::{Alerts, Running};
+use super::latency;
 use super::procfs;
 use super::sample::{Sample, Window};
 use super::values::Values;
@@ -44,7 +45,8 @@ pub(crate) fn run(storm: &Storm, engine: &Engine, values: &Values, dir: &Path) -
     let running = if engine.command.is_empty() {
         None
     } else {
-        Some(Running::start(engine, &values, dir, scope)?)
+        let alerts = if storm.alerts.is_some() { Alerts::Stamped } else { Alerts::Kept };
+        Some(Running::start(engine, &values, dir, scope, alerts)?)
     };
     let before = running.as_ref().map(|r| mark(r, true)).transpose()?;
     let told = blow(&mut shell, &command, dir)?;
@@ -58,12 +60,16 @@ pub(crate) fn run(storm: &Storm, engine: &Engine, values: &Values, dir: &Path) -
         sample.figures.insert("cycles_per_s".to_owned(), rate);
     }
     sample.counts.insert("storm".to_owned(), told.count);
+    sample.counts.extend(storm.rate.map(|rate| ("rate".to_owned(), rate)));
     if let (Some(running), Some(before)) = (running, before) {
         let lasted = before.at.elapsed();
         let is_quiet = running.wait_until_quiet()?;
         let after = mark(&running, false)?;
         let (resident, peak) = procfs::memory_kb(running.pid())?;
-        running.end()?;
+        let arrivals = running.end()?;
+        if let Some(per_count) = storm.alerts {
+            latency::account(&mut sample, &arrivals, storm.count * per_count);
+        }
         sample.figures.insert("resident_kb".to_owned(), resident as f64);
         sample.figures.insert("peak_kb".to_owned(), peak as f64);
         let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
@@ -79,10 +85,33 @@ pub(crate) fn run(storm: &Storm, engine: &Engine, values: &Values, dir: &Path) -
                 let ns = 1e9 * cpu / window.n_written as f64;
                 sample.figures.insert("engine_cpu_ns_per_event".to_owned(), ns);
             }
+            let n_dropped: u64 = window.drops.values().sum();
+            sample.figures.insert("dropped_events".to_owned(), n_dropped as f64);
             sample.drops = window.drops;
         }
     }
     Ok(sample)
+}
+
+/// The same storm at a rate, if there is one: at what is asked for, or at a share of what the storm reaches alone. Its values have `{rate}`.
+///
+/// # Errors
+/// The storm does not run to its end, or does not say how fast it was.
+pub(crate) fn paced(storm: &Storm, values: &Values, dir: &Path) -> Result<(Storm, Values)> {
+    let Some(asked) = storm.rate else { return Ok((storm.clone(), values.clone())) };
+    let mut rate = asked;
+    if let Some(share) = storm.share_of_most {
+        // About a second, at a rate that nothing reaches.
+        let count = asked.min(storm.count);
+        let values = values.with("rate", 1_000_000_000).with("count", count);
+        let values = values.with("dir", dir.display());
+        let told = blow(&mut Shell::start(dir, &[])?, &values.fill(&storm.command)?, dir)?;
+        let most = told.cycles_per_second.context("the storm does not say how fast it was")?;
+        rate = rate.min((most * share) as u64).max(1);
+    }
+    let count = (u128::from(storm.count) * u128::from(rate) / u128::from(asked)).max(1) as u64;
+    let paced = Storm { count, rate: Some(rate), ..storm.clone() };
+    Ok((paced, values.with("rate", rate)))
 }
 
 /// Asking costs the engine CPU time, so that of a window is taken between the first answer and the second question.

@@ -11,7 +11,7 @@ use crate::process::which;
 use crate::watched::built;
 
 /// All names: programs and files first, then what each run has of its own.
-pub(crate) const KNOWN: [&str; 14] = [
+pub(crate) const KNOWN: [&str; 15] = [
     "peregrine",
     "storm",
     "floor",
@@ -26,6 +26,7 @@ pub(crate) const KNOWN: [&str; 14] = [
     "dir",
     "scope",
     "count",
+    "rate",
 ];
 
 /// Whether a definition may use the name.
@@ -33,10 +34,11 @@ pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
 }
 
-/// The names in a word of a command line.
+/// The names in a word of a command line; braces around anything but small letters and `_` stay as they are.
 pub(crate) fn placeholders(word: &str) -> impl Iterator<Item = &str> {
     let parts = word.split('{').skip(1);
-    parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name)
+    let names = parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name);
+    names.filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }
 
 /// What the names stand for.
@@ -144,8 +146,9 @@ mod tests {
     #[test]
     fn values_are_put_in_wherever_they_stand() {
         let values = Values::given(&["storm=/s".to_owned()]).unwrap().with("count", 7);
-        let command = ["{storm}".to_owned(), "-x{count}{count}".to_owned(), "a{b".to_owned()];
-        assert_eq!(values.fill(&command).unwrap(), ["/s", "-x77", "a{b"]);
+        let command =
+            ["{storm}".to_owned(), "-x{count}{count}".to_owned(), "{\"a\":1}{".to_owned()];
+        assert_eq!(values.fill(&command).unwrap(), ["/s", "-x77", "{\"a\":1}{"]);
         let e = values.fill(&["{dir}/x".to_owned()]).unwrap_err();
         assert_eq!(e.to_string(), "{dir} has no value here");
     }

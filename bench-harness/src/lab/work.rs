@@ -64,7 +64,10 @@ impl Work {
         let what = match bench.kind() {
             Kind::Storm(storm) => {
                 values.find(storm.command.iter())?;
-                What::Storm(Storm { count: extent.of(storm.count), ..storm.clone() })
+                let storm = Storm { count: extent.of(storm.count), ..storm.clone() };
+                let (storm, paced) = storm::paced(&storm, &values, kept.path())?;
+                values = paced;
+                What::Storm(storm)
             }
             Kind::Idle(idle) => What::Idle(idle.clone()),
             Kind::Replay(replay) => {
