@@ -1,4 +1,4 @@
-//! A gate target that the gate's own tests measure.
+//! Gate targets that the gate's own tests measure. `PEREGRINE_GATE_SLOWED=mixed` makes one of the functions spend more.
 
 use std::hint::black_box;
 
@@ -8,11 +8,35 @@ use perf::CountingAlloc;
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc::system();
 
+fn summed(bytes: &[u8]) -> u64 {
+    let mut sum = 0;
+    for byte in bytes {
+        sum += u64::from(*black_box(byte));
+    }
+    sum
+}
+
+fn mixed(bytes: &[u8], spends_more: bool) -> u64 {
+    let mut mix = 0_u64;
+    for byte in bytes {
+        mix = mix.rotate_left(5) ^ u64::from(*black_box(byte));
+        if spends_more {
+            mix = black_box(mix);
+        }
+    }
+    if spends_more {
+        black_box(vec![mix]);
+    }
+    mix
+}
+
 fn checksum() -> Pass {
     let input: Vec<u8> = (0..=255).cycle().take(4096).collect();
+    let spends_more = std::env::var("PEREGRINE_GATE_SLOWED").is_ok_and(|name| name == "mixed");
+    let expected = mixed(&input, false);
     Pass::new(64, move || {
-        let sum: u64 = black_box(&input).iter().map(|b| u64::from(*b)).sum();
-        assert_eq!(sum, 16 * 32_640);
+        assert_eq!(summed(black_box(&input)), 16 * 32_640);
+        assert_eq!(mixed(black_box(&input), spends_more), expected);
     })
 }
 

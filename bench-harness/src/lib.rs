@@ -18,4 +18,4 @@
 pub mod samples;
 mod target;
 
-pub use target::{Pass, TargetFn, run_targets};
+pub use target::{Pass, TargetFn, run_target, run_targets};

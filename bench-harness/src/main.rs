@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let passed = match Cli::parse().command {
         Command::Kernels(kernels) => kernels.run(),
         Command::Compare(compare) => compare.run(),
-        Command::Gate(gate) => gate.run(),
+        Command::Gate(gate) => return gate.exit(),
         Command::Measure(measure) => measure.run(),
         Command::Quiet(quiet) => quiet.run(),
         Command::Record(record) => record.run(),

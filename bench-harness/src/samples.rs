@@ -1,8 +1,10 @@
 //! Frames as the kernel side writes them, the same bytes every time.
 
+use std::net::SocketAddrV4;
+
 use event::{
-    CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, ProcFacts,
-    SectionKind, SockAddr, SockFacts, SockTuple, flags, sock_flags,
+    CreatorFacts, EventType, ExitFacts, FileFacts, FileKind, FrameHeader, FrameWriter, Param,
+    ParamType, ProcFacts, SectionKind, SockAddr, SockFacts, SockTuple, flags, sock_flags,
 };
 
 /// A process and a moment, which every sample frame has.
@@ -84,22 +86,8 @@ pub fn exec(at: At, seed: bool) -> Vec<u8> {
 pub fn open(at: At) -> Vec<u8> {
     write(at, EventType::OPENAT_2_X, |w| {
         w.i64(3).i64(-100).str(b"src/../include/linux/sched.h").u32(1).u32(0).u32(0xfe00).u64(9911);
-        let file = FileFacts {
-            ino: 9911,
-            dev: 0xfe00,
-            flags: 0,
-            kind: FileKind::Regular,
-            path: b"/home/user/project/include/linux/sched.h",
-        };
-        let dir = FileFacts {
-            ino: 77,
-            dev: 0xfe00,
-            flags: 0,
-            kind: FileKind::Directory,
-            path: b"/home/user/project",
-        };
-        w.section(SectionKind::File, &[&file.fixed_bytes(), file.path]);
-        w.section(SectionKind::Dir, &[&dir.fixed_bytes(), dir.path]);
+        file(w, SectionKind::File, FileKind::Regular, b"/home/user/project/include/linux/sched.h");
+        file(w, SectionKind::Dir, FileKind::Directory, b"/home/user/project");
     })
 }
 
@@ -107,30 +95,106 @@ pub fn open(at: At) -> Vec<u8> {
 #[must_use]
 pub fn connect(at: At) -> Vec<u8> {
     write(at, EventType::CONNECT_X, |w| {
-        let source = ([192, 0, 2, 7], 40_404).into();
-        let dest = ([203, 0, 113, 9], 443).into();
-        w.i64(0).sock_tuple(&SockTuple::Inet { source, dest }).i64(5);
-        w.sock_addr(&SockAddr::Inet(dest));
-        let ip = |v4: [u8; 4]| {
-            let mut b = [0; 16];
-            b[..4].copy_from_slice(&v4);
-            b
-        };
-        let sock = SockFacts {
-            cookie: 99,
-            family: 2,
-            ty: 1,
-            proto: 6,
-            local_port: 40_404,
-            remote_port: 443,
-            state: 1,
-            flags: sock_flags::CONNECTED,
-            local: ip([192, 0, 2, 7]),
-            remote: ip([203, 0, 113, 9]),
-            path: b"",
-        };
-        w.section(SectionKind::Sock, &[&sock.fixed_bytes(), sock.path]);
+        let (source, dest) = ends();
+        w.i64(0).sock_tuple(&SockTuple::Inet { source: source.into(), dest: dest.into() }).i64(5);
+        w.sock_addr(&SockAddr::Inet(dest.into()));
+        socket(w);
     })
+}
+
+/// A call of any type that succeeded, its parameters made after the table: numbers are small, texts are names, and what the call uses is told as
+/// the kernel side tells it.
+///
+/// # Panics
+/// Where the type is none of the table's.
+#[must_use]
+pub fn call(at: At, event_type: EventType) -> Vec<u8> {
+    let params = event_type.info().expect("a type of the table").params;
+    let has = |ty| params.iter().any(|p| p.ty == ty);
+    write(at, event_type, |w| {
+        for (n, param) in params.iter().enumerate() {
+            let next = params.get(n + 1).map(|p| p.ty);
+            put(w, n, param, next);
+        }
+        if has(ParamType::SockTuple) || has(ParamType::SockAddr) {
+            socket(w);
+        } else if matches!(event_type, EventType::CHDIR_X | EventType::FCHDIR_X) {
+            file(w, SectionKind::File, FileKind::Directory, b"/home/user/project/src");
+        } else if params.iter().skip(1).any(|p| p.ty == ParamType::Fd) && !has(ParamType::FsRelPath)
+        {
+            file(w, SectionKind::File, FileKind::Regular, b"/home/user/project/notes.txt");
+        }
+        if has(ParamType::FsPath) || has(ParamType::FsRelPath) {
+            file(w, SectionKind::Dir, FileKind::Directory, b"/home/user/project");
+        }
+        if params.iter().filter(|p| p.ty == ParamType::FsRelPath).count() > 1 {
+            file(w, SectionKind::Dir2, FileKind::Directory, b"/home/user/project");
+        }
+        if matches!(event_type, EventType::SETSID_X | EventType::SETPGID_X) {
+            w.section(SectionKind::Proc, &[&proc_facts(at)]);
+        }
+    })
+}
+
+/// One parameter: the `n`th of its call, `next` the type of the one behind it.
+fn put(w: &mut FrameWriter<'_>, n: usize, param: &Param, next: Option<ParamType>) {
+    let (source, dest) = ends();
+    match param.ty {
+        // What was moved, or just success.
+        ParamType::Errno if next == Some(ParamType::ByteBuf) => w.i64(64),
+        ParamType::Errno => w.i64(0),
+        // The directory that a name starts from: the working directory.
+        ParamType::Fd if next == Some(ParamType::FsRelPath) => w.i64(-100),
+        ParamType::Fd => w.i64(3),
+        ParamType::CharBuf => w.str(b"notes"),
+        ParamType::FsPath | ParamType::FsRelPath => w.str(b"src/notes.txt"),
+        ParamType::ByteBuf => w.bytes(&[b'x'; 64]),
+        ParamType::SockTuple => {
+            w.sock_tuple(&SockTuple::Inet { source: source.into(), dest: dest.into() })
+        }
+        ParamType::SockAddr => w.sock_addr(&SockAddr::Inet(dest.into())),
+        ty => match ty.size() {
+            Some(size) => w.bytes(&(n as u128 + 1).to_le_bytes()[..size]),
+            None => w.bytes(b"\0"),
+        },
+    };
+}
+
+/// Both ends of a sample connection, this one first.
+fn ends() -> (SocketAddrV4, SocketAddrV4) {
+    (
+        SocketAddrV4::new([192, 0, 2, 7].into(), 40_404),
+        SocketAddrV4::new([203, 0, 113, 9].into(), 443),
+    )
+}
+
+fn file(w: &mut FrameWriter<'_>, section: SectionKind, kind: FileKind, path: &[u8]) {
+    let ino = if kind == FileKind::Directory { 77 } else { 9911 };
+    let facts = FileFacts { ino, dev: 0xfe00, flags: 0, kind, path };
+    w.section(section, &[&facts.fixed_bytes(), facts.path]);
+}
+
+fn socket(w: &mut FrameWriter<'_>) {
+    let (source, dest) = ends();
+    let ip = |end: SocketAddrV4| {
+        let mut b = [0; 16];
+        b[..4].copy_from_slice(&end.ip().octets());
+        b
+    };
+    let sock = SockFacts {
+        cookie: 99,
+        family: 2,
+        ty: 1,
+        proto: 6,
+        local_port: source.port(),
+        remote_port: dest.port(),
+        state: 1,
+        flags: sock_flags::CONNECTED,
+        local: ip(source),
+        remote: ip(dest),
+        path: b"",
+    };
+    w.section(SectionKind::Sock, &[&sock.fixed_bytes(), sock.path]);
 }
 
 /// The child's side of a fork: `at` is the child.
@@ -173,6 +237,27 @@ mod tests {
     use event::Frame;
 
     use super::*;
+
+    #[test]
+    fn a_call_of_any_type_is_a_whole_frame() {
+        let at = At { ts: 5, cpu: 1, tgid: 70, parent: 60 };
+        let types = (0..event::N_EVENT_TYPES as u16).map(EventType);
+        for ty in types.filter(|ty| ty.info().is_some_and(|info| !info.params.is_empty())) {
+            let bytes = call(at, ty);
+            let frame = Frame::parse(&bytes).unwrap();
+            let table = ty.info().unwrap();
+            assert_eq!(frame.n_params(), table.params.len(), "{}", table.name);
+            for (bytes, param) in frame.params().zip(table.params) {
+                let size = param.ty.size().unwrap_or(bytes.len());
+                assert_eq!(bytes.len(), size, "{}: {}", table.name, param.name);
+            }
+        }
+        let renamed = call(at, EventType::RENAMEAT2_X);
+        let renamed = Frame::parse(&renamed).unwrap();
+        assert_eq!(renamed.param_i64(1), Some(-100));
+        assert_eq!(renamed.trailer().dir2().map(|d| d.path), Some(&b"/home/user/project"[..]));
+        assert!(Frame::parse(&call(at, EventType::SENDTO_X)).unwrap().trailer().sock().is_some());
+    }
 
     #[test]
     fn every_sample_is_a_whole_frame() {

@@ -17,6 +17,7 @@ pub type TargetFn = (&'static str, &'static str, fn() -> Pass);
 /// Work that is the same each time it is run.
 pub struct Pass {
     n_events: u64,
+    n_warm_up: usize,
     prepare: Box<dyn FnMut()>,
     work: Box<dyn FnMut()>,
 }
@@ -34,7 +35,7 @@ impl Pass {
     /// Where `n_events` is 0.
     pub fn new(n_events: u64, work: impl FnMut() + 'static) -> Self {
         assert!(n_events > 0, "a pass handles at least one event");
-        Self { n_events, prepare: Box::new(|| ()), work: Box::new(work) }
+        Self { n_events, n_warm_up: N_WARM_UP, prepare: Box::new(|| ()), work: Box::new(work) }
     }
 
     /// The same with `prepare` before each `work`, which is not measured.
@@ -51,6 +52,12 @@ impl Pass {
         let prepared = Rc::clone(&state);
         let prepare = Box::new(move || prepare(&mut prepared.borrow_mut()));
         Self { prepare, ..Self::new(n_events, move || work(&mut state.borrow_mut())) }
+    }
+
+    /// The same with so many passes before the measured one: few where each has a state of its own.
+    #[must_use]
+    pub fn warmed_up(self, n_passes: usize) -> Self {
+        Self { n_warm_up: n_passes, ..self }
     }
 }
 
@@ -77,15 +84,19 @@ pub fn run_targets(targets: &[TargetFn], args: impl IntoIterator<Item = String>)
     let wanted: Vec<&String> = args.iter().filter(|a| !a.starts_with("--")).collect();
     for (name, _, make) in targets {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
-            run(name, make());
+            run_target(name, make());
         }
     }
 }
 
-fn run(name: &str, pass: Pass) {
-    let Pass { n_events, mut prepare, mut work } = pass;
+/// Runs one target and prints what it counted itself.
+///
+/// # Panics
+/// Where the pass finds a wrong result.
+pub fn run_target(name: &str, pass: Pass) {
+    let Pass { n_events, n_warm_up, mut prepare, mut work } = pass;
     let slowed = env::var(SLOWED).is_ok_and(|slowed| slowed == name);
-    for _ in 0..N_WARM_UP {
+    for _ in 0..n_warm_up {
         prepare();
         work();
     }

@@ -42,7 +42,7 @@ fn a_slowed_function_fails_the_gate_by_name() {
     let baseline = dir.join("baseline.toml");
 
     let out = gate(&baseline, &[], "");
-    assert!(!out.status.success(), "no baseline: {}", text(&out));
+    assert_eq!(out.status.code(), Some(2), "no baseline: {}", text(&out));
 
     let out = gate(&baseline, &["--update"], "");
     assert!(!out.status.success(), "a reason is needed: {}", text(&out));
@@ -63,6 +63,22 @@ fn a_slowed_function_fails_the_gate_by_name() {
     assert!(said.contains("instructions an event"), "{said}");
     assert!(said.contains("1 allocations in 64 events, baseline 0"), "{said}");
     assert!(said.contains("gate: 1 passed, 1 failed"), "{said}");
+
+    let out = gate(&baseline, &[], "mixed");
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out));
+    let said = text(&out);
+    assert!(said.contains("FAILED: checksum: gate_sample::checksum: "), "{said}");
+    for what in ["instructions an event", "calls that allocate"] {
+        let is_named = |l: &str| l.contains(what) && l.contains(" in ") && l.ends_with("mixed");
+        assert!(said.lines().any(is_named), "{what}: {said}");
+    }
+
+    let out =
+        gate(&baseline, &["--tolerance-percent", "900", "--tolerance-allocations", "9"], "mixed");
+    assert!(out.status.success(), "{}", text(&out));
+
+    fs::write(&baseline, "speed = 3").unwrap();
+    assert_eq!(gate(&baseline, &[], "").status.code(), Some(2), "that is no baseline");
 
     fs::remove_dir_all(dir).unwrap();
 }

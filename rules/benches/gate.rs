@@ -8,7 +8,8 @@ use bench_harness::{Pass, TargetFn, run_targets};
 use event::EventType;
 use perf::CountingAlloc;
 use rules::{
-    DEFAULT_RULES, Field, FieldRef, Fields, Options, RuleMatching, Ruleset, Source, Value,
+    AlertFacts, DEFAULT_RULES, Field, FieldRef, Fields, Options, RuleMatching, Ruleset, Source,
+    Value,
 };
 
 use common::{events, official_like};
@@ -83,6 +84,22 @@ fn connect() -> Pass {
     detect(EventType::CONNECT_X, Plain { evt_type: "connect", fd_name })
 }
 
+/// The alert of a match, its output filled with seven fields.
+fn alert() -> Pass {
+    let text = "- {rule: Read, desc: d, condition: evt.type = openat, priority: WARNING, output: 'File read (file=%fd.name pcmdline=%proc.pname command=%proc.cmdline exe=%proc.exepath user=%user.name uid=%user.uid container=%container.id)'}";
+    let source = Source { name: "alert.yaml".into(), text: text.into() };
+    let rules = Ruleset::load(vec![source], Options::default()).expect("the rule loads");
+    let fields = Plain { evt_type: "openat", fd_name: Some("/etc/shadow") };
+    let mut scratch = rules.scratch();
+    let matched = rules.evaluate(EventType::OPENAT_2_X, &fields, &mut scratch)[0];
+    Pass::new(N, move || {
+        for _ in 0..N {
+            let alert = rules.alert(matched, black_box(&fields), AlertFacts::default());
+            assert!(black_box(&alert).output.contains("/etc/shadow"), "the output is filled");
+        }
+    })
+}
+
 /// Many rules in the manner of the official ones, all matches.
 fn many<const N_RULES: usize>() -> Pass {
     let source = Source { name: "many.yaml".into(), text: official_like::rules(N_RULES) };
@@ -103,10 +120,11 @@ fn many<const N_RULES: usize>() -> Pass {
 }
 
 fn main() {
-    let targets: [TargetFn; 6] = [
+    let targets: [TargetFn; 7] = [
         ("detect_open", "rules::Ruleset::evaluate (openat)", open),
         ("detect_exec", "rules::Ruleset::evaluate (execve)", exec),
         ("detect_connect", "rules::Ruleset::evaluate (connect)", connect),
+        ("alert", "rules::Ruleset::alert", alert),
         ("detect_25_rules", "rules::Ruleset::evaluate (25 rules)", many::<25>),
         ("detect_100_rules", "rules::Ruleset::evaluate (100 rules)", many::<100>),
         ("detect_1000_rules", "rules::Ruleset::evaluate (1,000 rules)", many::<1_000>),

@@ -1,10 +1,11 @@
-//! Gate targets: the merge alone, and a whole shard over ordinary events, default rules loaded, nothing matching.
+//! Gate targets: each hop behind the lanes alone, and a whole shard over ordinary events, default rules loaded, nothing matching.
 
 #[path = "../../rules/benches/common/official_like.rs"]
 mod official_like;
 #[path = "../../rules/benches/common/random.rs"]
 mod random;
 mod recording;
+mod targets;
 
 use std::hint::black_box;
 use std::path::Path;
@@ -197,7 +198,7 @@ fn recorded<const N_RULES: usize>() -> Pass {
     let n_events = recording.events(&EventSet::all()).len();
     let ready = move || {
         let events = recording.events(&EventSet::all());
-        Ready::new(&recording, &events, &ruleset, events.len())
+        Ready::new(&recording, &events, &ruleset, RuleMatching::All, events.len())
     };
     let n_expected = ready().run().n_alerts();
     let prepare = move |state: &mut Option<Ready>| {
@@ -211,10 +212,16 @@ fn recorded<const N_RULES: usize>() -> Pass {
 }
 
 fn main() {
-    let targets: [TargetFn; 7] = [
+    let hops: [TargetFn; 13] = [
         ("merge", "stages::Merge::fill", merge),
+        ("state_fork", "stages::Shard::poll_once (clone, no rules)", targets::fork),
+        ("state_exec", "stages::Shard::poll_once (execve, no rules)", targets::exec),
+        ("state_chdir", "stages::Shard::poll_once (chdir, no rules)", targets::chdir),
+        ("state_setsid", "stages::Shard::poll_once (setsid, no rules)", targets::setsid),
+        ("state_exit", "stages::Shard::poll_once (procexit, no rules)", targets::exit),
         ("shard_open", "stages::Shard::poll_once (openat)", shard_open),
         ("shard_connect", "stages::Shard::poll_once (connect)", shard_connect),
+        ("shard_process", "stages::Shard::poll_once (fork, exec, open, exit)", shard_process),
         ("shard_recorded", "stages::Shard::poll_once (recorded, no rules)", recorded::<0>),
         (
             "shard_recorded_100_rules",
@@ -226,7 +233,7 @@ fn main() {
             "stages::Shard::poll_once (recorded, 1,000 rules)",
             recorded::<1_000>,
         ),
-        ("shard_process", "stages::Shard::poll_once (fork, exec, open, exit)", shard_process),
+        ("trace_lines", "stages::Tracer::step, rules::LineFormat::print", targets::trace_lines),
     ];
-    run_targets(&targets, std::env::args().skip(1));
+    run_targets(&[&hops[..], &targets::DECODE].concat(), std::env::args().skip(1));
 }

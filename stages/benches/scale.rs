@@ -20,6 +20,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use event::{EventSet, EventType};
 
 use recording::{Ready, Recording, load};
+use rules::RuleMatching::All;
 
 const N_RULES: [usize; 5] = [0, 25, 100, 400, 1_000];
 const MAX_ALERTS_PER_EVENT: usize = 20;
@@ -41,7 +42,7 @@ fn n_alerts_alone(text: &str, recording: &Recording, events: &[&(Key, Vec<u8>)])
         .split_inclusive("priority: WARNING\n")
         .map(|rule| {
             let set = load(format!("{shared}{rule}"));
-            Ready::new(recording, events, &set, events.len()).run().n_alerts()
+            Ready::new(recording, events, &set, All, events.len()).run().n_alerts()
         })
         .sum()
 }
@@ -63,7 +64,7 @@ fn measure(c: &mut Criterion, path: &Path) {
         let text = official_like::rules(n);
         let set = load(text.clone());
         let pass = |events, alert_capacity| {
-            Ready::new(recording, events, &set, alert_capacity).run().n_alerts()
+            Ready::new(recording, events, &set, All, alert_capacity).run().n_alerts()
         };
         let n_alerts = pass(&all, all.len() * MAX_ALERTS_PER_EVENT);
         eprintln!("{name}: {n_alerts} alerts with {n} rules");
@@ -80,7 +81,7 @@ fn measure(c: &mut Criterion, path: &Path) {
             group.throughput(Throughput::Elements(n_counted as u64));
             group.bench_function(n.to_string(), |b| {
                 b.iter_batched(
-                    || Ready::new(recording, events, &set, n_alerts),
+                    || Ready::new(recording, events, &set, All, n_alerts),
                     Ready::run,
                     BatchSize::PerIteration,
                 );

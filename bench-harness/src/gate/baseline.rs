@@ -1,12 +1,23 @@
 //! The committed baseline and the comparison with it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
-/// Instructions may grow by this much, in percent, before the gate fails.
-pub(crate) const TOLERANCE_PERCENT: f64 = 2.0;
+/// How much may grow before the gate fails.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Tolerance {
+    /// Instructions an event may grow by so much of the baseline
+    #[arg(long = "tolerance-percent", value_name = "PERCENT", default_value_t = 2.0)]
+    pub(crate) percent: f64,
+    /// Allocations of a whole pass may grow by so many
+    #[arg(long = "tolerance-allocations", value_name = "N", default_value_t = 0)]
+    pub(crate) n_allocations: u64,
+}
 
 /// What was measured of one target.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -40,6 +51,9 @@ pub(crate) struct Baseline {
     pub(crate) conditions: Conditions,
     /// By name.
     pub(crate) measure: BTreeMap<String, Measure>,
+    /// With --rules: instructions an event that each of the dearest rules costs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) dearest: BTreeMap<String, f64>,
 }
 
 /// What the comparison says of one measure.
@@ -62,6 +76,16 @@ impl Baseline {
         toml::from_str(text).context("the baseline cannot be read")
     }
 
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is no such TOML.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text)
+    }
+
     /// The file's text.
     ///
     /// # Errors
@@ -74,7 +98,11 @@ impl Baseline {
     }
 
     /// Compares every measure of either side, by name.
-    pub(crate) fn compare(&self, now: &BTreeMap<String, Measure>) -> Vec<(String, Verdict)> {
+    pub(crate) fn compare(
+        &self,
+        now: &BTreeMap<String, Measure>,
+        tolerance: Tolerance,
+    ) -> Vec<(String, Verdict)> {
         let gone =
             self.measure.iter().filter(|(name, _)| !now.contains_key(*name)).map(|(name, was)| {
                 let why = format!("{}: in the baseline, but no longer measured", was.function);
@@ -82,7 +110,7 @@ impl Baseline {
             });
         let there = now.iter().map(|(name, now)| {
             let verdict = match self.measure.get(name) {
-                Some(was) => compare(was, now),
+                Some(was) => compare(was, now, tolerance),
                 None => Verdict::Failed(format!("{}: not in the baseline", now.function)),
             };
             (name.clone(), verdict)
@@ -91,19 +119,19 @@ impl Baseline {
     }
 }
 
-fn compare(was: &Measure, now: &Measure) -> Verdict {
+fn compare(was: &Measure, now: &Measure, tolerance: Tolerance) -> Verdict {
     let change = percent(was.instructions_per_event, now.instructions_per_event);
     let mut why = Vec::new();
     if now.n_events != was.n_events {
         why.push(format!("{} events a pass, baseline {}", now.n_events, was.n_events));
     }
-    if change > TOLERANCE_PERCENT {
+    if change > tolerance.percent {
         why.push(format!(
             "{:.2} instructions an event, baseline {:.2} ({change:+.2} %)",
             now.instructions_per_event, was.instructions_per_event
         ));
     }
-    if now.n_allocations > was.n_allocations {
+    if now.n_allocations > was.n_allocations + tolerance.n_allocations {
         why.push(format!(
             "{} allocations in {} events, baseline {}",
             now.n_allocations, now.n_events, was.n_allocations
@@ -112,7 +140,7 @@ fn compare(was: &Measure, now: &Measure) -> Verdict {
     if !why.is_empty() {
         return Verdict::Failed(format!("{}: {}", now.function, why.join("; ")));
     }
-    if change < -TOLERANCE_PERCENT || now.n_allocations < was.n_allocations {
+    if change < -tolerance.percent || now.n_allocations < was.n_allocations {
         return Verdict::Better;
     }
     Verdict::Held
@@ -140,16 +168,19 @@ mod tests {
         }
     }
 
+    const USUAL: Tolerance = Tolerance { percent: 2.0, n_allocations: 0 };
+
     fn baseline(m: Measure) -> Baseline {
         Baseline {
             conditions: Conditions { rustc: "rustc 1.0".to_owned(), avx2: true },
             measure: BTreeMap::from([("f".to_owned(), m)]),
+            dearest: BTreeMap::new(),
         }
     }
 
     fn check(now: Measure, want: impl Fn(&Verdict) -> bool) {
         let now = BTreeMap::from([("f".to_owned(), now)]);
-        let verdicts = baseline(measure(1000.0, 3)).compare(&now);
+        let verdicts = baseline(measure(1000.0, 3)).compare(&now, USUAL);
         assert!(matches!(&verdicts[..], [(name, v)] if name == "f" && want(v)), "{verdicts:?}");
     }
 
@@ -171,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wider_tolerance_holds_more() {
+        let wide = Tolerance { percent: 10.0, n_allocations: 2 };
+        let now = |m| BTreeMap::from([("f".to_owned(), m)]);
+        let baseline = baseline(measure(1000.0, 3));
+        assert_eq!(baseline.compare(&now(measure(1100.0, 5)), wide)[0].1, Verdict::Held);
+        assert!(failed_with("+10.01 %")(&baseline.compare(&now(measure(1100.1, 3)), wide)[0].1));
+        assert!(failed_with("6 alloc")(&baseline.compare(&now(measure(1000.0, 6)), wide)[0].1));
+    }
+
+    #[test]
     fn fewer_instructions_are_said() {
         check(measure(979.0, 3), |v| *v == Verdict::Better);
         check(measure(981.0, 3), |v| *v == Verdict::Held);
@@ -184,7 +225,7 @@ mod tests {
     #[test]
     fn a_new_and_a_vanished_measure_fail() {
         let now = BTreeMap::from([("g".to_owned(), measure(1.0, 0))]);
-        let verdicts = baseline(measure(1.0, 0)).compare(&now);
+        let verdicts = baseline(measure(1.0, 0)).compare(&now, USUAL);
         assert_eq!(verdicts.len(), 2);
         assert!(failed_with("not in the baseline")(&verdicts[0].1), "{verdicts:?}");
         assert!(failed_with("no longer measured")(&verdicts[1].1), "{verdicts:?}");

@@ -1,5 +1,6 @@
 //! Runs one target program under callgrind and reads what it counted.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::baseline::Measure;
+use super::profile::Profile;
+use super::sources::Sources;
+use super::spent::Spent;
 use crate::process::output;
 
 /// The function of `target.rs` that callgrind counts in, callees included.
@@ -20,7 +24,9 @@ pub(crate) struct Target {
     /// Name of the measure.
     pub(crate) name: String,
     /// What it measures.
-    function: String,
+    pub(crate) function: String,
+    /// Further arguments of the program.
+    pub(crate) args: Vec<OsString>,
 }
 
 /// What the program lists.
@@ -36,6 +42,7 @@ pub(crate) fn targets(program: &Path) -> Result<Vec<Target>> {
             program: program.to_owned(),
             name: name.to_owned(),
             function: function.to_owned(),
+            args: Vec::new(),
         })
         .collect())
 }
@@ -50,7 +57,7 @@ impl Target {
     /// # Errors
     /// Where valgrind fails, or the program found a wrong result.
     pub(crate) fn measure(&self, dir: &Path) -> Result<Measure> {
-        let Self { program, name, function } = self;
+        let Self { program, name, function, args } = self;
         let counts = self.counts(dir);
         let slowed = std::env::var_os("PEREGRINE_GATE_SLOWED").unwrap_or_default();
         let out = output(
@@ -64,11 +71,14 @@ impl Target {
                     "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX,-AVX512F,-AVX512VL,-ERMS,-FSRM,-BMI2,-RTM",
                 )
                 .env("PEREGRINE_GATE_SLOWED", slowed)
+                // Times are printed in local time.
+                .env("TZ", "UTC0")
                 .args(["--tool=callgrind", "-q"])
                 .arg(format!("--toggle-collect={MEASURED}"))
                 .arg(format!("--callgrind-out-file={}", counts.display()))
                 .arg(program)
-                .arg(name),
+                .arg(name)
+                .args(args),
         )?;
         let text = fs::read_to_string(&counts)
             .with_context(|| format!("callgrind left no {}", counts.display()))?;
@@ -86,19 +96,15 @@ impl Target {
         })
     }
 
-    /// The functions with the most instructions of their own, most first, as callgrind names them.
-    pub(crate) fn hottest(&self, dir: &Path, n: usize) -> Vec<String> {
-        let listing = output(Command::new("callgrind_annotate").arg(self.counts(dir)));
-        let listing = listing.unwrap_or_default();
-        listing
-            .lines()
-            .map(str::trim)
-            .filter(|l| l.contains(" %)") || l.contains("%) "))
-            .filter(|l| !l.contains("PROGRAM TOTALS"))
-            .take(n)
-            // The program's own path at the end says nothing.
-            .map(|l| l.rsplit_once(" [").map_or(l, |(line, _)| line).to_owned())
-            .collect()
+    /// What each function spent in the run that left its counts in `dir`.
+    ///
+    /// # Errors
+    /// Where the counts cannot be read.
+    pub(crate) fn spent(&self, dir: &Path, n_events: u64, sources: &mut Sources) -> Result<Spent> {
+        let counts = self.counts(dir);
+        let text = fs::read_to_string(&counts)
+            .with_context(|| format!("cannot read {}", counts.display()))?;
+        Ok(Spent::of(Profile::parse(&text, sources), n_events))
     }
 }
 

@@ -4,30 +4,41 @@
 
 mod baseline;
 mod measure;
+mod profile;
+mod rule_cost;
+mod sources;
+mod spent;
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use self::baseline::{Baseline, Conditions, Measure, Verdict, percent};
+use self::baseline::{Baseline, Conditions, Measure, Tolerance, Verdict, percent};
 use self::measure::{Target, targets};
+use self::rule_cost::RuleArgs;
+use self::sources::Sources;
+use self::spent::{Functions, Growth, Spent};
 use crate::process::{cargo_executables, output, which};
 
 /// rustix looks for the kernel's clock page by itself, which valgrind hides only from libc: the program would crash.
 const RUSTFLAGS: &str = "--cfg=rustix_use_libc";
+/// The baseline of this workspace's own targets.
+const OWN_BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gate/baseline.toml");
+/// Functions that a failure names.
+const N_NAMED: usize = 6;
 
 /// Options of `peregrine-bench gate`.
 #[derive(Args, Debug)]
 pub(crate) struct Gate {
     /// Only measures whose names contain this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "rules")]
     only: Option<String>,
     /// Record what is measured now as the baseline
     #[arg(long, requires = "reason", conflicts_with = "only")]
@@ -35,22 +46,37 @@ pub(crate) struct Gate {
     /// Why the baseline changes; goes to reasons.log beside it
     #[arg(long, value_name = "TEXT", requires = "update")]
     reason: Option<String>,
-    /// The baseline
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/gate/baseline.toml"))]
-    baseline: PathBuf,
+    /// The baseline; that of Peregrine's own targets unless --rules is given
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Target programs to measure; built from the workspace's benches where none is given
     #[arg(long, value_name = "FILE")]
     program: Vec<PathBuf>,
+    /// How much worse still passes.
+    #[command(flatten)]
+    tolerance: Tolerance,
+    /// What rule files cost, instead of Peregrine's own targets.
+    #[command(flatten)]
+    rules: RuleArgs,
 }
 
 impl Gate {
-    /// Measures, prints, and says whether every measure held.
-    ///
-    /// # Errors
-    /// Where there is no valgrind, a target cannot be built or run, or a file cannot be read or written.
-    pub(crate) fn run(&self) -> Result<bool> {
-        which("valgrind")
-            .context("the gate counts instructions with valgrind (package valgrind)")?;
+    /// Measures and prints: 0 where every measure held, 1 where one got worse, 2 where that cannot be told.
+    pub(crate) fn exit(&self) -> ExitCode {
+        let held = which("valgrind")
+            .context("the gate counts instructions with valgrind (package valgrind)")
+            .and_then(|_| if self.rules.are_given() { self.of_rules() } else { self.of_targets() });
+        match held {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(1),
+            Err(e) => {
+                eprintln!("peregrine-bench: {e:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    fn of_targets(&self) -> Result<bool> {
         let programs = if self.program.is_empty() {
             // The agent has no target, and its tests turn on what no build that is shipped has (feature `schedule`).
             let args =
@@ -68,24 +94,35 @@ impl Gate {
         let dir = tempdir()?;
         let now = measure_all(&all, &dir.0)?;
         let conditions = Conditions::here()?;
+        let file = self.baseline.clone().unwrap_or_else(|| OWN_BASELINE.into());
         if self.update {
-            return self.record(conditions, now).map(|()| true);
+            let functions = Functions { target: spent(&all, &now, &dir.0)? };
+            self.record(&file, &Baseline { conditions, measure: now, dearest: BTreeMap::new() })?;
+            return write(&functions_beside(&file), &functions.to_text()?).map(|()| true);
         }
-        let text = fs::read_to_string(&self.baseline)
-            .with_context(|| format!("cannot read {}", self.baseline.display()))?;
-        let mut baseline = Baseline::parse(&text)?;
+        let mut baseline = Baseline::read(&file)?;
         if self.only.is_some() {
             baseline.measure.retain(|name, _| now.contains_key(name));
         }
-        Ok(print(&baseline, &conditions, &now, &all, &dir.0))
+        let was = Functions::read(&functions_beside(&file))?;
+        let explain = |name: &str| {
+            let (target, was) = (all.iter().find(|t| t.name == name), was.target.get(name));
+            let (Some(target), Some(was)) = (target, was) else { return Ok(()) };
+            let now = target.spent(&dir.0, now[name].n_events, &mut Sources::default())?;
+            print_growth("instructions an event", &was.grown(&now));
+            print_growth("calls that allocate", &was.allocating_more(&now));
+            Ok(())
+        };
+        print(&baseline, &conditions, &now, self.tolerance, explain)
     }
 
-    fn record(&self, conditions: Conditions, measure: BTreeMap<String, Measure>) -> Result<()> {
+    /// Writes the baseline, and beside it why.
+    fn record(&self, file: &Path, baseline: &Baseline) -> Result<()> {
         let reason = self.reason.as_deref().unwrap_or_default().trim();
         ensure!(!reason.is_empty(), "a new baseline needs a reason");
-        let was = fs::read_to_string(&self.baseline).ok().and_then(|t| Baseline::parse(&t).ok());
-        let mut log = format!("{reason} [{}]\n", conditions.rustc);
-        for (name, now) in &measure {
+        let was = fs::read_to_string(file).ok().and_then(|t| Baseline::parse(&t).ok());
+        let mut log = format!("{reason} [{}]\n", baseline.conditions.rustc);
+        for (name, now) in &baseline.measure {
             let was = was.as_ref().and_then(|w| w.measure.get(name));
             let change = match was {
                 Some(was) if was == now => continue,
@@ -104,16 +141,42 @@ impl Gate {
             log.extend(["    ", name, ": ", &change, "\n"]);
         }
         print!("{log}");
-        let baseline = Baseline { conditions, measure };
-        fs::write(&self.baseline, baseline.to_text()?)
-            .with_context(|| format!("cannot write {}", self.baseline.display()))?;
-        let path = self.baseline.with_file_name("reasons.log");
+        write(file, &baseline.to_text()?)?;
+        let path = file.with_file_name("reasons.log");
         OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .and_then(|mut f| f.write_all(log.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn functions_beside(baseline: &Path) -> PathBuf {
+    baseline.with_file_name("functions.toml")
+}
+
+/// What the functions of each target spent, those that matter.
+fn spent(
+    all: &[Target],
+    measures: &BTreeMap<String, Measure>,
+    dir: &Path,
+) -> Result<BTreeMap<String, Spent>> {
+    let mut sources = Sources::default();
+    let of = |t: &Target| {
+        let spent = t.spent(dir, measures[&t.name].n_events, &mut sources)?;
+        Ok((t.name.clone(), spent.worth_keeping()))
+    };
+    all.iter().map(of).collect()
+}
+
+fn print_growth(what: &str, growth: &[Growth]) {
+    for Growth { function, was, now } in growth.iter().take(N_NAMED) {
+        println!("    {:+10.2} {what} ({was:.2} -> {now:.2}) in {function}", now - was);
     }
 }
 
@@ -147,13 +210,14 @@ fn measure_all(all: &[Target], dir: &Path) -> Result<BTreeMap<String, Measure>> 
     Ok(measures)
 }
 
+/// The table, and the verdicts, with what explains those that failed; says whether none did.
 fn print(
     baseline: &Baseline,
     conditions: &Conditions,
     now: &BTreeMap<String, Measure>,
-    all: &[Target],
-    dir: &Path,
-) -> bool {
+    tolerance: Tolerance,
+    explain: impl Fn(&str) -> Result<()>,
+) -> Result<bool> {
     println!("{:<24} {:>12} {:>12} {:>8} {:>7}", "gate", "baseline", "now", "%", "allocs");
     for (name, m) in now {
         let is = m.instructions_per_event;
@@ -169,29 +233,27 @@ fn print(
         let n = now.len();
         println!("skipped: gate: recorded with {:?}, this is {conditions:?}", baseline.conditions);
         println!("gate: 0 passed, 0 failed, {n} skipped");
-        return true;
+        return Ok(true);
     }
-    let (mut passed, mut failed) = (0, 0);
-    for (name, verdict) in baseline.compare(now) {
+    let (mut n_passed, mut n_failed) = (0, 0);
+    for (name, verdict) in baseline.compare(now, tolerance) {
         match verdict {
-            Verdict::Held => passed += 1,
+            Verdict::Held => n_passed += 1,
             Verdict::Better => {
-                passed += 1;
+                n_passed += 1;
                 println!(
                     "{name} is better than its baseline: record it with gate --update --reason TEXT"
                 );
             }
             Verdict::Failed(why) => {
-                failed += 1;
                 println!("FAILED: {name}: {why}");
-                for line in all.iter().filter(|t| t.name == name).flat_map(|t| t.hottest(dir, 5)) {
-                    println!("    {line}");
-                }
+                n_failed += 1;
+                explain(&name)?;
             }
         }
     }
-    println!("gate: {passed} passed, {failed} failed, 0 skipped");
-    failed == 0
+    println!("gate: {n_passed} passed, {n_failed} failed, 0 skipped");
+    Ok(n_failed == 0)
 }
 
 /// A folder for callgrind's files that goes when the gate has ended.

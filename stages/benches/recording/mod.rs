@@ -85,7 +85,7 @@ pub(crate) fn load(text: String) -> Arc<Ruleset> {
 
 /// A shard that knows the processes from before and has every event in its lane.
 pub(crate) struct Ready {
-    shard: Shard,
+    pub(crate) shard: Shard,
     raised: Rx<Alert>,
 }
 
@@ -94,6 +94,7 @@ impl Ready {
         recording: &Recording,
         events: &[&(Key, Vec<u8>)],
         ruleset: &Arc<Ruleset>,
+        matching: RuleMatching,
         alert_capacity: usize,
     ) -> Self {
         let n_bytes: usize = recording.frames.iter().map(|(_, f)| f.len()).sum();
@@ -110,7 +111,7 @@ impl Ready {
             peers: Vec::new(),
             waiter: Waiter::new(WaitLimits::default()),
             ruleset: Arc::clone(ruleset),
-            matching: RuleMatching::All,
+            matching,
             alerts,
             output: None,
             meters: ShardMeters::default(),
