@@ -102,3 +102,19 @@ fn the_time_is_a_bound() {
     assert!(n_events.is_some_and(|n| n < 60_000), "the rate does not bind: {n_events:?}");
     assert_eq!(n_files(dir.path()), 0);
 }
+
+#[test]
+fn a_storm_may_tell_of_itself_as_an_object() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out =
+        storm(dir.path(), &["--count", "3000", "--seed", "5", "--json"]).output().expect("it runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let storm: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((&storm["kind"], &storm["seed"]), (&"mixed".into(), &5.into()), "{storm}");
+    assert!(storm["count"].as_u64().is_some_and(|n| n >= 3000), "{storm}");
+    for figure in ["ns_per_call", "cpu_ns_per_call"] {
+        assert!(storm[figure].as_f64().is_some_and(|ns| ns > 0.0), "{storm}");
+    }
+    let calls = storm["calls"].as_object().expect("calls");
+    assert_eq!(calls.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), storm["n_calls"]);
+}

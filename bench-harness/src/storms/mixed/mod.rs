@@ -14,6 +14,7 @@ mod sys;
 mod threads;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::thread::{available_parallelism, sleep};
@@ -40,7 +41,7 @@ use crate::signals;
 #[derive(Args, Debug)]
 pub(crate) struct Mixed {
     /// Events that a capture of all system calls has of it, about
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, visible_alias = "count", value_name = "N", default_value_t = 100_000)]
     events: u64,
     /// Decides what happens
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -57,6 +58,13 @@ pub(crate) struct Mixed {
     /// Where a folder is made for the storm, and removed after it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Prints one JSON object instead of lines
+    ///
+    /// kind, count (events, about), ended_early, seed, workers, n_calls (those that are counted), ns_per_call (time of the storm, by call),
+    /// cpu_ns_per_call (user and system time of all its processes and of the programs they start, by call), elapsed_ns, and calls by what they were
+    /// made for.
+    #[arg(long)]
+    json: bool,
 }
 
 /// How often it is seen whether the time is over.
@@ -105,7 +113,11 @@ impl Mixed {
         }
         let all_ended = wait_for_all(counts, workers, until + GRACE);
         folder.close().context("the folder of the storm cannot be removed")?;
-        self.tell(counts, n_workers, began.elapsed());
+        if self.json {
+            println!("{}", self.object(counts, n_workers, began.elapsed()));
+        } else {
+            self.tell(counts, n_workers, began.elapsed());
+        }
         if !all_ended {
             bail!("not all had ended {} seconds beyond the bound, and were ended", GRACE.as_secs());
         }
@@ -113,6 +125,24 @@ impl Mixed {
             bail!("ended early, as it was asked to");
         }
         Ok(())
+    }
+
+    fn object(&self, counts: &Counts, n_workers: u64, took: Duration) -> serde_json::Value {
+        let by_call = |of_all: Duration| of_all.as_nanos() as f64 / counts.n_made().max(1) as f64;
+        let calls: BTreeMap<&str, u64> =
+            Kind::ALL.into_iter().map(|(kind, what)| (what, counts.of(kind))).collect();
+        serde_json::json!({
+            "kind": "mixed",
+            "count": counts.n_events(),
+            "ended_early": signals::is_asked_to_end(),
+            "seed": self.seed,
+            "workers": n_workers,
+            "n_calls": counts.n_made(),
+            "ns_per_call": by_call(took),
+            "cpu_ns_per_call": by_call(sys::cpu_time()),
+            "elapsed_ns": took.as_nanos() as u64,
+            "calls": calls,
+        })
     }
 
     fn tell(&self, counts: &Counts, n_workers: u64, took: Duration) {

@@ -10,6 +10,7 @@ use std::io::{Error, Result};
 use std::mem::size_of;
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::ptr;
+use std::time::Duration;
 
 use super::counts::Counts;
 
@@ -136,4 +137,19 @@ pub(crate) fn map_counts(fd: i32) -> Result<&'static Counts> {
     }
     // SAFETY: the mapping is page-aligned, large enough, never unmapped, and any bytes are valid `Counts`, which are atomics.
     Ok(unsafe { &*at.cast::<Counts>() })
+}
+
+/// User and system time of this process and of all that ended below it.
+pub(crate) fn cpu_time() -> Duration {
+    let of = |whom| {
+        // SAFETY: all zeroes is a valid `rusage`, which lives until the call returns.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(whom, &raw mut usage);
+            usage
+        };
+        let us = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+        Duration::from_micros(us(usage.ru_utime) + us(usage.ru_stime))
+    };
+    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
