@@ -92,6 +92,11 @@ fn script(dir: &Path, name: &str, text: &str) {
 }
 
 fn measure(dir: &Path, definitions: &str, args: &[&str]) -> Output {
+    let out = dir.join("out");
+    bench(dir, definitions, &[&["measure", "--out", out.to_str().unwrap()], args].concat())
+}
+
+fn bench(dir: &Path, definitions: &str, args: &[&str]) -> Output {
     fs::create_dir_all(dir.join("definitions")).unwrap();
     fs::write(dir.join("definitions/fake.toml"), definitions).unwrap();
     for (name, text) in [("storm", STORM), ("engine", ENGINE), ("stats", STATS)] {
@@ -99,13 +104,10 @@ fn measure(dir: &Path, definitions: &str, args: &[&str]) -> Output {
     }
     let set = |name: &str, file: &Path| format!("--set={name}={}", file.display());
     Command::new(BENCH)
-        .arg("measure")
+        .args(args)
         .arg("--definitions")
         .arg(dir.join("definitions"))
-        .arg("--out")
-        .arg(dir.join("out"))
         .args([set("storm", &dir.join("storm")), set("peregrine", dir)])
-        .args(args)
         .env_remove("PEREGRINE_FALCO")
         .output()
         .unwrap()
@@ -184,6 +186,28 @@ fn a_missed_bar_and_a_wrong_run_fail() {
     let counted = samples(dir.path()).iter().filter(|s| s["wrong"] == Value::Array(vec![])).count();
     assert_eq!(counted, 1, "only the storm alone is right");
     assert!(text(&out).contains("| not measured |"), "a wrong run is no figure: {}", text(&out));
+}
+
+#[test]
+fn a_record_is_a_folder_by_date_and_machine_with_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = dir.path().join("records");
+    let args = ["record", "fake/storm", "--rounds", "1", "--machine", "here", "--records"];
+    let out = bench(dir.path(), DEFINITIONS, &[&args[..], &[records.to_str().unwrap()]].concat());
+    assert!(out.status.success(), "{}", text(&out));
+    let made: Vec<_> = fs::read_dir(&records).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    let name = made[0].file_name().unwrap().to_str().unwrap();
+    // 2026-01-31-here
+    assert!(name.ends_with("-here") && name.len() == 15, "{name}");
+    let report = fs::read_to_string(made[0].join("report.md")).unwrap();
+    assert!(
+        report.contains("| fake/storm | fake | slow-down | <= 1.50 | 1.50 | met |"),
+        "{report}"
+    );
+    for file in ["raw.jsonl", "machine.json", "fake-storm.svg", "definitions/fake.toml"] {
+        assert!(made[0].join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
