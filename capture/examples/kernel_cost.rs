@@ -2,18 +2,13 @@
 //!
 //! `cargo run --release -p capture --example kernel_cost -- [--rounds N] [--kinds a,b] [OBJECT ...]`, as root. A kind is measured in bursts of some
 //! tens of microseconds, many to a round; the least of a round's bursts is the round's, since noise only adds. Printed are, in ns a call, the
-//! median of the rounds and the least of them. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
+//! median of the rounds and the least of them. One thread does it all, so that nobody shares its descriptors; rings are read between rounds. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
 
 use std::{
     fs,
     io::Read,
     net::{TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -24,8 +19,6 @@ use event::{EventSet, EventType, Outcome};
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
 
-/// The reader leaves the processor alone in between.
-const READER_PAUSE: Duration = Duration::from_millis(1);
 const ROUNDS: usize = 21;
 const BURSTS: usize = 30;
 /// Length of a burst: long beside the clock, short beside a time slice.
@@ -250,18 +243,7 @@ fn main() {
             rings.extend(probe.rings());
         }
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let reader = thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || {
-            let mut n = 0;
-            while !stop.load(Ordering::Relaxed) {
-                n += read_all(&mut rings);
-                thread::sleep(READER_PAUSE);
-            }
-            n + read_all(&mut rings)
-        }
-    });
+    let mut n_read = 0;
     let counts: Vec<u32> = kinds.iter_mut().map(|(_, call)| calls_of_a_burst(call)).collect();
     let mut times = vec![vec![Vec::new(); all.len()]; kinds.len()];
     for _ in 0..arguments.rounds {
@@ -271,10 +253,9 @@ fn main() {
                     times[kind][n].push(round(call, counts[kind]));
                 }
             });
+            n_read += read_all(&mut rings);
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    let n_read = reader.join().expect("the reader does not panic");
     println!(
         "ns a call, median of {} rounds (least); what it adds to no program",
         arguments.rounds
