@@ -225,8 +225,9 @@ pub extern "C" fn peregrine_passed(slot: u64, at: u64, len: u64, lies: u64) -> u
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return 0 };
     // SAFETY: `PASSED_AT` has room for the length, the address and a NUL.
     let place = unsafe { base.cast::<u8>().add(PASSED_AT) };
+    // What is read of an address whatever its length: that of IPv6 is the longest.
     let mut n = 0;
-    while n < PASSED_WORDS {
+    while n < 5 {
         // SAFETY: as above.
         unsafe { st64(place.add(8 * n), 0) };
         n += 1;
@@ -250,13 +251,20 @@ pub extern "C" fn peregrine_passed(slot: u64, at: u64, len: u64, lies: u64) -> u
     if r < 0 {
         return u64::from(flags::FAULTED);
     }
-    // SAFETY: as above.
-    unsafe { st64(place, len) };
+    // SAFETY: as above; eight bytes behind the longest address belong to the place.
+    unsafe {
+        st64(place.add(8 + bound::<0xff>(len) as usize), 0);
+        st64(place, len);
+    }
     0
 }
 
 #[inline(always)]
 fn keep(rec: &mut Record, at: u64, len: u64, lies: Lies) {
+    if at == 0 {
+        // SAFETY: a word of the slot. Nothing else is read of an address without length.
+        return unsafe { rec.base.add(PASSED_AT).cast::<u64>().write_volatile(0) };
+    }
     rec.flags |= peregrine_passed(u64::from(rec.slot), at, len, lies as u64) as u32;
 }
 

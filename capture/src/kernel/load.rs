@@ -368,7 +368,11 @@ impl Probe {
         }
         // A kernel that takes the cast and then refuses programs because of it is not known, but would do without.
         match Self::load_with(options, false) {
-            Ok(plain) if plain.is_whole() || first.is_err() => Ok(plain),
+            Ok(mut plain) if plain.is_whole() || first.is_err() => {
+                let what = "this kernel refuses programs that read it by plain loads: they call for each read, which costs more";
+                plain.warn(what.to_owned());
+                Ok(plain)
+            }
             _ => first,
         }
     }
