@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
@@ -94,6 +94,10 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) all_syscalls: bool,
 
+    /// Whether the kernel rejects events that no rule can match: on (unless told otherwise) or off
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    pub(crate) push_down: Option<Switch>,
+
     /// Bytes kept of each buffer that is read or written (80 unless told otherwise)
     #[arg(long, value_name = "N")]
     pub(crate) snaplen: Option<u64>,
@@ -109,6 +113,15 @@ pub(crate) struct Settings {
     /// A capture to replay, whatever the configuration says.
     #[arg(skip)]
     pub(crate) capture_file: Option<PathBuf>,
+}
+
+/// Something that is on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is on.
+    On,
+    /// It is off.
+    Off,
 }
 
 /// Falco's options for what `peregrine fields` and `peregrine events` print.

@@ -30,6 +30,7 @@ mod need;
 mod needed_command;
 mod plan;
 mod playback_demand;
+mod push_down;
 mod recorder;
 mod repair;
 mod replay;

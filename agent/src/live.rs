@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    KernelBtf, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions, ProbeReport,
-    Room, Seeds, Wanted,
+    Filters, KernelBtf, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions,
+    ProbeReport, Room, Seeds, Wanted,
 };
 use event::{EventType, Outcome};
 use perf::{Equation, Hop, Readings, Registry};
@@ -138,6 +138,16 @@ impl Kernel {
             // What made the first change fail may make this one fail too; then the kernel captures something between the two.
             drop(probe.change(back));
         })?)
+    }
+
+    /// Rejects what these say, in place of what is rejected now.
+    pub(crate) fn set_filters(&self, filters: &Filters) -> Result<()> {
+        Ok(self.lock().set_filters(filters)?)
+    }
+
+    /// Rejects nothing. From the return on no event is held against what was rejected before.
+    pub(crate) fn clear_filters(&self) -> Result<()> {
+        Ok(self.lock().clear_filters()?)
     }
 
     /// What is covered and what is not.

@@ -1,6 +1,7 @@
 //! The rules of the running agent: replaced on request, and measured.
 //!
-//! A reload compiles beside the old rules, widens what the kernel captures to what both need, swaps, then narrows it to what the new rules need.
+//! A reload compiles beside the old rules, lets the kernel reject nothing, widens what it captures to what both need, swaps, then rejects and
+//! narrows to what the new rules need.
 //! What is wrong on the way leaves the old rules in force.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use crate::control::Asker;
 use crate::live::{self, Kernel};
 use crate::name_lookups::NameLookups;
 use crate::need::{Need, names};
+use crate::push_down::PushDown;
 use crate::request::{
     ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
     RulesInForce,
@@ -140,7 +142,18 @@ impl RulesAtWork {
         let old_rules = Arc::clone(&self.lock().rules);
         let old = &old_rules.ruleset;
         let begin = Instant::now();
-        let mut not_covered = self.widen(&ruleset)?;
+        // What the old rules do not match the new ones may, from their key on.
+        if let Some(live) = &self.live {
+            live.kernel.clear_filters()?;
+        }
+        let widened = self.widen(&ruleset);
+        let mut not_covered = match widened {
+            Ok(not_covered) => not_covered,
+            Err(e) => {
+                drop(self.push_down(old));
+                return Err(LoadError::Other(e));
+            }
+        };
         let capture_ms = ms_since(begin);
         let begin = Instant::now();
         // Live the change is a moment: what was done before it is held against the old rules, however late it is read.
@@ -150,6 +163,7 @@ impl RulesAtWork {
             still_asked(asker).and_then(|()| Ok(self.swap.install(&ruleset, matching, now)?));
         if let Err(e) = installed {
             drop(self.narrow(old));
+            drop(self.push_down(old));
             return Err(LoadError::Other(e));
         }
         if let Some(names) = self.live.as_ref().and_then(|l| l.names.as_ref()) {
@@ -164,6 +178,10 @@ impl RulesAtWork {
         };
         let mut warnings = rule_load::remarks(&ruleset, &self.config);
         warnings.extend(self.restart_warning(&config));
+        // Whatever happens from here on lies behind the new rules' key.
+        if let Err(e) = self.push_down(&ruleset) {
+            warnings.push(format!("the kernel rejects nothing: {e:#}"));
+        }
         if self.swap.settle(SHARDS_ANSWER_WITHIN) {
             if let Err(e) = self.narrow(&ruleset) {
                 warnings.push(format!(
@@ -237,6 +255,12 @@ impl RulesAtWork {
     fn widen(&self, ruleset: &Ruleset) -> Result<Vec<String>> {
         let Some(LiveSource { kernel, .. }) = &self.live else { return Ok(Vec::new()) };
         kernel.widen(&live::options(&self.config, ruleset).wanted())
+    }
+
+    /// Lets the kernel reject what these rules cannot match.
+    fn push_down(&self, ruleset: &Ruleset) -> Result<()> {
+        let Some(LiveSource { kernel, .. }) = &self.live else { return Ok(()) };
+        PushDown::of(&self.config, ruleset).put(kernel)
     }
 
     /// Captures no more than the rules need.

@@ -19,6 +19,7 @@ use crate::control::{Answers, ControlSocket, Job};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
+use crate::push_down::PushDown;
 use crate::recorder::RecorderParts;
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
@@ -305,8 +306,13 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     block.socket = control.is_some().then(|| config.socket.display().to_string());
     block.warnings.extend(config.warnings.iter().cloned());
     block.warnings.extend(rule_load::notes(&ruleset, config));
-    if kernel.is_some() {
+    if let Some(kernel) = &kernel {
         block.warnings.extend(blind_rules(&ruleset));
+        let push_down = PushDown::of(config, &ruleset);
+        block.push_down = Some(match push_down.put(kernel) {
+            Ok(()) => push_down.said(),
+            Err(e) => format!("off: the kernel refuses it: {}", one_line(&format!("{e:#}"))),
+        });
     }
     if let Some(path) = &config.write {
         block.source.push_str(", recorded to ");

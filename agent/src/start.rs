@@ -17,6 +17,8 @@ pub(crate) struct StartBlock {
     pub(crate) not_covered: Vec<String>,
     /// How many rules, and from where.
     pub(crate) rules: String,
+    /// What of the rules the kernel decides, live.
+    pub(crate) push_down: Option<String>,
     /// Threads, and why so many.
     pub(crate) topology: String,
     /// Where `peregrine stats` asks, if anywhere.
@@ -37,6 +39,7 @@ impl StartBlock {
             refused,
             not_covered,
             rules,
+            push_down,
             topology,
             socket,
             warnings,
@@ -60,6 +63,9 @@ impl StartBlock {
             line("not covered", what);
         }
         line("rules", rules);
+        if let Some(what) = push_down {
+            line("push-down", what);
+        }
         line("topology", topology);
         line("config", config);
         if let Some(socket) = socket {
@@ -93,6 +99,7 @@ mod tests {
             refused: vec![("creat".into(), "too complex".into())],
             not_covered: vec!["io_uring".into()],
             rules: "8 rules from built-in rules".into(),
+            push_down: Some("events of 2 types by 3 clauses".into()),
             topology: "1 capture thread".into(),
             socket: Some("/run/p.sock".into()),
             warnings: vec!["w".into()],
@@ -104,7 +111,7 @@ mod tests {
             format!(
                 "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 calls and hooks: sys_exit openat\n  \
                  refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
-                 topology    1 capture thread\n  config      built in\n  stats       peregrine stats --socket /run/p.sock\n  \
+                 push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  stats       peregrine stats --socket /run/p.sock\n  \
                  warning     w\n  try         cat /etc/shadow in another shell\n"
             )
         );

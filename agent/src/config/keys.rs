@@ -65,6 +65,7 @@ const ACTED_ON: &[&str] = &[
     "peregrine.limits.scope_processes",
     "peregrine.limits.sockets",
     "peregrine.pinning",
+    "peregrine.push_down",
     "peregrine.repair.rate",
     "peregrine.repair.simulate_drops",
     "peregrine.ring_bytes",

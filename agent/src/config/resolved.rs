@@ -16,7 +16,7 @@ use super::custom_set::CustomSet;
 use super::drops::{self, EventDrops};
 use super::limits::{self, Limits};
 use super::written::{self, Written};
-use crate::cli::{ConfigSource, Settings};
+use crate::cli::{ConfigSource, Settings, Switch};
 
 /// Where the running agent listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
@@ -105,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) scope_pid: Option<u32>,
     /// Every call is captured, whatever the rules ask for.
     pub(crate) all_syscalls: bool,
+    /// Whether the kernel rejects events that no rule can match.
+    pub(crate) push_down: bool,
     /// Whether the machine's resolver is asked for the names that rules compare addresses with.
     pub(crate) resolve_names: bool,
     /// Events and calls captured beside what rules ask for, or left out.
@@ -308,6 +310,9 @@ pub(super) fn resolve(
         scope_pid,
         resolve_names: peregrine.resolve_names.unwrap_or(true),
         all_syscalls: set.all_syscalls || peregrine.all_syscalls.unwrap_or(false),
+        push_down: set
+            .push_down
+            .map_or(peregrine.push_down.unwrap_or(true), |switch| switch == Switch::On),
         custom_set,
         limits,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,

@@ -138,6 +138,7 @@ pub(super) struct Peregrine {
     pub(super) late_after_ms: Option<u64>,
     pub(super) limits: Limits,
     pub(super) pinning: Option<bool>,
+    pub(super) push_down: Option<bool>,
     pub(super) repair: Repair,
     pub(super) ring_bytes: Option<u64>,
     pub(super) scope_pid: Option<u32>,

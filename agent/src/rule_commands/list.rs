@@ -8,13 +8,18 @@ use rules::RuleFacts;
 use serde_json::{Value, json};
 
 use super::loaded::RulesFrom;
+use super::push_down;
 
 /// Options of `peregrine rules list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Print each rule as one JSON object a line
+    /// Print each rule, or event, as one JSON object a line
     #[arg(long)]
     json: bool,
+
+    /// Tell instead for each event which of them the kernel rejects for the rules, and why it rejects none where it does not
+    #[arg(long)]
+    push_down: bool,
 
     #[command(flatten)]
     from: RulesFrom,
@@ -25,6 +30,9 @@ pub(crate) struct ListArgs {
 /// # Errors
 /// The rules cannot be loaded, or stdout is gone.
 pub(crate) fn run(args: &ListArgs, out: &mut dyn Write) -> Result<()> {
+    if args.push_down {
+        return push_down::run(&args.from, args.json, out);
+    }
     let catalog = args.from.load()?;
     let width = catalog.rules.iter().map(|r| r.info.name.chars().count()).max().unwrap_or(0);
     for rule in &catalog.rules {

@@ -7,6 +7,7 @@ mod list;
 mod loaded;
 pub(crate) mod missing;
 mod profile;
+mod push_down;
 mod reload;
 mod test;
 
