@@ -167,7 +167,9 @@ fn need(derivation: &mut Derivation<'_>, facts: TypeFacts, roots: &[(u32, IrId)]
     };
     let without_names = asks.iter().filter(|(ask, _)| facts.has_name() && ask.names.is_none());
     let rules: BTreeSet<u32> = without_names.flat_map(|(_, rules)| rules).copied().collect();
-    let unasked = rules.into_iter().map(|rule| unasked(rule, true)).collect();
+    let unasked = rules.into_iter().map(|rule| unasked(rule, true));
+    // Those that ask for names share the clause of one that does not.
+    let unasked = unasked.filter(|unasked| !unasked.tests.is_empty()).collect();
     let mut clauses: Vec<Clause> = Vec::with_capacity(asks.len());
     for clause in asks.into_iter().map(|(ask, rules)| Clause::of(ask, rules)) {
         // Ends that the kernel does not tell apart.
