@@ -16,8 +16,8 @@ use crate::{
     call::{Call, X32_BIT, pt_reg},
     dispatch::{entry_of, is_ia32, type_of},
     file::{File, file_of},
-    maps::{Cpu, NOTES, RECIPES, control_words, noted_word, passes},
-    mem::{atomic_add64, bound, feature_word, read_user, st8},
+    maps::{Cpu, NOTES, RECIPES, control_words, passes},
+    mem::{bound, feature_word, read_user, st8},
     network,
     record::{NOTE_AT, Record},
     task::Task,
@@ -67,15 +67,10 @@ fn note_call(ctx: Ctx) -> Option<()> {
     if !passes(control_words()?, (id >> 32) as u32) {
         return None;
     }
-    let tid = id as u32;
-    if keeps_its_socket(ty) && Task::current().is_alone() {
-        // One of an earlier call, whose exit was missed, may be there.
-        drop_note_of(tid);
-        return None;
-    }
     let cpu = Cpu::current()?;
+    let tid = id as u32;
     let Some(rec) = Record::scribble(cpu) else {
-        drop_note_of(tid);
+        let _ = NOTES.remove(tid);
         cpu.count_word(cpu_layout::NOTES_LOST);
         return None;
     };
@@ -94,43 +89,9 @@ fn note_call(ctx: Ctx) -> Option<()> {
     };
     if r != 0 {
         cpu.count_word(cpu_layout::NOTES_LOST);
-    } else if let Some(word) = noted_word(tid) {
-        // SAFETY: a word of the map.
-        unsafe { atomic_add64(word, 1) };
     }
     rec.discard();
     None
-}
-
-/// Calls that leave the descriptor what it is: only another task can put another object in its place, or write over the address that is passed.
-#[inline(always)]
-fn keeps_its_socket(ty: u64) -> bool {
-    const CONNECT: u64 = EventType::CONNECT_X.0 as u64;
-    const BIND: u64 = EventType::BIND_X.0 as u64;
-    const SENDTO: u64 = EventType::SENDTO_X.0 as u64;
-    const SENDMSG: u64 = EventType::SENDMSG_X.0 as u64;
-    const SENDMMSG: u64 = EventType::SENDMMSG_X.0 as u64;
-    ty == CONNECT || ty == BIND || ty == SENDTO || ty == SENDMSG || ty == SENDMMSG
-}
-
-/// Whether there may be a note of the thread.
-#[inline(always)]
-fn may_be_noted(tid: u32) -> bool {
-    // SAFETY: a word of the map. Who notes and who takes a note is the thread itself, so it sees its own count.
-    noted_word(tid).is_some_and(|word| unsafe { word.read_volatile() } != 0)
-}
-
-#[inline(always)]
-fn drop_note_of(tid: u32) {
-    if !may_be_noted(tid) {
-        return;
-    }
-    if NOTES.remove(tid).is_ok()
-        && let Some(word) = noted_word(tid)
-    {
-        // SAFETY: a word of the map.
-        unsafe { atomic_add64(word, u64::MAX) };
-    }
 }
 
 /// Where the socket address lies that the call passes, and its length.
@@ -213,7 +174,8 @@ pub fn forget_thread() {
         return;
     }
     // SAFETY: a helper without arguments.
-    drop_note_of(unsafe { bpf_get_current_pid_tgid() } as u32);
+    let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
+    let _ = NOTES.remove(tid);
 }
 
 /// The note of the call that is at its exit. It lies in the record's slot, outside the frame.
@@ -239,7 +201,8 @@ impl Entry {
             return;
         }
         // SAFETY: a helper without arguments.
-        drop_note_of(unsafe { bpf_get_current_pid_tgid() } as u32);
+        let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
+        let _ = NOTES.remove(tid);
     }
 
     /// The note, which stays for the next frame of the same call; by the call's number with the bit of its table.
@@ -250,9 +213,6 @@ impl Entry {
         }
         // SAFETY: a helper without arguments.
         let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
-        if !may_be_noted(tid) {
-            return None;
-        }
         let noted = NOTES.get_ptr(tid)?;
         let this = Self { base: rec.base };
         // SAFETY: both sides have `note::LEN` bytes.

@@ -71,21 +71,6 @@ pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(Slot::ALL.len
 #[map]
 pub static NOTES: HashMap<u32, [u8; note::LEN]> = HashMap::with_max_entries(1, 0);
 
-/// How many notes there are at least of the threads whose number ends in the index: a look at the map of notes is worth its while where it is not 0.
-#[btf_map]
-pub static NOTED: Array<[u64; N_NOTED], 1> = Array::new();
-/// Words of [`NOTED`]; a power of two.
-const N_NOTED: usize = 1024;
-
-/// The word of a thread in [`NOTED`].
-#[inline(always)]
-pub fn noted_word(tid: u32) -> Option<*mut u64> {
-    let n = crate::mem::bound::<{ N_NOTED as u32 - 1 }>(u64::from(tid));
-    let words: *mut u64 = NOTED.get_ptr_mut(0)?.cast();
-    // SAFETY: masked below the length.
-    Some(unsafe { words.add(n as usize) })
-}
-
 /// Processes in scope.
 #[map]
 pub static SCOPE: HashMap<u32, u32> = HashMap::with_max_entries(65_536, 0);

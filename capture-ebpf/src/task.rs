@@ -61,16 +61,6 @@ impl Task {
         Self(ptr(self.0, F::TaskRealParent))
     }
 
-    /// Whether no other task shares its memory and its descriptors: then what they are at the start of a call they are at its end. A kernel that does not
-    /// say is taken to have others.
-    #[inline(always)]
-    pub fn is_alone(self) -> bool {
-        has(F::FilesCount)
-            && has(F::MmUsers)
-            && get::<u32>(ptr(self.0, F::TaskFiles), F::FilesCount) == 1
-            && get::<u32>(ptr(self.0, F::TaskMm), F::MmUsers) == 1
-    }
-
     /// Start of the task itself, boot clock.
     #[inline(always)]
     pub fn start_ns(self) -> u64 {

@@ -470,8 +470,6 @@ kernel_fields! {
     InodePrivate: "inode.i_private";
     NsOps: "ns_common.ops";
     NsOpsName: "proc_ns_operations.name";
-    FilesCount: "files_struct.count";
-    MmUsers: "mm_struct.mm_users";
 }
 
 /// Index of each word of the object's `FEATURES`: what the running kernel can, fixed at load.
