@@ -275,6 +275,15 @@ fn end_after(limit: Duration, end: EndSender) {
     }));
 }
 
+/// Has the kernel reject what no rule can match; says what that comes to.
+fn pushed_down(config: &Config, ruleset: &Ruleset, kernel: &Kernel) -> String {
+    let push_down = PushDown::of(config, ruleset);
+    match push_down.put(kernel) {
+        Ok(()) => push_down.said(),
+        Err(e) => format!("off: the kernel refuses it: {}", one_line(&format!("{e:#}"))),
+    }
+}
+
 fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let config = &config::load(&origin.source, &origin.set)?;
     let rules = load_rules(config)?;
@@ -308,15 +317,10 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     block.warnings.extend(rule_load::notes(&ruleset, config));
     if let Some(kernel) = &kernel {
         block.warnings.extend(blind_rules(&ruleset));
-        let push_down = PushDown::of(config, &ruleset);
-        block.push_down = Some(match push_down.put(kernel) {
-            Ok(()) => push_down.said(),
-            Err(e) => format!("off: the kernel refuses it: {}", one_line(&format!("{e:#}"))),
-        });
+        block.push_down = Some(pushed_down(config, &ruleset, kernel));
     }
     if let Some(path) = &config.write {
-        block.source.push_str(", recorded to ");
-        block.source.push_str(&path.display().to_string());
+        block.source.extend([", recorded to ", &path.display().to_string()]);
     }
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);

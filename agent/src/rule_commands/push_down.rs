@@ -67,12 +67,10 @@ impl Told {
             [] => format!("{event}: everything passes\n"),
             _ => format!("{event}: passes where it\n"),
         };
-        for Passing { it, rules } in passes_where {
-            text.push_str(&format!("  {it} ({})\n", some_of(rules)));
-        }
-        for why in because {
-            text.push_str(&format!("  {why}\n"));
-        }
+        let passing = passes_where
+            .iter()
+            .map(|Passing { it, rules }| format!("  {it} ({})\n", some_of(rules)));
+        text.extend(passing.chain(because.iter().map(|why| format!("  {why}\n"))));
         text
     }
 }
