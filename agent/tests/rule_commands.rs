@@ -1,8 +1,13 @@
 //! Commands about rules, word for word: each case's output is `golden/rules/NAME.txt`. `REWRITE_GOLDEN=1` writes the texts anew, and the diff is
 //! the review.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use common::skip;
+use serde_json::Value;
 
 /// Name of the case, arguments separated by blanks (`~` stands for a blank inside one).
 const CASES: &[(&str, &str)] = &[
@@ -14,6 +19,14 @@ const CASES: &[(&str, &str)] = &[
     ("check_json", "rules check --json web.yaml broken.yaml"),
     ("list", "rules list -c none.yaml -r web.yaml -r local.yaml"),
     ("list_selected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=web --json"),
+    (
+        "list_push_down",
+        "rules list --push-down -c none.yaml -r ../../../../rules/rulesets/default.yaml",
+    ),
+    (
+        "list_push_down_json",
+        "rules list --push-down --json -c none.yaml -r ../../../../rules/rulesets/default.yaml",
+    ),
     ("list_misselected", "rules list -c none.yaml -r web.yaml -o rules[].disable.tag=wed"),
     ("explain", "rules explain Shell~of~web~server -c none.yaml -r web.yaml"),
     ("explain_second", "rules explain Web~server~writes -c none.yaml -r web.yaml -r local.yaml"),
@@ -126,4 +139,29 @@ fn the_handbook_shows_what_the_commands_print() {
         let printed = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
         assert_eq!(shown, printed, "{line}");
     }
+}
+
+/// How many types of the official stable rules no clause narrows, beside those that the process table is made of.
+#[test]
+fn five_types_of_the_official_rules_pass_whole() {
+    let test = "five_types_of_the_official_rules_pass_whole";
+    let Some(corpus) = std::env::var_os("PEREGRINE_CORPUS") else {
+        return skip(test, "PEREGRINE_CORPUS is not set");
+    };
+    let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+        .current_dir(folder())
+        .args(["rules", "list", "--push-down", "--json", "-c", "none.yaml", "-r"])
+        .arg(Path::new(&corpus).join("rules/falco_rules.yaml"))
+        .output()
+        .expect("the program starts");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).expect("text");
+    let told: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    let is_state = |one: &&Value| one["because"][0] == "the process table is made of it";
+    assert_eq!(told.iter().filter(is_state).count(), 11, "{text}");
+    let whole = told.iter().filter(|one| one["passes_where"].is_null() && !is_state(one));
+    let whole: Vec<&str> = whole.filter_map(|one| one["event"].as_str()).collect();
+    // What a `ptrace` asks for and what links point to the kernel is not asked.
+    assert_eq!(whole, ["link", "linkat", "ptrace", "symlink", "symlinkat"], "{text}");
+    assert_eq!(told.len(), 28, "{text}");
 }

@@ -166,6 +166,7 @@ pub(crate) const CASES: &[Case] = &[
         misses: &[
             &[("container.id", "host")],
             &[("fd.name", "/run/mysqld/mysqld.sock")],
+            &[("fd.type", "ipv4"), ("fd.name", "10.0.0.1:4000->10.0.0.9:2375")],
             &[("proc.name", "dockerd"), ("fd.name", "/run/containerd/containerd.sock")],
         ],
         ..Case::NONE

@@ -173,8 +173,13 @@ fn particular_rules_stand_before_general_ones() {
         (
             EventType::CONNECT_X,
             [
-                &[("fd.sip", "192.0.2.66"), ("fd.snet", "192.0.2.66"), ("fd.sport", "2222")],
-                &[("fd.l4proto", "tcp"), ("proc.name", "ssh")],
+                &[("fd.sip", "192.0.2.66"), ("fd.snet", "192.0.2.66")],
+                &[
+                    ("fd.rnet", "192.0.2.66"),
+                    ("fd.rport", "2222"),
+                    ("fd.l4proto", "tcp"),
+                    ("proc.name", "ssh"),
+                ],
             ],
             ["Outbound connection to command and control server", "SSH to a non-standard port"],
         ),
