@@ -234,13 +234,16 @@ fn counter_name(outcome: Outcome) -> String {
 fn readings(probe: &Probe, to: &mut Readings) {
     let counters = probe.counters();
     for outcome in Outcome::ALL {
-        if !outcome.is_drop() {
+        if !outcome.is_drop() && outcome != Outcome::Rejected {
             to.count(&counter_name(outcome), counters.total(outcome));
         }
     }
     for (cpu, ty, outcome, n) in counters.cells() {
+        let (name, cpu) = (counter_name(outcome), cpu as u16);
         if outcome.is_drop() {
-            to.loss(&counter_name(outcome), Some(cpu as u16), ty.name(), n);
+            to.loss(&name, Some(cpu), ty.name(), n);
+        } else if outcome == Outcome::Rejected {
+            to.set_aside(&name, cpu, ty.name(), n);
         }
     }
     for (program, n) in &counters.recursion_misses {

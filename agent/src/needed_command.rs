@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::live::FORK_EVENTS;
 use crate::need::{Need, Why, names};
+use crate::push_down::PushDown;
 use crate::run::{blind_rules, load_rules};
 use crate::start::count;
 
@@ -34,6 +35,9 @@ struct Captured {
     /// What is attached to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attached: Vec<&'static str>,
+    /// The kernel rejects those that no rule can match.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    narrowed: bool,
     because: Vec<Because>,
 }
 
@@ -63,6 +67,7 @@ impl Needed {
     fn of(config: &Config, ruleset: &Ruleset) -> Self {
         let need = Need::of(config, ruleset);
         let wanted = need.wanted();
+        let push_down = PushDown::of(config, ruleset);
         let captured = names(&wanted).into_iter().map(|name| {
             let types = EventType::all_named(name).collect::<EventSet>();
             let types = types.intersection(&wanted.interest.union(&wanted.asked.answers));
@@ -71,6 +76,7 @@ impl Needed {
             Captured {
                 name,
                 attached: attached(&wanted, &types),
+                narrowed: push_down.narrows(&types),
                 because: because(&need, &types, &calls, ruleset),
             }
         });
@@ -89,16 +95,17 @@ impl Needed {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let Self { n_rules, captured, warnings } = self;
-        let rows: Vec<[String; 3]> = captured.iter().map(Captured::columns).collect();
+        let rows: Vec<[String; 4]> = captured.iter().map(Captured::columns).collect();
         let width = |n: usize| rows.iter().map(|row| row[n].len()).max().unwrap_or(0);
-        let (first, second) = (width(0), width(1));
+        let (first, second, third) = (width(0), width(1), width(2));
         let mut out = format!(
-            "{} captured for {}: name, what is attached, who asks\n\n",
+            "{} captured for {}: name, what is attached, what passes push-down, who asks\n\n",
             count(captured.len(), "event"),
             count(*n_rules, "rule")
         );
-        for [name, attached, because] in &rows {
-            let _infallible = writeln!(out, "{name:<first$}  {attached:<second$}  {because}");
+        for [name, attached, passes, because] in &rows {
+            let _infallible =
+                writeln!(out, "{name:<first$}  {attached:<second$}  {passes:<third$}  {because}");
         }
         for warning in warnings {
             let _infallible = write!(out, "\n{warning}\n");
@@ -113,11 +120,12 @@ impl Needed {
 }
 
 impl Captured {
-    fn columns(&self) -> [String; 3] {
-        let Self { name, attached, because } = self;
+    fn columns(&self) -> [String; 4] {
+        let Self { name, attached, narrowed, because } = self;
         let attached = if attached.is_empty() { "-".to_owned() } else { attached.join(", ") };
         let because: Vec<String> = because.iter().map(Because::text).collect();
-        [(*name).to_owned(), attached, because.join("; ")]
+        let passes = if *narrowed { "some" } else { "all" };
+        [(*name).to_owned(), attached, passes.to_owned(), because.join("; ")]
     }
 }
 

@@ -65,6 +65,13 @@ impl PushDown {
         }
     }
 
+    /// Whether the kernel side rejects events of each of the types.
+    pub(crate) fn narrows(&self, types: &EventSet) -> bool {
+        let Self::On { clauses, .. } = self else { return false };
+        let captured = types.intersection(&capture::capturable());
+        !captured.is_empty() && captured.iter().all(|ty| clauses.contains_key(&ty))
+    }
+
     /// What it comes to, for the block at the start.
     pub(crate) fn said(&self) -> String {
         match self {

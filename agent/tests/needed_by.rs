@@ -93,7 +93,10 @@ fn each_event_says_who_asks_and_what_is_attached() {
     assert_eq!(told["n_rules"], 4);
     assert_eq!(
         row(&told, "openat"),
-        json!({"name": "openat", "attached": ["descriptor"], "because": [{"rules": ["Opens"]}]})
+        json!({
+            "name": "openat", "attached": ["descriptor"], "narrowed": true,
+            "because": [{"rules": ["Opens"]}],
+        })
     );
     assert_eq!(
         row(&told, "fchdir"),
@@ -111,6 +114,7 @@ fn each_event_says_who_asks_and_what_is_attached() {
     assert_eq!(row(&told, "read"), Value::Null);
     let more = of(&["--all-syscalls", "-o", "base_syscalls.custom_set[]=!ftruncate"]);
     assert_eq!(row(&more, "read")["because"], json!(["all_syscalls"]));
+    assert_eq!(row(&more, "openat")["narrowed"], Value::Null);
     assert_eq!(row(&more, "truncate")["because"], json!(["all_syscalls"]));
     assert_eq!(row(&more, "setgroups")["because"], json!(["all_syscalls", {"rules": ["Cuts"]}]));
     assert_eq!(row(&more, "clone")["attached"], json!(["the caller's side"]));

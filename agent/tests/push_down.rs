@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Agent, PEREGRINE, Shell, alone, can_run_live, skip, without_time};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Rules of each part of a filter; `DIR` is the folder of the scenes.
 const RULES: &str = "
@@ -238,4 +240,46 @@ fn a_mixed_storm_gives_the_same_alerts_with_push_down_and_without() {
     );
     let alerts = check(&[default_rules(), file], &[command]);
     assert!(!alerts.is_empty());
+}
+
+#[test]
+fn what_is_rejected_is_counted_by_event_type_and_cpu() {
+    if !can_run_live("what_is_rejected_is_counted_by_event_type_and_cpu") {
+        return;
+    }
+    let _alone = alone();
+    let scenes = Scenes::new();
+    let mut shell = Shell::start();
+    let pid = shell.pid();
+    let shell_pid = pid.parse().ok().and_then(Pid::from_raw);
+    let allowed = sched_getaffinity(shell_pid).expect("the shell is there");
+    let cpu = (0..CpuSet::MAX_CPU).rev().find(|&n| allowed.is_set(n)).expect("it runs somewhere");
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    sched_setaffinity(shell_pid, &only).expect("one of its CPUs");
+    let rules = scenes.own_rules();
+    let agent = Agent::start(&["--scope-pid", &pid, "-r", rules.to_str().expect("text")]);
+    // The shell itself opens the file, as often as it goes round. What a round costs beside that shows in those of none.
+    let mut rejected_by = |n_opens: usize| {
+        let before = agent.at_rest();
+        let opened = scenes.path().join("other");
+        let opened = opened.display();
+        shell.run(&format!("n={n_opens}; while [ $n -gt 0 ]; do : < {opened}; n=$((n-1)); done"));
+        let between = agent.at_rest().since(&before);
+        let all = between.set_aside.iter();
+        let elsewhere = all.clone().filter(|one| usize::from(one.cpu) != cpu);
+        assert_eq!(elsewhere.count(), 0, "{}", between.table());
+        let opens = all.clone().filter(|one| one.event_type == "openat");
+        let n_opens: u64 = opens.map(|one| one.n).sum();
+        let n_all: u64 = all.map(|one| one.n).sum();
+        assert_eq!(between.get("kernel.rejected"), Some(n_all), "{}", between.table());
+        n_opens
+    };
+    let n_beside = rejected_by(0);
+    assert_eq!(rejected_by(300), 300 + n_beside);
+    let table = agent.stats().table();
+    let line = table.lines().find(|line| line.starts_with("kernel.rejected  openat "));
+    let line = line.unwrap_or_else(|| panic!("no line of opens:\n{table}"));
+    assert_eq!(line.split_whitespace().nth(3), Some(&*cpu.to_string()), "{table}");
+    agent.interrupt().assert_balanced();
 }

@@ -67,4 +67,4 @@ pub use load::{LoadReport, ThreadTime};
 pub use pin::{allowed_cpus, pin_to_cpu};
 pub use registry::{CellName, Readings, Registry};
 pub use slice::ask_for_short_slice;
-pub use snapshot::{LatencyReport, Loss, Moment, Snapshot};
+pub use snapshot::{LatencyReport, Loss, Moment, SetAside, Snapshot};

@@ -9,7 +9,7 @@ use crate::equation::{Equation, Readout};
 use crate::hop::Hop;
 use crate::latency::{Latency, empty_histogram};
 use crate::load::{Load, ThreadTime, with_shares};
-use crate::snapshot::{LatencyReport, Loss, Moment, Snapshot};
+use crate::snapshot::{LatencyReport, Loss, Moment, SetAside, Snapshot};
 
 /// Turns a tally's cell number into the name of what it counts.
 pub type CellName = fn(usize) -> &'static str;
@@ -154,7 +154,7 @@ impl Registry {
                 LatencyReport::new(name, *every, &total, max_ns)
             })
             .collect();
-        let Readings { values, losses } = late;
+        let Readings { values, losses, set_aside } = late;
         let (mut counters, mut levels) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in values {
             match value {
@@ -163,6 +163,12 @@ impl Registry {
             };
         }
         let losses = losses.into_iter().map(|((name, cpu, event_type), n)| Loss {
+            name,
+            cpu,
+            event_type,
+            n,
+        });
+        let set_aside = set_aside.into_iter().map(|((name, cpu, event_type), n)| SetAside {
             name,
             cpu,
             event_type,
@@ -177,6 +183,7 @@ impl Registry {
             latencies,
             equations,
             losses: losses.collect(),
+            set_aside: set_aside.collect(),
             counters,
             levels,
             notes,
@@ -244,6 +251,7 @@ pub(crate) type Values = BTreeMap<String, Value>;
 pub struct Readings {
     values: Values,
     losses: BTreeMap<(String, Option<u16>, String), u64>,
+    set_aside: BTreeMap<(String, u16, String), u64>,
 }
 
 impl Readings {
@@ -289,6 +297,15 @@ impl Readings {
         if n != 0 {
             let key = (name.to_owned(), cpu, event_type.to_owned());
             *self.losses.entry(key).or_default() += n;
+        }
+    }
+
+    /// Counts under `name`, and lists what was set aside by CPU and event type. Zeroes are not listed.
+    pub fn set_aside(&mut self, name: &str, cpu: u16, event_type: &str, n: u64) {
+        self.count(name, n);
+        if n != 0 {
+            let key = (name.to_owned(), cpu, event_type.to_owned());
+            *self.set_aside.entry(key).or_default() += n;
         }
     }
 }

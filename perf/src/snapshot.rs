@@ -41,6 +41,9 @@ pub struct Snapshot {
     pub equations: Vec<EquationReport>,
     /// Losses by counter, CPU and event type, none of them zero.
     pub losses: Vec<Loss>,
+    /// What was set aside, by counter, CPU and event type, none of it zero.
+    #[serde(default)]
+    pub set_aside: Vec<SetAside>,
     /// Every counter by name.
     pub counters: BTreeMap<String, u64>,
     /// Every level by name.
@@ -56,6 +59,19 @@ pub struct Loss {
     pub name: String,
     /// The CPU, where the loss belongs to one.
     pub cpu: Option<u16>,
+    /// The event type's name.
+    pub event_type: String,
+    /// How many.
+    pub n: u64,
+}
+
+/// How many of an event type somebody set aside, and where: no loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// The counter, which names hop and reason.
+    pub name: String,
+    /// The CPU on which it happened.
+    pub cpu: u16,
     /// The event type's name.
     pub event_type: String,
     /// How many.
@@ -88,6 +104,7 @@ impl Snapshot {
             latencies,
             equations,
             losses,
+            set_aside,
             counters,
             levels,
             notes,
@@ -99,6 +116,14 @@ impl Snapshot {
                 .find(|e| (&e.name, e.cpu, &e.event_type) == (&l.name, l.cpu, &l.event_type));
             let n = l.n.saturating_sub(before.map_or(0, |e| e.n));
             (n != 0).then(|| Loss { n, ..l.clone() })
+        };
+        let aside = |a: &SetAside| {
+            let before = earlier
+                .set_aside
+                .iter()
+                .find(|e| (&e.name, e.cpu, &e.event_type) == (&a.name, a.cpu, &a.event_type));
+            let n = a.n.saturating_sub(before.map_or(0, |e| e.n));
+            (n != 0).then(|| SetAside { n, ..a.clone() })
         };
         let counter = |(name, n): (&String, &u64)| {
             let before = earlier.counters.get(name).copied().unwrap_or(0);
@@ -113,6 +138,7 @@ impl Snapshot {
             latencies: latencies.iter().map(|l| l.since(&earlier.latencies)).collect(),
             equations: equations.clone(),
             losses: losses.iter().filter_map(loss).collect(),
+            set_aside: set_aside.iter().filter_map(aside).collect(),
             counters: counters.iter().map(counter).collect(),
             levels: levels.clone(),
             notes: notes.clone(),

@@ -1,15 +1,18 @@
 //! A snapshot as text: what `peregrine stats` and the end of a run print.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::equation::{EquationReport, Term};
 use crate::hop::{HopReport, Reason};
 use crate::load::LoadReport;
-use crate::snapshot::{LatencyReport, Loss, Snapshot};
+use crate::snapshot::{LatencyReport, Loss, SetAside, Snapshot};
 
 /// Lines of losses in the text; causes times CPUs times event types can be thousands.
 const MAX_LOSSES: usize = 20;
+/// Lines of what was set aside.
+const MAX_SET_ASIDE: usize = 10;
 
 pub(crate) fn render(snapshot: &Snapshot) -> String {
     let Snapshot {
@@ -21,6 +24,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
         latencies,
         equations,
         losses,
+        set_aside,
         counters: _,
         levels: _,
         notes,
@@ -35,6 +39,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     }
     if !losses.is_empty() {
         sections.push(loss_table(losses));
+    }
+    if !set_aside.is_empty() {
+        sections.push(set_aside_table(set_aside));
     }
     if !latencies.is_empty() {
         let head = ["latency", "n", "sampled", "p50", "p99", "p99.9", "max"];
@@ -108,6 +115,32 @@ fn loss_table(losses: &[Loss]) -> String {
     if !rest.is_empty() {
         let n: u64 = rest.iter().map(|l| l.n).sum();
         let _ = writeln!(text, "and {n} more in {} lines that only the JSON form has", rest.len());
+    }
+    text
+}
+
+/// The event types of which most was set aside, and for each the CPU that did most of it.
+fn set_aside_table(all: &[SetAside]) -> String {
+    let mut by_type: BTreeMap<(&str, &str), (u64, &SetAside)> = BTreeMap::new();
+    for one in all {
+        let (sum, most) = by_type.entry((&one.name, &one.event_type)).or_insert((0, one));
+        *sum += one.n;
+        if one.n > most.n {
+            *most = one;
+        }
+    }
+    let mut sorted: Vec<_> = by_type.into_iter().collect();
+    sorted.sort_by_key(|(_, (sum, _))| Reverse(*sum));
+    let (shown, rest) = sorted.split_at(sorted.len().min(MAX_SET_ASIDE));
+    let rows = shown.iter().map(|((name, event_type), (sum, most))| {
+        let [name, event_type] = [name, event_type].map(|text| (*text).to_owned());
+        vec![name, event_type, sum.to_string(), most.cpu.to_string(), most.n.to_string()]
+    });
+    let head = ["set aside", "event type", "n", "most on cpu", "n there"];
+    let mut text = columns(&head, "<<>>>", rows);
+    if !rest.is_empty() {
+        let n: u64 = rest.iter().map(|(_, (sum, _))| sum).sum();
+        let _ = writeln!(text, "and {n} more of {} event types", rest.len());
     }
     text
 }
@@ -202,6 +235,27 @@ mod tests {
         assert_eq!(text.lines().count(), 1 + MAX_LOSSES + 1);
         assert!(text.ends_with("and 15 more in 5 lines that only the JSON form has\n"), "{text}");
         assert_eq!(loss_table(&losses[..20]).lines().count(), 21);
+    }
+
+    #[test]
+    fn types_of_which_most_was_set_aside_are_told_with_their_busiest_cpu() {
+        let aside = |event_type: &str, cpu, n| SetAside {
+            name: "kernel.rejected".into(),
+            cpu,
+            event_type: event_type.into(),
+            n,
+        };
+        let all = [aside("connect", 3, 20), aside("openat", 0, 400), aside("openat", 1, 600)];
+        assert_eq!(
+            set_aside_table(&all),
+            "set aside        event type     n  most on cpu  n there\n\
+             kernel.rejected  openat      1000            1      600\n\
+             kernel.rejected  connect       20            3       20\n"
+        );
+        let many: Vec<SetAside> = (1..=12).map(|n| aside(&format!("type {n}"), 0, n)).collect();
+        let text = set_aside_table(&many);
+        assert_eq!(text.lines().count(), 1 + MAX_SET_ASIDE + 1);
+        assert!(text.ends_with("and 3 more of 2 event types\n"), "{text}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use perf::{Counter, Equation, Hop, Loss, Moment, Registry, Snapshot};
+use perf::{Counter, Equation, Hop, Loss, Moment, Registry, SetAside, Snapshot};
 
 fn hops() -> (Registry, [Arc<Counter>; 4]) {
     let mut r = Registry::new();
@@ -71,6 +71,32 @@ fn equal_names_are_summed_and_losses_are_listed() {
     ];
     assert_eq!(s.losses, expected);
     assert_eq!(s.hops[0].n_dropped(), 5);
+}
+
+#[test]
+fn what_is_set_aside_is_summed_listed_and_subtracted() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let mut r = Registry::new();
+    let seen = Arc::clone(&calls);
+    r.external(["kernel.rejected"], move |out| {
+        out.set_aside("kernel.rejected", 0, "close", 0);
+        out.set_aside("kernel.rejected", 1, "openat", 7 + seen.load(Ordering::Relaxed));
+        out.set_aside("kernel.rejected", 0, "connect", 2);
+    });
+    let aside = |cpu, event_type: &str, n| SetAside {
+        name: "kernel.rejected".into(),
+        cpu,
+        event_type: event_type.into(),
+        n,
+    };
+    let first = r.snapshot(Moment::Running);
+    assert_eq!(first.get("kernel.rejected"), Some(9));
+    assert_eq!(first.set_aside, [aside(0, "connect", 2), aside(1, "openat", 7)]);
+    assert!(first.losses.is_empty());
+    calls.store(30, Ordering::Relaxed);
+    let between = r.snapshot(Moment::Running).since(&first);
+    assert_eq!(between.set_aside, [aside(1, "openat", 30)]);
+    assert!(between.table().contains("\nset aside "), "{}", between.table());
 }
 
 #[test]
