@@ -38,9 +38,10 @@ pub(crate) const STATE_CALLS: &[(&[Field], &[EventType])] = &[
     ),
 ];
 
-/// Calls whose descriptor is looked at when they start, too: it may be another one, or none, when they end.
-pub(crate) const LOOKED_AT_TWICE: [EventType; 17] = [
+/// Calls whose descriptor is looked at before they end, too: it may be another one, or none, by then.
+pub(crate) const LOOKED_AT_TWICE: [EventType; 18] = [
     EventType::CONNECT_X,
+    EventType::BIND_X,
     EventType::SEND_X,
     EventType::SENDTO_X,
     EventType::SENDMSG_X,

@@ -34,12 +34,20 @@ const RULES: &str = r#"
 
 /// Events that hooks tell, by the hook.
 const TOLD_BY: &[(&str, &[&str])] = &[
+    ("bind4", &[]),
+    ("bind6", &[]),
+    ("connect4", &[]),
+    ("connect6", &[]),
+    ("connect_unix", &[]),
     ("page_fault_kernel", &["page_fault"]),
     ("page_fault_user", &["page_fault"]),
     ("sched_process_exec", &["execve"]),
     ("sched_process_exit", &["procexit"]),
     ("sched_process_fork", &["clone", "clone3", "fork", "vfork"]),
     ("sched_switch", &["switch"]),
+    ("sendmsg4", &[]),
+    ("sendmsg6", &[]),
+    ("sendmsg_unix", &[]),
     ("signal_deliver", &["signaldeliver"]),
     ("sys_enter", &[]),
     ("sys_exit", &[]),
@@ -153,8 +161,7 @@ fn the_agent_captures_what_is_printed() {
     let printed = needed(&["-c", "/dev/null", "-N", "--needed-by", rules]);
     let mut shell = Shell::start();
     let agent = Agent::start(&["-c", "/dev/null", "-r", rules, "--scope-pid", &shell.pid()]);
-    let attached = agent.start_block().lines().find(|l| l.starts_with("  attached")).unwrap();
-    let (_, attached) = attached.split_once("hooks: ").unwrap();
+    let attached = attached(&agent);
     let told = |name: &'_ str| -> Vec<String> {
         let hook = TOLD_BY.iter().find(|(hook, _)| *hook == name);
         hook.map_or_else(
@@ -176,5 +183,36 @@ fn the_agent_captures_what_is_printed() {
         ["cut by truncate with ftruncate", "left by sleep, ", "fault of sleep: PAGE_NOT_PRESENT|"]
     {
         assert!(alerts.iter().any(|alert| alert.contains(part)), "{part}\n{alerts:?}");
+    }
+}
+
+/// Names of hooks and calls.
+fn attached(agent: &Agent) -> &str {
+    let line = agent.start_block().lines().find(|l| l.starts_with("  attached")).unwrap();
+    line.split_once("hooks: ").unwrap().1
+}
+
+/// Every call of the machine would pay for it.
+#[test]
+fn common_rules_leave_the_start_of_calls_alone() {
+    if !can_run_live("common_rules_leave_the_start_of_calls_alone") {
+        return;
+    }
+    let _alone = alone();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let shipped = root.join("rules/rulesets/default.yaml");
+    let stable = std::env::var_os("PEREGRINE_CORPUS")
+        .map(|corpus| PathBuf::from(corpus).join("rules/falco_rules.yaml"));
+    for rules in [Some(shipped), stable].into_iter().flatten() {
+        let shell = Shell::start();
+        let args = ["-c", "/dev/null", "-r", rules.to_str().unwrap(), "--scope-pid", &shell.pid()];
+        let agent = Agent::start(&args);
+        let hooks: Vec<&str> = attached(&agent).split(' ').collect();
+        if hooks.contains(&"connect4") {
+            assert!(hooks.contains(&"sendmsg_unix") && !hooks.contains(&"sys_enter"), "{hooks:?}");
+        } else {
+            eprintln!("skipped: no hooks of sockets here");
+        }
+        agent.interrupt().assert_balanced();
     }
 }

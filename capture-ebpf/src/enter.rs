@@ -190,14 +190,21 @@ impl Entry {
     #[inline(always)]
     pub fn take(rec: &Record, call: Call, ty: EventType) -> Option<Self> {
         let this = Self::look(rec, call.nr_with_table(), ty);
-        Self::drop_note();
+        Self::drop_note(ty);
         this
+    }
+
+    /// Whether calls of the type are noted.
+    #[inline(always)]
+    fn is_noted(ty: EventType) -> bool {
+        feature_word(feature::ENTRY) != 0
+            && RECIPES.get(u32::from(ty.0)).is_some_and(|recipe| recipe[0] & head::ENTRY != 0)
     }
 
     /// Drops the note of this thread's call.
     #[inline(always)]
-    pub fn drop_note() {
-        if feature_word(feature::ENTRY) == 0 {
+    pub fn drop_note(ty: EventType) {
+        if !Self::is_noted(ty) {
             return;
         }
         // SAFETY: a helper without arguments.
@@ -208,7 +215,7 @@ impl Entry {
     /// The note, which stays for the next frame of the same call; by the call's number with the bit of its table.
     #[inline(always)]
     pub fn look(rec: &Record, nr: u64, ty: EventType) -> Option<Self> {
-        if feature_word(feature::ENTRY) == 0 {
+        if !Self::is_noted(ty) {
             return None;
         }
         // SAFETY: a helper without arguments.

@@ -15,6 +15,7 @@ mod enter;
 mod file;
 mod filter;
 mod history;
+mod hook;
 mod io;
 mod ipc;
 mod iter;
@@ -101,6 +102,14 @@ program!("tp_btf/page_fault_kernel", page_fault_kernel => sched::page_fault);
 program!("iter/task", seed_tasks => iter::task);
 program!("iter.s/task", seed_memory => iter::memory);
 program!("iter/task_file", seed_sockets => iter::file);
+
+/// Loaded once for each hook of sockets, which the loader names. It lets every call go on.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "cgroup/connect4")]
+pub extern "C" fn socket_hook(ctx: *mut u64) -> i32 {
+    let _ = hook::socket(ctx);
+    1
+}
 
 /// The helpers that read kernel memory ask for a licence that the kernel knows as compatible with its own.
 #[unsafe(no_mangle)]

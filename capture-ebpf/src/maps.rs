@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{HashMap, LpmTrie, LruHashMap, ProgramArray},
 };
 use event::{
-    Outcome, Slot, control, cpu_layout,
+    Outcome, Slot, addressed, control, cpu_layout,
     filter::{
         MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
     },
@@ -70,6 +70,10 @@ pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(Slot::ALL.len
 /// made: kernels before 6.1 complain of a tracing program that takes memory.
 #[map]
 pub static NOTES: HashMap<u32, [u8; note::LEN]> = HashMap::with_max_entries(1, 0);
+
+/// What hooks of sockets noted of calls under way, by thread. Room and memory as above.
+#[map]
+pub static ADDRESSED: HashMap<u32, [u64; addressed::LEN / 8]> = HashMap::with_max_entries(1, 0);
 
 /// Processes in scope.
 #[map]

@@ -9,14 +9,13 @@ use event::{
 use crate::{
     Ctx,
     call::Call,
-    enter::Entry,
     file::file_of,
     filter,
     history::Seen,
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
     mem::{bound, read_user},
-    network::{self, Used, Way},
+    network::{self, Noted, Used, Way},
     plain::user_bytes,
     record::{Record, TEXT_MAX},
     task::Task,
@@ -56,7 +55,7 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let ty = cpu.event_type();
     let call = Call::at_exit(ctx);
     if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
-        Entry::drop_note();
+        Noted::forget(ty);
         return None;
     }
     let task = Task::current();
@@ -75,7 +74,7 @@ pub fn send(ctx: Ctx) -> Option<()> {
     rec.i64(2, fd);
     rec.u32(3, size as u32);
     let (at, len) = if ty == EventType::SENDTO_X { (call.a4(), call.a5()) } else { (0, 0) };
-    let noted = Entry::take(&rec, call, ty);
+    let noted = Noted::take(&rec, call, ty);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     network::pass_noted(&mut rec, noted, at, len);
     let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
@@ -105,7 +104,7 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     let asked = asked(ty);
     let hears = asked & head::ANSWERS != 0;
     if !hears && !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
-        Entry::drop_note();
+        Noted::forget(ty);
         return None;
     }
     let task = Task::current();
@@ -116,7 +115,7 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     let at = if has_source && call.ret >= 0 { call.a4() } else { 0 };
     let len = if at == 0 { 0 } else { u64::from(read_user::<u32>(call.a5()).unwrap_or(0)) };
     network::pass(&mut rec, at, len);
-    let noted = Entry::take(&rec, call, ty);
+    let noted = Noted::take(&rec, call, ty);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     if !network::hears(&rec, asked, used.sock) {
         rec.discard();
@@ -285,9 +284,9 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         rec.flags |= flags::FAULTED;
     }
     let task = Task::current();
-    let noted = Entry::look(&rec, call >> 32, ty);
+    let noted = Noted::look(&rec, call >> 32, ty);
     if what & IS_LAST != 0 {
-        Entry::drop_note();
+        Noted::forget(ty);
     }
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     let (name, len) = head.name();

@@ -11,6 +11,7 @@ use crate::{
     enter::Entry,
     file::{File, file_of},
     filter,
+    hook::{Addressed, peregrine_addressed},
     history::{self, Key, Seen},
     maps::{Cpu, RECIPES, SCRATCH},
     mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
@@ -70,10 +71,27 @@ impl Sock {
         if file.0 == 0 || !file.is_socket() {
             return NO_SOCK;
         }
-        let ino = get::<u64>(ptr(file.0, F::FileInode), F::InodeIno) as u32;
-        let socket = ptr(file.0, F::FilePrivate);
+        Self::of_socket(ptr(file.0, F::FilePrivate), ptr(file.0, F::FileInode))
+    }
+
+    /// Of a `struct socket` and its inode.
+    #[inline(always)]
+    pub fn of_socket(socket: u64, inode: u64) -> Self {
         let at = ptr(socket, F::SocketSk);
+        let ino = get::<u64>(inode, F::InodeIno) as u32;
         Self { at, family: get(at, F::SockFamily), ty: get(socket, F::SocketType), ino }
+    }
+
+    /// What it is in one word, as a hook's note has it.
+    #[inline(always)]
+    pub fn what(self) -> u64 {
+        u64::from(self.ino) | u64::from(self.family) << 32 | u64::from(self.ty) << 48
+    }
+
+    /// The reverse of [`Sock::what`].
+    #[inline(always)]
+    pub fn noted(at: u64, what: u64) -> Self {
+        Self { at, family: (what >> 32) as u16, ty: (what >> 48) as u16, ino: what as u32 }
     }
 
     /// All but the address in one number, for a global function.
@@ -94,12 +112,12 @@ impl Sock {
 
     /// Whether every message may have another peer.
     #[inline(always)]
-    fn is_datagram(self) -> bool {
+    pub fn is_datagram(self) -> bool {
         self.ty != SOCK_STREAM && self.ty != SOCK_SEQPACKET
     }
 
     #[inline(always)]
-    fn protocol(self) -> u16 {
+    pub fn protocol(self) -> u16 {
         if has(F::SockProtocolWidth) && field(F::SockProtocolWidth) == 1 {
             return u16::from(get::<u8>(self.at, F::SockProtocol));
         }
@@ -128,7 +146,7 @@ impl Sock {
     }
 
     #[inline(always)]
-    fn is_inet(self) -> bool {
+    pub fn is_inet(self) -> bool {
         self.family == AF_INET || self.family == AF_INET6
     }
 
@@ -274,10 +292,14 @@ pub fn pass(rec: &mut Record, at: u64, len: u64) {
     keep(rec, at, len, Lies::User);
 }
 
-/// The same for one that was handed to the kernel: as it was at the call's start where that was noted, since another thread can rewrite it.
+/// The same for one that was handed to the kernel: as it was noted where it was, since another thread can rewrite it.
 #[inline(always)]
-pub fn pass_noted(rec: &mut Record, noted: Option<Entry>, at: u64, len: u64) {
-    match noted {
+pub fn pass_noted(rec: &mut Record, noted: Noted, at: u64, len: u64) {
+    if let Some(hook) = noted.hook {
+        // SAFETY: the place has room for the length, the address and a NUL.
+        return hook.copy_passed(unsafe { rec.base.add(PASSED_AT) });
+    }
+    match noted.start {
         Some(entry) => {
             let (at, len) = entry.passed();
             keep(rec, at, len, Lies::Slot);
@@ -286,28 +308,87 @@ pub fn pass_noted(rec: &mut Record, noted: Option<Entry>, at: u64, len: u64) {
     }
 }
 
-/// A socket that a call uses: what was noted of it at the start, and what its descriptor is now.
+/// What was noted of a call before its exit: by a hook while it used its socket, or when it started.
+#[derive(Clone, Copy)]
+pub struct Noted {
+    hook: Option<Addressed>,
+    start: Option<Entry>,
+}
+
+impl Noted {
+    /// Takes the note of this thread's call.
+    #[inline(always)]
+    pub fn take(rec: &Record, call: Call, ty: EventType) -> Self {
+        let hook = Addressed::look(ty);
+        if let Some(note) = hook {
+            note.drop_note();
+        }
+        Self { hook, start: Entry::take(rec, call, ty) }
+    }
+
+    /// The note, which stays for the next frame of the same call; by the call's number with the bit of its table.
+    #[inline(always)]
+    pub fn look(rec: &Record, nr: u64, ty: EventType) -> Self {
+        Self { hook: Addressed::look(ty), start: Entry::look(rec, nr, ty) }
+    }
+
+    /// Drops the note of this thread's call.
+    #[inline(always)]
+    pub fn forget(ty: EventType) {
+        if let Some(note) = Addressed::look(ty) {
+            note.drop_note();
+        }
+        Entry::drop_note(ty);
+    }
+}
+
+/// Who knows the socket that a call used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Knows {
+    /// Its descriptor, which is what it was.
+    Descriptor = 0,
+    /// The note of the start, which is in the slot.
+    Start = 1,
+    /// The note of a hook, which was put into the slot.
+    Hook = 2,
+}
+
+/// A socket that a call uses: what was noted of it, and what its descriptor is now.
 #[derive(Clone, Copy)]
 pub struct Used {
-    pub noted: Option<Entry>,
-    /// Now; none where the rules are to see that of the start.
+    /// Now; none where the rules are to see that of a note.
     pub sock: Sock,
-    raced: bool,
+    knows: Knows,
 }
 
 impl Used {
     #[inline(always)]
-    pub fn of(rec: &mut Record, noted: Option<Entry>, file: File) -> Self {
-        let raced = matches!(noted, Some(entry) if entry.raced(rec, file));
-        Self { noted, sock: if raced { NO_SOCK } else { Sock::of(file) }, raced }
+    pub fn of(rec: &mut Record, noted: Noted, file: File) -> Self {
+        if let Some(hook) = noted.hook {
+            if !hook.differs(file) {
+                return Self { sock: Sock::of(file), knows: Knows::Descriptor };
+            }
+            rec.flags |= flags::FD_RACED;
+            hook.keep(rec);
+            return Self { sock: NO_SOCK, knows: Knows::Hook };
+        }
+        if matches!(noted.start, Some(entry) if entry.raced(rec, file)) {
+            return Self { sock: NO_SOCK, knows: Knows::Start };
+        }
+        Self { sock: Sock::of(file), knows: Knows::Descriptor }
     }
 
-    /// The section: that of the start where the descriptor was exchanged under way.
+    /// The section: that of the note where the descriptor was exchanged under way.
     #[inline(always)]
     pub fn section(self, rec: &mut Record, seen: Seen) {
-        match self.noted {
-            Some(entry) if self.raced => entry.append_section(rec),
-            _ => section(rec, self.sock, seen),
+        match self.knows {
+            Knows::Descriptor => section(rec, self.sock, seen),
+            Knows::Start => Entry::in_slot(rec).append_section(rec),
+            Knows::Hook => {
+                let slot = u64::from(rec.slot);
+                rec.take_over(peregrine_addressed(slot, rec.state(), seen as u64));
+            }
         }
     }
 }
@@ -362,7 +443,7 @@ impl Passed {
 
     /// Address of a Unix path in the slot, without the leading NUL of an abstract one; 0 where there is none.
     #[inline(always)]
-    fn unix_path(self) -> u64 {
+    pub fn unix_path(self) -> u64 {
         if self.family != AF_UNIX || self.len <= 2 {
             return 0;
         }
@@ -489,19 +570,9 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
         }
     }
     let at = rec.section();
-    rec.push64(get(sock.at, F::SockCookie));
-    rec.push16(sock.family);
-    rec.push16(sock.ty);
-    rec.push16(sock.protocol());
-    rec.push16(get(sock.at, F::SockNum));
-    rec.push16(remote.port);
-    rec.push16(u16::from(state) | u16::from(out) << 8);
-    rec.push32(0);
-    let local = sock.local();
-    rec.push64(local.addr[0]);
-    rec.push64(local.addr[1]);
-    rec.push64(remote.addr[0]);
-    rec.push64(remote.addr[1]);
+    let cookie = get(sock.at, F::SockCookie);
+    let (protocol, local) = (sock.protocol(), sock.local());
+    push_facts(&mut rec, sock, &Facts { cookie, protocol, local, remote, state, out });
     if sock.family == AF_UNIX {
         let mut name = unix_name(sock.at);
         if name == 0 {
@@ -510,11 +581,47 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
         if name == 0 {
             name = passed.unix_path();
         }
-        let len = if name != 0 { rec.short_kernel_text(name, UNIX_PATH) } else { 0 };
-        rec.advance(if len > 0 { len - 1 } else { 0 });
+        if name != 0 {
+            push_unix_name(&mut rec, name);
+        }
     }
     rec.end_section(SectionKind::Sock, at);
     rec.state()
+}
+
+/// What a `Sock` section tells of a socket beside what a [`Sock`] is.
+pub struct Facts {
+    pub cookie: u64,
+    pub protocol: u16,
+    pub local: End,
+    pub remote: End,
+    pub state: u8,
+    /// Bits of [`sock_flags`].
+    pub out: u8,
+}
+
+/// The part of a `Sock` section before the name.
+#[inline(always)]
+pub fn push_facts(rec: &mut Record, sock: Sock, facts: &Facts) {
+    rec.push64(facts.cookie);
+    rec.push16(sock.family);
+    rec.push16(sock.ty);
+    rec.push16(facts.protocol);
+    rec.push16(facts.local.port);
+    rec.push16(facts.remote.port);
+    rec.push16(u16::from(facts.state) | u16::from(facts.out) << 8);
+    rec.push32(0);
+    rec.push64(facts.local.addr[0]);
+    rec.push64(facts.local.addr[1]);
+    rec.push64(facts.remote.addr[0]);
+    rec.push64(facts.remote.addr[1]);
+}
+
+/// The name of a Unix socket at the end of a `Sock` section, without a NUL.
+#[inline(always)]
+pub fn push_unix_name(rec: &mut Record, name: u64) {
+    let len = rec.short_kernel_text(name, UNIX_PATH);
+    rec.advance(if len > 0 { len - 1 } else { 0 });
 }
 
 /// Port of name servers, and what is kept of their answers: more than they put into a datagram unless told to (RFC 9715).
@@ -574,7 +681,7 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)>
     let cpu = Cpu::current()?;
     let call = Call::at_exit(ctx);
     if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
-        Entry::drop_note();
+        Noted::forget(ty);
         return None;
     }
     let mut rec = Record::begin(cpu, ty, n_params)?;
@@ -625,7 +732,7 @@ pub fn socket(ctx: Ctx) -> Option<()> {
 pub fn connect(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
     let fd = Call::fd(call.a0());
-    let noted = Entry::take(&rec, call, EventType::CONNECT_X);
+    let noted = Noted::take(&rec, call, EventType::CONNECT_X);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let ty = EventType::CONNECT_X;
@@ -682,7 +789,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
 pub fn bind(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::BIND_X, 3)?;
     let fd = Call::fd(call.a0());
-    let noted = Entry::take(&rec, call, EventType::BIND_X);
+    let noted = Noted::take(&rec, call, EventType::BIND_X);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let passed = Passed::of(&rec);

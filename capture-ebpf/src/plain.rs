@@ -59,9 +59,7 @@ pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
     let recipe = RECIPES.get(u32::from(ty.0))?;
     // What name servers answer is for others than the rules.
     if recipe[0] & head::ANSWERS == 0 && filter::rejects_result(cpu, ty, call.ret) {
-        if recipe[0] & head::ENTRY != 0 {
-            Entry::drop_note();
-        }
+        Entry::drop_note(ty);
         return None;
     }
     let mut rec = Record::begin(cpu, ty, (recipe[0] & head::N_PARAMS) as u16)?;

@@ -13,6 +13,7 @@ use crate::{
     dispatch::is_ia32,
     enter,
     file::{self, exe_of},
+    hook,
     loss,
     maps::{Cpu, SCOPE, control_words, passes},
     mem::{feature_word, field, get, has, ptr, read, read_user},
@@ -115,7 +116,7 @@ fn reg(regs: u64, f: F) -> u64 {
 
 /// Saved registers of the current task.
 #[inline(always)]
-fn current_regs() -> u64 {
+pub fn current_regs() -> u64 {
     if feature_word(feature::TASK_PT_REGS) != 0 {
         // SAFETY: both helpers exist on this kernel.
         return unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64;
@@ -461,6 +462,7 @@ pub fn exit(ctx: Ctx) -> Option<()> {
         let _ = SCOPE.remove(task.tgid());
     }
     enter::forget_thread();
+    hook::forget_thread();
     None
 }
 

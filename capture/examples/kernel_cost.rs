@@ -13,7 +13,7 @@ use std::{
 };
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint};
-use capture::{Asked, KernelRing, Peek, Probe, ProbeOptions, Ring};
+use capture::{Asked, KernelRing, Peek, Probe, ProbeOptions, Ring, SocketLooks};
 use event::{EventSet, EventType, Outcome};
 
 static OBJECT: &[u8] =
@@ -35,7 +35,7 @@ const CAPTURED: [EventType; 8] = [
     EventType::ACCEPT4_6_X,
     EventType::SOCKET_X,
 ];
-/// Those whose descriptor is looked at when the call starts.
+/// Those whose descriptor is looked at before the call ends.
 const NOTED: [EventType; 2] = [EventType::CONNECT_X, EventType::SENDTO_X];
 
 type Call = Box<dyn FnMut()>;
@@ -143,7 +143,7 @@ impl Beside {
         Self::Empty(Box::new(ebpf))
     }
 
-    fn probe(object: Option<&Path>, entry: &[EventType]) -> Self {
+    fn probe(object: Option<&Path>, entry: &[EventType], socket_looks: SocketLooks) -> Self {
         let options = ProbeOptions {
             interest: CAPTURED.into_iter().collect(),
             asked: Asked {
@@ -151,6 +151,7 @@ impl Beside {
                 buffers: EventSet::EMPTY,
                 ..Asked::default()
             },
+            socket_looks,
             scope_pid: Some(std::process::id()),
             self_tgid: None,
             ring_bytes: 16 << 20,
@@ -234,8 +235,11 @@ fn main() {
     let objects: Vec<_> = arguments.objects.iter().map(|path| Some(path.as_path())).collect();
     for object in if objects.is_empty() { vec![None] } else { objects } {
         let name = object.map_or("built in".to_owned(), |path| path.display().to_string());
-        all.push((format!("{name}, exit"), Beside::probe(object, &[])));
-        all.push((format!("{name}, start and exit"), Beside::probe(object, &NOTED)));
+        let at_hooks = SocketLooks::AtHooks;
+        all.push((format!("{name}, exit"), Beside::probe(object, &[], at_hooks)));
+        all.push((format!("{name}, hooks and exit"), Beside::probe(object, &NOTED, at_hooks)));
+        let at_start = Beside::probe(object, &NOTED, SocketLooks::AtStart);
+        all.push((format!("{name}, start and exit"), at_start));
     }
     let mut rings = Vec::new();
     for (_, beside) in &mut all {

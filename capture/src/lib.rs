@@ -52,7 +52,7 @@ pub use injection::{Injection, Injector, injection};
 pub use kernel::{
     Asked, DEFAULT_SNAPLEN, FilterError, Filters, ForkSides, KernelBtf, KernelCounters, KernelRing,
     Loss, LossCounts, Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
-    TableLimits, Wanted, capturable, generic_calls, on_demand,
+    SocketLooks, TableLimits, Wanted, capturable, generic_calls, on_demand,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY};
 pub use process::ProcessEntry;

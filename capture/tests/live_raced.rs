@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use capture::{Asked, ProbeOptions};
+use capture::{Asked, ProbeOptions, SocketLooks};
 use event::{
     EventSet, EventType, FileKind, Frame, SockAddr, SockFacts, file_flags, flags, sock_flags,
 };
@@ -21,9 +21,25 @@ use live::{Live, tid};
 
 /// Captures `types`, their descriptors looked at twice.
 fn start(types: &[EventType]) -> Option<Live> {
+    start_with(types, SocketLooks::default())
+}
+
+fn start_with(types: &[EventType], socket_looks: SocketLooks) -> Option<Live> {
     let interest: EventSet = types.iter().copied().collect();
     let asked = Asked { entry: interest, ..Asked::default() };
-    Live::with(ProbeOptions { interest, asked, ..ProbeOptions::default() })
+    Live::with(ProbeOptions { interest, asked, socket_looks, ..ProbeOptions::default() })
+}
+
+/// Does it with a probe that looks at sockets at their hooks, if there are some, and with one that looks when calls start.
+fn both_ways(types: &[EventType], test: impl Fn(Live)) {
+    for looks in [SocketLooks::AtHooks, SocketLooks::AtStart] {
+        let Some(live) = start_with(types, looks) else { return };
+        let report = live.probe.report();
+        assert_eq!(report.refused, []);
+        let is_attached = |hook: &str| report.attached.iter().any(|name| name == hook);
+        assert_ne!(is_attached("sys_enter"), is_attached("connect4"), "{report:?}");
+        test(live);
+    }
 }
 
 fn of(ty: EventType, tid: u32) -> impl Fn(&Frame<'_>) -> bool {
@@ -119,58 +135,57 @@ fn while_asleep(call: impl FnOnce() + Send, meanwhile: impl FnOnce()) -> u32 {
 
 #[test]
 fn a_socket_exchanged_during_connect_does_not_hide_the_peer() {
-    let Some(mut live) = start(&[EventType::CONNECT_X]) else { return };
-    let report = live.probe.report();
-    assert_eq!(report.refused, []);
-    assert!(report.attached.iter().any(|name| name == "sys_enter"));
-    let (listener, streams) = full_listener();
-    let innocent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let decoy = TcpStream::connect(innocent.local_addr().unwrap()).unwrap();
-    let victim = tcp_socket();
-    let fd = victim.as_raw_fd();
-    let target = loopback(&listener);
-    let done = AtomicBool::new(false);
-    let caller = while_asleep(
-        || {
-            connect(fd, target);
-            done.store(true, Ordering::Release);
-        },
-        || {
-            dup_over(decoy.as_raw_fd(), fd);
-            // Room in the queue: the connect that waits goes on when it asks again, after a second.
-            listener.set_nonblocking(true).unwrap();
-            let start = Instant::now();
-            while !done.load(Ordering::Acquire) {
-                drop(listener.accept());
-                assert!(start.elapsed() < live::DEADLINE, "the connect still waits");
-                thread::yield_now();
-            }
-            drop(streams);
-        },
-    );
-    let bytes = live.wait("connect", of(EventType::CONNECT_X, caller));
-    let frame = Frame::parse(&bytes).unwrap();
-    assert!(frame.has(flags::FD_RACED));
-    assert_eq!(SockAddr::decode(frame.param(3).unwrap()), Some(SockAddr::Inet(target.into())));
-    let sock = frame.trailer().sock().unwrap();
-    assert_eq!(remote(&sock), target);
-    assert_ne!(sock.local_port, decoy.local_addr().unwrap().port());
-    live.finish();
+    both_ways(&[EventType::CONNECT_X], |mut live| {
+        let (listener, streams) = full_listener();
+        let innocent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let decoy = TcpStream::connect(innocent.local_addr().unwrap()).unwrap();
+        let victim = tcp_socket();
+        let fd = victim.as_raw_fd();
+        let target = loopback(&listener);
+        let done = AtomicBool::new(false);
+        let caller = while_asleep(
+            || {
+                connect(fd, target);
+                done.store(true, Ordering::Release);
+            },
+            || {
+                dup_over(decoy.as_raw_fd(), fd);
+                // Room in the queue: the connect that waits goes on when it asks again, after a second.
+                listener.set_nonblocking(true).unwrap();
+                let start = Instant::now();
+                while !done.load(Ordering::Acquire) {
+                    drop(listener.accept());
+                    assert!(start.elapsed() < live::DEADLINE, "the connect still waits");
+                    thread::yield_now();
+                }
+                drop(streams);
+            },
+        );
+        let bytes = live.wait("connect", of(EventType::CONNECT_X, caller));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(frame.has(flags::FD_RACED));
+        assert_eq!(SockAddr::decode(frame.param(3).unwrap()), Some(SockAddr::Inet(target.into())));
+        let sock = frame.trailer().sock().unwrap();
+        assert_eq!(remote(&sock), target);
+        assert_ne!(sock.local_port, decoy.local_addr().unwrap().port());
+        live.finish();
+    });
 }
 
 #[test]
 fn an_undisturbed_connect_has_the_peer_of_the_kernel_and_no_flag() {
-    let Some(mut live) = start(&[EventType::CONNECT_X]) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let bytes = live.wait("connect", of(EventType::CONNECT_X, tid()));
-    let frame = Frame::parse(&bytes).unwrap();
-    assert!(!frame.has(flags::FD_RACED));
-    let sock = frame.trailer().sock().unwrap();
-    assert_eq!(remote(&sock), loopback(&listener));
-    assert_eq!(sock.local_port, stream.local_addr().unwrap().port());
-    assert_ne!(sock.flags & sock_flags::CONNECTED, 0);
-    live.finish();
+    both_ways(&[EventType::CONNECT_X], |mut live| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let bytes = live.wait("connect", of(EventType::CONNECT_X, tid()));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert!(!frame.has(flags::FD_RACED));
+        let sock = frame.trailer().sock().unwrap();
+        assert_eq!(remote(&sock), loopback(&listener));
+        assert_eq!(sock.local_port, stream.local_addr().unwrap().port());
+        assert_ne!(sock.flags & sock_flags::CONNECTED, 0);
+        live.finish();
+    });
 }
 
 /// An address that another thread rewrites while the connect waits: the one of the start counts.
@@ -180,32 +195,35 @@ fn an_address_rewritten_during_connect_does_not_hide_the_peer() {
     // SAFETY: the pointee outlives both threads; the race on it is what is tested, the kernel alone reads it.
     unsafe impl Sync for Shared {}
 
-    let Some(mut live) = start(&[EventType::CONNECT_X]) else { return };
-    let (listener, streams) = full_listener();
-    let target = loopback(&listener);
-    let mut addr = sockaddr(target);
-    let shared = Shared(&raw mut addr);
-    let shared = &shared;
-    let victim = tcp_socket();
-    let fd = victim.as_raw_fd();
-    let caller = while_asleep(
-        || {
-            // SAFETY: an address of the length that is passed.
-            unsafe { libc::connect(fd, shared.0.cast(), size_of::<libc::sockaddr_in>() as u32) };
-        },
-        || {
-            // SAFETY: see `Shared`.
-            unsafe { (*shared.0).sin_port = 1u16.to_be() };
-            // SAFETY: ends the connect that waits.
-            unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
-            drop(streams);
-        },
-    );
-    let bytes = live.wait("connect", of(EventType::CONNECT_X, caller));
-    let frame = Frame::parse(&bytes).unwrap();
-    assert_eq!(SockAddr::decode(frame.param(3).unwrap()), Some(SockAddr::Inet(target.into())));
-    assert_eq!(remote(&frame.trailer().sock().unwrap()), target);
-    live.finish();
+    both_ways(&[EventType::CONNECT_X], |mut live| {
+        let (listener, streams) = full_listener();
+        let target = loopback(&listener);
+        let mut addr = sockaddr(target);
+        let shared = Shared(&raw mut addr);
+        let shared = &shared;
+        let victim = tcp_socket();
+        let fd = victim.as_raw_fd();
+        let caller = while_asleep(
+            || {
+                // SAFETY: an address of the length that is passed.
+                unsafe {
+                    libc::connect(fd, shared.0.cast(), size_of::<libc::sockaddr_in>() as u32)
+                };
+            },
+            || {
+                // SAFETY: see `Shared`.
+                unsafe { (*shared.0).sin_port = 1u16.to_be() };
+                // SAFETY: ends the connect that waits.
+                unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+                drop(streams);
+            },
+        );
+        let bytes = live.wait("connect", of(EventType::CONNECT_X, caller));
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!(SockAddr::decode(frame.param(3).unwrap()), Some(SockAddr::Inet(target.into())));
+        assert_eq!(remote(&frame.trailer().sock().unwrap()), target);
+        live.finish();
+    });
 }
 
 #[test]

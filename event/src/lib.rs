@@ -43,8 +43,8 @@ pub use descriptor::{DescriptorFacts, descriptor_flags};
 pub use event_type::{EventSet, EventType};
 pub use frame::{Frame, FrameError, FrameHeader, HEADER_LEN, MAX_FRAME_LEN, flags};
 pub use probe::{
-    CAST_CALL, KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, control, cpu_layout,
-    feature, lost, note, syscall_entry,
+    CAST_CALL, CONTEXT_CALL, KernelField, MISSING_FIELD, N_KERNEL_FIELDS, Outcome, Slot, addressed,
+    control, cpu_layout, feature, lost, note, syscall_entry,
 };
 pub use resource::{OpenKinds, ResourceFacts, resource_facts};
 pub use sockaddr::{SockAddr, SockTuple};

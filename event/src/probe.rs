@@ -80,7 +80,7 @@ pub mod cpu_layout {
     pub const SLEEPING: usize = DEPTH + 8;
     /// Word in which the dispatcher tells the program behind it which event it is for.
     pub const EVENT_TYPE: usize = DEPTH + 2;
-    /// Word that counts notes of `sys_enter` that found no room.
+    /// Word that counts notes of `sys_enter` and of hooks of sockets that found no room.
     pub const NOTES_LOST: usize = DEPTH + 3;
     /// Word in which a program that goes through many messages tells its next run where to go on, 0 otherwise.
     pub const NEXT_MESSAGE: usize = DEPTH + 4;
@@ -135,6 +135,8 @@ pub mod control {
     pub const PROCESS: usize = 2;
     /// What the maps of push-down hold, bits below; written while no type has a filter.
     pub const NAMES: usize = 3;
+    /// Counts changes of what is captured: what a hook of sockets noted before one is of no use after it.
+    pub const CHANGES: usize = 4;
     /// Words.
     pub const WORDS: usize = 8;
 
@@ -225,6 +227,34 @@ pub mod note {
     // Address, port and the longest Unix path of a socket's section.
     const _: () = assert!(8 + crate::SockFacts::FIXED_LEN + 112 <= SECTION_MAX);
     const _: () = assert!(LEN.is_multiple_of(8));
+}
+
+/// What a hook of sockets notes of a call under way: a value of the map `ADDRESSED`, by thread. All are words.
+pub mod addressed {
+    /// Event type, and the word [`super::control::CHANGES`] in the upper 32 bits; 0 once the note was taken.
+    pub const CALL: usize = 0;
+    /// Address of the `struct file` of the socket.
+    pub const FILE: usize = 8;
+    /// Address of the `struct sock`.
+    pub const SOCK: usize = 16;
+    /// What the socket is: inode number in bits 0 to 31, family in 32 to 47, type above.
+    pub const WHAT: usize = 24;
+    /// The cookie.
+    pub const COOKIE: usize = 32;
+    /// The local port, and the protocol above it in bits 16 to 31.
+    pub const LOCAL_PORT: usize = 40;
+    /// The local address, two words.
+    pub const LOCAL: usize = 48;
+    /// Bytes of the address that the call passes.
+    pub const ADDRESS_LEN: usize = 64;
+    /// That address, as the kernel copied it, with zeroes behind it.
+    pub const ADDRESS: usize = 72;
+    /// Room for it: that of a Unix socket, `sizeof(struct sockaddr_un)`, is the longest.
+    pub const ADDRESS_MAX: usize = 112;
+    /// Bytes of a note.
+    pub const LEN: usize = ADDRESS + ADDRESS_MAX;
+    /// Threads that can have a note.
+    pub const N: u32 = 16_384;
 }
 
 macro_rules! slots {
@@ -442,6 +472,12 @@ kernel_fields! {
     InodeSize: "sizeof inode";
     SocketSk: "socket.sk";
     SocketType: "socket.type";
+    SocketFile: "socket.file";
+    SocketInode: "socket_alloc.vfs_inode";
+    SockSocket: "sock.sk_socket";
+    HookSock: "bpf_sock_addr_kern.sk";
+    HookAddress: "bpf_sock_addr_kern.uaddr";
+    HookAddressLen: "bpf_sock_addr_kern.uaddrlen";
     SockFamily: "sock.__sk_common.skc_family";
     SockState: "sock.__sk_common.skc_state";
     SockDaddr: "sock.__sk_common.skc_daddr";
@@ -500,9 +536,14 @@ pub mod feature {
     pub const N_CPUS: usize = 11;
     /// Type to which addresses are cast before they are read through (its number in the kernel's BTF), 0 where the kernel has no such cast.
     pub const CAST_TYPE: usize = 12;
+    /// Hooks of sockets note what calls use.
+    pub const HOOKS: usize = 13;
     /// Words.
     pub const WORDS: usize = 16;
 }
 
 /// What the object calls in place of `bpf_rdonly_cast`, whose number differs from kernel to kernel: the loader puts that there. No helper has it.
 pub const CAST_CALL: i32 = 0x7063_6173;
+
+/// The same in place of `bpf_cast_to_kern_ctx`.
+pub const CONTEXT_CALL: i32 = 0x7063_7478;

@@ -30,6 +30,8 @@ pub mod head {
     pub const ONLY_ANSWERS: u32 = 1 << 13;
     /// Every mapping is asked for, not only those that can be executed.
     pub const ALL_MAPPINGS: u32 = 1 << 14;
+    /// Hooks of sockets note what the call uses.
+    pub const HOOKED: u32 = 1 << 15;
 }
 
 /// Pairs of a flag map.

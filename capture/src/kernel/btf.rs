@@ -19,7 +19,9 @@ const FUNC: u32 = 12;
 const ENUM64: u32 = 19;
 /// A function of the kernel that programs may call: makes a pointer of an address, to be read through (6.2).
 const CAST: &[u8] = b"bpf_rdonly_cast";
-/// What it makes pointers to: a structure that begins with words of 64 bits, and more of them than are read at once.
+/// Another: makes what the kernel has for a context of what a program has for it (6.2).
+const CONTEXT: &[u8] = b"bpf_cast_to_kern_ctx";
+/// What the first makes pointers to: a structure that begins with words of 64 bits, and more of them than are read at once.
 const CAST_TYPE: &[u8] = b"pt_regs";
 
 /// Why the kernel's BTF cannot be used.
@@ -48,6 +50,7 @@ pub(crate) struct KernelTypes {
     typedefs: HashMap<Vec<u8>, u32>,
     enumerators: HashMap<Vec<u8>, i32>,
     cast: Option<u32>,
+    context: Option<u32>,
 }
 
 /// A cast of addresses to pointers that may be read through: numbers of the function and of the type.
@@ -55,6 +58,8 @@ pub(crate) struct KernelTypes {
 pub(crate) struct Cast {
     pub(crate) function: u32,
     pub(crate) ty: u32,
+    /// Number of the function for contexts.
+    pub(crate) context: Option<u32>,
 }
 
 /// A member: where it lies and what it is.
@@ -75,6 +80,7 @@ impl KernelTypes {
             typedefs: HashMap::new(),
             enumerators: HashMap::new(),
             cast: None,
+            context: None,
         };
         let magic = this.bytes.get(..2).ok_or(BtfError::Header("too short"))?;
         if u16::from_le_bytes([magic[0], magic[1]]) != MAGIC {
@@ -128,6 +134,7 @@ impl KernelTypes {
                 self.typedefs.entry(name).or_insert(id);
             }
             FUNC if self.string(name) == CAST => self.cast = Some(id),
+            FUNC if self.string(name) == CONTEXT => self.context = Some(id),
             ENUM => {
                 for i in 0..n {
                     let entry = at + 12 + 8 * i;
@@ -247,7 +254,8 @@ impl KernelTypes {
 
     /// The cast, where the kernel has it.
     pub(crate) fn cast(&self) -> Option<Cast> {
-        Some(Cast { function: self.cast?, ty: *self.structs.get(CAST_TYPE)? })
+        let ty = *self.structs.get(CAST_TYPE)?;
+        Some(Cast { function: self.cast?, ty, context: self.context })
     }
 
     /// Number of arguments of a tracepoint, without the leading `void *`.

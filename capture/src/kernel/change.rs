@@ -8,11 +8,11 @@ use aya::Btf;
 use event::EventType;
 
 use super::{
-    load::{BTF_PATH, ENTER, EVENT_HOOKS, Loading, Probe, chain, is_any},
+    load::{BTF_PATH, ENTER, EVENT_HOOKS, Loading, Probe, chain},
     machine,
-    options::Wanted,
+    options::{SocketLooks, Wanted},
     report::ProbeError,
-    syscalls,
+    syscalls::{self, Noted},
 };
 
 /// The running kernel's types, which loading programs takes. Reading them takes a while.
@@ -77,7 +77,7 @@ impl Probe {
         self.options.generic_calls = *generic_calls;
         self.options.fork_sides = *fork_sides;
         self.options.asked = asked.clone();
-        self.write(syscalls::tables(wanted))?;
+        self.write(syscalls::tables(wanted, self.looks()))?;
         if self.links.is_empty() {
             return Ok(());
         }
@@ -91,6 +91,7 @@ impl Probe {
                 (true, true) | (false, false) => {}
             }
         }
+        self.attach_socket_hooks();
         if !knows_past && syscalls::wants_history(interest, asked) {
             self.seed_sockets();
         }
@@ -102,8 +103,8 @@ impl Probe {
     pub fn out_of_reach(&self, wanted: &Wanted) -> Vec<String> {
         let Wanted { interest, asked, .. } = wanted;
         let mut out = Vec::new();
-        if !self.room.notes && notes_any(wanted) {
-            let calls = asked.entry.intersection(interest);
+        let calls = self.to_note(wanted).at_start;
+        if !self.room.notes && !calls.is_empty() {
             let calls: Vec<&str> = calls.iter().map(EventType::name).collect();
             out.push(format!("what descriptors were when calls started, of {}", calls.join(", ")));
         }
@@ -127,16 +128,36 @@ impl Probe {
 
     /// Whether calls are to be looked at when they start, and can be.
     pub(super) fn wants_enter(&self) -> bool {
-        self.enter == Loading::Loaded && notes_any(&self.options.wanted())
+        self.enter == Loading::Loaded && self.notes_at_start(&self.options.wanted())
     }
 
     /// Whether the program that looks at calls when they start is wanted, has room for its notes, and was not tried.
     pub(super) fn lacks_enter(&self, wanted: &Wanted) -> bool {
-        self.enter == Loading::Unasked && self.room.notes && notes_any(wanted)
+        self.enter == Loading::Unasked && self.room.notes && self.notes_at_start(wanted)
     }
-}
 
-/// Whether any call is to be looked at when it starts.
-pub(super) fn notes_any(wanted: &Wanted) -> bool {
-    is_any(&syscalls::tables(wanted).noted_calls)
+    /// Where it is looked at what calls with an address use.
+    pub(super) fn looks(&self) -> SocketLooks {
+        if self.hooks.is_some() { SocketLooks::AtHooks } else { SocketLooks::AtStart }
+    }
+
+    /// Of which calls a note is made before they end.
+    pub(super) fn to_note(&self, wanted: &Wanted) -> Noted {
+        syscalls::noted(wanted, self.looks())
+    }
+
+    /// Whether any call is to be looked at when it starts.
+    pub(super) fn notes_at_start(&self, wanted: &Wanted) -> bool {
+        !self.to_note(wanted).at_start.is_empty()
+    }
+
+    /// Attaches the hooks of sockets that calls come to of which a note is wanted, and no others.
+    pub(super) fn attach_socket_hooks(&mut self) {
+        let calls = self.to_note(&self.options.wanted()).by_hooks;
+        if let Some(hooks) = &mut self.hooks
+            && let Err(reason) = hooks.attach(&calls)
+        {
+            self.warn(format!("which socket a call with an address used is looked up when it ends, by its descriptor: {reason}"));
+        }
+    }
 }

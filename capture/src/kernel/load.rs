@@ -13,18 +13,19 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
-    EventSet, EventType, KernelField, MISSING_FIELD, Slot, control, cpu_layout, feature, note,
+    CAST_CALL, CONTEXT_CALL, EventSet, EventType, KernelField, MISSING_FIELD, Slot, control,
+    cpu_layout, feature, note,
     recipe::{FlagMap, Recipe},
 };
 
 use super::{
     btf::KernelTypes,
-    change::notes_any,
     counters::KernelCounters,
+    hooks::{self, SocketHooks},
     iterate::Iterators,
     machine,
-    object::{set_cast, without_lines},
-    options::{MAX_SNAPLEN, ProbeOptions, Room, Wanted},
+    object::{set_call, without_lines},
+    options::{MAX_SNAPLEN, ProbeOptions, Room, SocketLooks, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
     sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
@@ -76,7 +77,9 @@ const REQUIRED: [KernelField; 8] = [
     KernelField::TaskCred,
 ];
 /// Members whose lack has a stand-in or no effect worth a word.
-const OPTIONAL: [KernelField; 5] = [
+const OPTIONAL: [KernelField; 6] = [
+    // Read where there are hooks of sockets, all of which are younger.
+    KernelField::HookAddressLen,
     KernelField::OvlInodeVfs,
     KernelField::OvlInodeUpper,
     KernelField::TaskLoginuid,
@@ -115,6 +118,10 @@ pub struct Probe {
     rings: Vec<KernelRing>,
     /// The program at `sys_enter`.
     pub(super) enter: Loading,
+    /// Those of sockets, where they are asked for and can be had.
+    pub(super) hooks: Option<SocketHooks>,
+    /// Counts what is written to [`control`].
+    n_changes: u32,
     pub(super) room: Rooms,
     pub(super) iterators: Iterators,
     /// Processes from before the programs were attached that the scope had no room for.
@@ -139,15 +146,19 @@ pub(super) enum Loading {
 pub(super) struct Rooms {
     /// Notes of descriptors at the start of calls.
     pub(super) notes: bool,
+    /// Notes of hooks of sockets.
+    hooks: bool,
     /// The past of sockets.
     pub(super) history: bool,
 }
 
 impl Rooms {
-    fn new(options: &ProbeOptions, noted_calls: &[u8]) -> Self {
+    fn new(options: &ProbeOptions, looks: SocketLooks) -> Self {
         let for_all = options.room == Room::ForAll;
+        let noted = syscalls::noted(&options.wanted(), looks);
         Self {
-            notes: for_all || is_any(noted_calls),
+            notes: for_all || !noted.at_start.is_empty(),
+            hooks: looks == SocketLooks::AtHooks && (for_all || !noted.by_hooks.is_empty()),
             history: for_all || syscalls::wants_history(&options.interest, &options.asked),
         }
     }
@@ -191,11 +202,12 @@ pub(super) fn refusal(error: &ProgramError) -> String {
     chain(error)
 }
 
-fn options_words(options: &ProbeOptions, names: u32) -> [u32; control::WORDS] {
+fn options_words(options: &ProbeOptions, names: u32, n_changes: u32) -> [u32; control::WORDS] {
     let mut words = [0; control::WORDS];
     words[control::SELF_TGID] = options.self_tgid.unwrap_or(0);
     words[control::SCOPED] = u32::from(options.scope_pid.is_some());
     words[control::NAMES] = names;
+    words[control::CHANGES] = n_changes;
     for (ty, bit) in PROCESS_EVENTS {
         if options.interest.contains(ty) {
             words[control::PROCESS] |= bit;
@@ -245,16 +257,11 @@ pub(super) fn map_fd(map: &Map) -> Option<&MapData> {
     }
 }
 
-pub(super) fn is_any(noted_calls: &[u8]) -> bool {
-    noted_calls.iter().any(|&n| n != 0)
-}
-
 /// Offsets and features of the running kernel, as the object's constants want them.
 fn constants(
     options: &ProbeOptions,
     types: &KernelTypes,
     n_cpus: u32,
-    room: Rooms,
     report: &mut ProbeReport,
 ) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
     let values: Vec<u32> = KernelField::ALL.iter().map(|&f| types.value(f)).collect();
@@ -281,52 +288,97 @@ fn constants(
         u32::try_from(options.asked.snaplen.min(MAX_SNAPLEN)).unwrap_or(MAX_SNAPLEN as u32);
     words[feature::ANSWERS] =
         u32::from(!options.asked.answers.is_empty() || options.room == Room::ForAll);
-    words[feature::ENTRY] = u32::from(room.notes);
     words[feature::ITERATOR_SLOTS] = n_cpus * SCRATCH_SLOTS;
     words[feature::N_CPUS] = n_cpus;
     words[feature::SIMULATE_DROPS] = options.simulate_drops;
-    words[feature::SOCKET_HISTORY] = u32::from(room.history);
     words[feature::EXIT_HAS_GROUP_DEAD] =
         u32::from(types.tracepoint_args("sched_process_exit").is_some_and(|n| n > 1));
     Ok((values, words))
 }
 
-fn load_object(
-    options: &ProbeOptions,
-    types: KernelTypes,
+/// The object for the running kernel, without programs.
+struct Loadable {
+    object: Vec<u8>,
+    values: Vec<u32>,
+    features: [u32; feature::WORDS],
     n_cpus: u32,
-    room: Rooms,
-    report: &mut ProbeReport,
-    casts: bool,
-) -> Result<Ebpf, ProbeError> {
-    let (values, mut features) = constants(options, &types, n_cpus, room, report)?;
-    let cast = types.cast().filter(|_| casts);
-    features[feature::CAST_TYPE] = cast.map_or(0, |cast| cast.ty);
-    // The loader reads the types for itself, and so does who loads the programs: one of the three at a time.
-    drop(types);
-    let mut object = match &options.object {
-        None => without_lines(OBJECT),
-        Some(path) => fs::read(path).map_err(|e| ProbeError::Unreadable {
-            path: path.display().to_string(),
-            reason: e.to_string(),
-        })?,
-    };
-    if let Some(cast) = cast {
-        set_cast(&mut object, cast.function);
+    /// Of the hooks of sockets, where the kernel has them.
+    kinds: Option<hooks::Kinds>,
+}
+
+impl Loadable {
+    fn new(
+        options: &ProbeOptions,
+        types: &KernelTypes,
+        n_cpus: u32,
+        report: &mut ProbeReport,
+        casts: bool,
+    ) -> Result<Self, ProbeError> {
+        let (values, mut features) = constants(options, types, n_cpus, report)?;
+        let cast = types.cast().filter(|_| casts);
+        features[feature::CAST_TYPE] = cast.map_or(0, |cast| cast.ty);
+        let mut object = match &options.object {
+            None => without_lines(OBJECT),
+            Some(path) => fs::read(path).map_err(|e| ProbeError::Unreadable {
+                path: path.display().to_string(),
+                reason: e.to_string(),
+            })?,
+        };
+        if let Some(cast) = cast {
+            set_call(&mut object, CAST_CALL, cast.function);
+            cast.context.map(|context| set_call(&mut object, CONTEXT_CALL, context));
+        }
+        let kinds = hooks::kinds(types).filter(|_| casts);
+        Ok(Self { object, values, features, n_cpus, kinds })
     }
-    let tables = options.tables;
-    EbpfLoader::new()
-        .override_global("KERNEL", values.as_slice(), true)
-        .override_global("FEATURES", features.as_slice(), true)
-        .map_max_entries("NOTES", if room.notes { tables.noted_calls } else { 1 })
-        .map_max_entries("LOST", tables.lost_processes)
-        .map_max_entries("CPUS", n_cpus)
-        .map_max_entries("RINGS", n_cpus)
-        .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })
-        .map_max_entries("SCOPE", tables.scope_processes)
-        .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
-        .load(&object)
-        .map_err(|e| ProbeError::Object(chain(&e)))
+
+    /// The maps, with this room.
+    fn load(&self, options: &ProbeOptions, room: Rooms) -> Result<Ebpf, ProbeError> {
+        let Self { object, values, n_cpus, .. } = self;
+        let (n_cpus, tables) = (*n_cpus, options.tables);
+        let mut features = self.features;
+        features[feature::ENTRY] = u32::from(room.notes);
+        features[feature::HOOKS] = u32::from(room.hooks);
+        features[feature::SOCKET_HISTORY] = u32::from(room.history);
+        let hooked = tables.noted_calls.saturating_mul(2);
+        EbpfLoader::new()
+            .override_global("KERNEL", values.as_slice(), true)
+            .override_global("FEATURES", features.as_slice(), true)
+            .map_max_entries("NOTES", if room.notes { tables.noted_calls } else { 1 })
+            .map_max_entries("ADDRESSED", if room.hooks { hooked } else { 1 })
+            .map_max_entries("LOST", tables.lost_processes)
+            .map_max_entries("CPUS", n_cpus)
+            .map_max_entries("RINGS", n_cpus)
+            .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })
+            .map_max_entries("SCOPE", tables.scope_processes)
+            .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
+            .load(object)
+            .map_err(|e| ProbeError::Object(chain(&e)))
+    }
+
+    /// The maps, and the hooks of sockets where somebody asks for them and the kernel lets this process have them; else there is room for the
+    /// look at the start.
+    fn load_with_hooks(
+        &self,
+        options: &ProbeOptions,
+        report: &mut ProbeReport,
+    ) -> Result<(Ebpf, Rooms, Option<SocketHooks>), ProbeError> {
+        if let (SocketLooks::AtHooks, Some(kinds)) = (options.socket_looks, &self.kinds) {
+            let room = Rooms::new(options, SocketLooks::AtHooks);
+            let ebpf = self.load(options, room)?;
+            if !room.hooks {
+                return Ok((ebpf, room, None));
+            }
+            match SocketHooks::load(&ebpf, &self.object, kinds) {
+                Ok(hooks) => return Ok((ebpf, room, Some(hooks))),
+                Err(reason) => report.warnings.push(format!(
+                    "no hooks of sockets, so calls with an address are looked at when they start, which costs every call some 20 ns: {reason}"
+                )),
+            }
+        }
+        let room = Rooms::new(options, SocketLooks::AtStart);
+        Ok((self.load(options, room)?, room, None))
+    }
 }
 
 fn map_cpus(ebpf: &mut Ebpf, n_cpus: u32) -> Result<Arc<Mapping>, ProbeError> {
@@ -406,9 +458,11 @@ impl Probe {
         let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
         let options = ProbeOptions { ring_bytes, ..options };
         let n_cpus = machine::n_possible_cpus()?;
-        let tables = syscalls::tables(&options.wanted());
-        let room = Rooms::new(&options, &tables.noted_calls);
-        let mut ebpf = load_object(&options, types, n_cpus, room, &mut report, casts)?;
+        let loadable = Loadable::new(&options, &types, n_cpus, &mut report, casts)?;
+        // The loader reads the types for itself, and so does who loads the programs: one of the three at a time.
+        drop(types);
+        let (mut ebpf, room, hooks) = loadable.load_with_hooks(&options, &mut report)?;
+        drop(loadable);
         let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
         let cpus = map_cpus(&mut ebpf, n_cpus)?;
         let programs = take(&mut ebpf, "PROGRAMS")?;
@@ -427,6 +481,8 @@ impl Probe {
             n_cpus,
             rings: Vec::new(),
             enter: Loading::Unasked,
+            hooks,
+            n_changes: 0,
             room,
             options,
             iterators: Iterators::default(),
@@ -437,7 +493,7 @@ impl Probe {
         if let Some(pid) = this.options.scope_pid {
             this.add_to_scope(pid)?;
         }
-        this.write(tables)?;
+        this.write(syscalls::tables(&this.options.wanted(), this.looks()))?;
         this.load_programs(&btf)?;
         drop(btf);
         // All of a ring is resident once it is mapped: not beside the types.
@@ -572,7 +628,8 @@ impl Probe {
     }
 
     pub(super) fn write_control(&mut self) -> Result<(), ProbeError> {
-        let words = options_words(&self.options, self.names);
+        self.n_changes = self.n_changes.wrapping_add(1);
+        let words = options_words(&self.options, self.names, self.n_changes);
         let mut map: Array<&mut MapData, [u32; control::WORDS]> =
             borrow(&mut self.ebpf, "CONTROL")?;
         map.set(0, words, 0).map_err(map_error("CONTROL"))
@@ -666,6 +723,9 @@ impl Probe {
                 return Err(e);
             }
         }
+        // What was noted before is of no use now.
+        self.write_control()?;
+        self.attach_socket_hooks();
         self.seed_sockets();
         self.scope_descendants()
     }
@@ -698,6 +758,9 @@ impl Probe {
 
     /// Detaches everything; the rings keep what was written.
     pub fn detach(&mut self) {
+        if let Some(hooks) = &mut self.hooks {
+            hooks.detach();
+        }
         while let Some(&(hook, _)) = self.links.last() {
             self.detach_hook(hook);
         }
@@ -708,6 +771,8 @@ impl Probe {
     pub fn report(&self) -> ProbeReport {
         let mut report = self.report.clone();
         report.attached.extend(self.links.iter().map(|(hook, _)| (*hook).to_owned()));
+        let hooks = self.hooks.iter().flat_map(SocketHooks::attached);
+        report.attached.extend(hooks.map(str::to_owned));
         let wanted = self.options.wanted();
         let interest = &wanted.interest;
         for (hook, ty) in EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty)) {
@@ -718,7 +783,7 @@ impl Probe {
             }
         }
         if let Loading::Refused(reason) = &self.enter
-            && notes_any(&wanted)
+            && self.notes_at_start(&wanted)
         {
             report.refused.push((ENTER.to_owned(), reason.clone()));
             let what = "what descriptors were when calls started: program refused";

@@ -1,12 +1,13 @@
 //! The kernel side's loader: object and offsets in, rings and counters out.
 //!
 //! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books;
-//! `filters` says what the kernel may reject.
+//! `filters` says what the kernel may reject, `hooks` are those of sockets.
 
 mod btf;
 mod change;
 mod counters;
 mod filters;
+mod hooks;
 mod iterate;
 mod load;
 mod losses;
@@ -26,7 +27,9 @@ pub use counters::KernelCounters;
 pub use filters::{FilterError, Filters};
 pub use load::Probe;
 pub use losses::{Loss, LossCounts, Losses};
-pub use options::{Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, TableLimits, Wanted};
+pub use options::{
+    Asked, DEFAULT_SNAPLEN, MAX_SNAPLEN, ProbeOptions, Room, SocketLooks, TableLimits, Wanted,
+};
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
 pub use syscalls::{ForkSides, capturable, generic_calls, on_demand};

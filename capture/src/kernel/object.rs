@@ -1,9 +1,7 @@
-//! The compiled kernel side as it is loaded: without the numbers of its source lines, and with the running kernel's number of the cast that it calls.
+//! The compiled kernel side as it is loaded: without the numbers of its source lines, and with the running kernel's numbers of the functions that it calls.
 //!
 //! The lines are as much as the instructions, the loader keeps a copy for each program that uses a function, and only the verifier's log shows them.
 //! What the functions are called and take stays: the kernel wants it.
-
-use event::CAST_CALL;
 
 /// `BPF_JMP | BPF_CALL`, and the register field of a call of a function of the kernel (`BPF_PSEUDO_KFUNC_CALL`).
 const CALL: u8 = 0x85;
@@ -26,10 +24,10 @@ pub(super) fn without_lines(object: &[u8]) -> Vec<u8> {
     object
 }
 
-/// Puts the number of the kernel's function in place of [`CAST_CALL`] in every call of it; gives how many there are.
-pub(super) fn set_cast(object: &mut [u8], function: u32) -> usize {
+/// Puts the number of the kernel's function in place of what stands for it in every call of it; gives how many there are.
+pub(super) fn set_call(object: &mut [u8], stands_for_it: i32, function: u32) -> usize {
     let mut placeholder = [CALL, 0, 0, 0, 0, 0, 0, 0];
-    placeholder[4..].copy_from_slice(&CAST_CALL.to_le_bytes());
+    placeholder[4..].copy_from_slice(&stands_for_it.to_le_bytes());
     let mut call = [CALL, OF_KERNEL, 0, 0, 0, 0, 0, 0];
     call[4..].copy_from_slice(&function.to_le_bytes());
     // Sections of instructions are aligned to them.
@@ -59,6 +57,7 @@ fn lines_len(object: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use aya_obj::Object;
+    use event::CAST_CALL;
 
     use super::*;
     use crate::kernel::load::OBJECT;
@@ -78,9 +77,9 @@ mod tests {
     #[test]
     fn every_call_of_the_cast_gets_its_number() {
         let mut object = without_lines(OBJECT);
-        let n = set_cast(&mut object, 77);
+        let n = set_call(&mut object, CAST_CALL, 77);
         assert!(n > 100, "{n}");
-        assert_eq!(set_cast(&mut object, 78), 0);
+        assert_eq!(set_call(&mut object, CAST_CALL, 78), 0);
         let calls = |object: &Object| {
             let of = |f: &aya_obj::Function| {
                 f.instructions.iter().filter(|i| i.code == CALL && i.src_reg() == 2).count()

@@ -86,12 +86,23 @@ pub enum Room {
     ForAll,
 }
 
+/// Where it is looked at which socket a call with an address uses, and at the address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketLooks {
+    /// At hooks of sockets, where the kernel has them and lets this process attach to them (6.7); else when the call starts.
+    #[default]
+    AtHooks,
+    /// When the call starts, which costs every call of the machine.
+    AtStart,
+}
+
 /// Entries of the kernel side's tables, which are made when it is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableLimits {
     /// Processes of a scope, some 60 bytes each. One more and what it starts are not captured.
     pub scope_processes: u32,
-    /// Calls under way whose descriptor at their start is noted, some 450 bytes each. Of one more it is not known.
+    /// Calls under way whose descriptor at their start is noted, some 800 bytes each. Of one more it is not known. Twice as many threads can have a note
+    /// of the socket that a call of theirs uses, 250 bytes each.
     pub noted_calls: u32,
     /// Sockets whose past is kept, some 100 bytes each; the one unused for longest goes first.
     pub sockets: u32,
@@ -121,6 +132,8 @@ pub struct ProbeOptions {
     pub fork_sides: ForkSides,
     /// What is attached to the events.
     pub asked: Asked,
+    /// Where sockets are looked at.
+    pub socket_looks: SocketLooks,
     /// What tables have room for.
     pub room: Room,
     /// Entries of those tables.
@@ -159,6 +172,7 @@ impl Default for ProbeOptions {
             generic_calls: CallSet::all(),
             fork_sides: ForkSides::Child,
             asked: Asked::default(),
+            socket_looks: SocketLooks::default(),
             room: Room::default(),
             tables: TableLimits::default(),
             scope_pid: None,

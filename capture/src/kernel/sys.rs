@@ -1,12 +1,15 @@
-//! Shared memory of BPF maps, and what the kernel says of a program: the unsafe part below the rings and the counters.
+//! Shared memory of BPF maps, what the kernel says of a program, programs of hooks of sockets: the unsafe part below the rings, the counters and the hooks.
 
 use std::{
+    ffi::CStr,
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
+
+use aya_obj::generated::bpf_insn;
 
 /// A mapping of a BPF map, unmapped on drop.
 #[derive(Debug)]
@@ -120,6 +123,128 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
         return None;
     }
     Some(info[RECURSION_MISSES_AT / 8])
+}
+
+/// `BPF_PROG_TYPE_CGROUP_SOCK_ADDR`.
+const SOCK_ADDR: u32 = 18;
+const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_LINK_CREATE: libc::c_long = 28;
+/// Bytes of the verifier's word that are kept.
+const LOG_LEN: usize = 64 * 1024;
+
+/// The head of `union bpf_attr` for `BPF_PROG_LOAD`, up to and including the hook.
+#[derive(Default)]
+#[repr(C, align(8))]
+struct LoadRequest {
+    ty: u32,
+    n_instructions: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_len: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    hook: u32,
+}
+
+/// The same for `BPF_LINK_CREATE`.
+#[repr(C, align(8))]
+struct LinkRequest {
+    program: u32,
+    target: u32,
+    hook: u32,
+    flags: u32,
+}
+
+/// A descriptor that the kernel made, or its error.
+fn new_descriptor(fd: libc::c_long) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it for this process, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Loads a program for a hook of sockets. An error has the verifier's last line.
+pub(crate) fn load_sock_addr(
+    instructions: &[bpf_insn],
+    license: &CStr,
+    hook: u32,
+) -> io::Result<OwnedFd> {
+    let mut request = LoadRequest {
+        ty: SOCK_ADDR,
+        n_instructions: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        name: *b"peregrine_socket",
+        hook,
+        ..LoadRequest::default()
+    };
+    request.name[15] = 0;
+    let load = |request: &LoadRequest| {
+        let len = size_of::<LoadRequest>();
+        // SAFETY: instructions, license and log outlive the call, and are as long as is said.
+        new_descriptor(unsafe {
+            libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const *request, len)
+        })
+    };
+    let refused = match load(&request) {
+        Ok(program) => return Ok(program),
+        Err(e) => e,
+    };
+    let mut log = vec![0u8; LOG_LEN];
+    (request.log_level, request.log_len) = (1, LOG_LEN as u32);
+    request.log = log.as_mut_ptr() as u64;
+    let again = load(&request);
+    let text = String::from_utf8_lossy(log.split(|&b| b == 0).next().unwrap_or_default());
+    let said = text.lines().rev().find(|l| !l.is_empty() && !l.starts_with("processed "));
+    match (again, said) {
+        (Ok(program), _) => Ok(program),
+        (Err(_), Some(said)) => Err(io::Error::new(refused.kind(), format!("{refused}: {said}"))),
+        (Err(_), None) => Err(refused),
+    }
+}
+
+/// Attaches a program to a control group.
+pub(crate) fn create_link(
+    program: BorrowedFd<'_>,
+    group: BorrowedFd<'_>,
+    hook: u32,
+) -> io::Result<OwnedFd> {
+    let fd = |fd: BorrowedFd<'_>| fd.as_raw_fd().cast_unsigned();
+    let request = LinkRequest { program: fd(program), target: fd(group), hook, flags: 0 };
+    let len = size_of::<LinkRequest>();
+    // SAFETY: a request of the length that is said.
+    new_descriptor(unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const request, len)
+    })
+}
+
+const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+
+/// The hierarchy of control groups, mounted nowhere but here.
+pub(crate) fn mount_cgroups() -> io::Result<OwnedFd> {
+    // SAFETY: a name that ends in NUL; flags; no pointers where none are asked for.
+    unsafe {
+        let made =
+            libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), 1 /* FSOPEN_CLOEXEC */);
+        let context = new_descriptor(made)?;
+        let (context, none) = (context.as_raw_fd(), std::ptr::null::<u8>());
+        if libc::syscall(libc::SYS_fsconfig, context, FSCONFIG_CMD_CREATE, none, none, 0) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mount = new_descriptor(libc::syscall(
+            libc::SYS_fsmount,
+            context,
+            1, /* FSMOUNT_CLOEXEC */
+            0,
+        ))?;
+        let flags = libc::O_DIRECTORY | libc::O_RDONLY | libc::O_CLOEXEC;
+        new_descriptor(libc::openat(mount.as_raw_fd(), c".".as_ptr(), flags).into())
+    }
 }
 
 /// Raises the limit on locked memory, which kernels before 5.11 charge maps to.

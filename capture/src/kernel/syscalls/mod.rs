@@ -34,7 +34,7 @@ use event::{
     syscall_entry,
 };
 
-use super::options::{Asked, Wanted};
+use super::options::{Asked, SocketLooks, Wanted};
 
 /// A call.
 struct Row {
@@ -105,17 +105,17 @@ impl Row {
         [self.ia32, self.ia32_old].into_iter().filter_map(number)
     }
 
-    /// Whether the descriptor is noted when the call starts: somebody asks, and the program at the exit takes the note.
-    fn is_noted(&self, asked: &Asked) -> bool {
+    /// Whether somebody asks what the descriptor was before the end of the call, and the program at the exit takes a note of it.
+    fn takes_a_note(&self, asked: &Asked) -> bool {
         let takes = descriptor::takes_a_note(self.ty)
             || self.steps.iter().any(|step| step.uses_descriptor_of_start());
         takes && asked.entry.contains(self.ty) && asked.descriptors.contains(self.ty)
     }
 
-    fn recipe(&self, asked: &Asked) -> Recipe {
+    fn recipe(&self, asked: &Asked, at_start: &EventSet) -> Recipe {
         let wanted = |step: &&Step| match step.kind() {
             kind::DESCRIPTOR | kind::DESCRIPTOR_UNLESS => asked.descriptors.contains(self.ty),
-            kind::CLOSED => self.is_noted(asked),
+            kind::CLOSED => at_start.contains(self.ty),
             _ => true,
         };
         let cut = |step: &Step| {
@@ -247,6 +247,42 @@ pub(crate) fn slots(wanted: &Wanted) -> Vec<(Slot, Vec<&'static str>)> {
     out
 }
 
+/// Calls that pass an address, whose sockets are looked at by hooks of theirs where there are some.
+pub(crate) const HOOKED: &[EventType] = &[
+    EventType::CONNECT_X,
+    EventType::BIND_X,
+    EventType::SENDTO_X,
+    EventType::SENDMSG_X,
+    EventType::SENDMMSG_X,
+];
+/// Calls whose end tells what they made, whatever was before: the look at the start, for which every call of the machine pays, is not for them alone.
+const TOLD_BY_THE_END: [EventType; 3] = [EventType::DUP_1_X, EventType::DUP2_X, EventType::DUP3_X];
+
+/// Event types of which a note is made before the call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// By hooks of sockets.
+    pub(crate) by_hooks: EventSet,
+    /// When the call starts.
+    pub(crate) at_start: EventSet,
+}
+
+/// What is noted of what is wanted.
+pub(crate) fn noted(wanted: &Wanted, looks: SocketLooks) -> Noted {
+    let (all, _) = interest_and_noted(&wanted.interest, &wanted.asked);
+    let rows = captured(&all, wanted).filter(|row| row.takes_a_note(&wanted.asked));
+    let mut asked: EventSet = rows.map(|row| row.ty).collect();
+    let hooked = match looks {
+        SocketLooks::AtHooks => HOOKED.iter().copied().collect(),
+        SocketLooks::AtStart => EventSet::EMPTY,
+    };
+    let by_hooks = asked.intersection(&hooked);
+    asked = asked.intersection(&hooked.complement());
+    let told: EventSet = TOLD_BY_THE_END.into_iter().collect();
+    let is_worth_it = !asked.intersection(&told.complement()).is_empty();
+    Noted { by_hooks, at_start: if is_worth_it { asked } else { EventSet::EMPTY } }
+}
+
 /// The contents of the kernel side's tables.
 pub(crate) struct Tables {
     pub(crate) syscalls: Vec<u64>,
@@ -273,14 +309,14 @@ fn unmapped() -> Vec<u64> {
     (0..syscall_entry::N as u16).map(entry).collect()
 }
 
-pub(crate) fn tables(wanted: &Wanted) -> Tables {
+pub(crate) fn tables(wanted: &Wanted, looks: SocketLooks) -> Tables {
     let Wanted { interest, asked, .. } = wanted;
+    let Noted { by_hooks, at_start } = noted(wanted, looks);
     let mut syscalls = unmapped();
     let mut socketcalls = vec![0u32; syscall_entry::N_SOCKETCALLS];
     let mut call_ids = vec![0u32; syscall_entry::N];
     let mut recipes: Vec<(EventType, Recipe)> = Vec::new();
     let mut noted_calls = vec![0u8; note::N_CALLS];
-    let mut noted = EventSet::EMPTY;
     let (all, silent) = interest_and_noted(interest, asked);
     let answers = asked.answers;
     let only_answers = answers.intersection(&all.complement());
@@ -293,8 +329,7 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
     };
     let mappings = if asked.all_mappings { EventSet::all() } else { EventSet::EMPTY };
     for row in captured(&all, wanted) {
-        if row.is_noted(asked) {
-            noted.insert(row.ty);
+        if at_start.contains(row.ty) {
             for n in row.native().into_iter().chain(Some(row.x32).filter(|&n| n != 0)) {
                 noted_calls[usize::from(n)] |= note::NATIVE;
             }
@@ -317,11 +352,12 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
             syscalls[usize::from(row.x32)] |= u64::from(entry);
         }
         if recipes.iter().all(|(ty, _)| *ty != row.ty) {
-            let mut recipe = row.recipe(asked);
+            let mut recipe = row.recipe(asked, &at_start);
             for (set, bit) in [
                 (&asked.descriptors, head::DESCRIPTOR),
                 (&asked.buffers, head::BUFFER),
-                (&noted, head::ENTRY),
+                (&at_start, head::ENTRY),
+                (&by_hooks, head::HOOKED),
                 (&silent, head::SILENT),
                 (&answers, head::ANSWERS),
                 (&only_answers, head::ONLY_ANSWERS),
@@ -338,7 +374,7 @@ pub(crate) fn tables(wanted: &Wanted) -> Tables {
         if all.contains(ty) {
             socketcalls[n] = syscall_entry::pack(slot as u32, ty.0);
             syscalls[IA32_SOCKETCALL] |= u64::from(syscall_entry::SOCKETCALL) << 32;
-            if noted.contains(ty) {
+            if at_start.contains(ty) {
                 noted_calls[IA32_SOCKETCALL] |= note::IA32;
             }
         }
@@ -378,7 +414,7 @@ mod tests {
     }
 
     fn all_of(interest: &EventSet, asked: &Asked) -> Tables {
-        tables(&wanted(interest, asked))
+        tables(&wanted(interest, asked), SocketLooks::AtStart)
     }
 
     fn is_asked(entry: u64) -> bool {
@@ -392,14 +428,17 @@ mod tests {
         let call = Call::named("setgroups").unwrap();
         let one = CallSet::from_iter([call]);
         let wanted = Wanted { generic_calls: one, ..wanted(&interest, &asked()) };
-        let t = tables(&wanted);
+        let t = tables(&wanted, SocketLooks::AtStart);
         let entry = u64::from(syscall_entry::pack(Slot::Plain as u32, EventType::GENERIC_X.0));
         let numbers: Vec<_> = (0..).zip(&t.syscalls).filter(|(_, e)| is_asked(**e)).collect();
         assert_eq!(numbers, [(81, &(entry << 32)), (116, &entry), (206, &(entry << 32))]);
         assert_eq!(t.call_ids[116], u32::from(call.schema_id()));
         assert_eq!(slots(&wanted), [(Slot::Plain, vec!["setgroups"])]);
         let none = Wanted { generic_calls: CallSet::EMPTY, ..wanted };
-        assert!(!tables(&none).syscalls.into_iter().any(is_asked) && slots(&none).is_empty());
+        assert!(
+            !tables(&none, SocketLooks::AtStart).syscalls.into_iter().any(is_asked)
+                && slots(&none).is_empty()
+        );
     }
 
     #[test]
@@ -431,6 +470,29 @@ mod tests {
         assert!(none.recipes.iter().all(|(_, r)| r[0] & head::ENTRY == 0));
         let close = none.recipes.iter().find(|(t, _)| *t == EventType::CLOSE_X).unwrap().1;
         assert!(close[1..].iter().all(|&step| step & 0xff != kind::CLOSED));
+    }
+
+    #[test]
+    fn hooks_take_the_calls_with_an_address_from_the_look_at_the_start() {
+        let set = |types: &[EventType]| types.iter().copied().collect::<EventSet>();
+        let all_of =
+            |types: &[EventType]| wanted(&set(types), &Asked { entry: set(types), ..asked() });
+        let noted = |types: &[EventType], looks| noted(&all_of(types), looks);
+        let (hooks, start) = (SocketLooks::AtHooks, SocketLooks::AtStart);
+        let (connect, dup, close) = (EventType::CONNECT_X, EventType::DUP2_X, EventType::CLOSE_X);
+        let none = EventSet::EMPTY;
+        let check = |types: &[EventType], looks, by_hooks: EventSet, at_start: EventSet| {
+            assert_eq!(noted(types, looks), Noted { by_hooks, at_start }, "{types:?} {looks:?}");
+        };
+        check(&[connect, dup], hooks, set(&[connect]), none);
+        check(&[connect, dup], start, none, set(&[connect, dup]));
+        check(&[connect, dup, close], hooks, set(&[connect]), set(&[dup, close]));
+        check(&[dup], start, none, none);
+        check(&[EventType::RECVFROM_X], hooks, none, set(&[EventType::RECVFROM_X]));
+        let t = tables(&all_of(&[connect]), hooks);
+        let of = |ty| t.recipes.iter().find(|(t, _)| *t == ty).unwrap().1[0];
+        assert_eq!(of(connect) & (head::ENTRY | head::HOOKED), head::HOOKED);
+        assert!(t.noted_calls.iter().all(|&n| n == 0));
     }
 
     #[test]
