@@ -75,6 +75,8 @@
 //!
 //! - A capture thread that has pushed asks the others for their watermarks, waking those that are behind; then it wakes the shards that can go on. Who was
 //!   asked wakes all shards once it has come so far. In this order a shard either sees the watermark or is woken for it.
+//! - A thread that naps ([`Naps`]) is woken by nobody and looks at everything when the nap ends, so a nap is time that passes and no wait: it delays what others
+//!   wait for by its length, and changes nothing in who may go on or who has to wake whom. Only threads that wake up from it by themselves may nap.
 //! - Who was asked by several answers when it has come to what the last one asked for. It may have no room, and never come to it before a shard goes
 //!   on that waits for less: so who waits for room wakes the reader of its full lane before it sleeps, and sleeps for half a millisecond at most. Nobody
 //!   wakes it.
@@ -90,6 +92,7 @@ mod batch;
 mod board;
 mod key;
 mod lane;
+mod nap;
 pub mod schedule;
 mod sync;
 mod turn;
@@ -100,6 +103,7 @@ pub use batch::{Batch, BatchFull, BatchLimits};
 pub use board::WaitBoard;
 pub use key::{Key, KeyClock, RingKeys};
 pub use lane::{LaneMeters, LaneRx, LaneTx, Rx, Tx, alert_lane, lane};
+pub use nap::Naps;
 pub use turn::{Order, Turn};
 pub use wait::{Backoff, Sleeping, Unparker, WaitLimits, Waiter};
 pub use watermark::Watermark;

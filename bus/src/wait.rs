@@ -1,4 +1,4 @@
-//! Waiting: spin, yield, then sleep, and wake only who sleeps.
+//! Waiting: spin, yield, then sleep, and wake only who sleeps; or nap, and be woken by nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,24 @@ pub struct WaitLimits {
     pub min_sleep: Duration,
     /// The longest sleep. A wake ends any sleep, so this bounds only how late a thread notices what wakes nobody, such as time passing.
     pub max_sleep: Duration,
+}
+
+impl WaitLimits {
+    /// For a thread that is woken for whatever it waits for: it sleeps at once, and of itself it wakes up once a second. Spinning and yielding would buy it
+    /// some microseconds of latency for more than a wake costs, and short sleeps would only end before the wake.
+    pub const WOKEN: Self = Self {
+        n_spins: 0,
+        n_yields: 0,
+        min_sleep: Duration::from_secs(1),
+        max_sleep: Duration::from_secs(1),
+    };
+
+    /// The same, with sleeps of at most this: for who waits for times to pass as well.
+    #[must_use]
+    pub fn looking_every(self, longest: Duration) -> Self {
+        let Self { min_sleep, max_sleep, .. } = self;
+        Self { min_sleep: min_sleep.min(longest), max_sleep: max_sleep.min(longest), ..self }
+    }
 }
 
 impl Default for WaitLimits {
@@ -229,8 +247,13 @@ impl Waiter {
 
     /// Waits a little: call after a look for work that found none, then look again.
     pub fn idle(&mut self) {
+        self.idle_at_most(Duration::MAX);
+    }
+
+    /// The same, for who waits for a time to pass as well: a sleep is no longer than this.
+    pub fn idle_at_most(&mut self, longest: Duration) {
         if let Some(timeout) = self.backoff.step() {
-            self.parker.park(timeout);
+            self.parker.park(timeout.min(longest));
         }
     }
 
