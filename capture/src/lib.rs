@@ -61,4 +61,4 @@ pub use ring::{Peek, Ring};
 pub use route::{Router, Spread, Way, owner};
 pub use seeds::Seeds;
 pub use synthetic::{Reservation, RingFull, SyntheticRing, SyntheticTx, synthetic_ring};
-pub use thread::{CaptureParts, CaptureThread, GUARD_NS, Peer, Progress, TimeSource};
+pub use thread::{CaptureParts, CaptureThread, GUARD_NS, NAP, Peer, Progress, TimeSource};

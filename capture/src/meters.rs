@@ -36,8 +36,10 @@ pub struct CaptureMeters {
     pub hot: Arc<Gauge>,
     /// Keys raised above their timestamp, to stay above the ring's last key or its bound. Not a loss.
     pub clamps: Arc<Counter>,
-    /// Times the thread slept.
+    /// Times the thread slept until it was woken.
     pub sleeps: Arc<Counter>,
+    /// Times it napped instead, since records came often.
+    pub naps: Arc<Counter>,
     /// Record to batch, 1 in [`LATENCY_EVERY`].
     pub kernel_to_capture: Arc<Latency>,
 }
@@ -58,6 +60,7 @@ impl CaptureMeters {
             hot: registry.gauge("capture.hot"),
             clamps: registry.counter("capture.clamps"),
             sleeps: registry.counter("capture.sleeps"),
+            naps: registry.counter("capture.naps"),
             kernel_to_capture: registry.latency("kernel_to_capture", LATENCY_EVERY),
         }
     }

@@ -1,6 +1,6 @@
 //! What a capture thread needs of a ring: the kernel's rings and the synthetic one of tests both give it.
 
-use std::os::fd::RawFd;
+use std::{os::fd::RawFd, time::Duration};
 
 /// What lies at the head of a ring.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,4 +40,9 @@ pub trait Ring {
 
     /// Descriptor that polls as readable when the ring has data and was set sleeping.
     fn fd(&self) -> Option<RawFd>;
+
+    /// How long its reader may look away without being woken, before so much has come that room runs short.
+    fn may_wait(&self) -> Duration {
+        Duration::MAX
+    }
 }

@@ -7,6 +7,9 @@
 //! read first, then the producer's position, behind a fence; a producer reserves first and reads the clock behind a fence, so a record that
 //! this thread did not see has a later time.
 //!
+//! **Waiting.** Where records come rarely the thread sleeps and the first one wakes it. Where they come oftener than twice in [`NAP`] it naps, and nobody has
+//! to wake it: each wake would take time from whoever makes records, for a handful of them (docs/journal/2026-11-23-waking.md).
+//!
 //! **Watermark.** Just below the smallest of the oldest frame not yet pushed and every ring's bound; published after each push and when idle.
 //!
 //! **Backpressure.** A full lane stops the thread's merge and nothing else: all other batches are pushed, the watermark rises to just below
@@ -20,7 +23,9 @@ use std::{
     time::Duration,
 };
 
-use bus::{Backoff, Key, KeyClock, LaneTx, RingKeys, Sleeping, Unparker, WaitLimits, Watermark};
+use bus::{
+    Backoff, Key, KeyClock, LaneTx, Naps, RingKeys, Sleeping, Unparker, WaitLimits, Watermark,
+};
 use event::{FrameHeader, HEADER_LEN};
 use perf::Sampler;
 
@@ -37,6 +42,18 @@ use crate::{
 /// How far the clocks of two CPUs may differ, in ns. The kernel keeps the boot clock of all CPUs within a microsecond of each other (an
 /// update of its time base may step one reader back by less than that); ten of them are still far below any latency that matters here.
 pub const GUARD_NS: u64 = 10_000;
+/// Period of naps: what a frame waits for at most, or nearly so, where frames come oftener than twice in it; half of it at the median, which is to stay well below
+/// a millisecond. A node with fewer than 2,500 events a second never naps.
+pub const NAP: Duration = Duration::from_micros(800);
+/// Shorter naps than this cost more than the wakes that they save: small rings are not napped over.
+const MIN_NAP: Duration = Duration::from_micros(100);
+/// While a frame waits for another ring's bound, which takes [`GUARD_NS`] at most, or for room, which takes longer.
+const WHILE_BLOCKED: WaitLimits = WaitLimits {
+    n_spins: 8,
+    n_yields: 0,
+    min_sleep: Duration::from_micros(50),
+    max_sleep: Duration::from_micros(500),
+};
 /// How long the end waits for a record that was reserved and is not submitted.
 const MAX_END_WAIT_NS: u64 = 100_000_000;
 /// Bytes of seeds that go to a shard at once, though a batch holds more: memory of batches is the system's until it was used, and many a machine
@@ -209,6 +226,11 @@ pub struct CaptureThread<R: Ring> {
     sleeping: Arc<Sleeping>,
     idle: Backoff,
     blocked: Backoff,
+    naps: Naps,
+    /// Frames that the last poll moved.
+    n_moved: u64,
+    /// It left nothing that could be moved or has to be.
+    has_caught_up: bool,
     eventfd: Arc<EventFd>,
     poll_list: PollList,
 }
@@ -223,6 +245,8 @@ impl<R: Ring> CaptureThread<R> {
         let eventfd = Arc::new(EventFd::new()?);
         let poll_list =
             PollList::new(std::iter::once(eventfd.fd()).chain(rings.iter().filter_map(Ring::fd)));
+        let nap = rings.iter().map(Ring::may_wait).min().unwrap_or(NAP).min(NAP);
+        let nap = if nap < MIN_NAP { Duration::ZERO } else { nap };
         let sources = rings
             .into_iter()
             .map(|ring| Source {
@@ -251,10 +275,10 @@ impl<R: Ring> CaptureThread<R> {
             demand: Arc::default(),
             n_demanded: Key::MIN,
             idle: Backoff::new(wait, Arc::clone(&sleeping)),
-            blocked: Backoff::new(
-                WaitLimits { max_sleep: Duration::from_micros(500), ..wait },
-                Arc::new(Sleeping::new()),
-            ),
+            blocked: Backoff::new(WHILE_BLOCKED, Arc::new(Sleeping::new())),
+            naps: Naps::new(nap),
+            n_moved: 0,
+            has_caught_up: false,
             sleeping,
             eventfd,
             poll_list,
@@ -283,6 +307,11 @@ impl<R: Ring> CaptureThread<R> {
         self.out.router().set_spread(spread);
     }
 
+    /// Makes this thread sleep until it is woken, however often that is.
+    pub fn never_nap(&mut self) {
+        self.naps = Naps::new(Duration::ZERO);
+    }
+
     /// Makes this thread take frames that no ring has.
     pub fn take_injections(&mut self, injection: Injection) {
         self.injection = Some(injection);
@@ -308,7 +337,8 @@ impl<R: Ring> CaptureThread<R> {
         for source in &mut self.sources {
             source.release();
         }
-        let has_worked = self.tally.n_read > 0;
+        self.n_moved = self.tally.n_read;
+        let has_worked = self.n_moved > 0;
         let is_clear = match stopped {
             Stopped::Budget => true,
             Stopped::Drained | Stopped::Waiting | Stopped::Full => self.out.flush(self.now),
@@ -328,6 +358,8 @@ impl<R: Ring> CaptureThread<R> {
                 self.out.wake_all();
             }
         }
+        let is_drained = matches!(stopped, Stopped::Drained | Stopped::Waiting);
+        self.has_caught_up = is_drained && is_clear && is_met;
         if has_worked {
             Progress::Worked
         } else if stopped == Stopped::Drained && is_clear && is_met {
@@ -524,10 +556,16 @@ impl<R: Ring> CaptureThread<R> {
                 Progress::Worked => {
                     self.idle.reset();
                     self.blocked.reset();
+                    self.naps.worked(self.now, self.n_moved);
+                    if self.has_caught_up {
+                        self.nap();
+                    }
                 }
                 Progress::Idle => {
                     self.blocked.reset();
-                    self.wait();
+                    if !self.nap() {
+                        self.wait();
+                    }
                 }
                 Progress::Blocked | Progress::Ended => self.wait_for_room(),
             }
@@ -535,7 +573,17 @@ impl<R: Ring> CaptureThread<R> {
         self.finish();
     }
 
-    /// Nothing to do: spins, yields, then sleeps on the rings and the eventfd.
+    /// Naps, where more is to be expected soon. Whoever wants something of this thread meanwhile has it at the end of the nap.
+    fn nap(&mut self) -> bool {
+        let nap = self.naps.rest(self.time.now());
+        if let Some(nap) = nap {
+            self.meters.naps.add(1);
+            std::thread::sleep(nap);
+        }
+        nap.is_some()
+    }
+
+    /// Nothing to do: sleeps on the rings and the eventfd, after spins and yields where the limits have any.
     fn wait(&mut self) {
         let Some(timeout) = self.idle.step() else { return };
         for source in &self.sources {
@@ -544,8 +592,10 @@ impl<R: Ring> CaptureThread<R> {
         // Each look passes a fence behind the flag, as the producer does between its record and its look at the flag.
         if self.sources.iter().all(|s| s.ring.is_drained()) && !self.has_injections() {
             self.meters.sleeps.add(1);
-            self.poll_list.wait(timeout);
-            self.eventfd.lower();
+            // The eventfd comes first. One that is raised later ends the next sleep.
+            if self.poll_list.wait(timeout) {
+                self.eventfd.lower();
+            }
         } else {
             // A record is being written, by an interrupted producer maybe on this very CPU.
             std::thread::yield_now();

@@ -53,21 +53,23 @@ impl PollList {
         )
     }
 
-    /// Sleeps until one is readable or the time is over. An interrupted sleep ends early.
-    pub(crate) fn wait(&mut self, timeout: Duration) {
+    /// Sleeps until one is readable or the time is over, and says whether the first one is. An interrupted sleep ends early.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> bool {
         let timeout = libc::timespec {
             tv_sec: timeout.as_secs() as libc::time_t,
             tv_nsec: libc::c_long::from(timeout.subsec_nanos() as i32),
         };
         // SAFETY: the list is valid for its length, and so is the timeout; no signal mask is given.
-        unsafe {
+        let n_readable = unsafe {
             libc::ppoll(
                 self.0.as_mut_ptr(),
                 self.0.len() as libc::nfds_t,
                 &raw const timeout,
                 std::ptr::null(),
-            );
-        }
+            )
+        };
+        // Where it failed the events are those of another call.
+        n_readable > 0 && self.0.first().is_some_and(|first| first.revents != 0)
     }
 }
 
@@ -83,11 +85,11 @@ mod tests {
         let mut list = PollList::new([fd.fd()]);
         fd.raise();
         let start = Instant::now();
-        list.wait(Duration::from_mins(1));
+        assert!(list.wait(Duration::from_mins(1)));
         assert!(start.elapsed() < Duration::from_secs(30));
         fd.lower();
         let start = Instant::now();
-        list.wait(Duration::from_millis(5));
+        assert!(!list.wait(Duration::from_millis(5)));
         assert!(start.elapsed() >= Duration::from_millis(5));
     }
 }

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{Ordering, fence},
     },
+    time::Duration,
 };
 
 use event::{HEADER_LEN, MAX_FRAME_LEN, cpu_layout};
@@ -20,6 +21,8 @@ use crate::{Peek, Ring};
 const BUSY: u32 = 1 << 31;
 const DISCARD: u32 = 1 << 30;
 const RECORD_HEADER: u64 = 8;
+/// More than one CPU writes: four million records of 250 bytes a second.
+const MAX_BYTES_PER_NS: u64 = 1;
 /// Where a frame's header has its length.
 const FRAME_LEN_AT: usize = 8;
 
@@ -132,6 +135,11 @@ impl Ring for KernelRing {
 
     fn fd(&self) -> Option<RawFd> {
         Some(self.fd.as_raw_fd())
+    }
+
+    /// Until a quarter of it is full.
+    fn may_wait(&self) -> Duration {
+        Duration::from_nanos((self.mask + 1) / MAX_BYTES_PER_NS / 4)
     }
 }
 
