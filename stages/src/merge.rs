@@ -56,7 +56,6 @@ pub struct Merge {
     n_late: u64,
     /// When the batches opened since the last look were sealed.
     sealed: Vec<u64>,
-    n_returned: usize,
 }
 
 impl Merge {
@@ -76,7 +75,6 @@ impl Merge {
             released: Key::MIN,
             n_late: 0,
             sealed: Vec::with_capacity(4 * n),
-            n_returned: 0,
         }
     }
 
@@ -195,14 +193,8 @@ impl Merge {
             if let Some(Held { lane, batch }) = self.held[slot].take() {
                 self.lanes[lane].rx.recycle(batch);
                 self.free.push(slot);
-                self.n_returned += 1;
             }
         }
-    }
-
-    /// Batches sent home since the last call: whether their makers may have to be woken.
-    pub(crate) fn take_returned(&mut self) -> usize {
-        std::mem::take(&mut self.n_returned)
     }
 
     /// When the batches opened since the last call were sealed, where they say; as many as there is room for.

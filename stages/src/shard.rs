@@ -30,6 +30,12 @@ const MAX_ARENA_BYTES: usize = 1 << 20;
 /// Longest time that a shard lets others catch up before a window.
 const HELD_FOR: Duration = Duration::from_millis(100);
 
+/// How long it sleeps meanwhile: who catches up wakes nobody.
+const LOOK_WHILE_HELD: Duration = Duration::from_millis(1);
+
+/// How late it may notice that the time of an event that waits for a container's runtime is over. An answer wakes it.
+const LOOK_WHILE_DEFERRED: Duration = Duration::from_millis(50);
+
 /// Windows of a replay after which who delivers is told of its alerts, if the shard is never without work.
 const ANNOUNCE_EVERY: u32 = 32;
 
@@ -278,7 +284,7 @@ impl Shard {
                 Progress::Worked => self.waiter.reset(),
                 Progress::Ended => break,
                 Progress::Idle if self.is_shedding && self.deferral.is_empty() => break,
-                Progress::Idle | Progress::Waiting(_) => self.waiter.idle(),
+                Progress::Idle | Progress::Waiting(_) => self.idle(),
             }
         }
         // Nobody shall wait for a shard that has gone.
@@ -291,6 +297,20 @@ impl Shard {
         if let Some(output) = output {
             output.wake();
         }
+    }
+
+    /// Waits to be woken, or for what comes with time alone.
+    fn idle(&mut self) {
+        let longest = if self.held_since.is_some() {
+            LOOK_WHILE_HELD
+        } else if self.stalled_since.is_some() {
+            self.late_after.map_or(Duration::MAX, |late_after| late_after / 8)
+        } else if self.deferral.is_empty() {
+            Duration::MAX
+        } else {
+            LOOK_WHILE_DEFERRED
+        };
+        self.waiter.idle_at_most(longest);
     }
 
     /// Decides events that wait for a container's runtime: those that can be, or, where there is a reason, all.
@@ -538,11 +558,6 @@ impl Shard {
     fn finish_window(&mut self) {
         self.publish_done();
         self.merge.clear();
-        if self.merge.take_returned() > 0 {
-            for source in &self.sources {
-                source.wake();
-            }
-        }
         self.detector.let_go();
         self.writer.reclaim();
         if self.bump.allocated_bytes() > MAX_ARENA_BYTES {

@@ -91,6 +91,8 @@ pub(crate) struct Shape {
     pub(crate) batch_frames: usize,
     pub(crate) late_after: Duration,
     pub(crate) time: TimeSource,
+    /// Whether capture threads may nap in the place of sleeping until they are woken.
+    pub(crate) naps: bool,
 }
 
 /// Threads that sleep almost at once, and until they are woken.
@@ -160,7 +162,11 @@ pub(crate) fn rig(shape: &Shape, rules: &Arc<Ruleset>, wait: WaitLimits, epoch: 
             wait,
         };
         gates.push(gate);
-        captures.push(CaptureThread::new(own, parts).unwrap());
+        let mut capture = CaptureThread::new(own, parts).unwrap();
+        if !shape.naps {
+            capture.never_nap();
+        }
+        captures.push(capture);
     }
     CaptureThread::connect(&mut captures);
     registry.hop(CaptureMeters::hop());

@@ -32,7 +32,8 @@ fn look(p: Proc) -> Vec<u8> {
 fn shape(n_captures: usize, late_after: Duration, time: TimeSource) -> Shape {
     let batch_frames = 4;
     let (rings_each, n_shards, lane_capacity) = (1, N_SHARDS, 1);
-    Shape { n_captures, rings_each, n_shards, lane_capacity, batch_frames, late_after, time }
+    let naps = true;
+    Shape { n_captures, rings_each, n_shards, lane_capacity, batch_frames, late_after, time, naps }
 }
 
 /// Everybody, stepped by the test.

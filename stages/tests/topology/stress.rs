@@ -11,6 +11,18 @@ const START: u64 = EPOCH + 1_000_000;
 
 /// How many frames went to other shards than their process's.
 fn check(n_captures: usize, n_shards: usize, batch_frames: usize, n_frames: usize) -> u64 {
+    // Without naps every wake has to come; with them some wait meanwhile, and others are left out.
+    let check = |naps| check_naps(naps, n_captures, n_shards, batch_frames, n_frames);
+    check(false) + check(true)
+}
+
+fn check_naps(
+    naps: bool,
+    n_captures: usize,
+    n_shards: usize,
+    batch_frames: usize,
+    n_frames: usize,
+) -> u64 {
     let rules = rules();
     let time = Time::new(START);
     let shape = Shape {
@@ -21,6 +33,7 @@ fn check(n_captures: usize, n_shards: usize, batch_frames: usize, n_frames: usiz
         batch_frames,
         late_after: HOUR,
         time: time.source(),
+        naps,
     };
     let made = storm(n_frames, 2 * n_captures, START, (n_captures * n_shards) as u64);
     let running = start(&shape, &rules, EPOCH);
