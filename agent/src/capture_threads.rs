@@ -37,7 +37,7 @@ pub(crate) fn join(
             meters,
             seeds: seeds.take(),
             time: TimeSource::default(),
-            wait: WaitLimits::default(),
+            wait: WaitLimits::WOKEN,
         };
         let rings = shares.next().unwrap_or_default();
         let thread =

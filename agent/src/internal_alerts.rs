@@ -10,17 +10,32 @@ pub(crate) const SOURCE: &str = "internal";
 
 /// What becomes of the program's own alerts.
 pub(crate) struct InternalAlerts {
-    pub(crate) lane: Tx<Alert>,
-    pub(crate) outputs: Unparker,
+    lane: Tx<Alert>,
+    /// Behind the lane: fields are dropped in their order.
+    outputs: Outputs,
+}
+
+/// The outputs, which end when all lanes to them are gone, and may sleep.
+struct Outputs(Unparker);
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
 }
 
 impl InternalAlerts {
+    /// By a lane to the outputs, and what wakes them.
+    pub(crate) fn new(lane: Tx<Alert>, outputs: Unparker) -> Self {
+        Self { lane, outputs: Outputs(outputs) }
+    }
+
     /// Gives an alert to the outputs; `false` where they have no room for it.
     pub(crate) fn raise(&mut self, alert: Alert) -> bool {
         let Self { lane, outputs } = self;
         let has_room = lane.push(alert).is_ok();
         if has_room {
-            outputs.wake();
+            outputs.0.wake();
         }
         has_room
     }

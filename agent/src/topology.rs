@@ -42,6 +42,9 @@ use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
 use crate::{container_lookups, container_notes, name_lookups, repair};
 
+/// How late the recorder may notice that a time is over.
+const RECORDER_LOOKS_EVERY: Duration = Duration::from_millis(100);
+
 /// The program's own alerts of one thread that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
 
@@ -166,7 +169,10 @@ impl Topology {
             (0..plan.n_shards).map(|_| bus::alert_lane(config.alert_lane_capacity)).unzip();
         let formatter = Formatter::new(config.format, &hostname);
         let utc_offset_s = formatter.utc_offset_s();
-        let output_waiter = Waiter::new(WaitLimits::default());
+        let output_waiter = Waiter::new(match times {
+            AlertTimes::Live { .. } => WaitLimits::WOKEN,
+            AlertTimes::Replayed => WaitLimits::default(),
+        });
         let shards::Built { shards, swap, lineage, wakers } = shards::build(
             shards::Parts {
                 config,
@@ -595,7 +601,8 @@ impl Lanes {
         let reader_limits = reader_limits(config, plan);
         let new_waiter = || Waiter::new(reader_limits);
         let shard_waiters: Vec<Waiter> = (0..plan.n_shards).map(|_| new_waiter()).collect();
-        let recorder_waiter = new_waiter();
+        // It ends recordings by the clock.
+        let recorder_waiter = Waiter::new(reader_limits.looking_every(RECORDER_LOOKS_EVERY));
         let mut from_capture: Vec<Vec<LaneRx>> = (0..plan.n_shards).map(|_| Vec::new()).collect();
         let mut meters_of_shard = vec![Vec::new(); plan.n_shards];
         let (mut feeds, mut recorded, mut meters) = (Vec::new(), Vec::new(), Vec::new());
@@ -660,14 +667,17 @@ impl Source {
     }
 }
 
-/// How those who read lanes wait. Where threads outnumber CPUs, whoever spins or yields keeps those from running whom it waits for; what a
-/// reader waits for wakes it, so it sleeps almost at once, and not for a moment only.
+/// How those who read lanes wait. Live, when a wake comes some work has gathered, and more comes later than any spin lasts. In a replay, where threads outnumber
+/// CPUs, whoever spins or yields keeps those from running whom it waits for; what a reader waits for wakes it, so it sleeps almost at once, and not for a
+/// moment only.
 fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
-    let n_sources = match config.source {
-        CaptureSource::Live => plan.n_capture,
-        CaptureSource::Replay(_) => 1,
-    };
-    if n_sources + plan.n_shards <= perf::allowed_cpus().len() {
+    if matches!(config.source, CaptureSource::Live) {
+        // Of several capture threads one may come to what a shard waits for without having been asked for just that.
+        let min_sleep = Duration::from_millis(if plan.n_capture > 1 { 1 } else { 1000 });
+        return WaitLimits { min_sleep, ..WaitLimits::WOKEN };
+    }
+    // One thread reads the file.
+    if 1 + plan.n_shards <= perf::allowed_cpus().len() {
         return WaitLimits::default();
     }
     let min_sleep = Duration::from_millis(1);
@@ -678,7 +688,7 @@ fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
 fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> InternalAlerts {
     let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
     alert_rx.push(rx);
-    InternalAlerts { lane, outputs: outputs.unparker() }
+    InternalAlerts::new(lane, outputs.unparker())
 }
 
 /// All lanes together: pushed = popped + depth.

@@ -35,7 +35,7 @@ fn rig(change: impl FnOnce(&mut CaptureOnAlert)) -> Rig {
     change(&mut config);
     let waker = || Unparker::new(Arc::new(Sleeping::new()), || {});
     let (lane, internal) = bus::alert_lane(4);
-    let alerts = InternalAlerts { lane, outputs: waker() };
+    let alerts = InternalAlerts::new(lane, waker());
     let mut registry = Registry::new();
     let (capture, tell) = AlertCapture::new(&config, OFFSET, alerts, waker(), 0, &mut registry);
     Rig { capture, tell, internal, registry, dir }

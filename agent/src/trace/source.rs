@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Result;
 use bus::{BatchLimits, Key, Unparker, WaitLimits, Waiter, Watermark};
@@ -16,6 +17,8 @@ use crate::live::{Kernel, Loaded};
 const WINDOW: usize = 1024;
 /// Batches in the lane of a capture thread. What does not fit stays in the rings, whose overflow the kernel side counts.
 const LANE_CAPACITY: usize = 64;
+/// How late the reader may notice that a time is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// CPUs whose rings one capture thread reads.
 const CPUS_PER_THREAD: usize = 8;
 
@@ -64,7 +67,7 @@ impl LoadedSource {
         let Loaded { kernel, rings, clock, losses: _ } = self.0;
         let seeds = kernel.attach()?;
         listed(&seeds)?;
-        let waiter = Waiter::new(WaitLimits::default());
+        let waiter = Waiter::new(WaitLimits::WOKEN.looking_every(LOOK_EVERY));
         let n_threads = rings.len().div_ceil(CPUS_PER_THREAD).max(1);
         let (mut feeds, mut lanes, mut watermarks, mut meters) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
