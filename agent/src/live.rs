@@ -9,7 +9,7 @@ use capture::{
     Filters, KernelBtf, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions,
     ProbeReport, Room, Seeds, Wanted,
 };
-use event::{EventType, Outcome};
+use event::{EventType, Outcome, mark::HostMarks};
 use perf::{Equation, Hop, Readings, Registry};
 use rules::Ruleset;
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -45,6 +45,8 @@ pub(crate) struct Loaded {
     pub(crate) clock: KeyClock,
     /// What the kernel side notes of losses.
     pub(crate) losses: Losses,
+    /// Where it is told which processes are on the host.
+    pub(crate) host_marks: HostMarks,
 }
 
 /// What the rules and the configuration ask the kernel for.
@@ -76,7 +78,8 @@ impl Kernel {
         // One number more than there are CPUs: for frames that no ring has.
         let clock = KeyClock::new(probe.n_possible_cpus() + 1, epoch_ns);
         let losses = probe.losses()?;
-        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock, losses })
+        let host_marks = probe.host_marks()?;
+        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock, losses, host_marks })
     }
 
     fn lock(&self) -> MutexGuard<'_, Probe> {

@@ -272,7 +272,7 @@ impl Worker {
         {
             self.allowance -= 1.0;
             self.meters.looks.add(1);
-            match target.look() {
+            match target.look(self.lineage.host_marks()) {
                 Look::Found { frame, parent } => {
                     found.push(frame);
                     next = parent.filter(|p| !self.lineage.is_known(p.tgid, p.start_ns));

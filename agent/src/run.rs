@@ -232,7 +232,7 @@ fn open(
 
 fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Result<Opened> {
     let realtime_offset_ns = perf::realtime_offset_ns();
-    let Loaded { kernel, rings, clock, losses } = loaded;
+    let Loaded { kernel, rings, clock, losses, host_marks } = loaded;
     // Made before anything is attached: an unwritable path must not leave a trace.
     let recorder = config.write.as_deref().map(RecorderParts::create).transpose()?;
     let seeds = kernel.attach()?;
@@ -261,7 +261,7 @@ fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Resu
         ..StartBlock::default()
     };
     let losses = Box::new(losses);
-    let source = Source::Live { rings, seeds, clock, realtime_offset_ns, losses };
+    let source = Source::Live { rings, seeds, clock, realtime_offset_ns, losses, host_marks };
     let (users, hostname) = (host::users(), host::hostname());
     Ok(Opened { kernel: Some(kernel), source, users, hostname, recorder, block })
 }

@@ -23,6 +23,7 @@ use capture::savefile::{
 };
 use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
+use event::mark::HostMarks;
 use outputs::{AlertTimes, Delivery, Formatter, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
@@ -62,6 +63,8 @@ pub(crate) enum Source {
         realtime_offset_ns: i64,
         /// What the kernel side notes of losses.
         losses: Box<Losses>,
+        /// Where it is told which processes are on the host.
+        host_marks: HostMarks,
     },
     /// A savefile.
     Replay(Box<Replay>),
@@ -72,6 +75,13 @@ impl Source {
     pub(crate) fn clock(&self) -> Option<KeyClock> {
         match self {
             Self::Live { clock, .. } => Some(*clock),
+            Self::Replay(_) => None,
+        }
+    }
+
+    fn host_marks(&self) -> Option<HostMarks> {
+        match self {
+            Self::Live { host_marks, .. } => Some(*host_marks),
             Self::Replay(_) => None,
         }
     }
@@ -161,6 +171,7 @@ impl Topology {
             thread_times,
         } = lanes;
         let clock = source.clock();
+        let host_marks = source.host_marks();
         let (mut capture, losses) = source.join(feeds)?;
         capture.set_spread(config.spread);
         let users_asked = Arc::clone(&users);
@@ -191,6 +202,9 @@ impl Topology {
             },
             registry,
         );
+        if let Some(marks) = host_marks {
+            lineage.tell_host_marks(marks);
+        }
         let is_recorded = recorder.is_some() || config.on_alert.is_some();
         let (record, told) = is_recorded.then(container_notes::channel).unzip();
         // A recording tells of its containers itself.
@@ -649,7 +663,7 @@ impl Lanes {
 impl Source {
     fn join(self, feeds: Vec<Feed>) -> Result<(Capture, Option<Losses>)> {
         match self {
-            Self::Live { rings, seeds, clock, realtime_offset_ns: _, losses } => {
+            Self::Live { rings, seeds, clock, realtime_offset_ns: _, losses, host_marks: _ } => {
                 let threads = capture_threads::join(rings, seeds, clock, feeds)?;
                 Ok((Capture::Live(threads), Some(*losses)))
             }

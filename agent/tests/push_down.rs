@@ -51,6 +51,47 @@ const RULES: &str = "
   priority: INFO
 ";
 
+/// Rules for processes in containers alone.
+const CONTAINER_RULES: &str = "
+- rule: own writing in containers
+  desc: d
+  condition: evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.name startswith DIR/ and container.id != host
+  output: inside-write %evt.type %evt.rawres %fd.name %proc.pid %proc.cmdline %container.id
+  priority: INFO
+- rule: own descriptors in containers
+  desc: d
+  condition: evt.type in (dup, dup2, dup3) and evt.rawres >= 0 and container.type != host
+  output: inside-dup %evt.type %evt.rawres %proc.pid %proc.cmdline %container.id
+  priority: INFO
+- rule: own connections in containers
+  desc: d
+  condition: evt.type = connect and fd.sport in (4445, 4446) and container.id != host
+  output: inside-port %evt.type %evt.res %fd.name %proc.pid %proc.cmdline %container.id
+  priority: INFO
+- rule: own removals in containers
+  desc: d
+  condition: evt.type in (unlink, unlinkat) and container.id != host
+  output: inside-unlink %evt.type %evt.rawres %proc.pid %proc.cmdline %container.id
+  priority: INFO
+";
+
+/// Processes that go into a container and out of it: `$in` is the file of its processes, `$out` that of the one around it.
+const CONTAINER_SCENES: &[&str] = &[
+    // Without an exec, then with a child, then with an exec of its own.
+    "sh -c 'echo a > one; echo $$ > $in; echo b > one; (echo c > one); rm one; exec sh -c \"echo d > one; rm one; : < other\"'",
+    // In by an exec, out without one, out with one.
+    "sh -c 'echo $$ > $in; exec sh -c \"echo a > two; echo \\$\\$ > $out; echo b > two; exec sh -c \\\"echo c > two; rm two\\\"\"'",
+    // Moved by another process, while it writes and after.
+    "sh -c 'echo 0 > three; sleep 0.2; echo a > three; (echo b > three); exec sh -c \"echo c > three; rm three\"' & sleep 0.1; echo $! > $in; wait",
+    // Execs and forks one after the other, on the host and inside.
+    "n=0; while [ $n -lt 150 ]; do n=$((n + 1)); sh -c 'echo a > four; exec sh -c \"echo b > four\"'; done; rm four",
+    "sh -c 'echo $$ > $in; n=0; while [ $n -lt 150 ]; do n=$((n + 1)); sh -c \"echo a > five; exec sh -c : > five\"; done; rm five'",
+    // Every other one inside.
+    "n=0; while [ $n -lt 60 ]; do n=$((n + 1)); sh -c 'echo $$ > $in; exec sh -c \"echo a > six; rm six\"'; sh -c 'echo b > six; rm six'; done",
+    "sh -c 'echo $$ > $in; exec bash -c \"for p in 4444 4445 4446; do { :; } 3<>/dev/tcp/127.0.0.1/\\$p; done\"'; bash -c 'for p in 4444 4445 4446; do { :; } 3<>/dev/tcp/127.0.0.1/$p; done'",
+    "unshare --pid --fork --mount sh -c 'echo a > seven; rm seven'; sh -c 'echo $$ > $in; exec unshare --pid --fork --mount sh -c \"echo a > eight; rm eight\"'",
+];
+
 /// What is done in the folder of the scenes, each by a process of its own. One that is not possible here tells nothing to either agent.
 const SCENES: &[&str] = &[
     "cat watched other pre/a DIR/pre/b ./watched pre/../watched DIR//watched",
@@ -104,7 +145,8 @@ impl Scenes {
         ] {
             fs::write(scenes.path().join(name), "x\n").expect("a file");
         }
-        fs::write(scenes.path().join("own.yaml"), scenes.filled(RULES)).expect("a file");
+        let rules = [RULES, CONTAINER_RULES].concat();
+        fs::write(scenes.path().join("own.yaml"), scenes.filled(&rules)).expect("a file");
         scenes
     }
 
@@ -281,5 +323,85 @@ fn what_is_rejected_is_counted_by_event_type_and_cpu() {
     let line = table.lines().find(|line| line.starts_with("kernel.rejected  openat "));
     let line = line.unwrap_or_else(|| panic!("no line of opens:\n{table}"));
     assert_eq!(line.split_whitespace().nth(3), Some(&*cpu.to_string()), "{table}");
+}
+
+/// A container as far as cgroups tell, which scenes may enter; removed at the end.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// `None` where none can be made.
+    fn make() -> Option<Self> {
+        let id = format!("{:064x}", std::process::id());
+        let above = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+        let dirs = above.map(|dir| Path::new(dir).join(format!("docker-{id}.scope")));
+        dirs.into_iter().find(|dir| fs::create_dir(dir).is_ok()).map(Self)
+    }
+
+    fn filled(&self, scene: &str) -> String {
+        let (inside, above) = (self.0.join("cgroup.procs"), self.0.with_file_name("cgroup.procs"));
+        format!("export in={} out={}; {scene}", inside.display(), above.display())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // What ended a moment ago may still be in it.
+        for _ in 0..50 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn processes_that_enter_and_leave_containers_give_the_same_alerts_with_push_down_and_without() {
+    let test =
+        "processes_that_enter_and_leave_containers_give_the_same_alerts_with_push_down_and_without";
+    if !can_run_live(test) {
+        return;
+    }
+    let Some(cgroup) = Cgroup::make() else { return skip(test, "no cgroup can be made") };
+    let _alone = alone();
+    let scenes = Scenes::new();
+    let at_home = |scene: &&str| scenes.filled(&cgroup.filled(&format!("cd DIR; {scene}")));
+    let commands: Vec<String> = CONTAINER_SCENES.iter().map(at_home).collect();
+    let file = scenes.path().join("containers.yaml");
+    fs::write(&file, scenes.filled(CONTAINER_RULES)).expect("a file");
+    let alerts = check(&[file], &commands);
+    let n_of = |part: &str| -> usize {
+        let begin = format!("Informational {part} ");
+        alerts.iter().filter(|(alert, _)| alert.starts_with(&begin)).map(|(_, n)| n).sum()
+    };
+    let n = ["inside-write", "inside-dup", "inside-port", "inside-unlink"].map(n_of);
+    assert!(n[0] >= 300 && n[1] >= 300 && n[2] == 2 && n[3] >= 60, "{n:?} of {alerts:#?}");
+}
+
+#[test]
+fn connections_on_the_host_are_rejected_under_the_official_rules() {
+    let test = "connections_on_the_host_are_rejected_under_the_official_rules";
+    if !can_run_live(test) {
+        return;
+    }
+    let Some(corpus) = std::env::var_os("PEREGRINE_CORPUS").map(PathBuf::from) else {
+        return skip(test, "PEREGRINE_CORPUS is not set");
+    };
+    let _alone = alone();
+    let mut shell = Shell::start();
+    let pid = shell.pid();
+    let rules = corpus.join("rules/falco_rules.yaml");
+    let agent = Agent::start(&["--scope-pid", &pid, "-r", rules.to_str().expect("text")]);
+    let before = agent.at_rest();
+    // By the time that it begins, its start has been told of.
+    shell.run("bash -c 'sleep 1; for n in {1..300}; do { :; } 3<>/dev/tcp/127.0.0.1/9; done'");
+    let between = agent.at_rest().since(&before);
+    for ty in ["socket", "connect"] {
+        let rejected = between.set_aside.iter().filter(|one| one.event_type == ty);
+        let n: u64 = rejected.map(|one| one.n).sum();
+        assert!(n >= 300, "{n} {ty}:\n{}", between.table());
+    }
+    // What bash was not told of when it began.
+    assert!(between.get("kernel.written") < Some(150), "{}", between.table());
     agent.interrupt().assert_balanced();
 }

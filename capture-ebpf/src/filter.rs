@@ -1,6 +1,6 @@
 //! Push-down: what no rule can match is rejected before it leaves the kernel, see `event::filter`.
 //!
-//! Result and flags first, before anything is built; names once both views of them are known: the process's string and the kernel's path.
+//! Result, container and flags first, before anything is built; names once both views of them are known: the process's string and the kernel's path.
 //! Whatever is not known exactly passes.
 
 use core::arch::asm;
@@ -15,6 +15,7 @@ use event::{
 use crate::{
     file::{AT_FDCWD, FMODE_CREATED, PPM_FD_LAYERS, PPM_O_F_CREATED, file_of},
     maps::{Cpu, FILTER_PORTS, FILTERS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
+    mark,
     mem::{bound, feature_word, get, st8, st32, st64},
     network::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, EINPROGRESS, End, Passed, Sock},
     path::{Backward, Place},
@@ -63,10 +64,13 @@ impl Active {
         unsafe { &*self.at }
     }
 
+    /// Clauses left by the call's result, and by where its process is, which is asked for the sake of a clause only.
     #[inline(always)]
     fn by_result(self, ret: i64) -> u64 {
         let filter = self.filter();
-        self.clauses & if ret < 0 { filter.failed } else { filter.succeeded }
+        let left = self.clauses & if ret < 0 { filter.failed } else { filter.succeeded };
+        let on_host = filter.on_host;
+        if left & !on_host != 0 && mark::is_on_host() { left & on_host } else { left }
     }
 
     #[inline(always)]
@@ -98,7 +102,7 @@ pub fn discard(cpu: Cpu, rec: Record, ty: EventType) {
     cpu.count(u64::from(ty.0), Outcome::Rejected);
 }
 
-/// Clauses left by result and flags; those whose bits are not known are left.
+/// Clauses left by result, container and flags; those whose bits are not known are left.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn peregrine_filter_flags(ty: u64, ret: u64, flags: u64, unknown: u64) -> u64 {

@@ -21,6 +21,7 @@ mod ipc;
 mod iter;
 mod loss;
 mod maps;
+mod mark;
 mod mem;
 mod memory;
 mod message;

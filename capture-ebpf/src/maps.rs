@@ -10,7 +10,7 @@ use event::{
     filter::{
         MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
     },
-    lost, note,
+    lost, mark, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
     syscall_entry,
 };
@@ -91,6 +91,10 @@ pub static SOCKETS: LruHashMap<Key, Past> = LruHashMap::with_max_entries(1, 0);
 #[btf_map]
 pub static FILTERS: Array<[u64; TYPE_FILTER_WORDS], { cpu_layout::N_TYPES }, MMAPABLE> =
     Array::new();
+
+/// Which processes are on the host for certain, see [`event::mark`]. Mapped, so that the agent tells of one without a call.
+#[btf_map]
+pub static HOST_MARKS: Array<[u64; mark::WORDS], { mark::N }, MMAPABLE> = Array::new();
 
 /// Clauses by prefix of a name. A trie takes its memory as it grows, and only the loader makes it grow.
 #[map]

@@ -707,6 +707,10 @@ fn finish(rec: Record, ty: EventType, task: Task, is_rejected: bool) -> Option<(
 /// `socket(domain, type, protocol)`.
 #[inline(always)]
 pub fn socket(ctx: Ctx) -> Option<()> {
+    // It shows nothing of the past of a socket.
+    if filter::rejects_result(Cpu::current()?, EventType::SOCKET_X, Call::at_exit(ctx).ret) {
+        return None;
+    }
     let (mut rec, call, task) = begin(ctx, EventType::SOCKET_X, 5)?;
     let ty = call.a1() as u32;
     rec.u32(1, call.a0() as u32);

@@ -16,6 +16,7 @@ use crate::{
     hook,
     loss,
     maps::{Cpu, SCOPE, control_words, passes},
+    mark,
     mem::{feature_word, field, get, has, ptr, read, read_user},
     path::{Backward, Place},
     record::{Record, TEXT_MAX},
@@ -268,8 +269,9 @@ pub fn exec_rest(rec: &mut Record, task: Task) {
 #[inline(always)]
 pub fn exec(ctx: Ctx) -> Option<()> {
     let ty = EventType::EXECVE_19_X;
-    let (cpu, tgid) = wanted(ty, control::EXEC)?;
-    let _ = tgid;
+    // SAFETY: a helper without arguments.
+    let stamp = mark::of_process((unsafe { bpf_get_current_pid_tgid() } >> 32) as u32);
+    let (cpu, _) = wanted(ty, control::EXEC)?;
     let task = Task::current();
     let bprm = ctx.number(2);
     let mut rec = Record::begin(cpu, ty, 31)?;
@@ -285,8 +287,16 @@ pub fn exec(ctx: Ctx) -> Option<()> {
     rec.kernel_str(30, ptr(bprm, F::BprmFilename));
     rec.begin_trailer();
     proc_section(&mut rec, task);
+    mark_section(&mut rec, stamp);
     rec.submit::<false>(&task.who_is_current());
     None
+}
+
+#[inline(always)]
+fn mark_section(rec: &mut Record, stamp: u64) {
+    let at = rec.section();
+    rec.push64(stamp);
+    rec.end_section(SectionKind::Mark, at);
 }
 
 /// Counts a hook of the scheduler and says whether its event is wanted from the current process.
@@ -329,7 +339,10 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     // SAFETY: a helper without arguments.
     let id = unsafe { bpf_get_current_pid_tgid() };
     let (creator_tid, creator_tgid) = (id as u32, (id >> 32) as u32);
-    if !follow_scope(creator_tgid, child.tgid()) || child.is_kernel_thread() {
+    let tgid = child.tgid();
+    // Whatever becomes of its frame: who had the id before was another process. A thread's process stays what it is.
+    let stamp = if child.tid() == tgid { mark::of_process(tgid) } else { 0 };
+    if !follow_scope(creator_tgid, tgid) || child.is_kernel_thread() {
         return None;
     }
     let regs = current_regs();
@@ -353,6 +366,7 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     rec.push64(parent.leader().start_ns());
     rec.end_section(SectionKind::Creator, at);
     proc_section(&mut rec, child);
+    mark_section(&mut rec, stamp);
     // It is a copy of who may not be wholly known.
     rec.flags |= loss::flag_of(cpu, creator_tgid, creator_start);
     if ia32 {

@@ -5,6 +5,7 @@ mod live;
 use std::{
     ffi::CString,
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd,
     os::unix::{
@@ -12,7 +13,7 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -178,7 +179,7 @@ fn act(what: &str) {
         .env(ACT, what)
         // Where the loader would look for libraries: names that pass.
         .env_remove("LD_LIBRARY_PATH")
-        .stdout(std::process::Stdio::null())
+        .stdout(Stdio::null())
         .status();
     assert!(status.unwrap().success());
 }
@@ -643,5 +644,127 @@ fn filters_come_and_go_while_opens_are_under_way() {
     assert_eq!(ground.n_rejected(OPENAT), before, "of {n_opens}");
     let n_passed = ground.passed().iter().filter(|p| *p == name).count();
     assert_eq!(n_passed, n_opens);
+    ground.live.finish();
+}
+
+/// A shell that opens files by itself, in the one process that it is.
+struct Shell {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Shell {
+    fn start() -> Self {
+        let piped = || Stdio::piped();
+        let mut child = Command::new("sh").stdin(piped()).stdout(piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdin, stdout }
+    }
+
+    fn run(&mut self, command: &str) {
+        writeln!(self.stdin, "{command}; echo done").unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, "done\n");
+    }
+}
+
+#[test]
+fn clauses_for_containers_are_not_met_by_who_is_on_the_host_as_of_its_last_exec() {
+    const EXEC: EventType = EventType::EXECVE_19_X;
+    const UNLINK: EventType = EventType::UNLINK_2_X;
+    let Some(mut ground) = Ground::start(&[OPENAT, EXEC, EventType::DUP2_X, UNLINK]) else {
+        return;
+    };
+    let marks = ground.live.probe.host_marks().unwrap();
+    let dir = ground.path();
+    let name = |n: &str| dir.join(n).to_str().unwrap().to_owned();
+    // Another clause may hold on the host: of one name.
+    let filter = TypeFilter { on_host: NAMED, any_name: WRITES, ..asks_nothing(NAMED | WRITES) };
+    let mut filters = names(filter, &[whole(&dir.join("named"))], &[]);
+    for ty in [EventType::DUP2_X, UNLINK] {
+        filters.by_type.push((ty, TypeFilter { on_host: 0, ..asks_nothing(WRITES) }));
+    }
+    ground.set(&filters);
+    for file in ["file", "named"] {
+        fs::write(dir.join(file), "x").unwrap();
+    }
+
+    // This process was there before: nothing is known, then something of one that shares its entry, then it is known.
+    let own = std::process::id();
+    let n_unlinked = |ground: &Ground| {
+        fs::remove_file(dir.join("not here")).unwrap_err();
+        ground.n_rejected(UNLINK)
+    };
+    assert_eq!(n_unlinked(&ground), 0);
+    marks.tell_found(own ^ 1 << 16, true);
+    assert_eq!(n_unlinked(&ground), 0, "another process of the same entry");
+    marks.clear();
+    marks.tell_found(own, true);
+    assert_eq!(n_unlinked(&ground), 1);
+    marks.withdraw(own);
+    assert_eq!(n_unlinked(&ground), 1);
+
+    let mut shell = Shell::start();
+    let pid = shell.child.id();
+    let stamp_of_exec = |ground: &mut Ground| {
+        let is_exec = |f: &Frame<'_>| f.event_type() == EXEC && f.param_i64(0) == Some(0);
+        let frame = ground.live.wait("exec", |f| is_exec(f) && f.header().tgid == pid);
+        Frame::parse(&frame).unwrap().trailer().mark().unwrap()
+    };
+    let open_both = |shell: &mut Shell| {
+        shell.run(&format!(": < {}; : < {}", name("file"), name("named")));
+    };
+    let first = stamp_of_exec(&mut ground);
+    shell.run(":");
+    drop(ground.passed());
+    let rejected = |ground: &Ground| [OPENAT, EventType::DUP2_X].map(|ty| ground.n_rejected(ty));
+    let before = rejected(&ground);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("file"), name("named")]);
+    assert_eq!(rejected(&ground), before);
+
+    marks.tell(first, pid, true);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("named")]);
+    let after = rejected(&ground);
+    assert!(after[0] == before[0] + 1 && after[1] > before[1], "{before:?} {after:?}");
+
+    marks.tell(first, pid, false);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("file"), name("named")]);
+
+    // A process that it forks has a stamp of its own, and leaves its parent what it is.
+    marks.tell(first, pid, true);
+    shell.run(&format!("( : < {} )", name("file")));
+    assert_eq!(ground.passed(), [name("file")]);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("named")]);
+
+    // From an exec on what was told before does not count, and what is told late neither.
+    writeln!(shell.stdin, "exec sh").unwrap();
+    // What is written before would be read by the shell that goes.
+    let second = stamp_of_exec(&mut ground);
+    shell.run(":");
+    assert_ne!(first, second);
+    drop(ground.passed());
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("file"), name("named")]);
+    marks.tell(first, pid, true);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("file"), name("named")]);
+    marks.tell(second, pid, true);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("named")]);
+    marks.withdraw(pid);
+    marks.tell(second, pid, true);
+    open_both(&mut shell);
+    assert_eq!(ground.passed(), [name("file"), name("named")]);
+
+    let Shell { mut child, stdin, .. } = shell;
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
     ground.live.finish();
 }

@@ -27,6 +27,7 @@ mod descriptor;
 mod event_type;
 pub mod filter;
 mod frame;
+pub mod mark;
 mod probe;
 pub mod recipe;
 mod resource;

@@ -100,6 +100,8 @@ pub mod cpu_layout {
     pub const SCOPE_FULL: usize = DEPTH + 11;
     /// Word that counts sockets that were put into the map `SOCKETS`. Nobody takes one out, so what there are more than entries was forgotten.
     pub const SOCKETS_NOTED: usize = DEPTH + 12;
+    /// Word that counts stamps of processes ([`crate::mark`]).
+    pub const STAMPS: usize = DEPTH + 13;
     /// Byte of [`LOSS`].
     pub const LOSS_OF_SOME: usize = 0;
     /// Byte of [`LOSS`].

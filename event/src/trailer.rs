@@ -39,6 +39,8 @@ pub enum SectionKind {
     Resources = 11,
     /// [`OpenKinds`], from savefiles only: the kinds of all descriptors of the process.
     OpenKinds = 12,
+    /// [`Trailer::mark`] of a fork or an exec.
+    Mark = 13,
 }
 
 /// One section, not yet decoded.
@@ -166,6 +168,13 @@ impl<'a> Trailer<'a> {
     #[must_use]
     pub fn exit(self) -> Option<ExitFacts> {
         ExitFacts::from_bytes(self.body(SectionKind::Exit)?)
+    }
+
+    /// The stamp ([`crate::mark`]) of a fork that made a process, or of an exec.
+    #[must_use]
+    pub fn mark(self) -> Option<u64> {
+        let bytes = self.body(SectionKind::Mark)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes)).filter(|&stamp| stamp != 0)
     }
 
     /// Ids of the process.

@@ -15,12 +15,14 @@ use event::{
         MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
         TypeFilter,
     },
+    mark,
+    mark::HostMarks,
 };
 
 use super::{
     load::{Probe, borrow, chain, map_fd},
     report::ProbeError,
-    sys::{Access, Mapping, page_size, store, wait_for_programs},
+    sys::{Access, Mapping, load, page_size, store, wait_for_programs},
 };
 
 impl Filters {
@@ -212,13 +214,38 @@ impl Probe {
         self.filtered
     }
 
+    /// Where the kernel side is told which processes are on the host. Taken once, by who made the probe: its memory, 1 MiB, stays until the program
+    /// ends.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] where the kernel refuses to share it.
+    pub fn host_marks(&self) -> Result<HostMarks, ProbeError> {
+        let words = self.map_words("HOST_MARKS", mark::N * mark::WORDS)?.leak();
+        HostMarks::new(words)
+            .ok_or_else(|| ProbeError::Object("HOST_MARKS has no such size".into()))
+    }
+
+    /// Forgets what was told of processes, before programs are attached: forks that nobody saw may have given their ids to others.
+    pub(super) fn clear_host_marks(&self) -> Result<(), ProbeError> {
+        let len = mark::N * mark::WORDS;
+        let mapping = self.map_words("HOST_MARKS", len)?;
+        (0..len)
+            .map(|n| mapping.word(8 * n))
+            .filter(|word| load(word) != 0)
+            .for_each(|word| store(word, 0));
+        Ok(())
+    }
+
     /// The filters in memory, for as long as they are written: each word has to change at once.
-    fn map_filters(&self) -> Result<Mapping, FilterError> {
-        let refused =
-            |reason: String| FilterError::Refused(ProbeError::Map { map: "FILTERS", reason });
-        let map = self.ebpf.map("FILTERS").and_then(map_fd);
+    fn map_filters(&self) -> Result<Mapping, ProbeError> {
+        self.map_words("FILTERS", cpu_layout::N_TYPES * TYPE_FILTER_WORDS)
+    }
+
+    fn map_words(&self, name: &'static str, n_words: usize) -> Result<Mapping, ProbeError> {
+        let refused = |reason: String| ProbeError::Map { map: name, reason };
+        let map = self.ebpf.map(name).and_then(map_fd);
         let map = map.ok_or_else(|| refused("not in the object".to_owned()))?;
-        let len = (cpu_layout::N_TYPES * 8 * TYPE_FILTER_WORDS).next_multiple_of(page_size());
+        let len = (8 * n_words).next_multiple_of(page_size());
         let mapping = Mapping::new(map.fd().as_fd(), len, 0, Access::ReadWrite);
         mapping.map_err(|e| refused(e.to_string()))
     }

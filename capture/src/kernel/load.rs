@@ -714,6 +714,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::HookRefused`]; what was attached before it is detached.
     pub fn attach(&mut self) -> Result<(), ProbeError> {
+        self.clear_host_marks()?;
         let event_hooks = self.wanted_event_hooks();
         let enter = self.wants_enter().then_some(ENTER);
         let hooks = PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]).chain(enter);

@@ -72,6 +72,13 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
     }
 
+    /// All words, for as long as the program runs: the mapping stays.
+    pub(crate) fn leak(self) -> &'static [AtomicU64] {
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: a mapping starts at a page and is never unmapped; who else writes it does so word by word.
+        unsafe { std::slice::from_raw_parts(this.base.as_ptr().cast(), this.len / 8) }
+    }
+
     /// Bytes of the mapping.
     ///
     /// # Safety

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use event::{EventType, FrameHeader, FrameTooLarge, FrameWriter, HEADER_LEN, MAX_FRAME_LEN, flags};
+use event::{
+    EventType, FrameHeader, FrameTooLarge, FrameWriter, HEADER_LEN, MAX_FRAME_LEN, flags,
+    mark::HostMarks,
+};
 
 use super::{Found, TICK_NS, read_process, stat, with_file};
 use crate::process::{ProcessEntry, SeedIds};
@@ -76,11 +79,15 @@ impl Target {
         Self::small(self.header(EventType::PROCEXIT_1_E, flags::GROUP_DEAD))
     }
 
-    /// Reads the process from `/proc`. A process that took over its id is not it.
+    /// Reads the process from `/proc`. A process that took over its id is not it. What the kernel side was told of where it is counts no longer.
     #[must_use]
-    pub fn look(self) -> Look {
+    pub fn look(self, marks: Option<HostMarks>) -> Look {
         // What changes from here on is told by frames that are newer than this.
         let ts = perf::boot_now_ns();
+        // Not before: the look passes for older than every exec whose stamp counts from here on.
+        if let Some(marks) = marks {
+            marks.withdraw(self.tgid);
+        }
         let found = read_process(Path::new("/proc"), self.tgid).filter(|f| self.agrees(f.start_ns));
         // Files of another process may have been read behind the first.
         let found = found.filter(|f| start_of(self.tgid) == Some(f.start_ns));
@@ -126,7 +133,8 @@ mod tests {
     fn a_process_is_found_with_its_parent_and_its_exact_start() {
         let own = std::process::id();
         let start_ns = start_of(own).unwrap() + 7;
-        let Look::Found { frame, parent } = (Target { tgid: own, start_ns, coarse: false }).look()
+        let Look::Found { frame, parent } =
+            (Target { tgid: own, start_ns, coarse: false }).look(None)
         else {
             panic!("this process runs")
         };
@@ -143,7 +151,7 @@ mod tests {
     fn who_took_over_an_id_is_another_process() {
         let own = std::process::id();
         let start_ns = start_of(own).unwrap() + TICK_NS;
-        let look = (Target { tgid: own, start_ns, coarse: false }).look();
+        let look = (Target { tgid: own, start_ns, coarse: false }).look(None);
         let Look::Gone(frame) = look else { panic!("{look:?}") };
         let frame = Frame::parse(&frame).unwrap();
         assert_eq!(frame.event_type(), EventType::PROCEXIT_1_E);
@@ -155,7 +163,7 @@ mod tests {
         let mut child = Command::new("true").spawn().unwrap();
         let target = Target { tgid: child.id(), start_ns: 0, coarse: false };
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while !matches!(target.look(), Look::Gone(_)) {
+        while !matches!(target.look(None), Look::Gone(_)) {
             assert!(std::time::Instant::now() < deadline, "still there");
             std::thread::yield_now();
         }

@@ -1,13 +1,13 @@
 //! The versioned process table that all shards read.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bus::schedule::{self, Place};
 use bus::{Key, WaitBoard};
 use crossbeam_utils::CachePadded;
-use event::{FrameHeader, flags};
+use event::{FrameHeader, flags, mark::HostMarks};
 
 use super::address_names::AddressNames;
 use super::containers::Containers;
@@ -90,6 +90,7 @@ pub struct Lineage {
     live_containers: LiveContainers,
     address_names: AddressNames,
     repairs: Repairs,
+    host_marks: OnceLock<HostMarks>,
 }
 
 impl Lineage {
@@ -112,6 +113,7 @@ impl Lineage {
             ),
             address_names: AddressNames::bounded(limits.max_name_bytes),
             repairs: Repairs::default(),
+            host_marks: OnceLock::new(),
         }
     }
 
@@ -125,6 +127,18 @@ impl Lineage {
     #[must_use]
     pub fn live_containers(&self) -> &LiveContainers {
         &self.live_containers
+    }
+
+    /// From now on the kernel side is told here which processes are on the host; to be called once, before the shards run.
+    pub fn tell_host_marks(&self, marks: HostMarks) {
+        // A second one would come from a second topology on the same table, which nobody builds.
+        let _kept: Result<(), _> = self.host_marks.set(marks);
+    }
+
+    /// Where the kernel side is told which processes are on the host; nowhere in a replay.
+    #[must_use]
+    pub fn host_marks(&self) -> Option<HostMarks> {
+        self.host_marks.get().copied()
     }
 
     /// Names of addresses.

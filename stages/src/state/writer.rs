@@ -152,8 +152,21 @@ impl StateWriter {
             told_at: header.ts,
             state: State::Alive,
         };
+        let is_host = version.container.id.is_host();
         self.enter(header, version, meters);
+        self.tell_host(event, is_host);
         Ok(())
+    }
+
+    /// Tells the kernel side whether a process is on the host, by the version that was just made of the event.
+    fn tell_host(&self, event: &Event<'_>, is_host: bool) {
+        let Some(marks) = self.lineage.host_marks() else { return };
+        let tgid = event.header().tgid;
+        match event.frame.trailer().mark() {
+            Some(stamp) => marks.tell(stamp, tgid, is_host),
+            None if event.frame.has(flags::SEED) => marks.tell_found(tgid, is_host),
+            None => {}
+        }
     }
 
     /// The parent of a forked child, and the process it is a copy of.
@@ -261,6 +274,7 @@ impl StateWriter {
             told_at: header.ts,
             state: State::Alive,
         };
+        let is_host = version.container.id.is_host();
         if let Some(node) = node {
             self.supersede(&node, version);
         } else {
@@ -269,6 +283,7 @@ impl StateWriter {
             }
             self.enter(header, version, meters);
         }
+        self.tell_host(event, is_host);
         Ok(())
     }
 
@@ -325,7 +340,8 @@ impl StateWriter {
         let Some(node) = self.known(event.header(), event.key) else { return };
         let Some(before) = node.as_of(event.key) else { return };
         let mut version = before.successor(event.key);
-        version.told_at = event.header().ts;
+        // A frame that is late tells of an earlier moment than what came before it.
+        version.told_at = before.told_at.max(event.header().ts);
         if matches!(change, Change::Chdir | Change::Fchdir) {
             let Some(cwd) = new_cwd(&before, call, change, bump) else { return };
             version.cwd = self.cwd(event.header(), Some(&before), cwd, meters);

@@ -211,6 +211,31 @@ pub(crate) fn in_thread(tid: u32, mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
+/// The frame with a stamp of its process ([`event::mark`]) behind its other sections.
+pub(crate) fn stamped(mut frame: Vec<u8>, stamp: u64) -> Vec<u8> {
+    const LEN: usize = 16;
+    let header = FrameHeader::from_bytes(frame.first_chunk().unwrap());
+    let header = FrameHeader {
+        len: header.len + LEN as u32,
+        trailer_len: header.trailer_len + LEN as u16,
+        ..header
+    };
+    frame[..event::HEADER_LEN].copy_from_slice(&header.to_bytes());
+    frame.extend((SectionKind::Mark as u16).to_le_bytes());
+    frame.extend(8_u16.to_le_bytes());
+    frame.extend([0; 4]);
+    frame.extend(stamp.to_le_bytes());
+    frame
+}
+
+/// The frame of a look at a process.
+pub(crate) fn looked(mut frame: Vec<u8>) -> Vec<u8> {
+    let header = FrameHeader::from_bytes(frame.first_chunk().unwrap());
+    let header = FrameHeader { flags: header.flags | flags::SEED, ..header };
+    frame[..event::HEADER_LEN].copy_from_slice(&header.to_bytes());
+    frame
+}
+
 /// A call of any type; the builder writes its parameters and sections.
 pub(crate) fn call(ty: EventType, p: Proc, build: impl Fn(&mut FrameWriter<'_>)) -> Vec<u8> {
     finish(build, header(ty, p))
