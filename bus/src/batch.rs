@@ -174,6 +174,13 @@ impl Batch {
         self.entries.get(i).map(|e| self.view(e))
     }
 
+    /// Key of frame `i`. O(1).
+    #[inline]
+    #[must_use]
+    pub fn key(&self, i: usize) -> Option<Key> {
+        Some(self.entries.get(i)?.key)
+    }
+
     /// All frames in order.
     #[must_use]
     pub fn frames(&self) -> impl ExactSizeIterator<Item = (Key, &[u8])> {

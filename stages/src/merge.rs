@@ -147,7 +147,7 @@ impl Merge {
     }
 
     fn key_at(&self, slot: usize, index: usize) -> Option<Key> {
-        Some(self.held.get(slot)?.as_ref()?.batch.get(index)?.0)
+        self.held.get(slot)?.as_ref()?.batch.key(index)
     }
 
     fn advance(&mut self, lane: usize, slot: usize, index: usize) -> Option<Key> {
