@@ -87,9 +87,9 @@ impl Detector {
         std::mem::take(&mut self.has_raised)
     }
 
-    /// Lets go of the last event's ancestors, so that what has died can be used again.
+    /// Lets go of the processes that were met, so that what has died can be used again.
     pub(crate) fn let_go(&mut self) {
-        self.chain.clear();
+        self.chain.let_go();
     }
 
     /// Evaluates one event and raises its alerts. Where it has to wait for another shard nothing was counted or raised, and the call is made
@@ -114,7 +114,6 @@ impl Detector {
         }
         // A frame without state may come to any shard.
         at.lineage.readable(at.shard, event.header().tgid, event.key)?;
-        chain.clear();
         engine.matched.clear();
         drafts.clear();
         let fields = EventFields::new(at, event, chain);

@@ -1,9 +1,12 @@
-//! The ancestors of an event's process, looked up when first asked for and kept for the event.
+//! An event's process, and its ancestors, looked up when first asked for and kept for the event.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
-use crate::state::{Chains, Descent, Version};
+use bus::Key;
+use event::FrameHeader;
+
+use crate::state::{Chains, Descent, Lineage, Met, Version};
 
 /// One ancestor.
 #[derive(Debug)]
@@ -28,9 +31,33 @@ pub(crate) struct Chain {
     parent: Place,
     n_used: Cell<usize>,
     pub(super) numbers: RefCell<Chains>,
+    met: Met,
+    /// The place of the event's process.
+    own: Option<usize>,
 }
 
 impl Chain {
+    /// Turns to the next event.
+    #[inline]
+    pub(super) fn turn_to(&mut self, lineage: &Lineage, header: &FrameHeader, key: Key) {
+        self.clear();
+        self.own = self.met.place_of(lineage, header, key);
+    }
+
+    /// The event's process as of its key, where that is known.
+    #[inline]
+    pub(super) fn process(&self) -> Option<&Version> {
+        self.met.at(self.own?)
+    }
+
+    /// Lets go of every process, so that what has died can be used again.
+    pub(crate) fn let_go(&mut self) {
+        self.clear();
+        self.own = None;
+        self.met.let_go();
+        self.numbers.get_mut().let_go();
+    }
+
     /// The ancestor `level` steps above the process (1 is its parent), found by `find` from the one below where it was not asked for yet.
     /// `find` gives `None` where the answer is not to be had now.
     pub(super) fn get(
@@ -58,8 +85,9 @@ impl Chain {
         None
     }
 
-    /// Empties the places, for the next event.
-    pub(crate) fn clear(&mut self) {
+    /// Empties the places of the ancestors.
+    #[inline]
+    fn clear(&mut self) {
         let mut place = Some(&mut self.parent);
         for _ in 0..self.n_used.take() {
             let Some(p) = place else { return };

@@ -198,7 +198,7 @@ impl EventFields<'_> {
 
     /// The container whose runtime was asked for what a field gives, where the answer is still to come.
     pub(crate) fn awaited(&self) -> Option<&Arc<ContainerEntry>> {
-        let own = self.process.as_ref().filter(|_| self.lacking.get() == Lacking::Outstanding);
+        let own = self.process.filter(|_| self.lacking.get() == Lacking::Outstanding);
         own.map(|v| &v.container)
     }
 

@@ -114,7 +114,7 @@ impl Scene {
 pub(crate) struct EventFields<'e> {
     at: Surroundings<'e>,
     event: &'e Event<'e>,
-    process: Option<Arc<Version>>,
+    process: Option<&'e Version>,
     chain: &'e Chain,
     source: Source<'e>,
     view: Cell<NameView>,
@@ -133,12 +133,13 @@ pub(crate) struct EventFields<'e> {
 }
 
 impl<'e> EventFields<'e> {
-    pub(crate) fn new(at: Surroundings<'e>, event: &'e Event<'e>, chain: &'e Chain) -> Self {
-        let header = event.header();
+    pub(crate) fn new(at: Surroundings<'e>, event: &'e Event<'e>, chain: &'e mut Chain) -> Self {
+        chain.turn_to(at.lineage, event.header(), event.key);
+        let chain: &'e Chain = chain;
         Self {
             at,
             event,
-            process: at.lineage.process_of(header, event.key),
+            process: chain.process(),
             chain,
             source: Source::of(event),
             view: Cell::new(NameView::Both),
@@ -160,7 +161,7 @@ impl<'e> EventFields<'e> {
         Self {
             at: self.at,
             event,
-            process: self.process.clone(),
+            process: self.process,
             chain: self.chain,
             source: Source::of(event),
             view: self.view.clone(),
@@ -191,12 +192,12 @@ impl<'e> EventFields<'e> {
 
     /// Name of the event's own process, where that is known.
     pub(crate) fn process_name(&self) -> Option<&[u8]> {
-        Some(self.process.as_deref()?.image.comm())
+        Some(self.process?.image.comm())
     }
 
     /// Whether the event's own process is known.
     pub(crate) fn has_process(&self) -> bool {
-        self.process.as_ref().is_some_and(|v| !v.is_stand_in)
+        self.process.is_some_and(|v| !v.is_stand_in)
     }
 
     /// Whether the process, or an ancestor up to this one (1 the parent), is not known.
@@ -288,7 +289,7 @@ impl<'e> EventFields<'e> {
     }
 
     fn version(&self) -> Option<&Version> {
-        self.process.as_deref()
+        self.process
     }
 
     /// The ancestor `level` steps up, 1 the parent.

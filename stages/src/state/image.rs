@@ -23,8 +23,8 @@ pub struct Image {
     /// What it takes of the table's memory; nothing where its process has paid for it.
     pub(super) charge: Charge,
     text: Vec<u8>,
-    /// Where each text ends, in the order of [`Text`].
-    ends: [usize; N_TEXTS],
+    /// Where each text ends, in the order of [`Text`]: each is of one frame, so that all of them are short of 4 GiB.
+    ends: [u32; N_TEXTS],
     /// Inode of the program's file.
     pub ino: u64,
     /// Its change time, ns since the epoch.
@@ -165,13 +165,13 @@ impl Image {
     pub(super) fn fill(&mut self, program: &Program<'_>) {
         let &Program { comm, exe, exepath, args, env, ino, ctime, mtime, flags } = program;
         let mut texts = mem::take(&mut self.text);
-        let mut ends = [0; N_TEXTS];
+        let mut ends = [0u32; N_TEXTS];
         texts.clear();
         texts.reserve_exact(program.text_len());
         let (given, lines) = ends.split_at_mut(Text::ArgsLine as usize);
         for (end, bytes) in given.iter_mut().zip([comm, exe, exepath, args, env]) {
             texts.extend_from_slice(bytes);
-            *end = texts.len();
+            *end = texts.len() as u32;
         }
         // As Falco has it: a blank behind `argv[0]` even where there are no arguments.
         let has_args = strings(args).next().is_some();
@@ -180,7 +180,7 @@ impl Image {
             texts.extend_from_slice(first);
             texts.extend_from_slice(if is_apart { b" " } else { b"" });
             join(&mut texts, args);
-            *end = texts.len();
+            *end = texts.len() as u32;
         }
         let charge = mem::take(&mut self.charge);
         *self = Self { charge, text: texts, ends, ino, ctime, mtime, flags };
@@ -209,7 +209,7 @@ impl Image {
     fn text(&self, text: Text) -> &[u8] {
         let n = text as usize;
         let start = n.checked_sub(1).map_or(0, |n| self.ends[n]);
-        &self.text[start..self.ends[n]]
+        &self.text[start as usize..self.ends[n] as usize]
     }
 
     /// Name of the thread, at most 15 bytes.

@@ -293,8 +293,14 @@ impl Lineage {
     }
 
     /// Whether shard `reader` may read a process as of `key`.
+    #[inline]
     pub(crate) fn readable(&self, reader: usize, tgid: u32, key: Key) -> Result<(), Wait> {
-        let owner = self.owner(tgid);
+        self.has_applied(reader, self.owner(tgid), key)
+    }
+
+    /// Whether shard `owner` has applied what shard `reader` may read of its processes as of `key`.
+    #[inline]
+    pub(super) fn has_applied(&self, reader: usize, owner: usize, key: Key) -> Result<(), Wait> {
         let until = key.prev();
         if owner == reader || Mutant::NoWait.is_at_work() || self.applied(owner) >= until {
             Ok(())

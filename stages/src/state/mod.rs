@@ -5,6 +5,7 @@
 //! - [`change`]: what other calls change of a process.
 //! - [`containers`]: what events of a recording tell of containers.
 //! - [`live_containers`]: the containers that processes live in, and what their runtimes answered.
+//! - [`met`]: the processes that a shard met lately.
 //! - [`node`]: a process, its incarnation and versions.
 //! - [`image`]: what an exec loads.
 //! - [`room`]: the memory that all of it takes.
@@ -21,6 +22,7 @@ mod containers;
 mod image;
 mod lineage;
 mod live_containers;
+mod met;
 mod mutant;
 mod node;
 mod pool;
@@ -41,6 +43,7 @@ pub(crate) use lineage::{Ancestor, Descent};
 pub use lineage::{Lineage, LineageLimits, Route, Wait};
 pub(crate) use live_containers::Told;
 pub use live_containers::{ContainerEntry, LiveContainers};
+pub(crate) use met::Met;
 pub use node::{Ids, Parent, ProcNode, Start, State, Version};
 pub use repairs::Repairs;
 pub(crate) use writer::StateWriter;

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bus::Key;
 use event::{FrameHeader, flags};
 
@@ -129,13 +130,25 @@ pub enum State {
     Dead(Option<Arc<ProcNode>>),
 }
 
-/// A process as of a key, until the next version. Immutable but for the link to its predecessor, which is cut when nobody can ask for it.
+/// The key of the version that took a version's place; the largest there is while none has.
+#[derive(Debug)]
+pub(super) struct Until(AtomicU64);
+
+impl Default for Until {
+    fn default() -> Self {
+        Self(AtomicU64::new(Key::MAX.0))
+    }
+}
+
+/// A process as of a key, until the next version. Immutable but for what links it to its neighbours: until when it holds, and its predecessor, which
+/// is cut off when nobody can ask for it.
 #[derive(Debug)]
 pub struct Version {
     pub(super) key: Key,
     /// Which no other version of any process ever has; the pool gives it.
     pub(super) serial: u64,
     pub(super) prev: ArcSwapOption<Version>,
+    pub(super) until: Until,
     /// Its parent at the fork (follow [`State::Dead`] for the present one).
     pub parent: Parent,
     /// Program and arguments, shared with forks.
@@ -165,6 +178,7 @@ impl Version {
             key,
             serial: 0,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent: self.parent.clone(),
             image: Arc::clone(&self.image),
             cwd: Arc::clone(&self.cwd),
@@ -182,6 +196,13 @@ impl Version {
     #[must_use]
     pub fn key(&self) -> Key {
         self.key
+    }
+
+    /// Whether this is what the process is as of `key`: for who may read it as of `key`, and held it before. One load.
+    #[inline]
+    pub(crate) fn is_as_of(&self, key: Key) -> bool {
+        // Relaxed: whoever may read the process as of `key` has seen that its owner applied everything before, which that says with Release.
+        self.key <= key && key.0 < self.until.0.load(Ordering::Relaxed)
     }
 
     /// Whether the process lives.
@@ -237,15 +258,11 @@ impl ProcNode {
         None
     }
 
-    /// The same, mostly without a counted reference, to be let go of soon.
-    pub(super) fn peek(&self, key: Key) -> Option<Guard<Arc<Version>>> {
-        let head = self.head.load();
-        if head.key <= key { Some(head) } else { self.as_of(key).map(Guard::from_inner) }
-    }
-
     /// Puts a version on top. Only the owner of the tgid may call it, with growing keys.
     pub(super) fn push(&self, version: Arc<Version>) {
-        version.prev.store(Some(self.head.load_full()));
+        let before = self.head.load_full();
+        before.until.0.store(version.key.0, Ordering::Relaxed);
+        version.prev.store(Some(before));
         self.head.store(version);
     }
 
@@ -319,6 +336,7 @@ mod tests {
             key: Key(key),
             serial: key,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent,
             image: Arc::default(),
             cwd: Arc::default(),
@@ -347,6 +365,17 @@ mod tests {
         assert_eq!(key_as_of(19), Some(10));
         assert_eq!(key_as_of(29), Some(20));
         assert_eq!(key_as_of(u64::MAX), Some(30));
+    }
+
+    #[test]
+    fn a_version_that_is_held_says_how_long_it_is_the_one() {
+        let node = node(5, version(10, Parent::None, State::Alive));
+        let held = node.as_of(Key(12)).unwrap();
+        assert!(!held.is_as_of(Key(9)));
+        assert!(held.is_as_of(Key(10)) && held.is_as_of(Key(1 << 60)));
+        node.push(version(20, Parent::None, State::Alive));
+        assert!(held.is_as_of(Key(19)) && !held.is_as_of(Key(20)));
+        assert!(node.as_of(Key(20)).unwrap().is_as_of(Key(1 << 60)));
     }
 
     #[test]

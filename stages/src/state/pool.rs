@@ -13,7 +13,7 @@ use containers::Container;
 use super::Image;
 use super::image::{Dir, Program};
 use super::live_containers::ContainerEntry;
-use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
+use super::node::{Ids, Link, Parent, ProcNode, Start, State, Until, Version};
 use super::room::{Charge, Room};
 
 /// Versions, and nodes, kept at most: about 1 MiB per shard.
@@ -83,6 +83,7 @@ impl Pool {
             key: Key::MIN,
             serial: 0,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent: Parent::None,
             image: Arc::default(),
             cwd: Arc::new(Dir::of(b"/")),
@@ -224,6 +225,7 @@ impl Pool {
             key: _,
             serial: _,
             prev,
+            until: _,
             parent,
             image,
             cwd,

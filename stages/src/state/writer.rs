@@ -15,7 +15,7 @@ use super::change::{changed_ids, new_cwd};
 use super::image::{Dir, Program};
 use super::lineage::{Lineage, Wait};
 use super::live_containers::ContainerEntry;
-use super::node::{Ids, Link, Parent, ProcNode, Start, State, Version};
+use super::node::{Ids, Link, Parent, ProcNode, Start, State, Until, Version};
 use super::pool::{PROCESS_BYTES, Pool};
 use super::room::{Allowance, Charge};
 use crate::meters::ShardMeters;
@@ -141,6 +141,7 @@ impl StateWriter {
             key,
             serial: 0,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent: origin.parent,
             image: self.forked_image(header, inherited, fork, meters),
             cwd: self.cwd(header, inherited, fork.cwd, meters),
@@ -254,6 +255,7 @@ impl StateWriter {
             key,
             serial: 0,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent,
             image: self.image(header, &program, meters),
             cwd,
@@ -365,6 +367,7 @@ impl StateWriter {
             key: event.key,
             serial: 0,
             prev: ArcSwapOption::empty(),
+            until: Until::default(),
             parent: Parent::Unknown(0),
             image: Pool::short_image(&image),
             cwd: Arc::clone(self.pool.nowhere()),

@@ -249,7 +249,6 @@ impl Tracer {
             return Ok(Step::Rejected);
         }
         self.bump.reset();
-        self.chain.clear();
         let Self {
             lineage,
             writer,
@@ -383,7 +382,6 @@ impl Tracer {
     /// The bytes are no frame.
     pub fn follow(&mut self, key: Key, bytes: &[u8]) -> Result<(), FrameError> {
         self.bump.reset();
-        self.chain.clear();
         let event = Event::parse(key, key, bytes, &self.bump)?;
         // There is no other shard to wait for.
         let applied = self.writer.apply(&event, &self.bump, &self.meters);
@@ -398,6 +396,7 @@ impl Tracer {
         self.until_reclaim = RECLAIM_EVERY;
         self.lineage.publish_applied(0, key.prev());
         self.lineage.publish_done(0, key.prev());
+        self.chain.let_go();
         self.writer.reclaim();
     }
 }
