@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use event::EventType;
+
 use crate::regex::StateSets;
 use crate::value::Value;
 
@@ -19,6 +21,16 @@ pub(crate) const MAX_ELEMENTS: usize = 1024;
 pub(crate) struct Buffers {
     pub(crate) computed: Computed,
     pub(crate) sets: StateSets,
+    /// By predicate that may be asked of flags.
+    pub(crate) of_bits: Vec<OfBits>,
+}
+
+/// What a predicate answered last of a text that bits make.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfBits {
+    /// Type of the event, and its bits; `None` where it was not asked yet.
+    pub(crate) asked: Option<(EventType, u64)>,
+    pub(crate) answer: bool,
 }
 
 /// What of [`Buffers`] a predicate needs.
@@ -26,6 +38,8 @@ pub(crate) struct Buffers {
 pub(crate) struct Needs {
     pub(crate) computes: bool,
     pub(crate) n_states: usize,
+    /// Predicates that may be asked of flags.
+    pub(crate) n_of_bits: usize,
 }
 
 impl Needs {
@@ -34,6 +48,7 @@ impl Needs {
         Self {
             computes: self.computes || other.computes,
             n_states: self.n_states.max(other.n_states),
+            n_of_bits: self.n_of_bits + other.n_of_bits,
         }
     }
 }
@@ -47,6 +62,8 @@ impl Buffers {
             self.computed.items.reserve_exact(MAX_ELEMENTS);
         }
         self.sets.fit(needs.n_states);
+        self.of_bits.clear();
+        self.of_bits.resize(needs.n_of_bits, OfBits::default());
     }
 }
 

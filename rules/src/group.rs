@@ -563,7 +563,8 @@ mod tests {
             for (bit, key) in keys.iter().enumerate() {
                 let together = group.answer(bit, &mut answers, &mut hits);
                 let mut buffers = Buffers::default();
-                let alone = Predicate::new(key).holds(EventType::OPENAT_2_X, &fields, &mut buffers);
+                let alone =
+                    Predicate::new(key, 0).holds(EventType::OPENAT_2_X, &fields, &mut buffers);
                 assert_eq!(together, alone, "{value:?} {:?}", key.test);
             }
         }

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use event::EventType;
 
-use crate::buffers::{Buffers, Needs};
+use crate::buffers::{Buffers, Needs, OfBits};
 use crate::compare;
 use crate::compile::fields_read;
 use crate::expr::{Expr, Function};
-use crate::schema::{Arity, FieldRef};
+use crate::schema::{Arity, Field, FieldRef};
 use crate::test::Test;
 use crate::transform::Evaluator;
-use crate::value::Fields;
+use crate::value::{Fields, Value};
 
 /// A comparison in the form in which equal ones are found equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -182,23 +182,32 @@ pub(crate) struct Predicate {
     arity: Arity,
     /// Whether more has to be done than to hand the field's value to the test.
     is_computed: bool,
+    /// Its place among those that may be asked of flags, whose text need not be made anew where they are as in the event before.
+    of_bits: Option<usize>,
     test: Test,
 }
 
 impl Predicate {
-    pub(crate) fn new(key: &PredicateKey) -> Self {
+    /// `n_of_bits`: how many before it may be asked of flags.
+    pub(crate) fn new(key: &PredicateKey, n_of_bits: usize) -> Self {
         let PredicateKey { left, test } = key;
         let (left, test) = match folded(left, test) {
             Some((field, test)) => (Expr::Field(field.clone()), test),
             None => (left.clone(), Test::new(test, left.ty())),
         };
         let is_computed = left.as_field().is_none() || left.is_list() || test.asks_the_event();
-        Self { arity: left.arity(), left, is_computed, test }
+        let is_of_bits = !is_computed && left.as_field().is_some_and(|f| f.field == Field::EvtArg);
+        let of_bits = is_of_bits.then_some(n_of_bits);
+        Self { arity: left.arity(), left, is_computed, of_bits, test }
     }
 
     /// The room that it takes.
     pub(crate) fn needs(&self) -> Needs {
-        Needs { computes: self.is_computed, n_states: self.test.n_states() }
+        Needs {
+            computes: self.is_computed,
+            n_states: self.test.n_states(),
+            n_of_bits: usize::from(self.of_bits.is_some()),
+        }
     }
 
     /// Whether the event satisfies it. A missing value satisfies nothing. `buffers` fit what it needs.
@@ -223,6 +232,11 @@ impl Predicate {
         {
             return types.contains(ty);
         }
+        if let Some(place) = self.of_bits
+            && let Some(bits) = fields.bits(field)
+        {
+            return self.of_bits((ty, bits), place, || fields.get(field), buffers);
+        }
         let sets = &mut buffers.sets;
         match self.arity {
             Arity::One => fields.get(field).is_some_and(|v| self.test.accepts(v, sets)),
@@ -235,10 +249,29 @@ impl Predicate {
         }
     }
 
+    /// The same of a text that bits make: with the bits of the event before it is the same text.
+    fn of_bits<'f>(
+        &self,
+        of: (EventType, u64),
+        place: usize,
+        text: impl FnOnce() -> Option<Value<'f>>,
+        buffers: &mut Buffers,
+    ) -> bool {
+        let Buffers { of_bits, sets, .. } = buffers;
+        let Some(known) = of_bits.get_mut(place) else {
+            return text().is_some_and(|v| self.test.accepts(v, sets));
+        };
+        if known.asked != Some(of) {
+            let answer = text().is_some_and(|v| self.test.accepts(v, sets));
+            *known = OfBits { asked: Some(of), answer };
+        }
+        known.answer
+    }
+
     /// The same where transformers, lists or two fields are involved.
     #[inline(never)]
     fn computed<F: Fields>(&self, fields: &F, buffers: &mut Buffers) -> bool {
-        let Buffers { computed, sets } = buffers;
+        let Buffers { computed, sets, .. } = buffers;
         computed.clear();
         let mut evaluator = Evaluator { fields, computed };
         match &self.test {

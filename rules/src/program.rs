@@ -185,7 +185,7 @@ impl Program {
         for (n, key) in ir.predicates.iter().enumerate().filter(|&(n, _)| asked[n]) {
             if what[n] == u32::MAX {
                 what[n] = self.predicates.len() as u32;
-                let predicate = Predicate::new(key);
+                let predicate = Predicate::new(key, self.needs.n_of_bits);
                 self.needs = self.needs.or(predicate.needs());
                 self.predicates.push(predicate);
             }

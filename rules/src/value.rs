@@ -44,6 +44,11 @@ pub trait Fields {
         false
     }
 
+    /// A number that the field's text is made of, and of nothing else but the event's type: the bits of flags. `None` where there is none.
+    fn bits(&self, _field: &FieldRef) -> Option<u64> {
+        None
+    }
+
     /// Whether any of the field's values satisfies `pred`. Called for fields that have several ([`crate::Arity`]);
     /// implementations must override it for those.
     fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, pred: P) -> bool {

@@ -443,3 +443,44 @@ fn a_predicate_is_asked_at_most_once_per_event() {
         assert!(fields.0.get() <= 2 * 50 + 3, "{} questions", fields.0.get());
     }
 }
+
+/// Flags whose text is counted.
+struct Flags<'a> {
+    bits: Option<u64>,
+    text: &'a str,
+    n_texts: Cell<usize>,
+}
+
+impl Fields for Flags<'_> {
+    fn get(&self, _: &FieldRef) -> Option<Value<'_>> {
+        self.n_texts.set(self.n_texts.get() + 1);
+        Some(Value::Bytes(self.text.as_bytes()))
+    }
+
+    fn bits(&self, _: &FieldRef) -> Option<u64> {
+        self.bits
+    }
+}
+
+#[test]
+fn flags_are_put_into_words_where_they_differ_from_those_before() {
+    let set = load(
+        &(rule("open", "evt.type = openat and evt.arg.flags contains O_TRUNC")
+            + &rule("clone", "evt.type = clone and evt.arg.flags contains O_TRUNC")),
+    );
+    let mut scratch = set.scratch();
+    let mut check = |ty, bits, text, n_texts, is_match| {
+        let flags = Flags { bits, text, n_texts: Cell::new(0) };
+        let n_matched = set.evaluate(ty, &flags, &mut scratch).len();
+        assert_eq!((flags.n_texts.get(), n_matched), (n_texts, usize::from(is_match)), "{text}");
+    };
+    let openat = EventType::OPENAT_2_X;
+    check(openat, Some(1), "O_RDONLY", 1, false);
+    check(openat, Some(1), "not asked for", 0, false);
+    check(openat, Some(5), "O_RDONLY|O_TRUNC", 1, true);
+    check(openat, Some(5), "not asked for", 0, true);
+    check(EventType::CLONE_20_X, Some(5), "CLONE_FILES", 1, false);
+    check(openat, Some(5), "O_TRUNC", 1, true);
+    check(openat, None, "O_RDONLY", 1, false);
+    check(openat, None, "O_TRUNC", 1, true);
+}

@@ -336,6 +336,14 @@ impl Fields for EventFields<'_> {
         }
     }
 
+    #[inline]
+    fn bits(&self, field: &FieldRef) -> Option<u64> {
+        match (field.field, &field.arg) {
+            (Field::EvtArg, Arg::Key(name)) => self.flag_bits(name),
+            _ => None,
+        }
+    }
+
     fn any<P: FnMut(Value<'_>) -> bool>(&self, field: &FieldRef, mut pred: P) -> bool {
         let mut of_ancestors =
             |text: process::Text| self.ancestors().any(|(_, v)| pred(Value::Bytes(text.of(v))));

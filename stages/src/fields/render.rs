@@ -75,6 +75,19 @@ impl EventFields<'_> {
         })
     }
 
+    /// The bits of a parameter that are flags, of which its text is made alone.
+    pub(super) fn flag_bits(&self, name: &str) -> Option<u64> {
+        let ty = self.event.frame.event_type();
+        let n = ty.param_index(name)?;
+        let param = ty.info()?.params.get(n)?;
+        let is_flags = matches!(
+            param.ty,
+            ParamType::Flags8 | ParamType::Flags16 | ParamType::Flags32 | ParamType::Mode
+        );
+        let bytes = self.event.frame.param(n).filter(|_| is_flags)?;
+        number(param.ty, bytes).map(|bits| bits as u64)
+    }
+
     /// Every parameter as `name=raw(resolved)`, with blanks between.
     pub(super) fn all_args(&self) -> &[u8] {
         let mut out = BumpVec::with_capacity_in(256, self.at.bump);
