@@ -69,6 +69,14 @@ impl<'e> EventFields<'e> {
     /// One of the call's names, joined with the directory it starts from.
     fn lexical(&self, n: usize) -> Option<&'e [u8]> {
         *self.lexical[n].get_or_init(|| match self.event.body {
+            // Where the kernel has the same there is nothing to resolve.
+            Body::Open(open)
+                if n == 0
+                    && open.name == open.kernel_name()
+                    && open.name.is_some_and(|name| name.starts_with(b"/")) =>
+            {
+                open.name
+            }
             Body::Open(open) if n == 0 => self.joined(open.name?, open.dir.as_ref(), open.dirfd),
             Body::Call(call) => match (self.event.frame.event_type(), n) {
                 // What a link points to starts from where the link lies.
