@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Agent, PEREGRINE, Shell, alone, can_run_live, skip, without_time};
+use common::{Agent, Shell, alone, bench_program, can_run_live, skip, without_time};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -255,10 +255,7 @@ fn a_mixed_storm_gives_the_same_alerts_with_push_down_and_without() {
     if !can_run_live(test) {
         return;
     }
-    let storm = Path::new(PEREGRINE).with_file_name("peregrine-storm");
-    if !storm.exists() {
-        return skip(test, "peregrine-storm is not built");
-    }
+    let storm = bench_program("peregrine-storm");
     let _alone = alone();
     let scenes = Scenes::new();
     let rules = "

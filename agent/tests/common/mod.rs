@@ -62,6 +62,24 @@ pub(crate) fn can_run_live(test: &str) -> bool {
     true
 }
 
+/// A program of `bench-harness`, which is built where it is not there.
+pub(crate) fn bench_program(name: &str) -> PathBuf {
+    let program = Path::new(PEREGRINE).with_file_name(name);
+    if !program.exists() {
+        let target = program.parent().and_then(Path::parent).expect("a target folder");
+        let is_release = program.parent().is_some_and(|dir| dir.ends_with("release"));
+        let status = Command::new(env!("CARGO"))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .args(["build", "-p", "bench-harness", "--bin", name, "--target-dir"])
+            .arg(target)
+            .args(is_release.then_some("--release"))
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "{status}");
+    }
+    program
+}
+
 /// A child that ends with whoever holds this, also where a test fails half way.
 pub(crate) struct Running(pub(crate) Child);
 

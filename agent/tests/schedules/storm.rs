@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use capture::ProcessEntry;
 use capture::savefile::{Compression, Machine, Writer};
 use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
 
-use crate::common::PEREGRINE;
+use crate::common::{PEREGRINE, bench_program};
 
 /// Ids that processes of a generated storm have: few, so that they are used again soon.
 const IDS: std::ops::Range<u32> = 100..300;
@@ -213,24 +213,6 @@ fn cgroups(dir: u64) -> Vec<u8> {
     }
 }
 
-/// The program that makes storms of real calls; it is built where it is not there.
-fn storm_program() -> PathBuf {
-    let program = Path::new(PEREGRINE).with_file_name("peregrine-storm");
-    if !program.exists() {
-        let target = program.parent().and_then(Path::parent).expect("a target folder");
-        let is_release = program.parent().is_some_and(|dir| dir.ends_with("release"));
-        let status = Command::new(env!("CARGO"))
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .args(["build", "-p", "bench-harness", "--bin", "peregrine-storm", "--target-dir"])
-            .arg(target)
-            .args(is_release.then_some("--release"))
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "{status}");
-    }
-    program
-}
-
 /// Records so many events of a storm of real calls, or as many as it makes within the time; what the recorder says of them. Needs what a live run
 /// needs.
 pub(crate) fn record(path: &Path, n_events: u64, seed: u64, longest: Duration) -> Recorded {
@@ -238,7 +220,7 @@ pub(crate) fn record(path: &Path, n_events: u64, seed: u64, longest: Duration) -
         .args(["record", "-v", "-n", &n_events.to_string()])
         .arg(path)
         .arg("--")
-        .arg(storm_program())
+        .arg(bench_program("peregrine-storm"))
         // What it counts of its own events is a guess.
         .args(["mixed", "--events", &(n_events + n_events / 3 + 1000).to_string()])
         .args(["--seed", &seed.to_string(), "--seconds", &longest.as_secs().to_string()])

@@ -1,51 +1,14 @@
 //! Counted storms under a trace: every call that is announced is seen on the thread and the CPU that it was announced for, with its number, and
 //! a storm's threads make no others.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::{PEREGRINE, alone, bench_program, can_run_live};
 use serde_json::Value;
-
-const STORM: &str = env!("CARGO_BIN_EXE_peregrine-storm");
-
-/// Says that a test did not run, and why, in the form that CI counts.
-fn skip(test: &str, why: &str) {
-    // Not `eprintln!`: the test harness keeps what that prints by a test that passes.
-    drop(writeln!(std::io::stderr(), "skipped: {test}: {why}"));
-}
-
-fn can_run_live(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() {
-        skip(test, "needs root to attach programs to the kernel");
-        return false;
-    }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        skip(test, "this kernel has no BTF");
-        return false;
-    }
-    true
-}
-
-/// The program that traces; it is built where it is not there.
-fn peregrine() -> PathBuf {
-    let program = Path::new(STORM).with_file_name("peregrine");
-    if !program.exists() {
-        let target = program.parent().and_then(Path::parent).expect("a target folder");
-        let is_release = program.parent().is_some_and(|dir| dir.ends_with("release"));
-        let status = Command::new(env!("CARGO"))
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .args(["build", "-p", "agent", "--bin", "peregrine", "--target-dir"])
-            .arg(target)
-            .args(is_release.then_some("--release"))
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "{status}");
-    }
-    program
-}
 
 /// What a trace shows of each event, in columns.
 const FORMAT: &str = "*%thread.tid\t%evt.cpu\t%evt.type\t%evt.rawarg.dirfd\t%evt.arg.newpath\t%evt.arg.data\t%fd.sip\t%proc.args";
@@ -64,9 +27,10 @@ type Lines = Vec<Vec<String>>;
 fn traced(filter: &str, storms: &[&str]) -> (Vec<Value>, Lines) {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("trace");
-    let lines: Vec<String> =
-        storms.iter().map(|args| format!("{STORM} {args} --count {COUNT} --json")).collect();
-    let ended = Command::new(peregrine())
+    let storm = bench_program("peregrine-storm");
+    let line = |args: &&str| format!("{} {args} --count {COUNT} --json", storm.display());
+    let lines: Vec<String> = storms.iter().map(line).collect();
+    let ended = Command::new(PEREGRINE)
         .args(["trace", "-p", FORMAT, "-o"])
         .arg(&out)
         .args([filter, "--", "sh", "-e", "-c", &lines.join("; ")])
@@ -134,6 +98,7 @@ fn every_call_is_seen_where_it_was_announced_with_its_number() {
     if !can_run_live("every_call_is_seen_where_it_was_announced_with_its_number") {
         return;
     }
+    let _alone = alone();
     let kinds =
         ["getpid", "openclose", "readwrite", "rename", "udp", "udpconnect", "tcp", "forkexec"];
     // exit_group does not return, and is seen as the end of its process.
@@ -185,6 +150,7 @@ fn threads_that_move_are_where_they_say_and_make_no_other_calls() {
     if !can_run_live("threads_that_move_are_where_they_say_and_make_no_other_calls") {
         return;
     }
+    let _alone = alone();
     let storm = "openclose --threads 2 --migrate=7 --rate 20000 --burst 10";
     let (mut announced, all) = traced("evt.type exists", &[storm]);
     let traced = Traced::of(announced.pop().expect("a storm"), &all);
@@ -206,7 +172,8 @@ fn threads_that_move_are_where_they_say_and_make_no_other_calls() {
     assert_eq!(others.remove("sched_setaffinity"), Some(n_moves + 2));
     // An event, and no call.
     others.remove("procexit");
-    let help = Command::new(STORM).arg("--help").output().expect("it runs");
+    let help =
+        Command::new(bench_program("peregrine-storm")).arg("--help").output().expect("it runs");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     let words: BTreeSet<&str> =
         help.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
