@@ -325,6 +325,11 @@ name = "printer"
 command = ["/bin/sh", "-c", "seq 5; cat {input} >&2"]
 prints = true
 
+[[engine]]
+name = "ruler"
+command = ["/bin/sh", "-c", "grep -c '^- rule: ' {rules}/7.yaml {rules}/3.yaml | sed 's/.*:/rules /' >&2"]
+said = "rules "
+
 [[bench]]
 name = "replay"
 analysis = "nothing real"
@@ -360,6 +365,18 @@ fn a_recording_is_made_once_and_read_by_all() {
             assert!(figures["lines_per_s"].is_number(), "{sample}");
         }
     }
+}
+
+#[test]
+fn rules_are_made_up_as_many_as_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("recording"), recording()).unwrap();
+    let ruled = REPLAY
+        .replace("\"reader\", \"printer\"", "\"ruler\"")
+        .replace("events = 1000", "events = 1000\nrules = [3, 7]");
+    let out = measure(dir.path(), &ruled, &["--rounds", "1"]);
+    assert!(out.status.success(), "{}", text(&out));
+    assert_eq!(samples(dir.path())[0]["counts"]["said"], 7);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::figure::{self, Statistic};
 use super::record::is_toml;
 use super::values::{self, placeholders};
 
+/// Rules of a file that is made up.
+const MAX_RULES: usize = 100_000;
+
 /// One file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +140,9 @@ pub(crate) struct Replay {
     pub(crate) record: Vec<String>,
     /// Event blocks of the long recording that is made of it.
     pub(crate) events: u64,
+    /// Numbers of made-up rules: of each there is a file `{rules}/N.yaml`.
+    #[serde(default)]
+    pub(crate) rules: Vec<usize>,
 }
 
 /// What a figure must be.
@@ -279,6 +285,10 @@ impl Engine {
         Ok(())
     }
 
+    fn asks_for(&self, name: &str) -> bool {
+        self.command.iter().any(|word| placeholders(word).any(|asked| asked == name))
+    }
+
     /// Whether it runs beside a storm, rather than to its own end.
     pub(crate) fn stays(&self) -> bool {
         self.ready.is_some()
@@ -343,10 +353,17 @@ impl Bench {
                 ensure!(idle.window_ms > 0, "idle.window_ms: is 0");
                 Ok(())
             }
-            Kind::Replay(Replay { record, events }) => {
+            Kind::Replay(Replay { record, events, rules }) => {
                 ensure!(!record.is_empty(), "replay.record: is empty");
                 check_command("replay.record", record)?;
                 ensure!(*events > 0, "replay.events: is 0");
+                let most = rules.iter().max().copied().unwrap_or(0);
+                ensure!(most <= MAX_RULES, "replay.rules: {most} is more than {MAX_RULES}");
+                let asks = |name: &&String| engines[*name].asks_for("rules");
+                let asking = names.iter().find(asks).filter(|_| rules.is_empty());
+                if let Some(name) = asking {
+                    bail!("replay.rules: missing, but {name:?} asks for {{rules}}");
+                }
                 Ok(())
             }
         }
@@ -475,6 +492,18 @@ mod tests {
                     .replace("\"none\", \"ours\"", "\"reader\"")
                     + "\n[[engine]]\nname = \"reader\"\ncommand = [\"x\"]\n",
                 "replay.record: {recorder} is none of",
+            ),
+            (
+                bench("replay = { record = [\"x\"], events = 1 }")
+                    .replace("\"none\", \"ours\"", "\"reader\"")
+                    + "\n[[engine]]\nname = \"reader\"\ncommand = [\"{rules}/5.yaml\"]\n",
+                "replay.rules: missing, but \"reader\" asks for {rules}",
+            ),
+            (
+                bench("replay = { record = [\"x\"], events = 1, rules = [100001] }")
+                    .replace("\"none\", \"ours\"", "\"reader\"")
+                    + "\n[[engine]]\nname = \"reader\"\ncommand = [\"x\"]\n",
+                "replay.rules: 100001 is more than 100000",
             ),
             (bar("engine = \"ours\"\nfigure = \"ns_per_call\""), "either at_most or at_least"),
             (

@@ -11,6 +11,7 @@ mod figure;
 mod idle;
 mod latency;
 mod machine;
+mod made_rules;
 mod measure;
 mod procfs;
 mod record;

@@ -10,14 +10,16 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::child::{self, Used};
 use super::definition::{Engine, Replay};
+use super::made_rules;
 use super::sample::Sample;
 use super::values::Values;
 use crate::process::output;
 
-/// Makes the long recording that all engines read: `{recording}` where it is given, else what the benchmark's command records. `{input}` is it.
+/// Makes the long recording that all engines read: `{recording}` where it is given, else what the benchmark's command records. `{input}` is it,
+/// `{rules}` the folder of made-up rules.
 ///
 /// # Errors
-/// Nothing can be recorded, or the file cannot be written.
+/// Nothing can be recorded, or the files cannot be written.
 pub(crate) fn prepare(replay: &Replay, values: &Values, dir: &Path) -> Result<Values> {
     let short = match values.fill(&["{recording}".to_owned()]) {
         Ok(given) => given.concat().into(),
@@ -36,7 +38,9 @@ pub(crate) fn prepare(replay: &Replay, values: &Values, dir: &Path) -> Result<Va
     repeat.arg("repeat").args([&short, &long]).args(["--events", &replay.events.to_string()]);
     output(&mut repeat).context("no long recording could be made")?;
     fs::remove_file(dir.join("short.scap")).ok();
-    Ok(values.with("input", long.display()))
+    let rules = dir.join("rules");
+    made_rules::write(&rules, &replay.rules)?;
+    Ok(values.with("input", long.display()).with("rules", rules.display()))
 }
 
 /// Lines that an engine prints of the recording; not timed.

@@ -11,7 +11,7 @@ use crate::process::which;
 use crate::watched::built;
 
 /// All names: programs and files first, then what each run has of its own.
-pub(crate) const KNOWN: [&str; 15] = [
+pub(crate) const KNOWN: [&str; 16] = [
     "peregrine",
     "storm",
     "floor",
@@ -22,6 +22,7 @@ pub(crate) const KNOWN: [&str; 15] = [
     "definitions",
     "recording",
     "input",
+    "rules",
     "file",
     "dir",
     "scope",
