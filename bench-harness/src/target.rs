@@ -1,9 +1,11 @@
-//! One gate target: a pass over fixed input, warmed up, then run once where callgrind looks.
+//! One gate target: a pass over fixed input, warmed up, then run once where callgrind looks; or timed by criterion, as often as it likes.
 
 use std::cell::RefCell;
 use std::env;
 use std::hint::black_box;
 use std::rc::Rc;
+#[cfg(feature = "criterion")]
+use std::time::{Duration, Instant};
 
 /// Passes before the measured one: arenas, caches and tables have their size by then.
 const N_WARM_UP: usize = 3;
@@ -69,12 +71,17 @@ fn peregrine_gate_measured(work: &mut dyn FnMut()) {
     black_box(());
 }
 
-/// The whole of a target program: `--list` names the targets, a name runs that one, nothing runs all.
+/// The whole of a target program: `--list` names the targets, a name runs that one, nothing runs all. `cargo bench` (which says `--bench`) times them
+/// where the feature `criterion` is on.
 ///
 /// # Panics
 /// Where a pass finds a wrong result.
 pub fn run_targets(targets: &[TargetFn], args: impl IntoIterator<Item = String>) {
     let args: Vec<String> = args.into_iter().collect();
+    #[cfg(feature = "criterion")]
+    if args.iter().any(|a| a == "--bench") {
+        return timed(targets);
+    }
     if args.iter().any(|a| a == "--list") {
         for (name, function, _) in targets {
             println!("target {name} {function}");
@@ -87,6 +94,35 @@ pub fn run_targets(targets: &[TargetFn], args: impl IntoIterator<Item = String>)
             run_target(name, make());
         }
     }
+}
+
+/// Times the passes of each target, with criterion's command line; `--test` runs each once.
+#[cfg(feature = "criterion")]
+fn timed(targets: &[TargetFn]) {
+    let mut criterion = criterion::Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(20)
+        .configure_from_args();
+    for (name, _, make) in targets {
+        let Pass { n_events, n_warm_up: _, mut prepare, mut work } = make();
+        let mut group = criterion.benchmark_group(*name);
+        group.throughput(criterion::Throughput::Elements(n_events));
+        group.bench_function("pass", |b| {
+            b.iter_custom(|n| {
+                let mut took = Duration::ZERO;
+                for _ in 0..n {
+                    prepare();
+                    let start = Instant::now();
+                    work();
+                    took += start.elapsed();
+                }
+                took
+            });
+        });
+        group.finish();
+    }
+    criterion.final_summary();
 }
 
 /// Runs one target and prints what it counted itself.

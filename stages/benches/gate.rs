@@ -4,6 +4,8 @@
 mod official_like;
 #[path = "../../rules/benches/common/random.rs"]
 mod random;
+
+mod alone;
 mod recording;
 mod targets;
 
@@ -13,13 +15,11 @@ use std::sync::Arc;
 
 use bench_harness::samples::{self, At};
 use bench_harness::{Pass, TargetFn, run_targets};
-use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use bus::{BatchLimits, Key, LaneTx, Rx, Watermark, alert_lane, lane};
 use event::EventSet;
 use perf::{CountingAlloc, Registry};
 use rules::{Alert, DEFAULT_RULES, Options, RuleMatching, Ruleset, Source};
-use stages::{
-    Lineage, LineageLimits, Merge, Progress, Route, Shard, ShardConfig, ShardMeters, Users,
-};
+use stages::{Merge, Progress, Shard, ShardConfig, ShardMeters, Users};
 
 use recording::{Ready, Recording, load};
 
@@ -30,8 +30,6 @@ const N: u64 = 1000;
 const LIMITS: BatchLimits = BatchLimits { max_frames: 256, max_bytes: 512 * 1024 };
 /// Batches of a lane: a pass fits into it as a whole.
 const CAPACITY: usize = 8;
-/// Distinct passes before the frames repeat: more than a run has.
-const N_PASSES: u64 = 6;
 /// Everything in the samples descends from this process.
 const SHELL: At = At { ts: 1, cpu: 0, tgid: 4_000, parent: 1 };
 const MAKE: At = At { ts: 2, cpu: 0, tgid: 4_242, parent: 4_000 };
@@ -106,13 +104,12 @@ struct Sharded {
     shard: Shard,
     evaluated: Arc<perf::Counter>,
     raised: Rx<Alert>,
-    passes: Vec<Vec<Vec<u8>>>,
-    n_prepared: usize,
+    n_prepared: u64,
     key: u64,
 }
 
 /// A shard fed with `frames(pass, i)`.
-fn shard(frames: impl Fn(u64, u64) -> Vec<u8>) -> Pass {
+fn shard(frames: impl Fn(u64, u64) -> Vec<u8> + 'static) -> Pass {
     let source = Source { name: "default.yaml".into(), text: DEFAULT_RULES.into() };
     let ruleset = Ruleset::load(vec![source], Options::default()).expect("the default rules load");
     let (tx, rx) = lane(CAPACITY, LIMITS);
@@ -120,40 +117,20 @@ fn shard(frames: impl Fn(u64, u64) -> Vec<u8>) -> Pass {
     let (alerts, raised) = alert_lane(16);
     let meters = ShardMeters::register(&mut Registry::new());
     let evaluated = Arc::clone(&meters.evaluated);
-    let route: Route = |_tgid, _n_shards| 0;
+    let users = Users::from_files(b"user:x:1000:1000::/home/user:/bin/sh\n", b"user:x:1000:\n");
     let shard = Shard::new(ShardConfig {
-        index: 0,
-        lanes: vec![rx],
-        watermarks: vec![Arc::clone(&watermark)],
-        sources: Vec::new(),
-        lineage: Arc::new(Lineage::new(1, route, LineageLimits::default())),
-        peers: Vec::new(),
-        waiter: Waiter::new(WaitLimits::default()),
-        ruleset: Arc::new(ruleset),
-        matching: RuleMatching::First,
-        alerts,
-        output: None,
         meters,
-        hostname: "host".into(),
-        users: Arc::new(Users::from_files(
-            b"user:x:1000:1000::/home/user:/bin/sh\n",
-            b"user:x:1000:\n",
-        )),
-        clock_offset_ns: 0,
-        utc_offset_s: 0,
-        evt_num_shift: 0,
-        late_after: None,
-        deferral: stages::DeferralLimits::default(),
+        users: Arc::new(users),
+        ..alone::config(rx, &watermark, Arc::new(ruleset), alerts)
     });
-    let passes = (0..N_PASSES).map(|p| (0..N).map(|i| frames(p, i)).collect()).collect();
     let source = Feed { tx, watermark };
-    let mut state = Sharded { source, shard, evaluated, raised, passes, n_prepared: 0, key: 2 };
+    let mut state = Sharded { source, shard, evaluated, raised, n_prepared: 0, key: 2 };
     let seeds = [samples::exec(SHELL, true), samples::exec(MAKE, true)];
     state.source.push((1..).map(Key).zip(seeds.iter().map(Vec::as_slice)));
     while state.shard.poll_once() == Progress::Worked {}
 
-    let prepare = |s: &mut Sharded| {
-        let pass = &s.passes[s.n_prepared % s.passes.len()];
+    let prepare = move |s: &mut Sharded| {
+        let pass: Vec<Vec<u8>> = (0..N).map(|i| frames(s.n_prepared, i)).collect();
         let keys = (s.key + 1..).map(Key);
         s.source.push(keys.zip(pass.iter().map(Vec::as_slice)));
         s.key += N;

@@ -3,6 +3,7 @@
 //! `profile` prints which rules ran how often; `all`, `none` and any other name is a gate target with all rules, with none, or with all but those
 //! of `--without`.
 
+mod alone;
 mod recording;
 
 use std::fs;

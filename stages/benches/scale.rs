@@ -9,6 +9,7 @@ mod official_like;
 #[path = "../../rules/benches/common/random.rs"]
 mod random;
 
+mod alone;
 mod recording;
 
 use std::fs;

@@ -9,7 +9,9 @@ use capture::CaptureMeters;
 use capture::savefile::{EVT_NUM_SHIFT, Header, Replay, ReplayFeed, event_key};
 use event::{EventSet, EventType, FrameHeader};
 use rules::{Alert, Options, RuleMatching, Ruleset, Source};
-use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+use stages::{Progress, Shard, ShardConfig, Users};
+
+use crate::alone;
 
 const LIMITS: BatchLimits = BatchLimits { max_frames: 256, max_bytes: 128 << 10 };
 
@@ -103,25 +105,10 @@ impl Ready {
         let watermark = Arc::new(Watermark::new());
         let (alerts, raised) = alert_lane(alert_capacity);
         let mut shard = Shard::new(ShardConfig {
-            index: 0,
-            lanes: vec![rx],
-            watermarks: vec![Arc::clone(&watermark)],
-            sources: Vec::new(),
-            lineage: Arc::new(Lineage::new(1, |_, _| 0, LineageLimits::default())),
-            peers: Vec::new(),
-            waiter: Waiter::new(WaitLimits::default()),
-            ruleset: Arc::clone(ruleset),
             matching,
-            alerts,
-            output: None,
-            meters: ShardMeters::default(),
-            hostname: "host".into(),
             users: Arc::clone(&recording.users),
-            clock_offset_ns: 0,
-            utc_offset_s: 0,
             evt_num_shift: EVT_NUM_SHIFT,
-            late_after: None,
-            deferral: stages::DeferralLimits::default(),
+            ..alone::config(rx, &watermark, Arc::clone(ruleset), alerts)
         });
         push(&mut tx, recording.seeds());
         watermark.publish(event_key(1).prev());

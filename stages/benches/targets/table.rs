@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bench_harness::Pass;
 use bench_harness::samples::{self, At};
-use bus::{BatchLimits, Key, LaneTx, WaitLimits, Waiter, Watermark, alert_lane, lane};
+use bus::{BatchLimits, Key, LaneTx, Watermark, alert_lane, lane};
 use event::EventType;
-use rules::{Options, RuleMatching, Ruleset};
-use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+use rules::{Options, Ruleset};
+use stages::{Progress, Shard, ShardConfig, ShardMeters};
+
+use crate::alone;
 
 const N: u64 = 1000;
 const LIMITS: BatchLimits = BatchLimits { max_frames: 1024, max_bytes: 4 << 20 };
@@ -59,27 +61,8 @@ impl Table {
         let meters = ShardMeters::default();
         let applied = Arc::clone(&meters.parsed);
         let ruleset = Ruleset::load(Vec::new(), Options::default()).expect("no rules load");
-        let shard = Shard::new(ShardConfig {
-            index: 0,
-            lanes: vec![rx],
-            watermarks: vec![Arc::clone(&watermark)],
-            sources: Vec::new(),
-            lineage: Arc::new(Lineage::new(1, |_, _| 0, LineageLimits::default())),
-            peers: Vec::new(),
-            waiter: Waiter::new(WaitLimits::default()),
-            ruleset: Arc::new(ruleset),
-            matching: RuleMatching::First,
-            alerts: alert_lane(1).0,
-            output: None,
-            meters,
-            hostname: "host".into(),
-            users: Arc::new(Users::from_files(b"", b"")),
-            clock_offset_ns: 0,
-            utc_offset_s: 0,
-            evt_num_shift: 0,
-            late_after: None,
-            deferral: stages::DeferralLimits::default(),
-        });
+        let config = alone::config(rx, &watermark, Arc::new(ruleset), alert_lane(1).0);
+        let shard = Shard::new(ShardConfig { meters, ..config });
         let mut table = Self { tx, watermark, shard, meters: applied, key: 0, n_passes: 0 };
         table.push([samples::exec(SHELL, true)]);
         table.work();
