@@ -691,7 +691,7 @@ fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
         return WaitLimits { min_sleep, ..WaitLimits::WOKEN };
     }
     // One thread reads the file.
-    if 1 + plan.n_shards <= perf::allowed_cpus().len() {
+    if plan.n_shards < perf::allowed_cpus().len() {
         return WaitLimits::default();
     }
     let min_sleep = Duration::from_millis(1);

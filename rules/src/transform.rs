@@ -326,7 +326,7 @@ mod tests {
     fn compute(expr: &Expr) -> Option<String> {
         let event = Event(vec![b'x'; MAX_BYTES]);
         let mut buffers = Buffers::default();
-        buffers.fit(Needs { computes: true, n_states: 0 });
+        buffers.fit(Needs { computes: true, n_states: 0, n_of_bits: 0 });
         let mut evaluator = Evaluator { fields: &event, computed: &mut buffers.computed };
         let show = |value: Value<'_>| match value {
             Value::Bytes(b) => String::from_utf8_lossy(b).into_owned(),
