@@ -77,10 +77,8 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let noted = Noted::take(&rec, call, ty);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     network::pass_noted(&mut rec, noted, at, len);
-    if filter::rejects_socket(&rec, ty, call.ret, used.sock) {
-        if asked & head::DESCRIPTOR != 0 {
-            used.tell_past(&mut rec, seen(true, call.ret));
-        }
+    let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
         filter::discard(cpu, rec, ty);
         return None;
     }
@@ -88,6 +86,10 @@ pub fn send(ctx: Ctx) -> Option<()> {
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(true, call.ret));
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -120,10 +122,8 @@ pub fn recv(ctx: Ctx) -> Option<()> {
         cpu.count(u64::from(ty.0), Outcome::Filtered);
         return None;
     }
-    if !hears && filter::rejects_socket(&rec, ty, call.ret, used.sock) {
-        if asked & head::DESCRIPTOR != 0 {
-            used.tell_past(&mut rec, seen(false, call.ret));
-        }
+    let is_rejected = !hears && filter::rejects_socket(&rec, ty, call.ret, used.sock);
+    if is_rejected && !filter::tells_past(call.ret) {
         filter::discard(cpu, rec, ty);
         return None;
     }
@@ -152,6 +152,10 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(false, call.ret));
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -297,11 +301,8 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
         return 0;
     }
     let hears = asked & head::ANSWERS != 0;
-    let shown = if at == 0 { Seen::Nothing } else { seen(!is_recv, res) };
-    if !hears && filter::rejects_socket(&rec, ty, res, used.sock) {
-        if asked & recipe::head::DESCRIPTOR != 0 {
-            used.tell_past(&mut rec, shown);
-        }
+    let is_rejected = !hears && filter::rejects_socket(&rec, ty, res, used.sock);
+    if is_rejected && !filter::tells_past(res) {
         filter::discard(cpu, rec, ty);
         return 0;
     }
@@ -360,7 +361,11 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     }
     if asked & recipe::head::DESCRIPTOR != 0 {
         rec.begin_trailer();
-        used.section(&mut rec, shown);
+        used.section(&mut rec, if at == 0 { Seen::Nothing } else { seen(!is_recv, res) });
+    }
+    if is_rejected {
+        filter::discard(cpu, rec, ty);
+        return 0;
     }
     rec.submit::<true>(&task.who_is_current());
     0
