@@ -40,6 +40,7 @@ pub(crate) fn options(config: &Config) -> Options {
         min_priority: config.min_priority,
         selections: config.selections.clone(),
         static_fields: Arc::clone(&config.static_fields),
+        tells_fields: config.format.json && config.format.with_output_fields,
         ..Options::default()
     }
 }

@@ -1,12 +1,12 @@
 //! An alert as Falco's line of text, or as Falco's JSON object.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use rules::{Alert, AlertMarks, AlertValue, NameView};
-use serde::Serialize;
+use rules::{Alert, AlertMarks, NameView};
+
+use crate::json;
 
 /// What an alert is printed as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct Formatter {
     hostname: Arc<str>,
     line: String,
     text: String,
+    escaped: String,
 }
 
 impl Formatter {
@@ -71,8 +72,8 @@ impl Formatter {
     }
 
     fn with_zone(format: Format, hostname: &str, zone: TimeZone) -> Self {
-        let (line, text) = (String::new(), String::new());
-        Self { format, zone, hostname: hostname.into(), line, text }
+        let [line, text, escaped] = [const { String::new() }; 3];
+        Self { format, zone, hostname: hostname.into(), line, text, escaped }
     }
 
     /// Seconds by which local time is ahead of UTC now, for outputs of rules that print local time.
@@ -83,7 +84,7 @@ impl Formatter {
 
     /// The alert as one line, newline included. It never contains a control character other than that newline.
     pub fn line(&mut self, alert: &Alert) -> &str {
-        let Self { format, zone, hostname, line, text } = self;
+        let Self { format, zone, hostname, line, text, escaped } = self;
         text.clear();
         if format.iso_time {
             iso_time(text, alert.ts_ns, "+0000");
@@ -92,14 +93,15 @@ impl Formatter {
         }
         let _infallible = write!(text, ": {} {}", alert.rule.priority, alert.output);
         line.clear();
+        escaped.clear();
         if format.json {
-            json(line, alert, *format, hostname, text);
+            json::put_object(escaped, alert, *format, hostname, text);
         } else {
             marks_text(text, alert.marks);
-            let mut escaped = String::with_capacity(text.len() + 16);
-            rules::escape_line(&mut escaped, text);
-            push_visible(line, &escaped);
+            rules::escape_line(escaped, text);
         }
+        // A control character inside JSON text can only stand in a string.
+        push_visible(line, escaped);
         line.push('\n');
         line
     }
@@ -117,7 +119,7 @@ fn time_of_day(to: &mut String, t: jiff::civil::DateTime) {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC, then `suffix`.
-fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
+pub(crate) fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
     let t = civil(ts_ns, &TimeZone::UTC);
     let _infallible = write!(to, "{}T", t.date());
     time_of_day(to, t);
@@ -125,7 +127,7 @@ fn iso_time(to: &mut String, ts_ns: u64, suffix: &str) {
 }
 
 /// Names of the marks that are set. Most alerts have none.
-fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
+pub(crate) fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
     let AlertMarks {
         late,
         lineage_unknown,
@@ -151,7 +153,7 @@ fn marks(marks: AlertMarks) -> impl Iterator<Item = &'static str> {
 
 /// The view, where only one of two names matched: the kernel's, not the one that the process gave; or that one, and another file was opened,
 /// through a link or because the string was rewritten under way. (A replay has no second name and tells nothing.)
-fn telling_view(marks: AlertMarks) -> Option<NameView> {
+pub(crate) fn telling_view(marks: AlertMarks) -> Option<NameView> {
     marks.name_view.filter(|&v| v != NameView::Both)
 }
 
@@ -166,75 +168,21 @@ fn marks_text(to: &mut String, alert: AlertMarks) {
 /// Appends text in which every control character is escaped. JSON's own escapes stop below 0x20; DEL and C1 characters are obeyed by some
 /// terminals, and C1 holds a line break.
 fn push_visible(to: &mut String, text: &str) {
-    for c in text.chars() {
+    // In UTF-8 a C1 character begins with this byte, as do others.
+    const C1_LEAD: u8 = 0xc2;
+    let mut rest = text;
+    loop {
+        let n_plain = rules::plain_len(rest.as_bytes(), |b| b < b' ' || b == 0x7f || b == C1_LEAD);
+        let (plain, special) = rest.split_at(n_plain);
+        to.push_str(plain);
+        let mut special = special.chars();
+        let Some(c) = special.next() else { return };
         if c.is_control() {
             let _infallible = write!(to, "\\u{:04x}", u32::from(c));
         } else {
             to.push(c);
         }
-    }
-}
-
-/// Falco's object; the fields stand in the order in which Falco prints them, which is sorted.
-#[derive(Serialize)]
-struct JsonAlert<'a> {
-    hostname: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_fields: Option<BTreeMap<&'a str, JsonValue<'a>>>,
-    priority: &'a str,
-    rule: &'a str,
-    source: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<Vec<&'a str>>,
-    time: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum JsonValue<'a> {
-    Field(&'a AlertValue),
-    Time(u64),
-    Text(&'a str),
-    Texts(Vec<&'a str>),
-}
-
-fn json(to: &mut String, alert: &Alert, format: Format, hostname: &str, text: &str) {
-    let Alert { rule, evt_num: _, ts_ns, output, fields, marks: alert_marks } = alert;
-    let output_fields = format.with_output_fields.then(|| {
-        let mut map: BTreeMap<&str, JsonValue<'_>> =
-            fields.iter().map(|(name, value)| (&**name, JsonValue::Field(value))).collect();
-        let prefix = if format.iso_time { "evt.time.iso8601" } else { "evt.time" };
-        map.insert(prefix, JsonValue::Time(*ts_ns));
-        let names: Vec<_> = marks(*alert_marks).collect();
-        if !names.is_empty() {
-            map.insert("peregrine.marks", JsonValue::Texts(names));
-        }
-        if let Some(view) = telling_view(*alert_marks) {
-            map.insert("fd.name_view", JsonValue::Text(view.as_str()));
-        }
-        map
-    });
-    let mut time = String::with_capacity(30);
-    iso_time(&mut time, *ts_ns, "Z");
-    let object = JsonAlert {
-        hostname,
-        message: format.with_message.then_some(output),
-        output: format.with_output.then_some(text),
-        output_fields,
-        priority: rule.priority.as_str(),
-        rule: &rule.name,
-        source: &rule.source,
-        tags: format.with_tags.then(|| rule.tags.iter().map(|t| &**t).collect()),
-        time: &time,
-    };
-    match serde_json::to_string(&object) {
-        // A control character inside JSON text can only stand in a string.
-        Ok(s) => push_visible(to, &s),
-        Err(e) => unreachable!("text keys and plain values always serialise: {e}"),
+        rest = special.as_str();
     }
 }
 
@@ -289,6 +237,22 @@ mod tests {
         for format in [Format::default(), JSON] {
             let text = line(format, &a);
             assert_eq!(text.chars().filter(|c| c.is_control()).count(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_made_visible_wherever_they_stand() {
+        for special in ["", "\u{7f}", "\u{80}\u{9f}", "\u{a0}\u{bf}", "\u{1b}\u{c0}\u{2028}"] {
+            for before in 0..70 {
+                let text = "x".repeat(before) + special + &"\u{e4}".repeat(before) + special;
+                let visible = |c: char| match c {
+                    c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+                    c => c.into(),
+                };
+                let mut shown = String::new();
+                push_visible(&mut shown, &text);
+                assert_eq!(shown, text.chars().map(visible).collect::<String>());
+            }
         }
     }
 

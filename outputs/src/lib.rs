@@ -23,6 +23,7 @@
 
 mod delivery;
 mod format;
+mod json;
 mod sink;
 #[cfg(test)]
 mod testing;

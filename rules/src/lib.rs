@@ -111,7 +111,7 @@ pub use locations::{Context, Location, Position};
 pub use necessary::{
     Clause, NamePattern, Necessary, TypeNeed, Unasked, Unfiltered, is_plain_path, is_plain_string,
 };
-pub use output::{LineFormat, LineScratch, escape_line};
+pub use output::{LineFormat, LineScratch, escape_line, plain_len};
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{
     Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, FdListField, Field,

@@ -62,6 +62,8 @@ pub struct Options {
     pub selections: Vec<Selection>,
     /// Values of the fields `static.KEY` by key.
     pub static_fields: Arc<BTreeMap<String, String>>,
+    /// Whether an alert tells the value of each field of its output beside the text. Where nobody prints them they cost more than the text.
+    pub tells_fields: bool,
 }
 
 impl Default for Options {
@@ -72,6 +74,7 @@ impl Default for Options {
             sources: Vec::new(),
             selections: Vec::new(),
             static_fields: Arc::default(),
+            tells_fields: true,
         }
     }
 }
@@ -96,6 +99,7 @@ pub struct Ruleset {
     program: Program,
     necessary: Necessary,
     matching: RuleMatching,
+    tells_fields: bool,
     interest: EventSet,
     generic_calls: CallSet,
     fields: BTreeSet<FieldRef>,
@@ -157,6 +161,7 @@ impl Ruleset {
             program: Program::compile(&resolver.ir, &typed),
             necessary: Necessary::of(&resolver.ir, &typed),
             matching: options.matching,
+            tells_fields: options.tells_fields,
             interest: rules.iter().fold(EventSet::EMPTY, |set, r| set.union(&r.types)),
             generic_calls: rules.iter().fold(CallSet::EMPTY, |set, r| set.union(&r.generic_calls)),
             fields: rules.iter().flat_map(|r| &r.fields).cloned().collect(),
@@ -338,11 +343,11 @@ impl Ruleset {
         &scratch.matched
     }
 
-    /// The alert of a match: output formatted, its fields kept. `rule` comes from [`Ruleset::evaluate`].
+    /// The alert of a match: output formatted, its fields kept where they are told. `rule` comes from [`Ruleset::evaluate`].
     #[must_use]
     pub fn alert<F: Fields>(&self, rule: RuleId, fields: &F, facts: AlertFacts) -> Alert {
         let Rule { info, template, .. } = &self.rules[rule.0 as usize];
-        let (output, fields) = template.fill(fields, facts.utc_offset_s);
+        let (output, fields) = template.fill(fields, facts.utc_offset_s, self.tells_fields);
         Alert {
             rule: info.clone(),
             evt_num: facts.evt_num,

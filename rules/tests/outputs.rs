@@ -230,6 +230,18 @@ fn what_says_nothing_any_more_is_warned_of() {
 }
 
 #[test]
+fn where_fields_are_not_told_the_text_is_the_same() {
+    let output = "%proc.pid %proc.name %fd.types %evt.time";
+    let options = Options { tells_fields: false, ..Options::default() };
+    let set = Ruleset::load(source("evt.type = open", output), options).unwrap();
+    let mut scratch = set.scratch();
+    let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
+    let facts = AlertFacts { utc_offset_s: 3600, ..AlertFacts::default() };
+    let alert = set.alert(id, &Event, facts);
+    assert_eq!(alert, Alert { fields: Vec::new(), ..fill(output) });
+}
+
+#[test]
 fn fields_are_typed_and_in_order() {
     let set = load(
         "evt.type = open",

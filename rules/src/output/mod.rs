@@ -19,8 +19,8 @@ use crate::value::{Fields, Value};
 
 pub use line::{LineFormat, LineScratch};
 pub(crate) use print::MISSING;
-pub use print::escape_line;
 use print::{ListText, Shown, fit_width};
+pub use print::{escape_line, plain_len};
 
 /// A compiled output.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +49,9 @@ enum Part {
 
 /// Widest `%<N>field`.
 const MAX_WIDTH: usize = 1024;
+
+/// What most texts of alerts need, so that they do not grow piece by piece.
+const FILLED_BYTES: usize = 512;
 
 /// What an output may name for compatibility, and prints nothing.
 const CONTAINER_INFO: &str = "container.info";
@@ -184,15 +187,16 @@ impl Template {
         self.fields.iter().map(|(f, _)| f)
     }
 
-    /// The text, and the value of each field. Times are shifted by `utc_offset_s` where local time is printed.
+    /// The text, and the value of each field where they are told. Times are shifted by `utc_offset_s` where local time is printed.
     pub(crate) fn fill<F: Fields>(
         &self,
         fields: &F,
         utc_offset_s: i32,
+        tells_fields: bool,
     ) -> (String, Vec<(Arc<str>, AlertValue)>) {
         let values: Vec<Option<Value<'_>>> =
             self.fields.iter().map(|(f, _)| value(fields, f)).collect();
-        let mut out = String::new();
+        let mut out = String::with_capacity(FILLED_BYTES);
         let mut computed = Computed::default();
         for part in &self.parts {
             let start = out.len();
@@ -220,6 +224,9 @@ impl Template {
             if width > 0 {
                 fit_width(&mut out, start, width);
             }
+        }
+        if !tells_fields {
+            return (out, Vec::new());
         }
         let typed = self.fields.iter().zip(values).map(|((field, name), value)| {
             let shown = shown(field, utc_offset_s);

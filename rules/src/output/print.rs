@@ -138,6 +138,10 @@ fn push_dotted(out: &mut String, bytes: &[u8]) {
 
 /// Appends bytes as text; what is not UTF-8 becomes U+FFFD.
 fn push_lossy(out: &mut String, bytes: &[u8]) {
+    // Nearly all names are; the check is much cheaper than a walk from chunk to chunk.
+    if let Ok(text) = str::from_utf8(bytes) {
+        return out.push_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -154,7 +158,14 @@ fn write_to(out: &mut String, args: std::fmt::Arguments<'_>) {
 /// Appends `text` escaped as the inside of a JSON string: what Falco does to a line of text before it prints it, so
 /// that no event can forge a line.
 pub fn escape_line(out: &mut String, text: &str) {
-    for c in text.chars() {
+    let mut rest = text;
+    loop {
+        let n_plain = plain_len(rest.as_bytes(), |b| b < 0x20 || matches!(b, b'"' | b'\\'));
+        // What is escaped is ASCII, so a character begins where it stands.
+        let (plain, special) = rest.split_at(n_plain);
+        out.push_str(plain);
+        let mut special = special.chars();
+        let Some(c) = special.next() else { return };
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -163,8 +174,56 @@ pub fn escape_line(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => write_to(out, format_args!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+            c => write_to(out, format_args!("\\u{:04x}", u32::from(c))),
+        }
+        rest = special.as_str();
+    }
+}
+
+/// How many bytes come before the first that is special. Compiled to a comparison of many bytes at once.
+#[inline]
+pub fn plain_len(bytes: &[u8], is_special: impl Fn(u8) -> bool) -> usize {
+    const LANES: usize = 16;
+    let (chunks, _) = bytes.as_chunks::<LANES>();
+    let is_plain = |chunk: &&[u8; LANES]| !chunk.iter().fold(false, |any, &b| any | is_special(b));
+    let at = chunks.iter().take_while(is_plain).count() * LANES;
+    at + bytes[at..].iter().position(|&b| is_special(b)).unwrap_or(bytes.len() - at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Character by character, as it was written first.
+    fn escaped(text: &str) -> String {
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\x08' => out.push_str("\\b"),
+                '\x0c' => out.push_str("\\f"),
+                c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => out.push(c),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn what_would_forge_a_line_is_escaped_wherever_it_stands() {
+        for special in ["", "\n", "\"\\", "\u{1}\u{1f}", "\u{85}\u{7f}", "\u{e4}\n\u{1f980}"] {
+            for before in 0..70 {
+                for after in [0, 1, 31, 32, 33, 64] {
+                    let text = "x".repeat(before) + special + &"y".repeat(after);
+                    let mut out = String::from("> ");
+                    escape_line(&mut out, &text);
+                    assert_eq!(out, "> ".to_owned() + &escaped(&text));
+                }
+            }
         }
     }
 }

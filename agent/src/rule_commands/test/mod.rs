@@ -170,7 +170,9 @@ fn setting(file: &TestFile, path: &Path, config: &Config) -> Result<Setting, Wro
         }
         None => config.min_priority,
     };
-    let options = Options { matching, min_priority, ..rule_load::options(config) };
+    // What a test expects may name fields.
+    let options =
+        Options { matching, min_priority, tells_fields: true, ..rule_load::options(config) };
     let sources = rule_files::read(&inputs).at(named)?;
     let ruleset = Ruleset::load(sources, options).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(|e| e.to_string().trim_end().to_owned()).collect();
