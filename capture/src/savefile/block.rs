@@ -7,6 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::{
     Place, SavefileError, kind,
     read_ahead::{HEADROOM, ReadAhead},
+    saved_event::Layout,
 };
 
 /// What is read at once. Half of a second-level cache: what was read is still there when it is parsed.
@@ -272,6 +273,14 @@ impl BlockStream {
     pub(super) fn peek(&mut self) -> Option<[u8; 4]> {
         self.want(HEAD_LEN);
         self.buf[self.at..self.end].first_chunk().copied()
+    }
+
+    /// Takes the next block where it is an undamaged event that lies in the buffer.
+    #[inline]
+    pub(super) fn take_event(&mut self) -> Option<Layout> {
+        let (layout, next) = Layout::find_whole(&self.buf, self.at, self.end)?;
+        self.at = next;
+        Some(layout)
     }
 
     /// The next block, `None` at the end of the file.

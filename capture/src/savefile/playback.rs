@@ -7,8 +7,8 @@ use std::{path::Path, sync::Arc};
 
 use bus::Key;
 use event::{
-    EventSet, EventType, FrameHeader, FrameTooLarge, FrameWriter, MAX_FRAME_LEN, N_EVENT_TYPES,
-    SectionKind, flags,
+    Direction, EventInfo, EventSet, EventType, FrameHeader, FrameTooLarge, FrameWriter,
+    MAX_FRAME_LEN, N_EVENT_TYPES, SectionKind, flags,
 };
 use perf::{Latency, Sampler, boot_now_ns};
 
@@ -82,6 +82,8 @@ impl FrameRoom for NoRoom {
     }
 }
 
+/// Bit of an event's category: it is a system call.
+const EC_SYSCALL: u16 = 0x200;
 /// Blocks up to this length fit a frame whatever is put behind them, so that their events may be passed over without trying.
 const MAX_PASSED_OVER: usize = MAX_FRAME_LEN / 4;
 
@@ -98,6 +100,8 @@ pub struct Playback {
     demands: Box<[PlaybackDemand]>,
     /// Types of the events of which more is read than the header.
     looked_into: EventSet,
+    /// Types of starts of calls, of which as state nothing is read but the header: what they tell is followed here.
+    starts: EventSet,
     seeds: Seeds,
     n_seeded: usize,
     /// Seeds of sections before this one with no event behind them: they have the keys below this section's.
@@ -185,6 +189,7 @@ impl Playback {
             resources,
             demands: vec![PlaybackDemand::default(); N_EVENT_TYPES].into(),
             looked_into: EventSet::all(),
+            starts: EventSet::EMPTY,
             seeds,
             n_seeded: 0,
             n_seeded_before: 0,
@@ -211,9 +216,10 @@ impl Playback {
     }
 
     /// Says of which types of events more is read than the header: the frames of others have neither parameters nor sections, unless they
-    /// carry state. Without this, of all. Comes before the first frame.
+    /// carry state; nor have starts of calls that are state alone. Without this, of all. Comes before the first frame.
     pub fn look_into(&mut self, types: EventSet) {
         self.looked_into = types;
+        self.starts = (0..N_EVENT_TYPES as u16).map(EventType).filter(|&ty| is_start(ty)).collect();
     }
 
     /// Bounds the table of processes: beyond them frames say that there is no room for theirs. Comes before the first frame.
@@ -229,7 +235,7 @@ impl Playback {
     }
 
     /// See [`Reader::read_ahead`].
-    pub(super) fn read_ahead(&mut self) {
+    pub fn read_ahead(&mut self) {
         self.reader.read_ahead();
     }
 
@@ -466,12 +472,14 @@ impl Playback {
             if is_short && is_unwanted(&header) {
                 return Ok(true);
             }
+            let is_asked_for = if header.flags & flags::STATE_ONLY == 0 {
+                self.looked_into.contains(event.event_type)
+            } else {
+                !self.starts.contains(event.event_type)
+            };
             let asked = Asked {
                 demand: self.demands[usize::from(event.event_type.0)],
-                is_looked_into: !is_short
-                    || self.looked_into.contains(event.event_type)
-                    || header.flags & flags::STATE_ONLY != 0
-                    || header.carries_state(),
+                is_looked_into: !is_short || is_asked_for || header.carries_state(),
                 tracker: &self.tracker,
                 threads: &self.threads,
                 resources: self.resources.as_ref(),
@@ -491,6 +499,12 @@ impl Playback {
             return Ok(true);
         }
     }
+}
+
+/// Whether events of the type are starts of calls.
+fn is_start(ty: EventType) -> bool {
+    let is_call = |info: &EventInfo| info.category & EC_SYSCALL != 0;
+    ty.info().is_some_and(|info| info.direction == Direction::Enter && is_call(info))
 }
 
 /// What is asked of an event, and who knows it.

@@ -69,6 +69,19 @@ impl Room {
     fn has(&self, n_bytes: usize) -> bool {
         self.n_bytes + n_bytes <= self.max_bytes
     }
+
+    /// Changes what takes room; without room for it nothing is left.
+    #[inline]
+    fn change<T>(&mut self, held: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.n_bytes -= held.capacity();
+        let changed = change(held);
+        if !self.has(held.capacity()) {
+            self.n_dropped += 1;
+            *held = Vec::new();
+        }
+        self.n_bytes += held.capacity();
+        changed
+    }
 }
 
 /// Place of a process among all.
@@ -139,15 +152,27 @@ impl Processes {
         change: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> T {
         let Self { all, dirs, .. } = self;
+        dirs.change(&mut all[slot.0 as usize].cwd, change)
+    }
+
+    /// Follows a return: with the thread's last enter, which is over then, and the process's working directory, which may be changed as far
+    /// as there is room for it.
+    pub(super) fn follow_exit<T>(
+        &mut self,
+        tid: u32,
+        slot: Slot,
+        follow: impl FnOnce(Option<&Enter>, &mut Vec<u8>) -> T,
+    ) -> T {
+        let Self { pages, all, dirs, .. } = self;
+        let thread = place(tid).and_then(|(page, at)| pages.get_mut(page)?.as_mut()?[at].as_mut());
+        let mut enter = thread.and_then(|thread| thread.enter.as_deref_mut());
         let cwd = &mut all[slot.0 as usize].cwd;
-        dirs.n_bytes -= cwd.capacity();
-        let changed = change(cwd);
-        if !dirs.has(cwd.capacity()) {
-            dirs.n_dropped += 1;
-            *cwd = Vec::new();
+        let followed = dirs.change(cwd, |cwd| follow(enter.as_deref(), cwd));
+        // Whatever comes next is another call.
+        if let Some(enter) = &mut enter {
+            enter.clear();
         }
-        dirs.n_bytes += cwd.capacity();
-        changed
+        followed
     }
 
     /// What is kept of the thread's last enter, to be put back.

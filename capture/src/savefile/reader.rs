@@ -182,6 +182,13 @@ impl Reader {
     /// has none.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<SavedEvent<'_>>, SavefileError> {
+        if self.ahead.is_none()
+            && !self.is_done
+            && let Some(layout) = self.stream.take_event()
+        {
+            self.n_events += 1;
+            return Ok(Some(layout.event(self.stream.bytes())));
+        }
         match self.next_layout() {
             Ok(Some(layout)) => Ok(Some(layout.event(self.stream.bytes()))),
             Ok(None) => Ok(None),
@@ -189,7 +196,7 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[cold]
     fn next_layout(&mut self) -> Result<Option<Layout>, SavefileError> {
         loop {
             if self.is_done {

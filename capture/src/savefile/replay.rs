@@ -76,13 +76,19 @@ impl Replay {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_within(path: &Path, rooms: Rooms) -> Result<Self, SavefileError> {
-        Ok(Self { playback: Playback::open_within(path, rooms)?, limit_ns: None })
+        Ok(Self::of(Playback::open_within(path, rooms)?))
     }
 
     /// Replays what a reader gives, which has given nothing yet.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        Self { playback: Playback::new(reader), limit_ns: None }
+        Self::of(Playback::new(reader))
+    }
+
+    /// Replays what has given no frame yet.
+    #[must_use]
+    pub fn of(playback: Playback) -> Self {
+        Self { playback, limit_ns: None }
     }
 
     /// What the file says before its first event.

@@ -86,15 +86,28 @@ impl<'a> SavedEvent<'a> {
 
     /// Bytes of parameter `n`. O(n).
     #[must_use]
+    #[inline]
     pub fn param(&self, n: usize) -> Option<&'a [u8]> {
+        let Lens::Narrow(lens) = self.lens else { return self.wide_param(n) };
+        let Some(len) = lens.get(n) else { return self.added_param(n - lens.len()) };
+        let at = narrow_sum(&lens[..n]);
+        self.data.get(at..at + usize::from(u16::from_le_bytes(*len)))
+    }
+
+    /// The same of the few types with long parameters.
+    #[cold]
+    fn wide_param(&self, n: usize) -> Option<&'a [u8]> {
         let n_recorded = self.lens.count();
-        if n < n_recorded {
-            let at: usize = (0..n).map(|i| self.lens.get(i)).sum();
-            return self.data.get(at..at + self.lens.get(n));
+        if n >= n_recorded {
+            return self.added_param(n - n_recorded);
         }
-        let n = n - n_recorded;
+        let at: usize = (0..n).map(|i| self.lens.get(i)).sum();
+        self.data.get(at..at + self.lens.get(n))
+    }
+
+    fn added_param(&self, n: usize) -> Option<&'a [u8]> {
         let len = usize::from(u16::from_le_bytes(*self.added_lens.get(n)?));
-        let at = sum(self.added_lens[..n].as_flattened(), false);
+        let at = narrow_sum(&self.added_lens[..n]);
         self.added.get(at..at + len)
     }
 
@@ -140,6 +153,7 @@ impl<'a> SavedEvent<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn param_i64(&self, n: usize) -> Option<i64> {
         Some(i64::from_le_bytes(*self.param(n)?.as_array()?))
     }
@@ -201,6 +215,57 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// The layout of the block that begins at `at`, and where the next one does, if all of it lies before `end` and it is an event of the
+    /// current kinds with no damage: nearly every block. What it does not find [`Layout::find`] looks at, and says what is wrong.
+    #[inline]
+    pub(super) fn find_whole(buf: &[u8], at: usize, end: usize) -> Option<(Self, usize)> {
+        /// As far as everything has its place: head of the block, CPU, and the event's own head.
+        const FIXED: usize = HEAD_LEN + 2 + EVENT_HEAD_V2;
+        let rest = buf.get(at..end)?;
+        let (&[k0, k1, k2, k3, l0, l1, l2, l3], _) = rest.split_first_chunk()?;
+        let block_len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let n_flags = match u32::from_le_bytes([k0, k1, k2, k3]) {
+            kind::EVENT | kind::EVENT_LARGE => 0,
+            kind::EVENT_FLAGS | kind::EVENT_FLAGS_LARGE => 4,
+            _ => return None,
+        };
+        let block = rest.get(..block_len)?;
+        let fixed = block.get(n_flags..)?.first_chunk::<FIXED>()?;
+        let u16_at = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|n| fixed[at + n]));
+        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| fixed[at + n]));
+        let (len, event_type, n_params) = (u32_at(26), EventType(u16_at(30)), u32_at(32));
+        let is_wide = event_type.info()?.flags & EF_LARGE_PAYLOAD != 0;
+        let is_state_only = n_flags > 0 && block[10] & STATE_ONLY as u8 != 0;
+        let cpu = u16::from_le_bytes([block[8], block[9]]);
+        let lens_at = n_flags + FIXED;
+        // An event has at least its head, and ends before the trailer of its block.
+        let event_end = (lens_at - EVENT_HEAD_V2).checked_add(len as usize)?;
+        let event = block.get(..block_len.checked_sub(TRAILER_LEN)?)?.get(..event_end)?;
+        let width = if is_wide { 4 } else { 2 };
+        let n_lens = (n_params as usize).checked_mul(width)?;
+        let lens = event.get(lens_at..)?.get(..n_lens)?;
+        let data_at = lens_at + n_lens;
+        let data_end = data_at + sum(lens, is_wide);
+        if data_end > event_end {
+            return None;
+        }
+        let layout = Self {
+            cpu,
+            event_type,
+            is_state_only,
+            is_wide,
+            ts: u64_at(10),
+            tid: u64_at(18).cast_signed(),
+            lens_at: at + lens_at,
+            data_at: at + data_at,
+            data_end: at + data_end,
+            block_at: at,
+            block_end: at + block_len,
+        };
+        Some((layout, at + block_len))
+    }
+
     /// The layout of the event block whose body lies at `range`; `None` where the table does not have its type.
     ///
     /// # Errors
@@ -303,8 +368,22 @@ fn sum(lens: &[u8], is_wide: bool) -> usize {
     if is_wide {
         lens.as_chunks().0.iter().map(|l| u32::from_le_bytes(*l) as usize).sum()
     } else {
-        lens.as_chunks().0.iter().map(|l| usize::from(u16::from_le_bytes(*l))).sum()
+        narrow_sum(lens.as_chunks().0)
     }
+}
+
+/// The same of lengths of two bytes, four of them at a time: there are a handful.
+#[inline]
+fn narrow_sum(lens: &[[u8; 2]]) -> usize {
+    const EVERY_OTHER: u64 = 0x0000_ffff_0000_ffff;
+    let (fours, rest) = lens.as_flattened().as_chunks::<8>();
+    let mut halves = 0;
+    for four in fours {
+        let four = u64::from_le_bytes(*four);
+        halves += (four & EVERY_OTHER) + (four >> 16 & EVERY_OTHER);
+    }
+    let rest = rest.as_chunks().0.iter().map(|l| usize::from(u16::from_le_bytes(*l)));
+    (halves as u32) as usize + (halves >> 32) as usize + rest.sum::<usize>()
 }
 
 /// How many parameters a version 1 event has, which does not say it, and their bytes: the one number with which it is as long as it is.
@@ -321,4 +400,84 @@ fn v1_params(whole: &[u8], max: usize, is_wide: bool) -> Option<(usize, usize)> 
         n_data += sum(lens.get(n * width..(n + 1) * width)?, is_wide);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A block of an event, whole and undamaged.
+    fn block(kind: u32, ty: u16, params: &[Vec<u8>]) -> Vec<u8> {
+        let is_wide = EventType(ty).info().is_some_and(|i| i.flags & EF_LARGE_PAYLOAD != 0);
+        let mut event = Vec::new();
+        event.extend_from_slice(&7u64.to_le_bytes());
+        event.extend_from_slice(&9i64.to_le_bytes());
+        event.extend_from_slice(&[0; 4]);
+        event.extend_from_slice(&ty.to_le_bytes());
+        event.extend_from_slice(&(params.len() as u32).to_le_bytes());
+        for param in params {
+            let len = (param.len() as u32).to_le_bytes();
+            event.extend_from_slice(&len[..if is_wide { 4 } else { 2 }]);
+        }
+        params.iter().for_each(|param| event.extend_from_slice(param));
+        let len = event.len() as u32;
+        event[16..20].copy_from_slice(&len.to_le_bytes());
+        let mut block = [kind.to_le_bytes(), [0; 4]].concat();
+        block.extend_from_slice(&3u16.to_le_bytes());
+        if matches!(kind, kind::EVENT_FLAGS | kind::EVENT_FLAGS_LARGE) {
+            block.extend_from_slice(&1u32.to_le_bytes());
+        }
+        block.extend_from_slice(&event);
+        block.resize(block.len().next_multiple_of(4), 0);
+        let whole = block.len() as u32 + 4;
+        block[4..8].copy_from_slice(&whole.to_le_bytes());
+        block.extend_from_slice(&whole.to_le_bytes());
+        block
+    }
+
+    proptest! {
+        /// What is found at once is what is found step by step, whatever is wrong with a block; and a block without damage is found at once.
+        #[test]
+        fn both_ways_find_the_same(
+            kind in prop::sample::select(vec![kind::EVENT, kind::EVENT_FLAGS, kind::EVENT_LARGE, kind::EVENT_FLAGS_LARGE, kind::EVENT_V1]),
+            ty in prop_oneof![0..event::N_EVENT_TYPES as u16 + 3, Just(324)],
+            params in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..9),
+            damage in prop::option::of((0..60usize, any::<u8>())),
+            cut in 0..3usize,
+        ) {
+            let mut bytes = b"before".to_vec();
+            let at = bytes.len();
+            bytes.extend(block(kind, ty, &params));
+            if let Some(place) = damage.and_then(|(n, byte)| Some((bytes.get_mut(at + n)?, byte))) {
+                *place.0 = place.1;
+            }
+            let end = bytes.len() - cut;
+            let head = |n: usize| u32::from_le_bytes(*bytes[at + n..].first_chunk().unwrap());
+            let (kind, len) = (head(0), head(4) as usize);
+            let is_there = len >= HEAD_LEN + TRAILER_LEN && len <= end - at;
+            let body = is_there.then(|| at + HEAD_LEN..at + len - TRAILER_LEN);
+            let slowly = body.and_then(|body| Layout::find(kind, &bytes, body).ok().flatten());
+            match Layout::find_whole(&bytes, at, end) {
+                Some((layout, next)) => {
+                    prop_assert_eq!(Some(layout), slowly);
+                    prop_assert_eq!(next, at + len);
+                }
+                None => {
+                    let is_known = matches!(
+                        kind,
+                        kind::EVENT | kind::EVENT_FLAGS | kind::EVENT_LARGE | kind::EVENT_FLAGS_LARGE
+                    );
+                    prop_assert!(!is_known || slowly.is_none(), "{slowly:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn lengths_are_summed(lens in prop::collection::vec(any::<u16>(), 0..40)) {
+            let bytes: Vec<[u8; 2]> = lens.iter().map(|l| l.to_le_bytes()).collect();
+            prop_assert_eq!(narrow_sum(&bytes), lens.iter().map(|&l| usize::from(l)).sum::<usize>());
+        }
+    }
 }

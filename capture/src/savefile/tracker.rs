@@ -377,25 +377,21 @@ impl Tracker {
         }
         let table = self.processes.get(place).table;
         self.descriptors.begin(event, Some(table));
-        let mut enter = self.processes.take_enter(tid);
         if role == Role::Enter {
-            enter.get_or_insert_default().keep(event);
-        } else if event.event_type == EventType::PIDFD_GETFD_X {
+            let mut enter = self.processes.take_enter(tid).unwrap_or_default();
+            enter.keep(event);
+            return self.processes.put_enter(tid, enter);
+        }
+        if event.event_type == EventType::PIDFD_GETFD_X {
             self.pidfd_getfd(event, table);
         } else if changes {
             let Self { processes, descriptors, .. } = self;
-            let enter = enter.as_deref();
-            if processes.change_cwd(place, |cwd| descriptors.follow(event, enter, table, cwd)) {
-                self.changed_cwd = Some(place);
-            }
+            let has_changed_dir = processes
+                .follow_exit(tid, place, |enter, cwd| descriptors.follow(event, enter, table, cwd));
+            self.changed_cwd = has_changed_dir.then_some(place);
+            return;
         }
-        if let Some(mut enter) = enter {
-            // Whatever comes next is another call.
-            if role != Role::Enter {
-                enter.clear();
-            }
-            self.processes.put_enter(tid, enter);
-        }
+        self.processes.end_enter(tid);
     }
 
     fn pidfd_getfd(&mut self, event: &SavedEvent<'_>, own: TableId) {

@@ -12,7 +12,7 @@ use event::EventType;
 
 use self::{
     enters::{Enters, StoredEnter},
-    plan::{Fate, Origin, Plans, Rewrite, Verdict, schema_len},
+    plan::{Fate, Origin, Plans, Rewrite, Verdict},
 };
 use super::{Rooms, SavedEvent};
 
@@ -56,8 +56,8 @@ impl Converter {
     /// Makes of the event what the current schema has for it; gives whether it is one of its own.
     #[inline]
     pub(super) fn convert<'a>(&'a mut self, event: &mut SavedEvent<'a>) -> bool {
-        event.is_state_only |= is_announcement(event.event_type);
-        let n_schema = schema_len(event.event_type);
+        let (n_schema, is_announcement) = self.plans.of_type(event.event_type);
+        event.is_state_only |= is_announcement;
         if event.n_params() > n_schema {
             event.keep_first_params(n_schema);
             self.n_trimmed += 1;
@@ -105,11 +105,6 @@ impl Converter {
         event.event_type = event_type;
         true
     }
-}
-
-/// Whether events of the type announce containers, users or groups: they are numbered and change what is known, but are not shown.
-fn is_announcement(ty: EventType) -> bool {
-    matches!(ty.0, 228 | 272 | 324 | 354..=361)
 }
 
 /// Collects the parameters that follow the kept ones.

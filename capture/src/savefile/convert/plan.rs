@@ -110,11 +110,21 @@ const KEEP: u16 = u16::MAX;
 const DROP: u16 = u16::MAX - 1;
 const STORE: u16 = u16::MAX - 2;
 
+/// What is known of the events of a type.
+#[derive(Clone, Copy, Debug)]
+struct OfType {
+    /// Where its verdicts begin.
+    start: u16,
+    /// Parameters that the schema has for it.
+    n_params: u16,
+    /// They announce containers, users or groups: they are numbered and change what is known, but are not shown.
+    is_announcement: bool,
+}
+
 /// What to do with every event, by type and number of parameters.
 #[derive(Debug)]
 pub(super) struct Plans {
-    /// Where the verdicts of a type begin.
-    starts: Vec<u16>,
+    types: Vec<OfType>,
     /// For 0 parameters up to as many as the schema has.
     verdicts: Vec<u16>,
     rewrites: Vec<Rewrite>,
@@ -124,14 +134,19 @@ pub(super) struct Plans {
 impl Plans {
     pub(super) fn new() -> Self {
         let mut plans = Self {
-            starts: Vec::with_capacity(N_EVENT_TYPES + 1),
+            types: Vec::with_capacity(N_EVENT_TYPES),
             verdicts: Vec::new(),
             rewrites: Vec::new(),
             origins: Vec::new(),
         };
         for ty in (0..N_EVENT_TYPES as u16).map(EventType) {
-            plans.starts.push(plans.verdicts.len() as u16);
-            for n in 0..=schema_len(ty) {
+            let n_params = schema_len(ty);
+            plans.types.push(OfType {
+                start: plans.verdicts.len() as u16,
+                n_params: n_params as u16,
+                is_announcement: matches!(ty.0, 228 | 272 | 324 | 354..=361),
+            });
+            for n in 0..=n_params {
                 let verdict = plans.compose(ty, n);
                 plans.verdicts.push(verdict);
             }
@@ -139,9 +154,17 @@ impl Plans {
         plans
     }
 
+    /// How many parameters the schema has for the type, and whether its events are announcements.
+    #[inline]
+    pub(super) fn of_type(&self, ty: EventType) -> (usize, bool) {
+        let OfType { n_params, is_announcement, .. } = self.types[usize::from(ty.0)];
+        (usize::from(n_params), is_announcement)
+    }
+
     /// `n_params` is not above the schema's count.
+    #[inline]
     pub(super) fn verdict(&self, ty: EventType, n_params: usize) -> Verdict<'_> {
-        match self.verdicts[usize::from(self.starts[usize::from(ty.0)]) + n_params] {
+        match self.verdicts[usize::from(self.types[usize::from(ty.0)].start) + n_params] {
             KEEP => Verdict::Keep,
             DROP => Verdict::Drop,
             STORE => Verdict::Store,

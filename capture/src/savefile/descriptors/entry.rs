@@ -285,7 +285,7 @@ impl Store {
         slot: &mut Arc<Descriptor>,
         change: impl FnOnce(&mut Descriptor) -> R,
     ) -> R {
-        if Arc::get_mut(slot).is_none() {
+        if super::table::is_shared(slot) {
             let own = self.copy(slot, |_| {});
             self.release(std::mem::replace(slot, own));
         }
@@ -298,6 +298,9 @@ impl Store {
 
     /// Takes one back.
     pub(super) fn release(&mut self, mut descriptor: Arc<Descriptor>) {
+        if super::table::is_shared(&descriptor) {
+            return;
+        }
         let Some(last) = Arc::get_mut(&mut descriptor) else { return };
         self.n_bytes -= last.n_bytes();
         if self.spare.len() < MAX_SPARE && last.names.capacity() <= MAX_SPARE_NAME {

@@ -61,6 +61,12 @@ fn place(fd: i64) -> Option<(usize, usize)> {
     Some((fd / PAGE, fd % PAGE))
 }
 
+/// Whether somebody else holds it too. Unlike [`Arc::get_mut`] it locks nothing, and no thread but the one with the tables makes holders.
+#[inline]
+pub(super) fn is_shared<T>(held: &Arc<T>) -> bool {
+    Arc::strong_count(held) > 1
+}
+
 fn list_bytes(pages: &Pages) -> usize {
     pages.capacity() * size_of::<Option<Arc<Page>>>()
 }
@@ -78,7 +84,7 @@ impl Table {
 
     /// The list of pages as its only holder.
     fn own_pages<'a>(pages: &'a mut Arc<Pages>, budget: &mut Budget) -> &'a mut Pages {
-        if Arc::get_mut(pages).is_none() {
+        if is_shared(pages) {
             let copy = Pages::clone(pages);
             budget.n_table_bytes += list_bytes(&copy);
             *pages = Arc::new(copy);
@@ -87,7 +93,7 @@ impl Table {
     }
 
     fn own_page<'a>(page: &'a mut Arc<Page>, budget: &mut Budget) -> &'a mut Page {
-        if Arc::get_mut(page).is_none() {
+        if is_shared(page) {
             budget.n_table_bytes += size_of::<Page>();
             *page = Arc::new(Page::clone(page));
         }
@@ -126,7 +132,7 @@ impl Table {
         self.get(fd)?;
         let (page, at) = place(fd)?;
         if !budget.has_room() {
-            if Arc::get_mut(&mut self.pages).is_none() {
+            if is_shared(&self.pages) {
                 budget.n_dropped += self.n_used();
                 self.pages = Arc::default();
             } else if let Some(slot) = Arc::get_mut(&mut self.pages)?.get_mut(page)
