@@ -98,19 +98,12 @@ impl Merge {
         self.tree.rebuild();
         let max = self.entries.capacity();
         while self.entries.len() < max {
-            let Some((lane, own_key)) = self.tree.winner().filter(|(_, key)| *key <= bound) else {
+            let Some((lane, _)) = self.tree.winner().filter(|(_, key)| *key <= bound) else {
                 break;
             };
             let Some((slot, index)) = self.lanes[lane].open else { break };
-            let key = if own_key > self.released {
-                own_key
-            } else {
-                self.n_late += 1;
-                self.released.next()
-            };
-            self.released = key;
-            self.entries.push(Entry { key, own_key, slot: slot as u32, index: index as u32 });
-            let head = self.advance(lane, slot, index);
+            let Some(index) = self.take_run(slot, index, bound) else { break };
+            let head = self.go_to(lane, slot, index);
             self.tree.replace_winner(head);
         }
         if self.entries.len() < max {
@@ -150,9 +143,36 @@ impl Merge {
         self.held.get(slot)?.as_ref()?.batch.key(index)
     }
 
-    fn advance(&mut self, lane: usize, slot: usize, index: usize) -> Option<Key> {
-        if let Some(key) = self.key_at(slot, index + 1) {
-            self.lanes[lane].open = Some((slot, index + 1));
+    /// Takes frames of the winner's open batch into the window, up to `bound` and as long as no other lane has an earlier one: most often all
+    /// that there are. Gives the place of the next one.
+    fn take_run(&mut self, slot: usize, index: usize, bound: Key) -> Option<usize> {
+        let Self { held, tree, entries, released, n_late, .. } = self;
+        let batch = &held.get(slot)?.as_ref()?.batch;
+        let rival = tree.rival();
+        let first = index;
+        let mut index = index;
+        while let Some((own_key, _)) = batch.get(index)
+            && own_key <= bound
+            && (index == first || rival.is_none_or(|rival| own_key < rival))
+            && entries.len() < entries.capacity()
+        {
+            let key = if own_key > *released {
+                own_key
+            } else {
+                *n_late += 1;
+                released.next()
+            };
+            *released = key;
+            entries.push(Entry { key, own_key, slot: slot as u32, index: index as u32 });
+            index += 1;
+        }
+        Some(index)
+    }
+
+    /// Goes on to this frame of a lane's open batch, or to its next batch; gives the key.
+    fn go_to(&mut self, lane: usize, slot: usize, index: usize) -> Option<Key> {
+        if let Some(key) = self.key_at(slot, index) {
+            self.lanes[lane].open = Some((slot, index));
             return Some(key);
         }
         self.spent.push(slot);
@@ -310,6 +330,21 @@ impl LoserTree {
     fn winner(&self) -> Option<(usize, Key)> {
         let lane = *self.losers.first()?;
         Some((lane, self.heads[lane]?))
+    }
+
+    /// The first key of all lanes but the winner's: the smallest of those that lost against it.
+    fn rival(&self) -> Option<Key> {
+        let mut node = usize::midpoint(self.losers[0], self.heads.len());
+        let mut first = None;
+        while node >= 1 {
+            let lost = self.heads[self.losers[node]];
+            first = match (first, lost) {
+                (Some(a), Some(b)) => Some(Key::min(a, b)),
+                (a, b) => a.or(b),
+            };
+            node /= 2;
+        }
+        first
     }
 
     /// Gives the winner's lane a new head and plays its path to the root.
