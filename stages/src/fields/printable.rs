@@ -24,8 +24,9 @@ pub(super) fn put_printable(out: &mut impl Text, name: &[u8]) {
     }
 }
 
+/// Most names end with the first look, of many bytes at once.
 fn is_plain(name: &[u8]) -> bool {
-    name.iter().all(|b| matches!(b, b' '..=b'~'))
+    rules::plain_len(name, |b| !matches!(b, b' '..=b'~')) == name.len()
 }
 
 fn put_replaced(out: &mut impl Text, name: &[u8]) {

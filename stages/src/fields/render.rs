@@ -3,10 +3,12 @@
 //! Every parameter has a raw text, and some a resolved one (names of flags, of an errno, of a descriptor's file). `evt.arg` gives the resolved
 //! one where there is one, `evt.args` both.
 
+use std::sync::LazyLock;
+
 use bumpalo::collections::Vec as BumpVec;
 use event::{
-    EF_CREATES_FD, EventType, FileFacts, FileKind, Param, ParamFormat, ParamType, SockAddr,
-    SockTuple,
+    EF_CREATES_FD, EventType, FileFacts, FileKind, N_EVENT_TYPES, Param, ParamFormat, ParamType,
+    SockAddr, SockTuple,
 };
 use rules::Value;
 
@@ -17,7 +19,7 @@ use super::fd::{AT_FDCWD, Shown};
 use super::ports::{PortFormat, has_ports, with_services};
 use super::printable::{printable, put_printable};
 use super::recorded;
-use super::text::Text;
+use super::text::{Text, Word};
 use super::times::{put_seconds, put_time};
 use super::user::NA;
 use super::{EventFields, Link};
@@ -101,18 +103,23 @@ impl EventFields<'_> {
             // Its parameters only say which call it is.
             return;
         }
-        let params = self.event.frame.event_type().info().map_or(&[][..], |i| i.params);
-        for (n, (param, bytes)) in params.iter().zip(self.event.frame.params()).enumerate() {
-            if n > 0 {
-                out.put_byte(b' ');
+        let ty = self.event.frame.event_type();
+        let params = ty.info().map_or(&[][..], |i| i.params).iter().zip(leads(ty));
+        for (n, ((param, lead), bytes)) in params.zip(self.event.frame.params()).enumerate() {
+            out.put_word(lead);
+            let value = number(param.ty, bytes);
+            match value {
+                Some(value) => self.put_raw_number(out, param, value),
+                None => self.put_raw(out, param, bytes),
             }
-            out.put(param.name.as_bytes());
-            out.put_byte(b'=');
-            self.put_raw(out, param, bytes);
             if may_be_resolved(param.ty) {
                 let end = out.len();
                 out.put_byte(b'(');
-                if self.put_resolved(out, n, param, bytes) {
+                let is_resolved = match value {
+                    Some(value) => self.put_resolved_number(out, n, param, value),
+                    None => self.put_resolved(out, n, param, bytes),
+                };
+                if is_resolved {
                     out.put_byte(b')');
                 } else {
                     out.shorten(end);
@@ -131,7 +138,18 @@ impl EventFields<'_> {
             let variant = variant(self.event.frame.event_type(), param, bytes);
             return variant.is_some_and(|(param, bytes)| self.put_resolved(out, n, &param, bytes));
         }
-        let Some(value) = number(param.ty, bytes) else { return false };
+        let value = number(param.ty, bytes);
+        value.is_some_and(|value| self.put_resolved_number(out, n, param, value))
+    }
+
+    /// The same of a number.
+    fn put_resolved_number(
+        &self,
+        out: &mut impl Text,
+        n: usize,
+        param: &Param,
+        value: i64,
+    ) -> bool {
         match param.ty {
             ParamType::SigType => put_some(out, signal_name(value).map(str::as_bytes)),
             ParamType::SyscallId => {
@@ -317,15 +335,21 @@ impl EventFields<'_> {
                 put_printable(out, bytes.strip_suffix(&[0]).unwrap_or(bytes));
             }
             ParamType::FdList => self.put_fd_list(out, bytes),
-            ty => match (ty, number(ty, bytes)) {
-                (ParamType::SigSet, Some(set)) => put_signals(out, set),
-                (ParamType::RelTime, Some(-1)) => out.put(b"none"),
-                (ParamType::AbsTime, Some(ns)) => {
-                    put_time(out, ns as u64, self.at.utc_offset_s);
-                }
-                (_, Some(value)) => put_number(out, param, value),
-                (_, None) => out.put(NA),
+            ty => match number(ty, bytes) {
+                Some(value) => self.put_raw_number(out, param, value),
+                None => out.put(NA),
             },
+        }
+    }
+
+    /// The same of a number.
+    #[inline]
+    fn put_raw_number(&self, out: &mut impl Text, param: &Param, value: i64) {
+        match (param.ty, value) {
+            (ParamType::SigSet, set) => put_signals(out, set),
+            (ParamType::RelTime, -1) => out.put(b"none"),
+            (ParamType::AbsTime, ns) => put_time(out, ns as u64, self.at.utc_offset_s),
+            (_, value) => put_number(out, param, value),
         }
     }
 
@@ -344,6 +368,19 @@ impl EventFields<'_> {
             put!(out, "{:x}", i32::from(flags));
         }
     }
+}
+
+/// What stands before each value of an event of this type: a blank but for the first, the parameter's name, and an equals sign.
+fn leads(ty: EventType) -> &'static [Word] {
+    static LEADS: LazyLock<Box<[Box<[Word]>]>> = LazyLock::new(|| {
+        let of_type = |ty: EventType| {
+            let names = ty.info().map_or(&[][..], |i| i.params).iter().map(|p| p.name.as_bytes());
+            let lead = |(n, name)| Word::new(&[if n == 0 { b"" } else { b" " }, name, b"="]);
+            names.enumerate().map(lead).collect()
+        };
+        (0..N_EVENT_TYPES as u16).map(|n| of_type(EventType(n))).collect()
+    });
+    LEADS.get(usize::from(ty.0)).map_or(&[], |leads| leads)
 }
 
 /// Whether parameters of the type can have a resolved text beside the raw one.
@@ -530,9 +567,10 @@ pub(super) fn fd_list(bytes: &[u8]) -> impl Iterator<Item = (i64, i16)> + '_ {
 
 fn put_shown(out: &mut impl Text, shown: &Shown<'_>) {
     let [kind, l4, name] = shown.parts;
-    for part in [b"<", kind, l4, b">"] {
-        out.put(part);
-    }
+    out.put_byte(b'<');
+    // A letter each, if any.
+    kind.iter().chain(l4).for_each(|&letter| out.put_byte(letter));
+    out.put_byte(b'>');
     put_printable(out, name);
 }
 
@@ -562,5 +600,24 @@ fn put_tuple(out: &mut impl Text, bytes: &[u8]) {
         }
         Some(SockTuple::Other(family)) => put!(out, "family {family}"),
         None => out.put(b"NULL"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_parameter_fits_its_word() {
+        for ty in (0..N_EVENT_TYPES as u16).map(EventType) {
+            let params = ty.info().unwrap().params;
+            assert_eq!(params.len(), leads(ty).len());
+            for (n, (param, lead)) in params.iter().zip(leads(ty)).enumerate() {
+                let mut out = Vec::from(b"x");
+                out.put_word(lead);
+                let blank = if n == 0 { "" } else { " " };
+                assert_eq!(String::from_utf8(out).unwrap(), format!("x{blank}{}=", param.name));
+            }
+        }
     }
 }
