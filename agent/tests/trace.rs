@@ -80,6 +80,23 @@ fn a_summary_counts_what_passed() {
     assert_eq!(out.len(), 5);
 }
 
+/// Without a filter a thread of its own makes the frames, with one the thread that prints does.
+#[test]
+fn two_threads_print_what_one_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let whole = dir.path().join("whole.scap").display().to_string();
+    assert!(trace(&["-q", "-r", &recording(), "-w", &whole]).status.success());
+    let bytes = std::fs::read(&whole).expect("a capture");
+    let cut = dir.path().join("cut.scap").display().to_string();
+    std::fs::write(&cut, &bytes[..bytes.len() - 1001]).expect("a file");
+    for (file, is_whole) in [(&whole, true), (&cut, false)] {
+        let [two, one] = [&["-r", file][..], &["-r", file, "evt.num", ">", "0"]].map(trace);
+        assert_eq!(String::from_utf8_lossy(&two.stderr), String::from_utf8_lossy(&one.stderr));
+        assert_eq!((two.status, two.stderr.is_empty()), (one.status, is_whole));
+        assert!(two.stdout.len() > 100_000 && two.stdout == one.stdout, "{file}");
+    }
+}
+
 #[test]
 fn several_files_are_read_in_order() {
     let one = lines(&["-p", "%evt.num"]);
@@ -273,15 +290,19 @@ fn buffers_are_shown_as_asked_for() {
 
 #[test]
 fn a_filter_over_processes_holds_at_every_event() {
-    let all = lines(&["-p", "%evt.num %proc.name"]);
-    let names: std::collections::BTreeSet<&str> =
-        all.iter().filter_map(|l| l.split_once(' ').map(|(_, name)| name)).collect();
-    assert!(names.len() > 5, "{names:?}");
-    for name in names {
-        let expected: Vec<&String> =
-            all.iter().filter(|l| l.split_once(' ').is_some_and(|(_, n)| n == name)).collect();
-        let filter = format!("proc.name=\"{name}\"");
-        let ours = lines(&["-p", "%evt.num %proc.name", &filter]);
-        assert_eq!(ours.iter().collect::<Vec<_>>(), expected, "{name}");
+    // A parent's name changes with another process than the event's.
+    for field in ["proc.name", "proc.pname"] {
+        let format = format!("*%evt.num %{field}");
+        let all = lines(&["-p", &format]);
+        let names: std::collections::BTreeSet<&str> =
+            all.iter().filter_map(|l| l.split_once(' ').map(|(_, name)| name)).collect();
+        assert!(names.len() > 3, "{names:?}");
+        for name in names.into_iter().filter(|name| *name != "<NA>") {
+            let expected: Vec<&String> =
+                all.iter().filter(|l| l.split_once(' ').is_some_and(|(_, n)| n == name)).collect();
+            let filter = format!("{field}=\"{name}\"");
+            let ours = lines(&["-p", &format, &filter]);
+            assert_eq!(ours.iter().collect::<Vec<_>>(), expected, "{name}");
+        }
     }
 }

@@ -146,6 +146,12 @@ impl Filter {
         self.fields.iter().all(|field| field.field.is_of_process())
     }
 
+    /// Whether, beside that, no other process than the event's own has a part in its answer.
+    #[must_use]
+    pub fn is_of_own_process(&self) -> bool {
+        self.fields.iter().all(|field| field.is_of_own_process())
+    }
+
     /// Whether it reads a file name, so that both views of one count.
     #[must_use]
     pub fn reads_names(&self) -> bool {
@@ -206,6 +212,12 @@ mod tests {
         assert_eq!(filter.interest(), EventSet::all());
         assert!(!filter.is_of_process());
         assert!(Filter::compile("proc.name=a or user.name=b").unwrap().is_of_process());
+        let is_of_own = |text| Filter::compile(text).unwrap().is_of_own_process();
+        assert!(is_of_own("proc.name=a or user.name=b"));
+        for text in ["proc.pname=a", "proc.aname=a", "proc.ppid=1", "proc.apid[2]=1", "proc.sid=1"]
+        {
+            assert!(!is_of_own(text), "{text}");
+        }
         let filter = Filter::compile("proc.name=a and evt.type = listen").unwrap();
         assert!(filter.interest().contains(EventType::LISTEN_X));
         assert!(!filter.interest().contains(EventType::OPEN_X));

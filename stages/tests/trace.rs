@@ -3,9 +3,10 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
+use bus::Key;
 use capture::ProcessEntry;
 use capture::savefile::{Compression, EVT_NUM_SHIFT, Machine, Playback, Reader, Writer};
-use event::{EventType, Frame, FrameHeader, FrameWriter};
+use event::{EventType, Frame, FrameHeader, FrameWriter, flags};
 use rules::Filter;
 use stages::{
     BufferFormat, LineageLimits, Numbering, PortFormat, Step, TimeFormat, Tracer, TracerConfig,
@@ -18,6 +19,52 @@ fn frame(ty: EventType, fill: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
     let mut w = FrameWriter::new(&mut buf, header);
     fill(&mut w);
     w.finish().unwrap().to_vec()
+}
+
+fn tracer(filter: Option<&str>) -> Tracer {
+    Tracer::new(TracerConfig {
+        filter: filter.map(|text| Filter::compile(text).unwrap()),
+        suppressed: Vec::new(),
+        users: Arc::new(Users::new()),
+        hostname: "host".into(),
+        numbering: Numbering::Keys { shift: EVT_NUM_SHIFT },
+        clock_offset_ns: 0,
+        time: TimeFormat::default(),
+        utc_offset: Box::new(|_| 0),
+        buffers: BufferFormat::default(),
+        ports: PortFormat::Number,
+        limits: LineageLimits::default(),
+    })
+}
+
+#[test]
+fn state_that_changes_nothing_is_passed_over_and_stays_state() {
+    const OPENAT_E: EventType = EventType(306);
+    for filter in [None, Some("proc.name=x"), Some("evt.type=close")] {
+        for (is_passed_over, ty, more, start_ns) in [
+            (true, OPENAT_E, flags::STATE_ONLY, 7),
+            (true, EventType::READ_X, flags::STATE_ONLY, 7),
+            (false, OPENAT_E, flags::STATE_ONLY, 0),
+            (false, OPENAT_E, flags::STATE_ONLY | flags::SEED, 7),
+            (false, EventType::CHDIR_X, flags::STATE_ONLY, 7),
+            (false, EventType(354), flags::STATE_ONLY, 7),
+        ] {
+            let mut tracer = tracer(filter);
+            let header = FrameHeader {
+                event_type: ty.0,
+                tid: 5,
+                tgid: 5,
+                start_ns,
+                flags: flags::FROM_FILE | more,
+                ..FrameHeader::default()
+            };
+            assert_eq!(tracer.passes_over(&header), is_passed_over, "{header:?}");
+            let mut buf = [0; 512];
+            let frame = FrameWriter::new(&mut buf, header).finish().unwrap();
+            let step = tracer.step(Key(1 << EVT_NUM_SHIFT), frame);
+            assert!(matches!(step, Ok(Step::StateOnly)), "{header:?}");
+        }
+    }
 }
 
 #[test]
@@ -38,19 +85,7 @@ fn a_user_that_is_added_counts_for_the_threads_that_were_rejected() {
     }
     let reader = Reader::new(Cursor::new(w.finish().unwrap())).unwrap();
     let mut playback = Playback::new(reader);
-    let mut tracer = Tracer::new(TracerConfig {
-        filter: Some(Filter::compile("user.name=bob").unwrap()),
-        suppressed: Vec::new(),
-        users: Arc::new(Users::new()),
-        hostname: "host".into(),
-        numbering: Numbering::Keys { shift: EVT_NUM_SHIFT },
-        clock_offset_ns: 0,
-        time: TimeFormat::default(),
-        utc_offset: Box::new(|_| 0),
-        buffers: BufferFormat::default(),
-        ports: PortFormat::Number,
-        limits: LineageLimits::default(),
-    });
+    let mut tracer = tracer(Some("user.name=bob"));
     let mut passed = Vec::new();
     while let Some(played) = playback.next_frame().unwrap() {
         if let Ok(Step::Passed(event)) = tracer.step(played.key, played.frame) {

@@ -1,7 +1,11 @@
 //! `peregrine trace`: the events of the running kernel, or of recordings, as lines.
 //!
 //! `TraceArgs -> Options -> KernelSource | for each file: Playback -> Tracer (state, filter) -> LineFormat -> Output`
+//!
+//! One thread does it, but for reading files. Where all of a file is shown, its frames are made by a second one ([`ahead`]): it is as much
+//! work as the lines. With a filter most events are passed over by their heads, which only who knows the processes can say.
 
+mod ahead;
 mod args;
 mod command;
 mod format;
@@ -25,7 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use capture::savefile::{EVT_NUM_SHIFT, Playback, Reader, SavefileError};
+use capture::savefile::{
+    EVT_NUM_SHIFT, Findings, Playback, Reader, ReaderCounts, ReplayEnd, SavefileError,
+};
+use event::{EventSet, FrameError};
 use rules::LineScratch;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use stages::{Numbering, Step, TracedEvent, Tracer, TracerConfig, Users};
@@ -41,6 +48,7 @@ use crate::fields_command::{self, FieldsArgs};
 use crate::rule_commands::unless_reader_gone;
 use crate::run::say;
 use crate::savefile_errors::{self, LeftOut};
+use ahead::{Ahead, FramesAhead};
 use format::{RESET, Wanted};
 use options::{Options, may_colour};
 use output::Output;
@@ -162,17 +170,30 @@ impl Run<'_> {
         playback.set_demand(|ty| self.options.demands.of(ty));
         if let Some(recording) = &mut self.recording {
             recording.begin(path, &mut playback)?;
+        } else {
+            // Starts of calls are shown with their returns.
+            playback.look_into(EventSet::all());
+        }
+        let has_cpus = std::thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+        if has_cpus && self.shows_all() {
+            return self.events_ahead(path, playback, &mut tracer);
+        }
+        if has_cpus {
+            playback.read_ahead();
         }
         let ended = self.events(path, &mut playback, &mut tracer, progress.as_mut());
         if let Some(progress) = &progress {
             progress.end();
         }
-        let (counts, findings) = (playback.counts(), playback.findings());
-        let left_out = LeftOut { counts, findings, notes: tracer.left_out_notes() };
-        if let Some(line) = savefile_errors::left_out(path, left_out) {
-            say(&format!("{line}\n"));
-        }
+        tell_left_out(path, playback.counts(), playback.findings(), &tracer);
         ended
+    }
+
+    /// Whether every frame of the file is made and nothing else is asked of it: then another thread makes them.
+    fn shows_all(&self) -> bool {
+        let Options { filter, write, progress, unbuffered, max_events, max_ns, .. } = self.options;
+        let has_end = max_events.is_some() || max_ns.is_some();
+        filter.trim().is_empty() && write.is_none() && !has_end && !progress && !unbuffered
     }
 
     fn open(&self, path: &Path) -> Result<(Playback, Option<Progress>), SavefileError> {
@@ -240,18 +261,11 @@ impl Run<'_> {
                 progress.event();
             }
             let Some(played) = playback.last_frame() else { continue };
-            let (fate, event) = match tracer.step(played.key, played.frame) {
-                Ok(Step::Passed(event)) => (Fate::Passed, Some(event)),
-                Ok(Step::Suppressed) => {
-                    self.n_suppressed += 1;
-                    (Fate::Rejected, None)
-                }
-                Ok(Step::Rejected) => (Fate::Rejected, None),
-                Ok(Step::StateOnly) => (Fate::StateOnly, None),
-                Err(_) => {
-                    self.n_malformed += 1;
-                    continue;
-                }
+            let step = tracer.step(played.key, played.frame);
+            let Some(fate) = self.count(&step) else { continue };
+            let event = match step {
+                Ok(Step::Passed(event)) => Some(event),
+                _ => None,
             };
             if let Some(event) = &event {
                 let ts = event.header().ts;
@@ -273,6 +287,64 @@ impl Run<'_> {
             }
         }
         Ok(End::Interrupted)
+    }
+
+    /// The same with the frames made on another thread.
+    fn events_ahead(
+        &mut self,
+        path: &Path,
+        playback: Playback,
+        tracer: &mut Tracer,
+    ) -> Result<End> {
+        let mut ahead = FramesAhead::start(playback)?;
+        let ended = self.show_ahead(&mut ahead, tracer);
+        let ReplayEnd { counts, findings, error, .. } = ahead.finish()?;
+        tell_left_out(path, counts, &findings, tracer);
+        match (ended?, error) {
+            // What came before it is shown.
+            (End::Through, Some(e)) => Err(e).with_context(|| path.display().to_string()),
+            (end, _) => Ok(end),
+        }
+    }
+
+    fn show_ahead(&mut self, ahead: &mut FramesAhead, tracer: &mut Tracer) -> Result<End> {
+        // Relaxed: the flag says all there is to say.
+        while !self.stop.load(Ordering::Relaxed) {
+            let batch = match ahead.next() {
+                Ahead::Frames(batch) => batch,
+                Ahead::None => continue,
+                Ahead::End => return Ok(End::Through),
+            };
+            for (key, frame) in batch.frames() {
+                let step = tracer.step(key, frame);
+                self.count(&step);
+                if let Ok(Step::Passed(event)) = step
+                    && !self.show(&event)?
+                {
+                    return Ok(End::ReaderGone);
+                }
+            }
+            ahead.give_back(batch);
+        }
+        Ok(End::Interrupted)
+    }
+
+    /// Counts what is not shown; says what became of a frame, where it was one.
+    #[inline]
+    fn count(&mut self, step: &Result<Step<'_>, FrameError>) -> Option<Fate> {
+        match step {
+            Ok(Step::Passed(_)) => Some(Fate::Passed),
+            Ok(Step::Suppressed) => {
+                self.n_suppressed += 1;
+                Some(Fate::Rejected)
+            }
+            Ok(Step::Rejected) => Some(Fate::Rejected),
+            Ok(Step::StateOnly) => Some(Fate::StateOnly),
+            Err(_) => {
+                self.n_malformed += 1;
+                None
+            }
+        }
     }
 
     /// Counts and prints an event that passed; `false` where nobody reads any more.
@@ -323,6 +395,14 @@ impl Run<'_> {
             ));
         }
         flushed.map(drop)
+    }
+}
+
+/// Says what of a file could not be read.
+fn tell_left_out(path: &Path, counts: ReaderCounts, findings: &Findings, tracer: &Tracer) {
+    let left_out = LeftOut { counts, findings, notes: tracer.left_out_notes() };
+    if let Some(line) = savefile_errors::left_out(path, left_out) {
+        say(&format!("{line}\n"));
     }
 }
 

@@ -65,6 +65,17 @@ impl Field {
 }
 
 impl FieldRef {
+    /// Whether the value is told by the process alone that the event is of, whatever becomes of others. Numbers of parents and of sessions
+    /// change with their processes.
+    #[must_use]
+    pub(crate) fn is_of_own_process(&self) -> bool {
+        let is_of_others = matches!(
+            self.field,
+            Field::ProcPpid | Field::ProcApid | Field::ProcSid | Field::ProcPgid | Field::ProcVpgid
+        );
+        self.field.is_of_process() && self.ancestor() == 0 && !is_of_others
+    }
+
     /// The ancestor that is asked for, 1 the parent; `usize::MAX` for all of them, 0 for none.
     pub(crate) fn ancestor(&self) -> usize {
         match self.field {

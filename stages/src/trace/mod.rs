@@ -182,7 +182,7 @@ impl Tracer {
         } = config;
         let lineage = Arc::new(Lineage::new(1, |_tgid, _n_shards| 0, limits));
         let verdicts = filter.as_ref().filter(|f| f.is_of_process() && suppressed.is_empty());
-        let verdicts = verdicts.map(|_| Verdicts::new());
+        let verdicts = verdicts.map(|filter| Verdicts::new(filter.is_of_own_process()));
         Self {
             writer: StateWriter::new(0, Arc::clone(&lineage)),
             lineage,
@@ -244,9 +244,11 @@ impl Tracer {
             self.reclaim(key);
         }
         if let Some(head) = bytes.first_chunk::<HEADER_LEN>()
-            && self.passes_over(&FrameHeader::from_bytes(head))
+            && let header = FrameHeader::from_bytes(head)
+            && self.passes_over(&header)
         {
-            return Ok(Step::Rejected);
+            let is_state = header.flags & flags::STATE_ONLY != 0;
+            return Ok(if is_state { Step::StateOnly } else { Step::Rejected });
         }
         self.bump.reset();
         let Self {
@@ -285,7 +287,7 @@ impl Tracer {
             lineage.containers().note(key, &event.frame);
             if let Some(verdicts) = verdicts {
                 // A filter may ask for the name of a process's user.
-                verdicts.forget();
+                verdicts.forget_all();
             }
         }
         if is_whole {
@@ -295,7 +297,7 @@ impl Tracer {
             if let Some(verdicts) = verdicts
                 && (!event.is_state_only() || event.frame.has(flags::SEED) || changing.contains(ty))
             {
-                verdicts.forget();
+                verdicts.forget(event.header());
             }
         }
         if event.is_state_only() {
@@ -334,27 +336,30 @@ impl Tracer {
             && !filter.matches(&traced)
         {
             if let Some(verdicts) = verdicts {
-                verdicts.reject(traced.header().tid);
+                verdicts.reject(traced.header());
             }
             return Ok(Step::Rejected);
         }
         Ok(Step::Passed(traced))
     }
 
-    /// Whether type or process alone reject a frame with this header that changes nothing; then its time is noted, and the frame need not
-    /// be made. [`Tracer::step`] asks this too.
+    /// Whether a frame with this header changes nothing, and is state alone or rejected by its type or process; the time of such an event is
+    /// noted, and the frame need not be made. [`Tracer::step`] asks this too.
     #[inline]
     pub fn passes_over(&mut self, header: &FrameHeader) -> bool {
-        let Some(Question { interest, .. }) = &self.filter else { return false };
         let ty = EventType(header.event_type);
         // A thread that nobody told of becomes known by its first event, but for a switch.
-        let changes_nothing = header.flags & (flags::SEED | flags::STATE_ONLY) == 0
+        let changes_nothing = header.flags & flags::SEED == 0
             && (header.start_ns != 0 || ty == SWITCH)
             && !self.changing.contains(ty)
             && !self.noting.contains(ty);
+        if header.flags & flags::STATE_ONLY != 0 {
+            return changes_nothing;
+        }
+        let Some(Question { interest, .. }) = &self.filter else { return false };
         let is_rejected = changes_nothing
             && (!interest.contains(ty)
-                || self.verdicts.as_ref().is_some_and(|v| v.is_rejected(header.tid)));
+                || self.verdicts.as_ref().is_some_and(|v| v.is_rejected(header)));
         if is_rejected {
             self.n_events += 1;
             self.clock.tick(perf::to_epoch_ns(header.ts, self.clock_offset_ns));
@@ -387,7 +392,7 @@ impl Tracer {
         let applied = self.writer.apply(&event, &self.bump, &self.meters);
         debug_assert!(applied.is_ok());
         if let Some(verdicts) = &mut self.verdicts {
-            verdicts.forget();
+            verdicts.forget(event.header());
         }
         Ok(())
     }
