@@ -151,7 +151,7 @@ impl Merge {
         let rival = tree.rival();
         let first = index;
         let mut index = index;
-        while let Some((own_key, _)) = batch.get(index)
+        while let Some(own_key) = batch.key(index)
             && own_key <= bound
             && (index == first || rival.is_none_or(|rival| own_key < rival))
             && entries.len() < entries.capacity()
