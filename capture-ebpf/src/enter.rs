@@ -4,6 +4,8 @@
 //! `sys_enter` notes per thread what the first argument is; the program at the exit takes the note and compares. What the kernel itself used
 //! is looked up between the two looks: an object that is there at both is the one, short of a second exchange in between.
 
+use core::ptr::NonNull;
+
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_map_update_elem, bpf_probe_read_kernel, bpf_probe_read_user,
 };
@@ -181,7 +183,8 @@ pub fn forget_thread() {
 /// The note of the call that is at its exit. It lies in the record's slot, outside the frame.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    base: *mut u8,
+    /// Of the slot. As in [`crate::hook::Addressed`].
+    base: NonNull<u8>,
 }
 
 impl Entry {
@@ -221,10 +224,14 @@ impl Entry {
         // SAFETY: a helper without arguments.
         let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
         let noted = NOTES.get_ptr(tid)?;
-        let this = Self { base: rec.base };
+        let this = Self::in_slot(rec);
         // SAFETY: both sides have `note::LEN` bytes.
         unsafe {
-            bpf_probe_read_kernel(this.base.add(NOTE_AT).cast(), note::LEN as u32, noted.cast());
+            bpf_probe_read_kernel(
+                this.base.as_ptr().add(NOTE_AT).cast(),
+                note::LEN as u32,
+                noted.cast(),
+            );
         }
         let what = u64::from(ty.0) | (nr & 0xffff_ffff) << 32;
         if this.word(note::CALL) == what { Some(this) } else { None }
@@ -233,13 +240,14 @@ impl Entry {
     /// The note that [`Entry::take`] left in the slot, for a global function.
     #[inline(always)]
     pub fn in_slot(rec: &Record) -> Self {
-        Self { base: rec.base }
+        // SAFETY: a slot was found in its map.
+        Self { base: unsafe { NonNull::new_unchecked(rec.base) } }
     }
 
     #[inline(always)]
     fn word(self, at: usize) -> u64 {
         // SAFETY: callers pass aligned places of `note`.
-        unsafe { self.base.add(NOTE_AT + at).cast::<u64>().read_volatile() }
+        unsafe { self.base.as_ptr().add(NOTE_AT + at).cast::<u64>().read_volatile() }
     }
 
     /// Whether the descriptor was open.
@@ -289,7 +297,7 @@ impl Entry {
             bpf_probe_read_kernel(
                 rec.here().cast(),
                 len as u32,
-                self.base.add(NOTE_AT + note::SECTION).cast(),
+                self.base.as_ptr().add(NOTE_AT + note::SECTION).cast(),
             );
         }
         rec.advance(len);

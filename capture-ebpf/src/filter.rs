@@ -386,7 +386,7 @@ pub extern "C" fn peregrine_last(slot: u64, pos: u64, len: u64) -> u64 {
     }
     // SAFETY: in the slot; words are read up to seven bytes behind the name's last word.
     let name = unsafe { base.cast::<u8>().add(PATH_AT).add(at as usize) };
-    let (mut slashes, mut word, mut odd) = (0, 0, 0);
+    let (mut slashes, mut word, mut odd) = (0u64, 0u64, 0);
     let mut n = 0;
     while n <= LEXICAL_MAX {
         if n >= len {
@@ -397,9 +397,9 @@ pub extern "C" fn peregrine_last(slot: u64, pos: u64, len: u64) -> u64 {
         let (here, behind) = (ld64(here), ld64(next));
         let (found, next_slashes) = (equal(here, b'/'), equal(behind, b'/'));
         odd |= found & (next_slashes | equal(behind, b'.')) | equal(here, b'.') & next_slashes;
-        let is_any = all_ones_unless_zero(found);
-        slashes = slashes & !is_any | found;
-        word = word & !is_any | n & is_any;
+        let is_none = one_if_zero(found);
+        slashes = slashes.wrapping_mul(is_none) | found;
+        word = word.wrapping_mul(is_none) | n.wrapping_mul(1 - is_none);
         n += 8;
     }
     if odd != 0 {
@@ -427,11 +427,11 @@ fn equal(word: u64, byte: u8) -> u64 {
     !(((x & LOW) + LOW) | x | LOW)
 }
 
-/// All ones, or 0 for 0; without a branch, which would double what the verifier follows in each round of a loop.
+/// 1 for 0, else 0; without a branch, which would double what the verifier follows in each round of a loop. Nor is it a mask, of which newer kernels follow
+/// both values.
 #[inline(always)]
-fn all_ones_unless_zero(x: u64) -> u64 {
-    let top = bound::<0xffff_ffff>((x | x.wrapping_neg()) >> 63);
-    top.wrapping_neg()
+fn one_if_zero(x: u64) -> u64 {
+    1 - bound::<1>((x | x.wrapping_neg()) >> 63)
 }
 
 /// Loads a word from any place: rustc would put it together from bytes.
@@ -501,20 +501,21 @@ fn by_socket(active: Active, sock: Sock, passed: Passed, has_past: bool) -> u64 
         return ALL;
     }
     let is_v6 = sock.family == AF_INET6;
-    let (mut set, mut far, mut mapped) = (false, false, false);
+    let (mut set, mut far, mut mapped) = (0, 0, 0);
     for end in [local, remote, there] {
-        set |= end.port != 0 || end.addr[0] | end.addr[1] != 0;
-        far |= !is_near(end, is_v6);
-        mapped |= is_v6 && end.addr[0] == 0 && end.addr[1] as u32 == 0xffff_0000;
+        let [high, low] = end.addr;
+        set |= u64::from(end.port) | high | low;
+        far |= far_bits(end, is_v6);
+        mapped |= one_if_zero(high | low << 32 ^ 0xffff_0000 << 32);
     }
-    if !set {
+    if set == 0 {
         return ALL;
     }
     let (v4, v4_local) = (active.of_kind(FilterKind::Ipv4), active.of_kind(FilterKind::Ipv4Local));
     let (v6, v6_local) = (active.of_kind(FilterKind::Ipv6), active.of_kind(FilterKind::Ipv6Local));
     // Where one end is far, the two that a rule sees may be near ones all the same.
-    let kinds = match (is_v6, far) {
-        _ if mapped => v4 | v4_local | v6 | v6_local,
+    let kinds = match (is_v6, far != 0) {
+        _ if is_v6 && mapped != 0 => v4 | v4_local | v6 | v6_local,
         (false, true) => v4 | v4_local,
         (false, false) => v4_local,
         (true, true) => v6 | v6_local,
@@ -527,14 +528,14 @@ fn by_socket(active: Active, sock: Sock, passed: Passed, has_past: bool) -> u64 
     kinds & (any_port | by_port(local.port) | by_port(remote.port) | by_port(there.port))
 }
 
-/// Whether an address is one of the machine itself, or none.
+/// Not 0 where an address is neither one of the machine itself nor none. Without branches: the verifier would follow each for each end.
 #[inline(always)]
-fn is_near(end: End, is_v6: bool) -> bool {
+fn far_bits(end: End, is_v6: bool) -> u64 {
     let [high, low] = end.addr;
     if is_v6 {
-        return high == 0 && (low == 0 || low == 1 << 56);
+        return high | low & !(1 << 56);
     }
-    high == 0 || high & 0xff == 127
+    ((high ^ 127) & 0xff).wrapping_mul(1 - one_if_zero(high))
 }
 
 #[inline(always)]

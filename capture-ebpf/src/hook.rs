@@ -6,7 +6,7 @@
 //!
 //! These programs may be preempted, so they stay out of what belongs to a CPU: its scratch slots, and counters without a lock.
 
-use core::{arch::asm, mem::MaybeUninit};
+use core::{arch::asm, mem::MaybeUninit, ptr::NonNull};
 
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_map_update_elem, bpf_probe_read_kernel,
@@ -158,9 +158,7 @@ fn copy_address(at: *mut u8, family: u16, address: u64, len: u64) {
         return;
     }
     // SAFETY: at most `ADDRESS_MAX` bytes.
-    unsafe {
-        bpf_probe_read_kernel(at.add(note::ADDRESS).cast(), len as u32, address as *const _)
-    };
+    unsafe { bpf_probe_read_kernel(at.add(note::ADDRESS).cast(), len as u32, address as *const _) };
 }
 
 /// Whether hooks note calls of the type.
@@ -180,8 +178,10 @@ pub fn forget_thread() {
 }
 
 /// What was noted of the call that is at its exit.
+///
+/// Never null, so that `None` has no other half: kernels up to 6.1 refuse a program that copies one which was never written.
 #[derive(Clone, Copy)]
-pub struct Addressed(*mut u8);
+pub struct Addressed(NonNull<u8>);
 
 impl Addressed {
     /// The note, which stays for the next frame of the same call. `None` where the call came to no hook: it failed before, or its socket has none.
@@ -191,21 +191,27 @@ impl Addressed {
             return None;
         }
         // SAFETY: a helper without arguments.
-        let this = Self(ADDRESSED.get_ptr_mut(unsafe { bpf_get_current_pid_tgid() } as u32)?.cast());
+        let tid = unsafe { bpf_get_current_pid_tgid() } as u32;
+        let this = Self(NonNull::new(ADDRESSED.get_ptr_mut(tid)?.cast())?);
         let call = call_word(control_words()?, u64::from(ty.0));
         if this.word(note::CALL) == call { Some(this) } else { None }
+    }
+
+    #[inline(always)]
+    fn at(self) -> *mut u8 {
+        self.0.as_ptr()
     }
 
     /// It is of no call any more.
     #[inline(always)]
     pub fn drop_note(self) {
-        put(self.0, note::CALL, 0);
+        put(self.at(), note::CALL, 0);
     }
 
     #[inline(always)]
     fn word(self, place: usize) -> u64 {
         // SAFETY: callers pass aligned places of a note.
-        unsafe { self.0.add(place).cast::<u64>().read_volatile() }
+        unsafe { self.at().add(place).cast::<u64>().read_volatile() }
     }
 
     /// Whether the call used another object than the descriptor is now.
@@ -232,7 +238,7 @@ impl Addressed {
         // SAFETY: at most `ADDRESS_MAX` bytes, and a word behind them, as the caller says.
         unsafe {
             let place = to.add(8);
-            bpf_probe_read_kernel(place.cast(), len as u32, self.0.add(note::ADDRESS).cast());
+            bpf_probe_read_kernel(place.cast(), len as u32, self.at().add(note::ADDRESS).cast());
             st64(place.add(len as usize), 0);
         }
     }
@@ -242,7 +248,7 @@ impl Addressed {
     pub fn keep(self, rec: &Record) {
         // SAFETY: both sides have `LEN` bytes.
         unsafe {
-            bpf_probe_read_kernel(rec.base.add(NOTE_AT).cast(), note::LEN as u32, self.0.cast());
+            bpf_probe_read_kernel(rec.base.add(NOTE_AT).cast(), note::LEN as u32, self.at().cast());
         }
     }
 }
@@ -253,7 +259,9 @@ impl Addressed {
 pub extern "C" fn peregrine_addressed(slot: u64, state: u64, seen: u64) -> u64 {
     let Some(mut rec) = Record::resume(slot as u32, state) else { return state };
     // SAFETY: the note in the slot.
-    let noted = Addressed(unsafe { rec.base.add(NOTE_AT) });
+    let Some(noted) = NonNull::new(unsafe { rec.base.add(NOTE_AT) }).map(Addressed) else {
+        return state;
+    };
     let sock = Sock::noted(noted.word(note::SOCK), noted.word(note::WHAT));
     let mut remote = Passed::of(&rec).end_for(sock).unwrap_or_default();
     let mut out = 0;

@@ -57,40 +57,42 @@ pub extern "C" fn peregrine_gather(
     count: u64,
     limit: u64,
 ) -> u64 {
-    let Some(mut rec) = Record::resume(slot as u32, state) else { return 0 };
+    let Some(rec) = Record::resume(slot as u32, state) else { return 0 };
     let most = rec.snaplen();
     let limit = if limit > most { most } else { limit };
-    let is_narrow = count & NARROW != 0;
+    let slot = slot & 0xffff_ffff | count & NARROW;
     let count = u64::from(count as u32);
-    let mark = rec.mark();
-    rec.flags = 0;
+    let at = rec.mark();
+    let mut got = 0;
     for n in 0..MAX_GATHERED {
-        let got = rec.since(mark);
         if n >= count || got >= limit {
             break;
         }
-        let Some(buffer) = Buffer::read(vector, n, is_narrow) else {
-            rec.flags = flags::FAULTED;
-            break;
-        };
-        let room = limit - got;
-        let len = bound::<0x1fff>(if buffer.len > room { room } else { buffer.len });
-        if len > TEXT_MAX {
-            break;
+        let more = peregrine_gather_one(slot, at + got, vector, n, limit - got);
+        if more & FAULT != 0 {
+            return got | u64::from(flags::FAULTED) << 32;
         }
-        if len == 0 {
-            continue;
-        }
-        // SAFETY: at most `TEXT_MAX` bytes; room as `Record::here` says.
-        let r =
-            unsafe { bpf_probe_read_user(rec.here().cast(), len as u32, buffer.at as *const _) };
-        if r < 0 {
-            rec.flags = flags::FAULTED;
-            break;
-        }
-        rec.advance(len);
+        got += more;
     }
-    rec.since(mark) & 0xffff | u64::from(rec.flags) << 32
+    got
+}
+
+/// Copies the bytes of buffer `n` of a vector to `to` of the frame, at most `room`; gives how many, [`FAULT`] where they cannot be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_gather_one(slot: u64, to: u64, vector: u64, n: u64, room: u64) -> u64 {
+    let Some(rec) = Record::resume(slot as u32, to) else { return FAULT };
+    let Some(buffer) = Buffer::read(vector, n, slot & NARROW != 0) else { return FAULT };
+    let len = bound::<0x1fff>(if buffer.len > room { room } else { buffer.len });
+    if len > TEXT_MAX {
+        return FAULT;
+    }
+    if len == 0 {
+        return 0;
+    }
+    // SAFETY: at most `TEXT_MAX` bytes; room as `Record::here` says.
+    let r = unsafe { bpf_probe_read_user(rec.here().cast(), len as u32, buffer.at as *const _) };
+    if r < 0 { FAULT } else { len }
 }
 
 /// Adds up the sizes of a vector's buffers; [`FAULT`] where it cannot be read.

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_tail_call};
 use event::{
     EventType, Outcome, Slot, cpu_layout, flags,
-    recipe::{self, head},
+    recipe::{RET, head},
 };
 
 use crate::{
@@ -14,10 +14,10 @@ use crate::{
     history::Seen,
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
-    mem::{bound, read_user},
-    network::{self, Noted, Used, Way},
-    plain::user_bytes,
-    record::{Record, TEXT_MAX},
+    mem::{bound, forget, read_user},
+    network::{self, Noted, Sock, Used, Way},
+    plain::{keep, load, store, user_bytes},
+    record::{FORGET_AT, Record, TEXT_MAX},
     task::Task,
 };
 
@@ -48,6 +48,82 @@ fn seen(is_send: bool, res: i64) -> Seen {
     }
 }
 
+/// A number that the verifier knows nothing of, so that it follows what comes next once, not once for each way here.
+#[inline(always)]
+fn unknown(rec: &Record, x: u64) -> u64 {
+    // SAFETY: a word of the slot.
+    forget(unsafe { rec.base.add(FORGET_AT) }, x)
+}
+
+#[inline(always)]
+fn settle_flags(rec: &mut Record) {
+    rec.flags = unknown(rec, u64::from(rec.flags)) as u32;
+}
+
+#[inline(always)]
+fn settle_socket(rec: &Record, used: &mut Used) {
+    let packed = unknown(rec, used.sock.packed(0));
+    used.sock = Sock::unpacked(unknown(rec, used.sock.at), packed);
+}
+
+/// A call of one buffer, its arguments in the slot as [`keep`] puts them. They are read again wherever they are asked: a branch on what the
+/// verifier knows from an earlier branch would make it follow all that lies between the two once more.
+#[derive(Clone, Copy)]
+struct Buffered(*mut u8);
+
+impl Buffered {
+    /// In place of the call's number.
+    const BITS: u64 = 6;
+    /// There is an address in the arguments.
+    const HAS_ADDRESS: u64 = 1;
+    /// No rule can match it; what follows of it is for the past of its socket.
+    const IS_REJECTED: u64 = 2;
+
+    #[inline(always)]
+    fn begin(cpu: Cpu, ty: EventType, call: Call) -> Option<(Record, Self)> {
+        let mut rec = Record::begin(cpu, ty, 5)?;
+        rec.flags |= call.abi;
+        keep(&rec, call);
+        let has_address = ty == EventType::SENDTO_X || ty == EventType::RECVFROM_X;
+        store(rec.base, Self::BITS, if has_address { Self::HAS_ADDRESS } else { 0 });
+        settle_flags(&mut rec);
+        let this = Self(rec.base);
+        Some((rec, this))
+    }
+
+    #[inline(always)]
+    fn result(self) -> i64 {
+        load(self.0, u64::from(RET)) as i64
+    }
+
+    #[inline(always)]
+    fn fd(self) -> i64 {
+        Call::fd(load(self.0, 0))
+    }
+
+    /// Address and length of the buffer.
+    #[inline(always)]
+    fn buffer(self) -> (u64, u64) {
+        (load(self.0, 1), load(self.0, 2))
+    }
+
+    /// The last two arguments.
+    #[inline(always)]
+    fn address(self) -> (u64, u64) {
+        (load(self.0, 4), load(self.0, 5))
+    }
+
+    #[inline(always)]
+    fn is(self, bit: u64) -> bool {
+        load(self.0, Self::BITS) & bit != 0
+    }
+
+    #[inline(always)]
+    fn reject(self) {
+        store(self.0, Self::BITS, load(self.0, Self::BITS) | Self::IS_REJECTED);
+    }
+}
+
 /// `sendto(fd, buf, len, flags, addr, addrlen)` and `send`.
 #[inline(always)]
 pub fn send(ctx: Ctx) -> Option<()> {
@@ -59,35 +135,39 @@ pub fn send(ctx: Ctx) -> Option<()> {
         return None;
     }
     let task = Task::current();
-    let mut rec = Record::begin(cpu, ty, 5)?;
-    rec.flags |= call.abi;
+    let (mut rec, this) = Buffered::begin(cpu, ty, call)?;
     let asked = asked(ty);
-    let fd = Call::fd(call.a0());
-    let size = call.a2();
-    rec.i64(0, call.ret);
-    let len = if asked & head::BUFFER == 0 {
-        0
-    } else {
-        user_bytes(&mut rec, call.a1(), if call.ret > 0 { call.ret as u64 } else { size })
-    };
+    rec.i64(0, this.result());
+    let mut len = 0;
+    if asked & head::BUFFER != 0 {
+        let (at, size) = this.buffer();
+        let sent = this.result();
+        len = user_bytes(&mut rec, at, if sent > 0 { sent as u64 } else { size });
+    }
+    let len = unknown(&rec, len);
+    settle_flags(&mut rec);
     rec.end_at(1, len);
-    rec.i64(2, fd);
-    rec.u32(3, size as u32);
-    let (at, len) = if ty == EventType::SENDTO_X { (call.a4(), call.a5()) } else { (0, 0) };
+    rec.i64(2, this.fd());
+    rec.u32(3, this.buffer().1 as u32);
     let noted = Noted::take(&rec, call, ty);
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    let mut used = Used::of(&mut rec, noted, file_of(task, this.fd()));
+    settle_socket(&rec, &mut used);
+    let (at, len) = if this.is(Buffered::HAS_ADDRESS) { this.address() } else { (0, 0) };
     network::pass_noted(&mut rec, noted, at, len);
-    let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
-    if is_rejected && !filter::tells_past(call.ret) {
-        filter::discard(cpu, rec, ty);
-        return None;
+    settle_flags(&mut rec);
+    if filter::rejects_socket(&rec, ty, this.result(), used.sock) {
+        if !filter::tells_past(this.result()) {
+            filter::discard(cpu, rec, ty);
+            return None;
+        }
+        this.reject();
     }
     network::tuple(&mut rec, 4, used.sock, Way::Out);
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
-        used.section(&mut rec, seen(true, call.ret));
+        used.section(&mut rec, seen(true, this.result()));
     }
-    if is_rejected {
+    if this.is(Buffered::IS_REJECTED) {
         filter::discard(cpu, rec, ty);
         return None;
     }
@@ -102,63 +182,83 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     let ty = cpu.event_type();
     let call = Call::at_exit(ctx);
     let asked = asked(ty);
-    let hears = asked & head::ANSWERS != 0;
-    if !hears && !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
+    if asked & head::ANSWERS == 0
+        && !filter::tells_past(call.ret)
+        && filter::rejects_result(cpu, ty, call.ret)
+    {
         Noted::forget(ty);
         return None;
     }
     let task = Task::current();
-    let mut rec = Record::begin(cpu, ty, 5)?;
-    rec.flags |= call.abi;
-    let fd = Call::fd(call.a0());
-    let has_source = ty == EventType::RECVFROM_X;
-    let at = if has_source && call.ret >= 0 { call.a4() } else { 0 };
-    let len = if at == 0 { 0 } else { u64::from(read_user::<u32>(call.a5()).unwrap_or(0)) };
+    let (mut rec, this) = Buffered::begin(cpu, ty, call)?;
+    let (mut at, mut len) = (0, 0);
+    if this.is(Buffered::HAS_ADDRESS) && this.result() >= 0 {
+        let (place, len_at) = this.address();
+        if place != 0 {
+            (at, len) = (place, u64::from(read_user::<u32>(len_at).unwrap_or(0)));
+        }
+    }
     network::pass(&mut rec, at, len);
+    settle_flags(&mut rec);
     let noted = Noted::take(&rec, call, ty);
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    let mut used = Used::of(&mut rec, noted, file_of(task, this.fd()));
+    settle_socket(&rec, &mut used);
+    settle_flags(&mut rec);
+    let asked = unknown(&rec, u64::from(asked)) as u32;
     if !network::hears(&rec, asked, used.sock) {
         rec.discard();
         cpu.count(u64::from(ty.0), Outcome::Filtered);
         return None;
     }
-    let is_rejected = !hears && filter::rejects_socket(&rec, ty, call.ret, used.sock);
-    if is_rejected && !filter::tells_past(call.ret) {
-        filter::discard(cpu, rec, ty);
-        return None;
+    let asked = unknown(&rec, u64::from(asked)) as u32;
+    if asked & head::ANSWERS == 0 && filter::rejects_socket(&rec, ty, this.result(), used.sock) {
+        if !filter::tells_past(this.result()) {
+            filter::discard(cpu, rec, ty);
+            return None;
+        }
+        this.reject();
     }
-    rec.i64(0, call.ret);
-    let len = if asked & head::BUFFER == 0 || call.ret <= 0 {
-        0
-    } else {
-        user_bytes(&mut rec, call.a1(), call.ret as u64)
-    };
+    let asked = unknown(&rec, u64::from(asked)) as u32;
+    rec.i64(0, this.result());
+    let mut len = 0;
+    if asked & head::BUFFER != 0 && this.result() > 0 {
+        len = user_bytes(&mut rec, this.buffer().0, this.result() as u64);
+    }
+    let len = unknown(&rec, len);
+    settle_flags(&mut rec);
     rec.end_at(1, len);
     // `recv` has the tuple last.
-    let n = if has_source { 2 } else { 4 };
-    if !has_source {
-        number(&mut rec, 2, fd as u64, 8);
-        number(&mut rec, 3, call.a2() & 0xffff_ffff, 4);
+    let mut n = 2;
+    if !this.is(Buffered::HAS_ADDRESS) {
+        n = descriptor_and_size(&mut rec, n, this);
     }
-    if call.ret > 0 {
+    let n = unknown(&rec, n);
+    if this.result() > 0 {
         network::tuple(&mut rec, n, used.sock, Way::In);
     } else {
         rec.end_at(n, 0);
     }
-    if has_source {
-        number(&mut rec, 3, fd as u64, 8);
-        number(&mut rec, 4, call.a2() & 0xffff_ffff, 4);
+    if this.is(Buffered::HAS_ADDRESS) {
+        descriptor_and_size(&mut rec, 3, this);
     }
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
-        used.section(&mut rec, seen(false, call.ret));
+        used.section(&mut rec, seen(false, this.result()));
     }
-    if is_rejected {
+    if this.is(Buffered::IS_REJECTED) {
         filter::discard(cpu, rec, ty);
         return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
+}
+
+/// Parameters `n` and the next; gives the number of the one behind them.
+#[inline(always)]
+fn descriptor_and_size(rec: &mut Record, n: u64, call: Buffered) -> u64 {
+    number(rec, n, call.fd() as u64, 8);
+    number(rec, n + 1, call.buffer().1 & 0xffff_ffff, 4);
+    n + 2
 }
 
 /// Parameter `n` of four or eight bytes.
@@ -177,6 +277,13 @@ const HEADER_AT: usize = network::PASSED_AT - 8 * 9;
 struct Header(*mut u64);
 
 impl Header {
+    /// The header that was read.
+    #[inline(always)]
+    fn of(rec: &Record) -> Self {
+        // SAFETY: words of the slot.
+        Self(unsafe { rec.base.add(HEADER_AT).cast() })
+    }
+
     /// The header, of zeroes where it cannot be read; and whether it could.
     #[inline(always)]
     fn read(rec: &Record, at: u64, is_narrow: bool) -> (Self, bool) {
@@ -259,6 +366,12 @@ fn control(rec: &mut Record, at: u64, len: u64) -> u64 {
 const IS_NARROW: u64 = 1 << 16;
 /// There is no further message of the call.
 const IS_LAST: u64 = 1 << 17;
+/// The call receives.
+const IS_RECV: u64 = 1 << 18;
+/// The call has one message.
+const IS_ONE: u64 = 1 << 19;
+/// No rule can match it; what follows of it is for the past of its socket.
+const IS_REJECTED: u64 = 1 << 20;
 
 /// What a call is to [`peregrine_message`]: bits of the header, and the number with the bit of its table above.
 #[inline(always)]
@@ -266,104 +379,136 @@ fn packed(call: Call) -> u64 {
     u64::from(call.abi) | (call.nr_with_table() & 0xffff_ffff) << 32
 }
 
+/// What is known of a message, in words of the slot. It is read again wherever it is asked: a branch on what the verifier knows from an earlier
+/// branch would make it follow all that lies between the two once more.
+#[derive(Clone, Copy)]
+struct Message(*mut u8);
+
+impl Message {
+    const WHAT: u64 = 0;
+    const AT: u64 = 1;
+    const FD: u64 = 2;
+    const RESULT: u64 = 3;
+    const ASKED: u64 = 4;
+    /// The socket, and [`Sock::packed`].
+    const SOCKET: u64 = 5;
+    const PACKED: u64 = 6;
+    const SIZE: u64 = 7;
+
+    #[inline(always)]
+    fn put(rec: &Record, what: u64, at: u64, fd: u64, res: u64) -> Self {
+        store(rec.base, Self::WHAT, what);
+        store(rec.base, Self::AT, at);
+        store(rec.base, Self::FD, fd);
+        store(rec.base, Self::RESULT, res);
+        store(rec.base, Self::ASKED, u64::from(asked(EventType(what as u16))));
+        Self(rec.base)
+    }
+
+    /// Whether any of these bits is set.
+    #[inline(always)]
+    fn is(self, bits: u64) -> bool {
+        load(self.0, Self::WHAT) & bits != 0
+    }
+
+    #[inline(always)]
+    fn ty(self) -> EventType {
+        EventType(load(self.0, Self::WHAT) as u16)
+    }
+
+    /// Whether there is one: not where the call failed, or moved none.
+    #[inline(always)]
+    fn is_there(self) -> bool {
+        load(self.0, Self::AT) != 0
+    }
+
+    #[inline(always)]
+    fn fd(self) -> i64 {
+        load(self.0, Self::FD) as i64
+    }
+
+    #[inline(always)]
+    fn result(self) -> i64 {
+        load(self.0, Self::RESULT) as i64
+    }
+
+    #[inline(always)]
+    fn sock(self) -> Sock {
+        Sock::unpacked(load(self.0, Self::SOCKET), load(self.0, Self::PACKED))
+    }
+
+    #[inline(always)]
+    fn size(self) -> u64 {
+        load(self.0, Self::SIZE)
+    }
+
+    /// Bits of [`head`].
+    #[inline(always)]
+    fn asked(self) -> u32 {
+        load(self.0, Self::ASKED) as u32
+    }
+}
+
 /// One frame for one message. `at` is 0 where there is no message: the call failed, or moved none.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res: u64) -> u64 {
     let ty = EventType(what as u16);
-    let is_recv = ty == EventType::RECVMSG_X || ty == EventType::RECVMMSG_X;
-    let is_one = ty == EventType::SENDMSG_X || ty == EventType::RECVMSG_X;
-    let (fd, res) = (fd as i64, res as i64);
     let Some(cpu) = Cpu::current() else { return 0 };
-    let Some(mut rec) = Record::begin(cpu, ty, if is_recv { 6 } else { 5 }) else { return 0 };
+    let n_params = 5 + u16::from(what & IS_RECV != 0);
+    let Some(mut rec) = Record::begin(cpu, ty, n_params) else { return 0 };
     rec.flags |= call as u32;
-    let asked = asked(ty);
+    rec.advance(0);
+    let message = Message::put(&rec, what, at, fd, res);
     // Without a message the address is 0, which reads as zeroes.
     let (head, is_read) = Header::read(&rec, at, what & IS_NARROW != 0);
-    if at != 0 && !is_read {
+    if !is_read && message.is_there() {
         rec.flags |= flags::FAULTED;
     }
+    settle_flags(&mut rec);
     let task = Task::current();
     let noted = Noted::look(&rec, call >> 32, ty);
-    if what & IS_LAST != 0 {
+    if message.is(IS_LAST) {
         Noted::forget(ty);
     }
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
+    let mut used = Used::of(&mut rec, noted, file_of(task, message.fd()));
+    settle_socket(&rec, &mut used);
     let (name, len) = head.name();
-    if ty == EventType::SENDMSG_X {
+    if message.ty() == EventType::SENDMSG_X {
         network::pass_noted(&mut rec, noted, name, len);
+    } else if message.is(IS_RECV) && message.result() < 0 {
+        network::pass(&mut rec, 0, 0);
     } else {
-        network::pass(&mut rec, if is_recv && res < 0 { 0 } else { name }, len);
+        network::pass(&mut rec, name, len);
     }
-    if is_recv && !network::hears(&rec, asked, used.sock) {
+    settle_flags(&mut rec);
+    if message.is(IS_RECV) && !network::hears(&rec, message.asked(), used.sock) {
         rec.discard();
         cpu.count(u64::from(ty.0), Outcome::Filtered);
         return 0;
     }
-    let hears = asked & head::ANSWERS != 0;
-    let is_rejected = !hears && filter::rejects_socket(&rec, ty, res, used.sock);
-    if is_rejected && !filter::tells_past(res) {
-        filter::discard(cpu, rec, ty);
-        return 0;
-    }
-    number(&mut rec, 0, res as u64, 8);
-    let mut n = 1;
-    if !is_one {
-        number(&mut rec, n, fd as u64, 8);
-        n += 1;
-    }
-    let mut size = if is_recv && res > 0 { res as u64 } else { 0 };
-    if !is_recv && head.vector() != 0 {
-        match size_of_vector(head.vector(), head.count(what), res) {
-            Some(sum) => size = sum,
-            None => rec.flags |= flags::FAULTED,
+    if message.asked() & head::ANSWERS == 0
+        && filter::rejects_socket(&rec, ty, message.result(), used.sock)
+    {
+        if !filter::tells_past(message.result()) {
+            filter::discard(cpu, rec, ty);
+            return 0;
         }
+        store(rec.base, Message::WHAT, load(rec.base, Message::WHAT) | IS_REJECTED);
     }
-    let size = size & 0xffff_ffff;
-    if ty != EventType::SENDMSG_X {
-        number(&mut rec, n, size, 4);
-        n += 1;
-    }
-    let most = rec.snaplen();
-    let limit = if res > 0 && (res as u64) < most {
-        res as u64
-    } else if is_recv && res <= 0 {
-        0
-    } else {
-        most
-    };
-    let len = if asked & recipe::head::BUFFER == 0 {
-        0
-    } else {
-        gather(&mut rec, head.vector(), head.count(what), limit)
-    };
-    rec.end_at(n, len);
-    n += 1;
-    if ty == EventType::SENDMSG_X {
-        number(&mut rec, n, fd as u64, 8);
-        number(&mut rec, n + 1, size, 4);
-        n += 2;
-    }
-    if at != 0 && (!is_recv || res > 0) {
-        network::tuple(&mut rec, n, used.sock, if is_recv { Way::In } else { Way::Out });
-    } else {
-        rec.end_at(n, 0);
-    }
-    n += 1;
-    if is_recv {
-        let (place, len) = head.control();
-        let len = if res > 0 { control(&mut rec, place, len) } else { 0 };
-        rec.end_at(n, len);
-        n += 1;
-    }
-    if ty == EventType::RECVMSG_X {
-        number(&mut rec, n, fd as u64, 8);
-    }
-    if asked & recipe::head::DESCRIPTOR != 0 {
+    store(rec.base, Message::SOCKET, used.sock.at);
+    store(rec.base, Message::PACKED, used.sock.packed(0));
+    rec.take_over(peregrine_message_params(u64::from(rec.slot), rec.state()));
+    if message.asked() & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
-        used.section(&mut rec, if at == 0 { Seen::Nothing } else { seen(!is_recv, res) });
+        let seen = if !message.is_there() {
+            Seen::Nothing
+        } else {
+            seen(!message.is(IS_RECV), message.result())
+        };
+        used.section(&mut rec, seen);
     }
-    if is_rejected {
+    if message.is(IS_REJECTED) {
         filter::discard(cpu, rec, ty);
         return 0;
     }
@@ -371,30 +516,99 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     0
 }
 
-/// `sendmsg(fd, msg, flags)` and `recvmsg`.
-#[inline(always)]
-pub fn message(ctx: Ctx) -> Option<()> {
-    let cpu = Cpu::current()?;
-    let call = Call::at_exit(ctx);
-    let narrow = if call.is_narrow() { IS_NARROW } else { 0 };
-    let what = u64::from(cpu.event_type().0) | narrow | IS_LAST;
-    let fd = Call::fd(call.a0()) as u64;
-    peregrine_message(what, packed(call), call.a1(), fd, call.ret as u64);
-    None
+/// The parameters of a message, in the order of its event. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_message_params(slot: u64, state: u64) -> u64 {
+    let Some(mut rec) = Record::resume(slot as u32, state) else { return state };
+    let message = Message(rec.base);
+    let head = Header::of(&rec);
+    number(&mut rec, 0, message.result() as u64, 8);
+    let mut n = 1;
+    if !message.is(IS_ONE) {
+        number(&mut rec, n, message.fd() as u64, 8);
+        n += 1;
+    }
+    let n = unknown(&rec, n);
+    let mut size = 0;
+    if message.is(IS_RECV) {
+        if message.result() > 0 {
+            size = message.result() as u64;
+        }
+    } else if head.vector() != 0 {
+        let count = head.count(load(rec.base, Message::WHAT));
+        match size_of_vector(head.vector(), count, message.result()) {
+            Some(sum) => size = sum,
+            None => rec.flags |= flags::FAULTED,
+        }
+    }
+    store(rec.base, Message::SIZE, size & 0xffff_ffff);
+    let mut n = n;
+    if message.ty() != EventType::SENDMSG_X {
+        number(&mut rec, n, message.size(), 4);
+        n += 1;
+    }
+    let n = unknown(&rec, n);
+    let mut limit = rec.snaplen();
+    let moved = message.result();
+    if moved > 0 && (moved as u64) < limit {
+        limit = moved as u64;
+    } else if moved <= 0 && message.is(IS_RECV) {
+        limit = 0;
+    }
+    let limit = unknown(&rec, limit);
+    let mut len = 0;
+    if message.asked() & head::BUFFER != 0 {
+        let count = head.count(load(rec.base, Message::WHAT));
+        len = gather(&mut rec, head.vector(), count, limit);
+    }
+    let len = unknown(&rec, len);
+    settle_flags(&mut rec);
+    rec.end_at(n, len);
+    let mut n = n + 1;
+    if message.ty() == EventType::SENDMSG_X {
+        number(&mut rec, n, message.fd() as u64, 8);
+        number(&mut rec, n + 1, message.size(), 4);
+        n += 2;
+    }
+    let n = unknown(&rec, n);
+    if message.is_there() && (!message.is(IS_RECV) || message.result() > 0) {
+        let way = if message.is(IS_RECV) { Way::In } else { Way::Out };
+        network::tuple(&mut rec, n, message.sock(), way);
+    } else {
+        rec.end_at(n, 0);
+    }
+    if message.is(IS_RECV) {
+        let (place, len) = head.control();
+        let len = if message.result() > 0 { control(&mut rec, place, len) } else { 0 };
+        rec.end_at(n + 1, len);
+    }
+    if message.ty() == EventType::RECVMSG_X {
+        number(&mut rec, n + 2, message.fd() as u64, 8);
+    }
+    rec.state()
 }
 
-/// `sendmmsg(fd, vec, n, flags)` and `recvmmsg`: a frame for each message that was moved, one where none was. A run goes through a block of
-/// them and calls itself for the next: a loop over all takes the verifier minutes on a slow machine, one inside another too much stack.
+/// `sendmsg(fd, msg, flags)` and `recvmsg`: one frame. `sendmmsg(fd, vec, n, flags)` and `recvmmsg`: a frame for each message that was moved, one where
+/// none was. A run goes through a block of them and calls itself for the next: a loop over all takes the verifier minutes on a slow machine, one inside
+/// another too much stack.
 #[inline(always)]
 pub fn messages(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let call = Call::at_exit(ctx);
-    let ty = u64::from(cpu.event_type().0);
-    let what = ty | if call.is_narrow() { IS_NARROW } else { 0 };
+    let ty = cpu.event_type();
+    let is_one = ty == EventType::SENDMSG_X || ty == EventType::RECVMSG_X;
+    let is_recv = ty == EventType::RECVMSG_X || ty == EventType::RECVMMSG_X;
+    let mut what = u64::from(ty.0);
+    for (is, bit) in [(call.is_narrow(), IS_NARROW), (is_one, IS_ONE), (is_recv, IS_RECV)] {
+        what |= if is { bit } else { 0 };
+    }
+    let ty = u64::from(ty.0);
     let packed = packed(call);
     let fd = Call::fd(call.a0()) as u64;
-    if call.ret <= 0 {
-        peregrine_message(what | IS_LAST, packed, 0, fd, call.ret as u64);
+    if is_one || call.ret <= 0 {
+        let at = if is_one { call.a1() } else { 0 };
+        peregrine_message(what | IS_LAST, packed, at, fd, call.ret as u64);
         return None;
     }
     let total = call.ret as u64;

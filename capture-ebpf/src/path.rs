@@ -14,8 +14,12 @@ use crate::{
     task::Task,
 };
 
-/// Steps of a walk, mount crossings included.
-const MAX_STEPS: u32 = 64;
+/// Steps of a walk that one function takes, mount crossings included: more than most paths have.
+const STEPS: u32 = 8;
+/// Times that it is called. The verifier follows every step of one call, and of the others only the call.
+const MAX_WALKS: u32 = 8;
+/// Two words of the slot, before those of [`crate::record`] and [`crate::network`]: where a walk goes on.
+const ON_AT: usize = PATH_AT - 512;
 /// Steps of a walk up a cgroup hierarchy.
 const MAX_CGROUP_STEPS: u32 = 24;
 
@@ -177,15 +181,18 @@ impl Backward {
     /// Walks from `place` to the task's root; gives bits of [`file_flags`].
     #[inline(always)]
     pub fn walk(&mut self, place: Place, task: Task) -> u16 {
-        let r = peregrine_walk(u64::from(self.slot), self.pos, place.mnt, place.dentry, task.0);
-        self.pos = r & POS;
-        (r >> 32) as u16
+        let (pos, flags) = Self::walk_to(u64::from(self.slot), self.pos, place, task);
+        self.pos = pos;
+        flags
     }
 
     /// Walks from `place` to the task's root, the path ending at `end` of a slot's path buffer; gives where it begins, and bits of [`file_flags`].
     #[inline(always)]
     pub fn walk_to(slot: u64, end: u64, place: Place, task: Task) -> (u64, u16) {
-        let r = peregrine_walk(slot, end, place.mnt, place.dentry, task.0);
+        let mut r = peregrine_walk(slot, end, place.mnt, place.dentry, task.0);
+        if r & MORE != 0 {
+            r = peregrine_walk_on(slot, r & POS, task.0);
+        }
         (r & POS, (r >> 32) as u16)
     }
 
@@ -255,15 +262,15 @@ impl Backward {
         self.name(slack as u64, r as u64 - 1)
     }
 
-    /// Walks from `place` to `root`; gives bits of [`file_flags`].
+    /// Walks from `place` to `root`; gives bits of [`file_flags`], [`MORE`] where that takes more steps. `goes_on`: there is a path already.
     #[inline(always)]
-    fn walk_here(&mut self, place: Place, root: Place) -> u16 {
+    fn walk_here(&mut self, place: Place, root: Place, goes_on: bool) -> u64 {
         let Place { mut mnt, mut dentry } = place;
         let mut top = ptr(mnt, F::VfsmountRoot);
         self.forget();
         let start = self.pos;
-        let mut done = file_flags::UNRESOLVED;
-        for _ in 0..MAX_STEPS {
+        let mut done = MORE;
+        for _ in 0..STEPS {
             if dentry == root.dentry && mnt == root.mnt {
                 done = 0;
                 break;
@@ -274,7 +281,7 @@ impl Backward {
                 next = ptr(mount, F::MountMountpoint);
                 let above = ptr(mount, F::MountParent);
                 if above == mount || above == 0 {
-                    done = file_flags::OUTSIDE_ROOT;
+                    done = OUTSIDE_ROOT;
                     break;
                 }
                 mnt = above.wrapping_add(field(F::MountMnt));
@@ -283,11 +290,11 @@ impl Backward {
                 let name = Name::of(dentry);
                 next = name.parent;
                 if next == dentry {
-                    done = file_flags::OUTSIDE_ROOT;
+                    done = OUTSIDE_ROOT;
                     break;
                 }
                 if !self.name(name.at, name.len) {
-                    done = file_flags::PATH_CUT;
+                    done = PATH_CUT;
                     break;
                 }
                 self.byte(b'/');
@@ -295,7 +302,14 @@ impl Backward {
             dentry = next;
             self.forget();
         }
-        if self.pos == start {
+        if done == MORE {
+            // SAFETY: two words of the slot.
+            unsafe {
+                let on = self.base.add(ON_AT).cast::<u64>();
+                on.write_volatile(mnt);
+                on.add(1).write_volatile(dentry);
+            }
+        } else if self.pos == start && !goes_on {
             self.byte(b'/');
         }
         self.forget();
@@ -329,14 +343,43 @@ impl Backward {
 /// Bits of a result that are the position.
 const POS: u64 = 0x1fff;
 
-/// [`Backward::walk`]; gives the position and, from bit 32, the flags.
+/// Beside a position: the walk is not at its end.
+const MORE: u64 = 1 << 16;
+/// Beside a slot: a walk goes on.
+const GOES_ON: u64 = 1 << 32;
+const OUTSIDE_ROOT: u64 = (file_flags::OUTSIDE_ROOT as u64) << 32;
+const PATH_CUT: u64 = (file_flags::PATH_CUT as u64) << 32;
+const UNRESOLVED: u64 = (file_flags::UNRESOLVED as u64) << 32;
+
+/// Some steps of [`Backward::walk`]; gives the position and, from bit 32, the flags, or [`MORE`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn peregrine_walk(slot: u64, pos: u64, mnt: u64, dentry: u64, task: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return pos };
     let mut path = Backward { slot: slot as u32, base: base.cast(), pos };
-    let flags = path.walk_here(Place { mnt, dentry }, Place::root_of(Task(task)));
-    path.pos & POS | u64::from(flags) << 32
+    let root = Place::root_of(Task(task));
+    let done = path.walk_here(Place { mnt, dentry }, root, slot & GOES_ON != 0);
+    path.pos & POS | done
+}
+
+/// The rest of a walk that [`peregrine_walk`] began.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_walk_on(slot: u64, pos: u64, task: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return pos };
+    // SAFETY: two words of the slot.
+    let on = unsafe { base.cast::<u8>().add(ON_AT).cast::<u64>() };
+    let mut pos = pos;
+    for _ in 1..MAX_WALKS {
+        // SAFETY: as above.
+        let (mnt, dentry) = unsafe { (on.read_volatile(), on.add(1).read_volatile()) };
+        let r = peregrine_walk(slot | GOES_ON, pos, mnt, dentry, task);
+        if r & MORE == 0 {
+            return r;
+        }
+        pos = r & POS;
+    }
+    pos | UNRESOLVED
 }
 
 /// [`Backward::pseudo`]; gives the position.

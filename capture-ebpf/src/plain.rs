@@ -46,6 +46,24 @@ pub fn load(base: *mut u8, n: u64) -> u64 {
     unsafe { word(base, n).read_volatile() }
 }
 
+#[inline(always)]
+pub fn store(base: *mut u8, n: u64, value: u64) {
+    // SAFETY: see `word`.
+    unsafe { word(base, n).write_volatile(value) };
+}
+
+/// Keeps the arguments, the number and the result of a call in the record's slot, each in the word of its number, the result in [`RET`].
+#[inline(always)]
+pub fn keep(rec: &Record, call: Call) {
+    let args = [call.a0(), call.a1(), call.a2(), call.a3(), call.a4(), call.a5(), call.nr()];
+    let mut n = 0;
+    while n < args.len() {
+        store(rec.base, n as u64, args[n]);
+        n += 1;
+    }
+    store(rec.base, u64::from(RET), call.ret as u64);
+}
+
 /// A call whose parameters a recipe reads.
 #[inline(always)]
 pub fn plain(ctx: Ctx) -> Option<()> {
@@ -74,17 +92,7 @@ pub fn follow(cpu: Cpu, call: Call) -> Option<()> {
             return None;
         }
     }
-    // SAFETY: constants below eight.
-    unsafe {
-        word(rec.base, 0).write_volatile(call.a0());
-        word(rec.base, 1).write_volatile(call.a1());
-        word(rec.base, 2).write_volatile(call.a2());
-        word(rec.base, 3).write_volatile(call.a3());
-        word(rec.base, 4).write_volatile(call.a4());
-        word(rec.base, 5).write_volatile(call.a5());
-        word(rec.base, 6).write_volatile(call.nr());
-        word(rec.base, u64::from(RET)).write_volatile(call.ret as u64);
-    }
+    keep(&rec, call);
     // The upper half tells the sections that there is a note.
     let mut slot = u64::from(rec.slot);
     if recipe[0] & head::ENTRY != 0 && Entry::take(&rec, call, ty).is_some() {
@@ -423,29 +431,32 @@ fn call_id(nr: u64) -> u64 {
 pub extern "C" fn peregrine_flags(map: u64, value: u64) -> u64 {
     let Some(map) = FLAG_MAPS.get(map as u32) else { return 0 };
     let value = value as u32;
-    let (is_enum, other) = (map[0] != 0, map[1]);
+    let other = map[1];
+    let is_bits = one_if_zero(map[0]);
     // Bits of the value that are compared beyond those of the pair.
-    let all = if is_enum { u32::MAX } else { 0 };
+    let all = is_bits.wrapping_sub(1);
     let (mut out, mut found) = (0, 0);
     let mut i = 2;
-    while i < map.len() {
+    // The first pair counts even if it is of zeroes.
+    loop {
         let (kernel, schema) = (map[i], map[i + 1]);
-        if kernel == 0 && schema == 0 && i > 2 {
-            break;
-        }
-        let fits = all_ones_if_zero((value & (kernel | all)) ^ kernel);
-        out |= schema & fits;
+        let fits = one_if_zero((value & (kernel | all)) ^ kernel);
+        out |= schema.wrapping_mul(fits);
         found |= fits;
         i += 2;
+        if i >= map.len() || map[i] | map[i + 1] == 0 {
+            break;
+        }
     }
-    u64::from(if found == 0 || (out == 0 && !is_enum) { other } else { out })
+    u64::from(if found == 0 || out | all == 0 { other } else { out })
 }
 
-/// All ones for 0, else 0, without a branch: kernels up to 6.1 would follow each branch of each pair of a map.
+/// 1 for 0, else 0, without a branch: kernels up to 6.1 would follow each branch of each pair of a map. Nor is it a mask: newer ones (6.19) follow both values
+/// of one.
 #[inline(always)]
-fn all_ones_if_zero(x: u32) -> u32 {
+fn one_if_zero(x: u32) -> u32 {
     let top_bit = bound::<0xffff_ffff>(u64::from(x | x.wrapping_neg()));
-    ((top_bit >> 31) as u32).wrapping_sub(1)
+    1 - (top_bit >> 31) as u32
 }
 
 /// One section of the trailer. Gives the record's state.

@@ -13,13 +13,12 @@ use crate::{
     dispatch::is_ia32,
     enter,
     file::{self, exe_of},
-    hook,
-    loss,
+    hook, loss,
     maps::{Cpu, SCOPE, control_words, passes},
     mark,
-    mem::{feature_word, field, get, has, ptr, read, read_user},
+    mem::{bound, feature_word, field, forget, get, has, ptr, read, read_user},
     path::{Backward, Place},
-    record::{Record, TEXT_MAX},
+    record::{FORGET_AT, Record, TEXT_MAX},
     task::{Task, global_nr, own_nr, own_upid},
 };
 
@@ -65,18 +64,18 @@ const NR_FORK: (u64, u64) = (57, 2);
 const NR_VFORK: (u64, u64) = (58, 190);
 const NR_CLONE3: u64 = 435;
 
+/// Without branches: the verifier would follow both ways of each.
 #[inline(always)]
 fn clone_flags(kernel: u64) -> u32 {
+    let kernel = bound::<0xffff_ffff>(kernel);
     let mut out = 0;
     let mut i = 0;
     while i < CLONE_FLAGS.len() {
         let (k, p) = CLONE_FLAGS[i];
-        if kernel as u32 & k != 0 {
-            out |= p;
-        }
+        out |= bound::<1>(kernel >> k.trailing_zeros()) << p.trailing_zeros();
         i += 1;
     }
-    out
+    out as u32
 }
 
 /// Which call makes a task, by its number in its own table.
@@ -332,6 +331,13 @@ fn follow_scope(creator: u32, child: u32) -> bool {
     true
 }
 
+/// Flags that the verifier does not know, so that it follows what is the same of all calls once.
+#[inline(always)]
+fn forgotten(rec: &Record, flags: u32) -> u32 {
+    // SAFETY: a word of the slot.
+    forget(unsafe { rec.base.add(FORGET_AT) }, u64::from(flags)) as u32
+}
+
 /// `sched_process_fork(parent, child)`: the child's side.
 #[inline(always)]
 pub fn fork(ctx: Ctx) -> Option<()> {
@@ -353,6 +359,7 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     let a0 = if ia32 { reg(regs, F::RegsBx) & 0xffff_ffff } else { reg(regs, F::RegsDi) };
     let kernel = kernel_flags(ty, a0);
     let mut rec = Record::begin_about(cpu, ty, 21, child)?;
+    rec.flags = forgotten(&rec, if ia32 { flags::IA32 } else { 0 });
     clone_params(&mut rec, child, 0, kernel);
     rec.begin_trailer();
     let creator = Task::current();
@@ -369,9 +376,6 @@ pub fn fork(ctx: Ctx) -> Option<()> {
     mark_section(&mut rec, stamp);
     // It is a copy of who may not be wholly known.
     rec.flags |= loss::flag_of(cpu, creator_tgid, creator_start);
-    if ia32 {
-        rec.flags |= flags::IA32;
-    }
     rec.submit::<false>(&child.who());
     None
 }
@@ -412,7 +416,7 @@ pub fn clone_exit(ctx: Ctx) -> Option<()> {
     let kernel = kernel_flags(ty, call.a0());
     let task = Task::current();
     let mut rec = Record::begin(cpu, ty, 21)?;
-    rec.flags |= call.abi;
+    rec.flags = forgotten(&rec, call.abi);
     clone_params(&mut rec, task, call.ret, kernel);
     rec.begin_trailer();
     proc_section(&mut rec, task);
@@ -502,16 +506,27 @@ fn exit_record(cpu: Cpu, task: Task, dead: bool) -> Option<()> {
     None
 }
 
-/// Appends the strings of a vector of the process, from its `first`-th on, until `TEXT_MAX` bytes are reached.
+/// Parameter `n`: the strings of a vector of the process, from its `first`-th on, until `TEXT_MAX` bytes are reached.
 #[inline(always)]
 fn vector_strings(rec: &mut Record, n: usize, vector: u64, first: u64, width: u64) {
     let mark = rec.mark();
+    let vector = vector + first * width;
+    rec.take_over(peregrine_strings(u64::from(rec.slot), rec.state(), vector, width));
+    rec.end_from(n, mark);
+}
+
+/// Appends the strings of a vector. Gives the record's state.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_strings(slot: u64, state: u64, vector: u64, width: u64) -> u64 {
+    let Some(mut rec) = Record::resume(slot as u32, state) else { return state };
+    let mark = rec.mark();
     for i in 0..MAX_STRINGS {
-        let slot = vector + (first + i) * width;
+        let at = vector + i * width;
         let p = if width == 4 {
-            u64::from(read_user::<u32>(slot).unwrap_or(0))
+            u64::from(read_user::<u32>(at).unwrap_or(0))
         } else {
-            read_user::<u64>(slot).unwrap_or(0)
+            read_user::<u64>(at).unwrap_or(0)
         };
         if p == 0 || rec.since(mark) >= TEXT_MAX {
             break;
@@ -523,25 +538,27 @@ fn vector_strings(rec: &mut Record, n: usize, vector: u64, first: u64, width: u6
         rec.advance(len);
     }
     rec.cut(mark);
-    rec.end_from(n, mark);
+    rec.state()
 }
 
 /// A failing `execve` or `execveat`; the successful one is told by `sched_process_exec`.
 #[inline(always)]
-pub fn exec_exit<const AT: bool>(ctx: Ctx) -> Option<()> {
+pub fn exec_exit(ctx: Ctx) -> Option<()> {
     let call = Call::at_exit(ctx);
     let cpu = Cpu::current()?;
-    let ty = if AT { EventType::EXECVEAT_X } else { EventType::EXECVE_19_X };
+    let ty = cpu.event_type();
     if call.ret >= 0 {
         cpu.count(u64::from(ty.0), Outcome::Filtered);
         return None;
     }
+    let is_at = ty == EventType::EXECVEAT_X;
     let task = Task::current();
-    let mut rec = Record::begin(cpu, ty, if AT { 30 } else { 31 })?;
-    rec.flags |= call.abi;
+    let mut rec = Record::begin(cpu, ty, if is_at { 30 } else { 31 })?;
+    rec.flags = forgotten(&rec, call.abi);
     let (name, argv, envp) =
-        if AT { (call.a1(), call.a2(), call.a3()) } else { (call.a0(), call.a1(), call.a2()) };
+        if is_at { (0, call.a2(), call.a3()) } else { (call.a0(), call.a1(), call.a2()) };
     let width = if call.is_ia32() { 4 } else { 8 };
+    rec.advance(0);
     rec.i64(0, call.ret);
     let first = if width == 4 {
         u64::from(read_user::<u32>(argv).unwrap_or(0))
@@ -559,7 +576,7 @@ pub fn exec_exit<const AT: bool>(ctx: Ctx) -> Option<()> {
     cgroups(&mut rec, 14, task);
     vector_strings(&mut rec, 15, envp, 0, width);
     exec_rest(&mut rec, task);
-    if !AT {
+    if cpu.event_type() != EventType::EXECVEAT_X {
         rec.user_str(30, name);
     }
     rec.begin_trailer();

@@ -150,6 +150,8 @@ impl Record {
     #[inline(always)]
     fn fresh(cpu: Cpu, depth: u64, slot: u32, base: *mut u8, ty: EventType, n_params: u16) -> Self {
         let at = (HEADER_LEN + 2 * n_params as usize) as u64;
+        // SAFETY: a word of the slot.
+        let ty = forget(unsafe { base.add(FORGET_AT) }, u64::from(ty.0)) as u16;
         Self {
             cpu,
             depth,
@@ -158,7 +160,7 @@ impl Record {
             at,
             trailer_at: 0,
             flags: 0,
-            event_type: ty.0,
+            event_type: ty,
             n_params,
             path_max: PATH_MAX,
         }

@@ -301,9 +301,9 @@ slots! {
     /// `listen`.
     Listen = 9 "x_listen";
     /// A failing `execve`.
-    Execve = 10 "x_execve";
+    Execve = 10 "x_exec";
     /// A failing `execveat`.
-    Execveat = 11 "x_execveat";
+    Execveat = 11 "x_exec";
     /// The caller's side of `clone`, `clone3`, `fork` and `vfork`.
     Clone = 12 "x_clone";
     /// Every call whose parameters a recipe reads.
@@ -319,7 +319,7 @@ slots! {
     /// `sendmsg` and `recvmsg`.
     Message = 18 "x_message";
     /// `sendmmsg` and `recvmmsg`.
-    Messages = 19 "x_messages";
+    Messages = 19 "x_message";
     /// `socketpair`.
     Socketpair = 20 "x_socketpair";
 }

@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, ProgramArray},
-    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
+    programs::{BtfTracePoint, Program, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
     CAST_CALL, CONTEXT_CALL, EventSet, EventType, KernelField, MISSING_FIELD, Slot, control,
@@ -586,7 +586,12 @@ impl Probe {
     }
 
     fn load_slot(&mut self, slot: Slot, btf: &Btf) -> Result<(), Refusal> {
-        self.load_program(slot.program(), For::Tracepoint(DISPATCHER), btf)?;
+        // One program may serve several slots.
+        if program(&mut self.ebpf, slot.program())?.fd().is_err()
+            || self.tried.contains_key(slot.program())
+        {
+            self.load_program(slot.program(), For::Tracepoint(DISPATCHER), btf)?;
+        }
         let fd = program(&mut self.ebpf, slot.program())?.fd()?;
         Ok(self.programs.set(slot as u32, fd, 0).map_err(ProgramError::from)?)
     }
@@ -816,6 +821,14 @@ impl Probe {
             }
         }
         report
+    }
+
+    /// Instructions that the kernel's verifier followed in each program that is loaded, by name. Nothing from kernels before 5.16, which do not say.
+    #[must_use]
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        let n = |program: &Program| program.info().ok()?.verified_instruction_count();
+        let programs = self.ebpf.programs();
+        programs.filter_map(|(name, program)| Some((name.to_owned(), n(program)?))).collect()
     }
 
     /// Counters as they stand.
