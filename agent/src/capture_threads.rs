@@ -52,32 +52,31 @@ pub(crate) fn join(
 pub(crate) fn start<T: Send + 'static>(
     n: usize,
     thread: CaptureThread<KernelRing>,
-    cpu: Option<usize>,
+    cpus: Vec<usize>,
     stop: &Arc<AtomicBool>,
     time: Arc<ThreadTime>,
     end: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
     let stop = Arc::clone(stop);
     let run = move || {
+        if !cpus.is_empty() {
+            // A refusal costs locality, not correctness; CPUs may have gone offline.
+            let _refused = perf::pin_to_cpus(&cpus);
+        }
         time.during(|| thread.run(&stop));
         end()
     };
-    spawn(&format!("cap-{n}"), cpu, run)
+    spawn(&format!("cap-{n}"), run)
 }
 
 /// Starts a thread of the pipeline.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
-    cpu: Option<usize>,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
     let placed = move || {
         // An event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs. A refusal costs latency only.
         let _refused = perf::ask_for_short_slice();
-        if let Some(cpu) = cpu {
-            // A refusal costs locality, not correctness; the CPU may have gone offline.
-            let _refused = perf::pin_to_cpu(cpu);
-        }
         run()
     };
     std::thread::Builder::new()

@@ -12,8 +12,8 @@ pub(crate) struct Plan {
     pub(crate) n_shards: usize,
     /// All of it on one thread.
     pub(crate) single_thread: bool,
-    /// CPU of each capture thread, then of each shard; empty where threads are not bound.
-    pub(crate) cpus: Vec<usize>,
+    /// CPUs of each capture thread; empty where they are not bound.
+    cpus: Vec<Vec<usize>>,
     /// One line for people: how many, and why.
     pub(crate) why: String,
 }
@@ -53,12 +53,10 @@ impl Plan {
                 n_cpus.div_ceil(CPUS_PER_SHARD)
             }
         });
-        let n_threads = n_capture + n_shards;
-        let pinned = config.pinning == Pinning::Auto
-            && !config.single_thread
-            && !is_replay
-            && n_threads <= n_cpus;
-        let cpus = if pinned { spread(allowed_cpus, n_capture, n_shards) } else { Vec::new() };
+        // One thread that reads all rings may run anywhere.
+        let is_bound =
+            config.pinning == Pinning::Auto && !config.single_thread && !is_replay && n_capture > 1;
+        let cpus = if is_bound { by_ring(allowed_cpus, n_capture) } else { Vec::new() };
         let ground = match (is_replay, n_cpus) {
             (_, ..=MAX_MEASURED_CPUS) => "best measured",
             (true, _) => "no more than one reader feeds",
@@ -81,30 +79,23 @@ impl Plan {
         let why = if config.single_thread {
             format!("one thread for everything, with {shards} (--single-thread)")
         } else {
-            let bound = if pinned { "one CPU each" } else { "not bound to CPUs" };
-            format!("{source}, {shards}, 1 output thread: {chosen}, {bound}")
+            let bound = if is_bound { ", each beside its rings" } else { "" };
+            format!("{source}{bound}, {shards}, 1 output thread: {chosen}")
         };
         Self { n_capture, n_shards, single_thread: config.single_thread, cpus, why }
     }
 
-    /// CPU of a capture thread.
-    pub(crate) fn capture_cpu(&self, n: usize) -> Option<usize> {
-        self.cpus.get(n).copied()
-    }
-
-    /// CPU of a shard.
-    pub(crate) fn shard_cpu(&self, n: usize) -> Option<usize> {
-        self.cpus.get(self.n_capture + n).copied()
+    /// CPUs of a capture thread; none where it may run anywhere.
+    pub(crate) fn capture_cpus(&self, n: usize) -> Vec<usize> {
+        self.cpus.get(n).cloned().unwrap_or_default()
     }
 }
 
-/// A CPU for each thread: capture threads beside the first of the CPUs whose rings they read, shards evenly on the others.
-fn spread(cpus: &[usize], n_capture: usize, n_shards: usize) -> Vec<usize> {
-    let beside = |n: usize| n * cpus.len() / n_capture;
-    let is_taken = |at: usize| (0..n_capture).any(|n| beside(n) == at);
-    let others: Vec<usize> = (0..cpus.len()).filter(|&at| !is_taken(at)).collect();
-    let of_shards = (0..n_shards).map(|n| others[n * others.len() / n_shards]);
-    (0..n_capture).map(beside).chain(of_shards).map(|at| cpus[at]).collect()
+/// The CPUs whose rings each of so many capture threads reads. Within them the scheduler puts a thread where nobody else runs; bound to one of them it
+/// would take its time from whoever runs there while the next one idles (docs/journal/2026-11-23-waking.md). Shards and the outputs are not bound at all.
+fn by_ring(cpus: &[usize], n_capture: usize) -> Vec<Vec<usize>> {
+    let first_of = |n: usize| n * cpus.len() / n_capture;
+    (0..n_capture).map(|n| cpus[first_of(n)..first_of(n + 1)].to_vec()).collect()
 }
 
 #[cfg(test)]
@@ -126,52 +117,48 @@ mod tests {
         {
             let p = plan(&[], cpus);
             assert_eq!((p.n_capture, p.n_shards), (n_capture, n_shards), "{cpus} CPUs");
-            let n_bound = if cpus == 1 { 0 } else { n_capture + n_shards };
-            assert_eq!(p.cpus.len(), n_bound, "{cpus} CPUs");
-            let mut cpus_of_threads = p.cpus.clone();
-            cpus_of_threads.sort_unstable();
-            cpus_of_threads.dedup();
-            assert_eq!(cpus_of_threads.len(), n_bound, "each thread has a CPU of its own");
+            let bound: Vec<usize> = p.cpus.concat();
+            let all: Vec<usize> = if n_capture > 1 { (0..cpus).collect() } else { Vec::new() };
+            assert_eq!(bound, all, "{cpus} CPUs: each has one thread");
         }
     }
 
     #[test]
     fn it_says_how_many_and_on_what_ground() {
         let simulated = "best simulated: least that loses no open with every CPU busy";
-        for (cpus, threads, n_cpus, ground, bound) in [
-            (1, "1 capture thread, 1 shard", "1 CPU", "best measured", "not bound to CPUs"),
-            (2, "1 capture thread, 1 shard", "2 CPUs", "best measured", "one CPU each"),
-            (4, "1 capture thread, 1 shard", "4 CPUs", simulated, "one CPU each"),
-            (64, "4 capture threads, 16 shards", "64 CPUs", simulated, "one CPU each"),
+        for (cpus, threads, n_cpus, ground) in [
+            (1, "1 capture thread, 1 shard", "1 CPU", "best measured"),
+            (2, "1 capture thread, 1 shard", "2 CPUs", "best measured"),
+            (4, "1 capture thread, 1 shard", "4 CPUs", simulated),
+            (64, "4 capture threads, each beside its rings, 16 shards", "64 CPUs", simulated),
         ] {
             let p = plan(&[], cpus);
-            let why =
-                format!("{threads}, 1 output thread: the default for {n_cpus} ({ground}), {bound}");
+            let why = format!("{threads}, 1 output thread: the default for {n_cpus} ({ground})");
             assert_eq!(p.why, why);
             assert!(!p.single_thread);
         }
         assert_eq!(
             plan(&["peregrine.shards=3"], 64).why,
-            "4 capture threads, 3 shards, 1 output thread: shards as configured, one CPU each"
+            "4 capture threads, each beside its rings, 3 shards, 1 output thread: shards as configured"
         );
         assert_eq!(
             plan(&["peregrine.capture_threads=2"], 64).why,
-            "2 capture threads, 16 shards, 1 output thread: capture threads as configured, one CPU each"
+            "2 capture threads, each beside its rings, 16 shards, 1 output thread: capture threads as configured"
         );
     }
 
     #[test]
-    fn threads_spread_over_the_cpus() {
-        let p = plan(&["peregrine.capture_threads=2", "peregrine.shards=8"], 64);
-        assert_eq!(p.cpus, [0, 32, 1, 8, 16, 24, 33, 40, 48, 56]);
-        assert_eq!((p.capture_cpu(1), p.shard_cpu(0)), (Some(32), Some(1)));
+    fn a_capture_thread_is_bound_to_the_cpus_whose_rings_it_reads() {
+        let p = plan(&["peregrine.capture_threads=3"], 8);
+        assert_eq!(p.cpus, [vec![0, 1], vec![2, 3, 4], vec![5, 6, 7]]);
+        let p = plan(&["peregrine.capture_threads=4"], 4);
+        assert_eq!(p.capture_cpus(2), [2], "one for each CPU");
+        let p = plan(&["peregrine.capture_threads=4", "peregrine.pinning=false"], 4);
+        assert!(p.capture_cpus(2).is_empty());
     }
 
     #[test]
-    fn more_threads_than_cpus_are_not_bound() {
-        let p = plan(&["peregrine.shards=4"], 2);
-        assert_eq!((p.n_capture, p.n_shards, p.cpus.len()), (1, 4, 0));
-        assert_eq!((p.capture_cpu(0), p.shard_cpu(3)), (None, None));
+    fn a_capture_thread_has_at_least_one_ring() {
         let p = plan(&["peregrine.shards=2", "peregrine.capture_threads=9"], 4);
         assert_eq!(
             (p.n_capture, p.n_shards),

@@ -333,15 +333,14 @@ impl Topology {
         } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
-        let out = spawn("out", None, move || delivery.run())?;
-        let recorder = recorder.map(|r| spawn("rec", None, move || r.run())).transpose()?;
+        let out = spawn("out", move || delivery.run())?;
+        let recorder = recorder.map(|r| spawn("rec", move || r.run())).transpose()?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut shard_threads = Vec::new();
         for (n, (shard, time)) in shards.into_iter().zip(shard_times).enumerate() {
-            let cpu = plan.shard_cpu(n);
             // Shards end by themselves, once the watermarks say that the sources have ended: nothing that was read is shed.
             let run = move || time.during(|| shard.run(&AtomicBool::new(false)));
-            shard_threads.push(spawn(&format!("shard-{n}"), cpu, run)?);
+            shard_threads.push(spawn(&format!("shard-{n}"), run)?);
         }
         let mut capture_threads = Vec::new();
         let mut wakers = Vec::new();
@@ -349,11 +348,11 @@ impl Topology {
             Capture::Live(threads) => {
                 for (n, (thread, time)) in threads.into_iter().zip(capture_times).enumerate() {
                     wakers.push(thread.unparker());
-                    let cpu = plan.capture_cpu(n);
+                    let cpus = plan.capture_cpus(n);
                     capture_threads.push(capture_threads::start(
                         n,
                         thread,
-                        cpu,
+                        cpus,
                         &stop,
                         time,
                         || None,
@@ -369,7 +368,7 @@ impl Topology {
                     end.source_ended();
                     Some(ended)
                 };
-                capture_threads.push(spawn("cap-0", None, run)?);
+                capture_threads.push(spawn("cap-0", run)?);
             }
         }
         Ok(Running {

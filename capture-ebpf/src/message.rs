@@ -76,8 +76,6 @@ impl Buffered {
     const BITS: u64 = 6;
     /// There is an address in the arguments.
     const HAS_ADDRESS: u64 = 1;
-    /// No rule can match it; what follows of it is for the past of its socket.
-    const IS_REJECTED: u64 = 2;
 
     #[inline(always)]
     fn begin(cpu: Cpu, ty: EventType, call: Call) -> Option<(Record, Self)> {
@@ -117,11 +115,6 @@ impl Buffered {
     fn is(self, bit: u64) -> bool {
         load(self.0, Self::BITS) & bit != 0
     }
-
-    #[inline(always)]
-    fn reject(self) {
-        store(self.0, Self::BITS, load(self.0, Self::BITS) | Self::IS_REJECTED);
-    }
 }
 
 /// `sendto(fd, buf, len, flags, addr, addrlen)` and `send`.
@@ -137,6 +130,19 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let task = Task::current();
     let (mut rec, this) = Buffered::begin(cpu, ty, call)?;
     let asked = asked(ty);
+    let noted = Noted::take(&rec, call, ty);
+    let mut used = Used::of(&mut rec, noted, file_of(task, this.fd()));
+    settle_socket(&rec, &mut used);
+    let (at, len) = if this.is(Buffered::HAS_ADDRESS) { this.address() } else { (0, 0) };
+    network::pass_noted(&mut rec, noted, at, len);
+    settle_flags(&mut rec);
+    if filter::rejects_socket(&rec, ty, this.result(), used.sock) {
+        if asked & head::DESCRIPTOR != 0 {
+            used.tell_past(&mut rec, seen(true, this.result()));
+        }
+        filter::discard(cpu, rec, ty);
+        return None;
+    }
     rec.i64(0, this.result());
     let mut len = 0;
     if asked & head::BUFFER != 0 {
@@ -149,27 +155,10 @@ pub fn send(ctx: Ctx) -> Option<()> {
     rec.end_at(1, len);
     rec.i64(2, this.fd());
     rec.u32(3, this.buffer().1 as u32);
-    let noted = Noted::take(&rec, call, ty);
-    let mut used = Used::of(&mut rec, noted, file_of(task, this.fd()));
-    settle_socket(&rec, &mut used);
-    let (at, len) = if this.is(Buffered::HAS_ADDRESS) { this.address() } else { (0, 0) };
-    network::pass_noted(&mut rec, noted, at, len);
-    settle_flags(&mut rec);
-    if filter::rejects_socket(&rec, ty, this.result(), used.sock) {
-        if !filter::tells_past(this.result()) {
-            filter::discard(cpu, rec, ty);
-            return None;
-        }
-        this.reject();
-    }
     network::tuple(&mut rec, 4, used.sock, Way::Out);
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(true, this.result()));
-    }
-    if this.is(Buffered::IS_REJECTED) {
-        filter::discard(cpu, rec, ty);
-        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -212,11 +201,11 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     }
     let asked = unknown(&rec, u64::from(asked)) as u32;
     if asked & head::ANSWERS == 0 && filter::rejects_socket(&rec, ty, this.result(), used.sock) {
-        if !filter::tells_past(this.result()) {
-            filter::discard(cpu, rec, ty);
-            return None;
+        if asked & head::DESCRIPTOR != 0 {
+            used.tell_past(&mut rec, seen(false, this.result()));
         }
-        this.reject();
+        filter::discard(cpu, rec, ty);
+        return None;
     }
     let asked = unknown(&rec, u64::from(asked)) as u32;
     rec.i64(0, this.result());
@@ -244,10 +233,6 @@ pub fn recv(ctx: Ctx) -> Option<()> {
     if asked & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
         used.section(&mut rec, seen(false, this.result()));
-    }
-    if this.is(Buffered::IS_REJECTED) {
-        filter::discard(cpu, rec, ty);
-        return None;
     }
     rec.submit::<true>(&task.who_is_current());
     None
@@ -370,8 +355,6 @@ const IS_LAST: u64 = 1 << 17;
 const IS_RECV: u64 = 1 << 18;
 /// The call has one message.
 const IS_ONE: u64 = 1 << 19;
-/// No rule can match it; what follows of it is for the past of its socket.
-const IS_REJECTED: u64 = 1 << 20;
 
 /// What a call is to [`peregrine_message`]: bits of the header, and the number with the bit of its table above.
 #[inline(always)]
@@ -414,6 +397,12 @@ impl Message {
     #[inline(always)]
     fn ty(self) -> EventType {
         EventType(load(self.0, Self::WHAT) as u16)
+    }
+
+    /// What it shows of the past of its socket.
+    #[inline(always)]
+    fn seen(self) -> Seen {
+        if self.is_there() { seen(!self.is(IS_RECV), self.result()) } else { Seen::Nothing }
     }
 
     /// Whether there is one: not where the call failed, or moved none.
@@ -490,27 +479,18 @@ pub extern "C" fn peregrine_message(what: u64, call: u64, at: u64, fd: u64, res:
     if message.asked() & head::ANSWERS == 0
         && filter::rejects_socket(&rec, ty, message.result(), used.sock)
     {
-        if !filter::tells_past(message.result()) {
-            filter::discard(cpu, rec, ty);
-            return 0;
+        if message.asked() & head::DESCRIPTOR != 0 {
+            used.tell_past(&mut rec, message.seen());
         }
-        store(rec.base, Message::WHAT, load(rec.base, Message::WHAT) | IS_REJECTED);
+        filter::discard(cpu, rec, ty);
+        return 0;
     }
     store(rec.base, Message::SOCKET, used.sock.at);
     store(rec.base, Message::PACKED, used.sock.packed(0));
     rec.take_over(peregrine_message_params(u64::from(rec.slot), rec.state()));
     if message.asked() & head::DESCRIPTOR != 0 {
         rec.begin_trailer();
-        let seen = if !message.is_there() {
-            Seen::Nothing
-        } else {
-            seen(!message.is(IS_RECV), message.result())
-        };
-        used.section(&mut rec, seen);
-    }
-    if message.is(IS_REJECTED) {
-        filter::discard(cpu, rec, ty);
-        return 0;
+        used.section(&mut rec, message.seen());
     }
     rec.submit::<true>(&task.who_is_current());
     0

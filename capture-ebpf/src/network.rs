@@ -391,6 +391,16 @@ impl Used {
             }
         }
     }
+
+    /// For a call that makes no frame: what it showed of the past of its socket.
+    #[inline(always)]
+    pub fn tell_past(self, rec: &mut Record, seen: Seen) {
+        if self.knows == Knows::Descriptor {
+            tell_past(rec, self.sock, seen);
+        } else {
+            self.section(rec, seen);
+        }
+    }
 }
 
 impl Passed {
@@ -589,6 +599,27 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
     rec.state()
 }
 
+/// Notes what a call showed of the past of its socket, and nothing else.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_past(slot: u64, sk: u64, packed: u64) -> u64 {
+    let Some(rec) = Record::resume(slot as u32, 0) else { return 0 };
+    let sock = Sock::unpacked(sk, packed);
+    let (remote, _) = remote_end(sock, Passed::of(&rec));
+    let key = Key { sk, ino: u64::from(sock.ino) };
+    let seen = packed >> 16 & 0xff;
+    history::note(rec.base, key, seen, sock.is_datagram(), sock.is_inet(), remote);
+    0
+}
+
+/// The same of a socket. The address that goes with it was kept by [`pass`].
+#[inline(always)]
+fn tell_past(rec: &Record, sock: Sock, seen: Seen) {
+    if feature_word(feature::SOCKET_HISTORY) != 0 && sock.at != 0 {
+        peregrine_past(u64::from(rec.slot), sock.at, sock.packed(seen as u64));
+    }
+}
+
 /// What a `Sock` section tells of a socket beside what a [`Sock`] is.
 pub struct Facts {
     pub cookie: u64,
@@ -690,17 +721,18 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)>
     Some((rec, call, Task::current()))
 }
 
-/// Ends a call that tells the past of a socket: where nobody asks for the call itself, or no rule can match it, there is no frame.
+/// Whether nobody asks for the call itself: it tells the past of a socket, and makes no frame.
 #[inline(always)]
-fn finish(rec: Record, ty: EventType, task: Task, is_rejected: bool) -> Option<()> {
-    let is_silent = RECIPES.get(u32::from(ty.0))?[0] & head::SILENT != 0;
-    if is_silent || is_rejected {
-        let outcome = if is_silent { Outcome::Filtered } else { Outcome::Rejected };
-        rec.discard();
-        Cpu::current()?.count(u64::from(ty.0), outcome);
-    } else {
-        rec.submit::<true>(&task.who_is_current());
-    }
+fn is_silent(ty: EventType) -> bool {
+    RECIPES.get(u32::from(ty.0)).is_some_and(|recipe| recipe[0] & head::SILENT != 0)
+}
+
+/// Ends a call without a frame.
+#[inline(always)]
+fn give_up(rec: Record, ty: EventType, is_silent: bool) -> Option<()> {
+    rec.discard();
+    let outcome = if is_silent { Outcome::Filtered } else { Outcome::Rejected };
+    Cpu::current()?.count(u64::from(ty.0), outcome);
     None
 }
 
@@ -740,11 +772,13 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let ty = EventType::CONNECT_X;
-    let is_rejected = filter::rejects_socket(&rec, ty, call.ret, used.sock);
-    if is_rejected && !filter::tells_past(call.ret) {
-        return finish(rec, ty, task, is_rejected);
-    }
     let connects = call.ret == 0 || call.ret == -EINPROGRESS;
+    let seen = if connects { Seen::Connect } else { Seen::Nothing };
+    let is_silent = is_silent(ty);
+    if is_silent || filter::rejects_socket(&rec, ty, call.ret, used.sock) {
+        used.tell_past(&mut rec, seen);
+        return give_up(rec, ty, is_silent);
+    }
     if connects {
         tuple(&mut rec, 1, used.sock, Way::Out);
     } else {
@@ -753,8 +787,9 @@ pub fn connect(ctx: Ctx) -> Option<()> {
     rec.i64(2, fd);
     Passed::of(&rec).param(&mut rec, 3);
     rec.begin_trailer();
-    used.section(&mut rec, if connects { Seen::Connect } else { Seen::Nothing });
-    finish(rec, ty, task, is_rejected)
+    used.section(&mut rec, seen);
+    rec.submit::<true>(&task.who_is_current());
+    None
 }
 
 /// `accept(fd, addr, len)` and `accept4(fd, addr, len, flags)`.
@@ -765,10 +800,12 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };
     pass(&mut rec, 0, 0);
+    let seen = if call.ret >= 0 { Seen::Accept } else { Seen::Nothing };
+    let is_silent = is_silent(ty);
     // Of a call that failed a rule sees no descriptor.
-    let is_rejected = call.ret >= 0 && filter::rejects_socket(&rec, ty, call.ret, sock);
-    if is_rejected && !filter::tells_past(call.ret) {
-        return finish(rec, ty, task, is_rejected);
+    if is_silent || call.ret >= 0 && filter::rejects_socket(&rec, ty, call.ret, sock) {
+        tell_past(&rec, sock, seen);
+        return give_up(rec, ty, is_silent);
     }
     if call.ret >= 0 {
         tuple(&mut rec, 1, sock, Way::In);
@@ -784,8 +821,9 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
         rec.u32(5, call.a3() as u32);
     }
     rec.begin_trailer();
-    section(&mut rec, sock, if call.ret >= 0 { Seen::Accept } else { Seen::Nothing });
-    finish(rec, ty, task, is_rejected)
+    section(&mut rec, sock, seen);
+    rec.submit::<true>(&task.who_is_current());
+    None
 }
 
 /// `bind(fd, addr, len)`.
@@ -797,18 +835,23 @@ pub fn bind(ctx: Ctx) -> Option<()> {
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let passed = Passed::of(&rec);
-    let is_rejected = filter::rejects_socket(&rec, EventType::BIND_X, call.ret, used.sock);
-    if is_rejected && !filter::tells_past(call.ret) {
-        return finish(rec, EventType::BIND_X, task, is_rejected);
+    let ty = EventType::BIND_X;
+    let serves = call.ret == 0 && passed.end_for(used.sock).is_some_and(|end| end.port != 0);
+    let seen = if serves { Seen::Bind } else { Seen::Nothing };
+    let is_silent = is_silent(ty);
+    if is_silent || filter::rejects_socket(&rec, ty, call.ret, used.sock) {
+        pass(&mut rec, 0, 0);
+        used.tell_past(&mut rec, seen);
+        return give_up(rec, ty, is_silent);
     }
     passed.param(&mut rec, 1);
     rec.i64(2, fd);
     rec.begin_trailer();
-    let serves = call.ret == 0 && passed.end_for(used.sock).is_some_and(|end| end.port != 0);
     // The address is the socket's own end, not the other one.
     pass(&mut rec, 0, 0);
-    used.section(&mut rec, if serves { Seen::Bind } else { Seen::Nothing });
-    finish(rec, EventType::BIND_X, task, is_rejected)
+    used.section(&mut rec, seen);
+    rec.submit::<true>(&task.who_is_current());
+    None
 }
 
 /// `listen(fd, backlog)`.
@@ -816,13 +859,21 @@ pub fn bind(ctx: Ctx) -> Option<()> {
 pub fn listen(ctx: Ctx) -> Option<()> {
     let (mut rec, call, task) = begin(ctx, EventType::LISTEN_X, 3)?;
     let fd = Call::fd(call.a0());
+    pass(&mut rec, 0, 0);
+    let ty = EventType::LISTEN_X;
+    let sock = Sock::of(file_of(task, fd));
+    let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
+    let is_silent = is_silent(ty);
+    if is_silent || filter::is_rejected(ty, call.ret) {
+        tell_past(&rec, sock, seen);
+        return give_up(rec, ty, is_silent);
+    }
     rec.i64(1, fd);
     rec.u32(2, call.a1() as u32);
     rec.begin_trailer();
-    pass(&mut rec, 0, 0);
-    let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
-    section(&mut rec, Sock::of(file_of(task, fd)), seen);
-    finish(rec, EventType::LISTEN_X, task, filter::is_rejected(EventType::LISTEN_X, call.ret))
+    section(&mut rec, sock, seen);
+    rec.submit::<true>(&task.who_is_current());
+    None
 }
 
 /// `socketpair(domain, type, protocol, fds)`.

@@ -64,7 +64,7 @@ pub use equation::{Equation, EquationReport, Term};
 pub use hop::{Hop, HopReport, Reason};
 pub use latency::{Latency, Sampler};
 pub use load::{LoadReport, ThreadTime};
-pub use pin::{allowed_cpus, pin_to_cpu};
+pub use pin::{allowed_cpus, pin_to_cpus};
 pub use registry::{CellName, Readings, Registry};
 pub use slice::ask_for_short_slice;
 pub use snapshot::{LatencyReport, Loss, Moment, SetAside, Snapshot};

@@ -149,7 +149,7 @@ impl Filter {
     /// Whether, beside that, no other process than the event's own has a part in its answer.
     #[must_use]
     pub fn is_of_own_process(&self) -> bool {
-        self.fields.iter().all(|field| field.is_of_own_process())
+        self.fields.iter().all(FieldRef::is_of_own_process)
     }
 
     /// Whether it reads a file name, so that both views of one count.

@@ -46,7 +46,7 @@ impl FramesAhead {
         };
         let replay = Replay::of(playback).start(vec![feed]);
         let told = Arc::clone(&stop);
-        let thread = spawn("cap-0", None, move || replay.run(&told))?;
+        let thread = spawn("cap-0", move || replay.run(&told))?;
         Ok(Self { lane, waiter, watermark, stop, thread })
     }
 

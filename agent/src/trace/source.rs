@@ -90,7 +90,14 @@ impl LoadedSource {
             capture_threads::join(rings, seeds, clock, feeds)?.into_iter().enumerate()
         {
             wakers.push(thread.unparker());
-            threads.push(capture_threads::start(n, thread, None, &stop, Arc::default(), || ())?);
+            threads.push(capture_threads::start(
+                n,
+                thread,
+                Vec::new(),
+                &stop,
+                Arc::default(),
+                || (),
+            )?);
         }
         let merge = Some(Merge::new(lanes, watermarks, WINDOW));
         Ok(KernelSource { kernel, merge, waiter, wakers, stop, threads, meters })

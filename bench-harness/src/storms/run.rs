@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use perf::{Latency, Moment, Registry, allowed_cpus, pin_to_cpu};
+use perf::{Latency, Moment, Registry, allowed_cpus, pin_to_cpus};
 use rustix::io::Errno;
 use rustix::thread::{gettid, set_current_timer_slack};
 
@@ -78,7 +78,7 @@ impl Worker<'_> {
 
     fn pin(&self, at: usize) -> Result<(), Failed> {
         let refused = || Failed::new("sched_setaffinity", Errno::INVAL);
-        if pin_to_cpu(self.cpus[at]) { Ok(()) } else { Err(refused()) }
+        if pin_to_cpus(&[self.cpus[at]]) { Ok(()) } else { Err(refused()) }
     }
 
     /// Cycles from here on that are made without looking at the clock or for another CPU.

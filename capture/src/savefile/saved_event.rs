@@ -421,7 +421,9 @@ mod tests {
             let len = (param.len() as u32).to_le_bytes();
             event.extend_from_slice(&len[..if is_wide { 4 } else { 2 }]);
         }
-        params.iter().for_each(|param| event.extend_from_slice(param));
+        for param in params {
+            event.extend_from_slice(param);
+        }
         let len = event.len() as u32;
         event[16..20].copy_from_slice(&len.to_le_bytes());
         let mut block = [kind.to_le_bytes(), [0; 4]].concat();
@@ -459,18 +461,15 @@ mod tests {
             let is_there = len >= HEAD_LEN + TRAILER_LEN && len <= end - at;
             let body = is_there.then(|| at + HEAD_LEN..at + len - TRAILER_LEN);
             let slowly = body.and_then(|body| Layout::find(kind, &bytes, body).ok().flatten());
-            match Layout::find_whole(&bytes, at, end) {
-                Some((layout, next)) => {
-                    prop_assert_eq!(Some(layout), slowly);
-                    prop_assert_eq!(next, at + len);
-                }
-                None => {
-                    let is_known = matches!(
-                        kind,
-                        kind::EVENT | kind::EVENT_FLAGS | kind::EVENT_LARGE | kind::EVENT_FLAGS_LARGE
-                    );
-                    prop_assert!(!is_known || slowly.is_none(), "{slowly:?}");
-                }
+            if let Some((layout, next)) = Layout::find_whole(&bytes, at, end) {
+                prop_assert_eq!(Some(layout), slowly);
+                prop_assert_eq!(next, at + len);
+            } else {
+                let is_known = matches!(
+                    kind,
+                    kind::EVENT | kind::EVENT_FLAGS | kind::EVENT_LARGE | kind::EVENT_FLAGS_LARGE
+                );
+                prop_assert!(!is_known || slowly.is_none(), "{slowly:?}");
             }
         }
 
