@@ -102,7 +102,7 @@ impl Merge {
                 break;
             };
             let Some((slot, index)) = self.lanes[lane].open else { break };
-            let Some(index) = self.take_run(slot, index, bound) else { break };
+            let Some(index) = self.take(slot, index, bound) else { break };
             let head = self.go_to(lane, slot, index);
             self.tree.replace_winner(head);
         }
@@ -143,17 +143,17 @@ impl Merge {
         self.held.get(slot)?.as_ref()?.batch.key(index)
     }
 
-    /// Takes frames of the winner's open batch into the window, up to `bound` and as long as no other lane has an earlier one: most often all
-    /// that there are. Gives the place of the next one.
-    fn take_run(&mut self, slot: usize, index: usize, bound: Key) -> Option<usize> {
-        let Self { held, tree, entries, released, n_late, .. } = self;
+    /// Takes the first frame of the winner's open batch into the window, and where there is no other lane all that follow up to `bound`. Gives the place
+    /// of the next one.
+    fn take(&mut self, slot: usize, index: usize, bound: Key) -> Option<usize> {
+        let is_alone = self.lanes.len() == 1;
+        let Self { held, entries, released, n_late, .. } = self;
         let batch = &held.get(slot)?.as_ref()?.batch;
-        let rival = tree.rival();
         let first = index;
         let mut index = index;
         while let Some(own_key) = batch.key(index)
             && own_key <= bound
-            && (index == first || rival.is_none_or(|rival| own_key < rival))
+            && (index == first || is_alone)
             && entries.len() < entries.capacity()
         {
             let key = if own_key > *released {
@@ -330,21 +330,6 @@ impl LoserTree {
     fn winner(&self) -> Option<(usize, Key)> {
         let lane = *self.losers.first()?;
         Some((lane, self.heads[lane]?))
-    }
-
-    /// The first key of all lanes but the winner's: the smallest of those that lost against it.
-    fn rival(&self) -> Option<Key> {
-        let mut node = usize::midpoint(self.losers[0], self.heads.len());
-        let mut first = None;
-        while node >= 1 {
-            let lost = self.heads[self.losers[node]];
-            first = match (first, lost) {
-                (Some(a), Some(b)) => Some(Key::min(a, b)),
-                (a, b) => a.or(b),
-            };
-            node /= 2;
-        }
-        first
     }
 
     /// Gives the winner's lane a new head and plays its path to the root.

@@ -269,6 +269,11 @@ impl<'a> Call<'a> {
             || ty.info().is_some_and(|i| i.direction == Direction::Exit)
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "so that a call is made in its arena: returned, its kilobyte is copied"
+    )]
+    #[inline(always)]
     pub(super) fn parse(frame: &Frame<'a>) -> Self {
         let ty = frame.event_type();
         let shape = Shape::get(ty);
