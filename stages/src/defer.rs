@@ -61,6 +61,12 @@ impl Deferral {
         self.waiting.is_empty()
     }
 
+    /// How long it is until the time of the first of them is over; `None` where there are none.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let left = || Duration::from_nanos(self.due_ns.saturating_sub(boot_now_ns()));
+        (!self.is_empty()).then(left)
+    }
+
     /// Up to where everything is decided, of a bound that disregards the list.
     pub(crate) fn done(&self, bound: Key) -> Key {
         self.waiting.first().map_or(bound, |first| bound.min(first.key.prev()))

@@ -33,8 +33,8 @@ const HELD_FOR: Duration = Duration::from_millis(100);
 /// How long it sleeps meanwhile: who catches up wakes nobody.
 const LOOK_WHILE_HELD: Duration = Duration::from_millis(1);
 
-/// How late it may notice that the time of an event that waits for a container's runtime is over. An answer wakes it.
-const LOOK_WHILE_DEFERRED: Duration = Duration::from_millis(50);
+/// What it sleeps at least where the time of an event that waits for a container's runtime is over, and another shard is behind.
+const LOOK_WHILE_OVERDUE: Duration = Duration::from_millis(1);
 
 /// Windows of a replay after which who delivers is told of its alerts, if the shard is never without work.
 const ANNOUNCE_EVERY: u32 = 32;
@@ -305,10 +305,9 @@ impl Shard {
             LOOK_WHILE_HELD
         } else if self.stalled_since.is_some() {
             self.late_after.map_or(Duration::MAX, |late_after| late_after / 8)
-        } else if self.deferral.is_empty() {
-            Duration::MAX
         } else {
-            LOOK_WHILE_DEFERRED
+            // An answer wakes it.
+            self.deferral.time_left().map_or(Duration::MAX, |left| left.max(LOOK_WHILE_OVERDUE))
         };
         self.waiter.idle_at_most(longest);
     }
