@@ -1,10 +1,14 @@
 //! The kernel side's counters, read from shared memory without a system call.
 
-use std::sync::Arc;
+use std::{os::fd::AsFd, sync::Arc};
 
+use aya::programs::BtfTracePoint;
 use event::{EventType, N_EVENT_TYPES, Outcome, cpu_layout};
 
-use super::sys::{Mapping, load};
+use super::{
+    load::Probe,
+    sys::{Mapping, load, recursion_misses},
+};
 
 /// Counters of every CPU at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,5 +113,27 @@ impl KernelCounters {
         let accounted: u64 =
             Outcome::ALL.into_iter().filter(|&o| o != Outcome::Seen).map(|o| self.total(o)).sum();
         self.total(Outcome::Seen).cast_signed() - accounted.cast_signed()
+    }
+}
+
+impl Probe {
+    /// Counters as they stand.
+    #[must_use]
+    pub fn counters(&self) -> KernelCounters {
+        let mut misses = Vec::new();
+        for (name, program) in self.ebpf.programs() {
+            let Ok(program) = <&BtfTracePoint>::try_from(program) else { continue };
+            if let Ok(fd) = program.fd()
+                && let Some(n) = recursion_misses(fd.as_fd())
+            {
+                misses.push((name.to_owned(), n));
+            }
+        }
+        misses.sort();
+        let max_sockets = self.options.tables.sockets;
+        let mut counters =
+            KernelCounters::read(&self.cpus, self.n_cpus as usize, misses, max_sockets);
+        counters.scope_full += self.n_out_of_scope;
+        counters
     }
 }

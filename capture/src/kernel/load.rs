@@ -1,7 +1,7 @@
-//! Loads the object for the running kernel: offsets, maps, rings, programs; then attaches them.
+//! Loads the object for the running kernel: offsets, maps, rings, programs.
 
 use std::{
-    collections::{HashMap as StdHashMap, HashSet},
+    collections::HashMap,
     fs,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
@@ -9,8 +9,8 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, ProgramArray},
-    programs::{BtfTracePoint, Program, ProgramError, tp_btf::BtfTracePointLinkId},
+    maps::{Array, ArrayOfMaps, Map, MapData, ProgramArray},
+    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
 use event::{
     CAST_CALL, CONTEXT_CALL, EventSet, EventType, KernelField, MISSING_FIELD, Slot, control,
@@ -20,7 +20,6 @@ use event::{
 
 use super::{
     btf::KernelTypes,
-    counters::KernelCounters,
     hooks::{self, SocketHooks},
     iterate::Iterators,
     machine,
@@ -28,7 +27,7 @@ use super::{
     options::{MAX_SNAPLEN, ProbeOptions, Room, SocketLooks, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
-    sys::{Access, Mapping, page_size, raise_memlock, recursion_misses},
+    sys::{Access, Mapping, page_size, raise_memlock},
     syscalls,
     verify::{self, For},
 };
@@ -45,7 +44,8 @@ const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 /// Kernel stack of x86-64 without KASAN (arch/x86/include/asm/page_64_types.h).
 const KERNEL_STACK: u32 = 16 * 1024;
 /// Hooks of the scheduler: program and tracepoint have one name.
-const PROCESS_HOOKS: [&str; 3] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
+pub(super) const PROCESS_HOOKS: [&str; 3] =
+    ["sched_process_fork", "sched_process_exec", "sched_process_exit"];
 /// Hooks beside those of calls and processes, attached where somebody asks for it. A kernel without one goes without that event.
 pub(super) const EVENT_HOOKS: [(&str, EventType); 4] = [
     ("signal_deliver", EventType::SIGNALDELIVER_E),
@@ -53,13 +53,11 @@ pub(super) const EVENT_HOOKS: [(&str, EventType); 4] = [
     ("page_fault_user", EventType::PAGE_FAULT_E),
     ("page_fault_kernel", EventType::PAGE_FAULT_E),
 ];
-/// Looks for descendants of the process in scope; in a storm of forks there is always another.
-const MAX_SCOPE_LOOKS: usize = 8;
 /// Share of a ring that is kept for process events: one part in so many.
 const PROCESS_SHARE: usize = 8;
 /// Largest ring.
 const MAX_RING: usize = 1 << 30;
-const DISPATCHER: &str = "sys_exit";
+pub(super) const DISPATCHER: &str = "sys_exit";
 /// Notes what descriptors are when calls start; loaded and attached only where somebody asks.
 pub(super) const ENTER: &str = "sys_enter";
 /// The section that holds which calls it notes.
@@ -104,14 +102,14 @@ const PROCESS_EVENTS: [(EventType, u32); 9] = [
 pub struct Probe {
     pub(super) ebpf: Ebpf,
     /// What the kernel said of programs that were loaded beside others and that nobody has asked about since.
-    tried: StdHashMap<&'static str, Result<(), ProgramError>>,
+    tried: HashMap<&'static str, Result<(), ProgramError>>,
     /// Holds the programs behind the dispatcher.
     programs: ProgramArray<MapData>,
     /// Those of [`EVENT_HOOKS`] and those behind the dispatcher that somebody has asked for, and why the kernel refused one.
     pub(super) event_hooks: Vec<(&'static str, Option<String>)>,
     pub(super) slots: Vec<(Slot, Option<String>)>,
     pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
-    report: ProbeReport,
+    pub(super) report: ProbeReport,
     pub(super) options: ProbeOptions,
     pub(super) cpus: Arc<Mapping>,
     pub(super) n_cpus: u32,
@@ -125,7 +123,7 @@ pub struct Probe {
     pub(super) room: Rooms,
     pub(super) iterators: Iterators,
     /// Processes from before the programs were attached that the scope had no room for.
-    n_out_of_scope: u64,
+    pub(super) n_out_of_scope: u64,
     /// Types that have a filter.
     pub(super) filtered: EventSet,
     /// The word [`control::NAMES`].
@@ -180,7 +178,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> ProbeError {
+pub(super) fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> ProbeError {
     move |e| ProbeError::Map { map, reason: chain(&e) }
 }
 
@@ -237,7 +235,10 @@ impl From<ProgramError> for Refusal {
     }
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, Refusal> {
+pub(super) fn program<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &str,
+) -> Result<&'a mut BtfTracePoint, Refusal> {
     Ok(ebpf.program_mut(name).ok_or(Refusal::Absent)?.try_into()?)
 }
 
@@ -471,7 +472,7 @@ impl Probe {
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
         let mut this = Self {
             ebpf,
-            tried: StdHashMap::new(),
+            tried: HashMap::new(),
             programs,
             event_hooks: Vec::new(),
             slots: Vec::new(),
@@ -596,7 +597,7 @@ impl Probe {
         Ok(self.programs.set(slot as u32, fd, 0).map_err(ProgramError::from)?)
     }
 
-    fn refused_hook(&self, hook: &str, e: &Refusal) -> ProbeError {
+    pub(super) fn refused_hook(&self, hook: &str, e: &Refusal) -> ProbeError {
         let release = self.report.kernel.clone();
         ProbeError::HookRefused { release, hook: hook.to_owned(), reason: e.text() }
     }
@@ -640,220 +641,12 @@ impl Probe {
         map.set(0, words, 0).map_err(map_error("CONTROL"))
     }
 
-    /// Puts a process into scope; one that there is no room for is counted, as the kernel side counts those that it meets.
-    fn add_to_scope(&mut self, pid: u32) -> Result<(), ProbeError> {
-        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
-        match map.insert(pid, 1, 0) {
-            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::E2BIG) => {
-                self.n_out_of_scope += 1;
-                Ok(())
-            }
-            put => put.map_err(map_error("SCOPE")),
-        }
-    }
-
-    /// Restricts the capture to a process and its descendants, or lifts that.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] where the kernel refuses the change.
-    pub fn set_scope(&mut self, scope_pid: Option<u32>) -> Result<(), ProbeError> {
-        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
-        let old: Vec<u32> = map.keys().filter_map(Result::ok).collect();
-        for pid in old {
-            // A process that ended in between has removed itself.
-            let _: Result<(), _> = map.remove(&pid);
-        }
-        self.options.scope_pid = scope_pid;
-        if let Some(pid) = scope_pid {
-            self.add_to_scope(pid)?;
-        }
-        self.write_control()?;
-        self.scope_descendants()
-    }
-
-    /// Puts the descendants that lived before the programs were attached into scope; later ones follow by themselves, but for those that
-    /// one not yet in scope forks meanwhile, so it looks again until there is none.
-    fn scope_descendants(&mut self) -> Result<(), ProbeError> {
-        let Some(root) = self.options.scope_pid else { return Ok(()) };
-        let mut known = HashSet::new();
-        for _ in 0..MAX_SCOPE_LOOKS {
-            let n_known = known.len();
-            for pid in machine::descendants(root) {
-                if known.insert(pid) {
-                    self.add_to_scope(pid)?;
-                }
-            }
-            if known.len() == n_known {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn noted(&mut self) -> Result<Notes<'_>, ProbeError> {
-        borrow(&mut self.ebpf, "NOTES")
-    }
-
-    /// Calls under way whose descriptor was noted at their start.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] where the kernel refuses to say.
-    pub fn n_noted(&mut self) -> Result<usize, ProbeError> {
-        Ok(self.noted()?.keys().filter_map(Result::ok).count())
-    }
-
-    /// Notes of calls whose exit was missed while nothing was attached.
-    fn clear_notes(&mut self) -> Result<(), ProbeError> {
-        let mut map = self.noted()?;
-        let old: Vec<u32> = map.keys().filter_map(Result::ok).collect();
-        for tid in old {
-            // A thread that ended in between has removed its own.
-            let _: Result<(), _> = map.remove(&tid);
-        }
-        Ok(())
-    }
-
-    /// Attaches: process hooks first, so that no captured call comes from a process whose fork was missed; the start of calls last, so that
-    /// no note is left by a call whose exit nobody saw.
-    ///
-    /// # Errors
-    /// [`ProbeError::HookRefused`]; what was attached before it is detached.
-    pub fn attach(&mut self) -> Result<(), ProbeError> {
-        self.clear_host_marks()?;
-        let event_hooks = self.wanted_event_hooks();
-        let enter = self.wants_enter().then_some(ENTER);
-        let hooks = PROCESS_HOOKS.into_iter().chain(event_hooks).chain([DISPATCHER]).chain(enter);
-        for hook in hooks {
-            if let Err(e) = self.attach_hook(hook) {
-                self.detach();
-                return Err(e);
-            }
-        }
-        // What was noted before is of no use now.
-        self.write_control()?;
-        self.attach_socket_hooks();
-        self.seed_sockets();
-        self.scope_descendants()
-    }
-
     pub(super) fn warn(&mut self, what: String) {
         if !self.report.warnings.contains(&what) {
             self.report.warnings.push(what);
         }
     }
-
-    pub(super) fn attach_hook(&mut self, hook: &'static str) -> Result<(), ProbeError> {
-        if hook == ENTER {
-            self.clear_notes()?;
-        }
-        let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
-        let link = attached.map_err(|e| self.refused_hook(hook, &e))?;
-        self.links.push((hook, link));
-        Ok(())
-    }
-
-    pub(super) fn detach_hook(&mut self, hook: &'static str) {
-        if let Some(n) = self.links.iter().position(|(linked, _)| *linked == hook)
-            && let Ok(p) = program(&mut self.ebpf, hook)
-        {
-            let (_, link) = self.links.remove(n);
-            // It fails only for a link that is gone already.
-            let _: Result<(), _> = p.detach(link);
-        }
-    }
-
-    /// Detaches everything; the rings keep what was written.
-    pub fn detach(&mut self) {
-        if let Some(hooks) = &mut self.hooks {
-            hooks.detach();
-        }
-        while let Some(&(hook, _)) = self.links.last() {
-            self.detach_hook(hook);
-        }
-    }
-
-    /// What is covered and what is not.
-    #[must_use]
-    pub fn report(&self) -> ProbeReport {
-        let mut report = self.report.clone();
-        report.attached.extend(self.links.iter().map(|(hook, _)| (*hook).to_owned()));
-        let hooks = self.hooks.iter().flat_map(SocketHooks::attached);
-        report.attached.extend(hooks.map(str::to_owned));
-        let wanted = self.options.wanted();
-        let interest = &wanted.interest;
-        for (hook, ty) in EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty)) {
-            let known = self.event_hooks.iter().find(|(known, _)| *known == hook);
-            if let Some((_, Some(reason))) = known {
-                report.refused.push((hook.to_owned(), reason.clone()));
-                report.not_covered.push(format!("{} at {hook}: program refused", ty.name()));
-            }
-        }
-        if let Loading::Refused(reason) = &self.enter
-            && self.notes_at_start(&wanted)
-        {
-            report.refused.push((ENTER.to_owned(), reason.clone()));
-            let what = "what descriptors were when calls started: program refused";
-            report.not_covered.push(what.to_owned());
-        }
-        if let Some(reason) = &self.iterators.sockets
-            && syscalls::wants_history(interest, &wanted.asked)
-        {
-            report.refused.push(("seed_sockets".to_owned(), reason.clone()));
-            let what = "which end of a socket from before the start a process is: program refused";
-            report.not_covered.push(what.to_owned());
-        }
-        for (slot, calls) in syscalls::slots(&wanted) {
-            let known = self.slots.iter().find(|(known, _)| *known == slot);
-            match known {
-                Some((_, None)) => report.attached.extend(calls.iter().map(|&c| c.to_owned())),
-                Some((_, Some(reason))) if calls.is_empty() => {
-                    report.refused.push((slot.program().to_owned(), reason.clone()));
-                    let what = "which end of a socket a process is: program refused";
-                    report.not_covered.push(what.to_owned());
-                }
-                Some((_, Some(reason))) => {
-                    for call in calls {
-                        report.refused.push((call.to_owned(), reason.clone()));
-                        report.not_covered.push(format!("{call}: program refused"));
-                    }
-                }
-                None => {}
-            }
-        }
-        report
-    }
-
-    /// Instructions that the kernel's verifier followed in each program that is loaded, by name. Nothing from kernels before 5.16, which do not say.
-    #[must_use]
-    pub fn verified(&self) -> Vec<(String, u32)> {
-        let n = |program: &Program| program.info().ok()?.verified_instruction_count();
-        let programs = self.ebpf.programs();
-        programs.filter_map(|(name, program)| Some((name.to_owned(), n(program)?))).collect()
-    }
-
-    /// Counters as they stand.
-    #[must_use]
-    pub fn counters(&self) -> KernelCounters {
-        let mut misses = Vec::new();
-        for (name, program) in self.ebpf.programs() {
-            let Ok(program) = <&BtfTracePoint>::try_from(program) else { continue };
-            if let Ok(fd) = program.fd()
-                && let Some(n) = recursion_misses(fd.as_fd())
-            {
-                misses.push((name.to_owned(), n));
-            }
-        }
-        misses.sort();
-        let max_sockets = self.options.tables.sockets;
-        let mut counters =
-            KernelCounters::read(&self.cpus, self.n_cpus as usize, misses, max_sockets);
-        counters.scope_full += self.n_out_of_scope;
-        counters
-    }
 }
-
-/// What `sys_enter` noted, by thread.
-type Notes<'a> = HashMap<&'a mut MapData, u32, [u8; note::LEN]>;
 
 pub(super) fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
 where

@@ -3,6 +3,7 @@
 //! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books;
 //! `filters` says what the kernel may reject, `hooks` are those of sockets.
 
+mod attach;
 mod btf;
 mod change;
 mod counters;
@@ -17,6 +18,7 @@ mod options;
 mod report;
 #[expect(unsafe_code, reason = "slices over shared ring memory")]
 mod ring;
+mod scope;
 #[expect(unsafe_code, reason = "mmap, bpf(2) and rlimit calls")]
 mod sys;
 mod syscalls;

@@ -1,5 +1,13 @@
 //! What the loader tells people: what is attached, what is not, and why nothing could be.
 
+use aya::programs::Program;
+
+use super::{
+    hooks::SocketHooks,
+    load::{ENTER, EVENT_HOOKS, Loading, Probe},
+    syscalls,
+};
+
 /// What a loaded probe covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeReport {
@@ -79,4 +87,65 @@ pub enum ProbeError {
         /// What the system said.
         reason: String,
     },
+}
+
+impl Probe {
+    /// What is covered and what is not.
+    #[must_use]
+    pub fn report(&self) -> ProbeReport {
+        let mut report = self.report.clone();
+        report.attached.extend(self.links.iter().map(|(hook, _)| (*hook).to_owned()));
+        let hooks = self.hooks.iter().flat_map(SocketHooks::attached);
+        report.attached.extend(hooks.map(str::to_owned));
+        let wanted = self.options.wanted();
+        let interest = &wanted.interest;
+        for (hook, ty) in EVENT_HOOKS.into_iter().filter(|(_, ty)| interest.contains(*ty)) {
+            let known = self.event_hooks.iter().find(|(known, _)| *known == hook);
+            if let Some((_, Some(reason))) = known {
+                report.refused.push((hook.to_owned(), reason.clone()));
+                report.not_covered.push(format!("{} at {hook}: program refused", ty.name()));
+            }
+        }
+        if let Loading::Refused(reason) = &self.enter
+            && self.notes_at_start(&wanted)
+        {
+            report.refused.push((ENTER.to_owned(), reason.clone()));
+            let what = "what descriptors were when calls started: program refused";
+            report.not_covered.push(what.to_owned());
+        }
+        if let Some(reason) = &self.iterators.sockets
+            && syscalls::wants_history(interest, &wanted.asked)
+        {
+            report.refused.push(("seed_sockets".to_owned(), reason.clone()));
+            let what = "which end of a socket from before the start a process is: program refused";
+            report.not_covered.push(what.to_owned());
+        }
+        for (slot, calls) in syscalls::slots(&wanted) {
+            let known = self.slots.iter().find(|(known, _)| *known == slot);
+            match known {
+                Some((_, None)) => report.attached.extend(calls.iter().map(|&c| c.to_owned())),
+                Some((_, Some(reason))) if calls.is_empty() => {
+                    report.refused.push((slot.program().to_owned(), reason.clone()));
+                    let what = "which end of a socket a process is: program refused";
+                    report.not_covered.push(what.to_owned());
+                }
+                Some((_, Some(reason))) => {
+                    for call in calls {
+                        report.refused.push((call.to_owned(), reason.clone()));
+                        report.not_covered.push(format!("{call}: program refused"));
+                    }
+                }
+                None => {}
+            }
+        }
+        report
+    }
+
+    /// Instructions that the kernel's verifier followed in each program that is loaded, by name. Nothing from kernels before 5.16, which do not say.
+    #[must_use]
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        let n = |program: &Program| program.info().ok()?.verified_instruction_count();
+        let programs = self.ebpf.programs();
+        programs.filter_map(|(name, program)| Some((name.to_owned(), n(program)?))).collect()
+    }
 }
