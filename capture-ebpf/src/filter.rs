@@ -17,9 +17,10 @@ use crate::{
     maps::{Cpu, FILTER_PORTS, FILTERS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
     mark,
     mem::{bound, feature_word, get, st8, st32, st64},
-    network::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, EINPROGRESS, End, Passed, Sock},
+    network::{EINPROGRESS, Passed},
     path::{Backward, Place},
     record::{PATH_AT, PATH_MAX, Record},
+    sock::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, End, Sock},
     task::Task,
 };
 

@@ -14,8 +14,8 @@ const BPF_NOEXIST: u64 = 1;
 
 use crate::{
     maps::{Cpu, SOCKETS},
-    network::End,
     record::NOTE_AT,
+    sock::End,
 };
 
 /// Which socket.

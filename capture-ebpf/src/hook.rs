@@ -23,9 +23,10 @@ use crate::{
     history::{self, Key},
     maps::{ADDRESSED, Cpu, RECIPES, control_words, passes},
     mem::{atomic_add64, bound, feature_word, field, get, ptr, read, st64},
-    network::{self, AF_UNIX, End, Passed, Sock},
+    network::{self, Passed},
     process::current_regs,
     record::{NOTE_AT, Record},
+    sock::{AF_UNIX, End, Sock},
 };
 
 /// Words of an address that are copied in any case: that of IPv6 has 28 bytes.

@@ -15,9 +15,9 @@ use crate::{
     file::File,
     history::{Key, assume},
     mem::{bound, get, ptr},
-    network::{Sock, past_of},
     process,
     record::{Iterator, Record, TEXT_MAX},
+    sock::{Sock, past_of},
     task::Task,
 };
 

@@ -15,9 +15,10 @@ use crate::{
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
     mem::{bound, forget, read_user},
-    network::{self, Noted, Sock, Used, Way},
+    network::{self, Noted, Used, Way},
     plain::{keep, load, store, user_bytes},
     record::{FORGET_AT, Record, TEXT_MAX},
+    sock::Sock,
     task::Task,
 };
 

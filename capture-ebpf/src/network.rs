@@ -1,37 +1,24 @@
-//! The connection family, and the identity of sockets: family, type, protocol, both endpoints, the name of a Unix socket.
+//! What a call passes of a socket address, what it uses of a socket, and the parameters and sections that tell both.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use event::{
-    EventType, KernelField as F, Outcome, SectionKind, feature, flags, recipe::head, sock_flags,
-};
+use event::{EventType, KernelField as F, SectionKind, feature, flags, recipe::head, sock_flags};
 
 use crate::{
-    Ctx,
     call::Call,
     enter::Entry,
-    file::{File, file_of},
-    filter,
+    file::File,
     history::{self, Key, Seen},
     hook::{Addressed, peregrine_addressed},
-    maps::{Cpu, RECIPES, SCRATCH},
-    mem::{bound, feature_word, field, get, has, ptr, read, read_user, st64},
+    maps::SCRATCH,
+    mem::{bound, feature_word, get, st64},
     record::{Record, SNAPLEN_AT},
-    task::Task,
+    sock::{
+        AF_INET, AF_INET6, AF_UNIX, End, NO_SOCK, Sock, TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT,
+        unix_name,
+    },
 };
 
-pub const AF_UNIX: u16 = 1;
-pub const AF_INET: u16 = 2;
-pub const AF_INET6: u16 = 10;
-pub const AF_NETLINK: u16 = 16;
-/// States of include/net/tcp_states.h; a connected datagram socket is `TCP_ESTABLISHED`, one without a peer `TCP_CLOSE`.
-const TCP_SYN_SENT: u8 = 2;
-const TCP_CLOSE: u8 = 7;
-const TCP_LISTEN: u8 = 10;
 pub const EINPROGRESS: i64 = 115;
-const SOCK_NONBLOCK: u32 = 0o4000;
-const SOCK_CLOEXEC: u32 = 0o2_000_000;
-const PPM_O_NONBLOCK: u32 = 0x40;
-const PPM_O_CLOEXEC: u32 = 0x1000;
 /// Longest Unix path with a NUL behind it.
 const UNIX_PATH: u64 = 109;
 
@@ -43,180 +30,6 @@ const PASSED_WORDS: usize = 2 + MAX_PASSED as usize / 8;
 pub const PASSED_AT: usize = SNAPLEN_AT - 8 * PASSED_WORDS;
 /// Bytes of `struct sockaddr_in`.
 const INET_LEN: u64 = 16;
-const SOCK_STREAM: u16 = 1;
-const SOCK_SEQPACKET: u16 = 5;
-
-/// One end: the address in network order (IPv4 in the first four bytes), the port in host order.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct End {
-    pub addr: [u64; 2],
-    pub port: u16,
-}
-
-/// A `struct sock`, and what says which one it is; `at` is 0 where the descriptor is no socket.
-#[derive(Clone, Copy)]
-pub struct Sock {
-    pub at: u64,
-    pub family: u16,
-    ty: u16,
-    /// Inode number of the socket.
-    pub ino: u32,
-}
-
-const NO_SOCK: Sock = Sock { at: 0, family: 0, ty: 0, ino: 0 };
-
-impl Sock {
-    #[inline(always)]
-    pub fn of(file: File) -> Self {
-        if file.0 == 0 || !file.is_socket() {
-            return NO_SOCK;
-        }
-        Self::of_socket(ptr(file.0, F::FilePrivate), ptr(file.0, F::FileInode))
-    }
-
-    /// Of a `struct socket` and its inode.
-    #[inline(always)]
-    pub fn of_socket(socket: u64, inode: u64) -> Self {
-        let at = ptr(socket, F::SocketSk);
-        let ino = get::<u64>(inode, F::InodeIno) as u32;
-        Self { at, family: get(at, F::SockFamily), ty: get(socket, F::SocketType), ino }
-    }
-
-    /// What it is in one word, as a hook's note has it.
-    #[inline(always)]
-    pub fn what(self) -> u64 {
-        u64::from(self.ino) | u64::from(self.family) << 32 | u64::from(self.ty) << 48
-    }
-
-    /// The reverse of [`Sock::what`].
-    #[inline(always)]
-    pub fn noted(at: u64, what: u64) -> Self {
-        Self { at, family: (what >> 32) as u16, ty: (what >> 48) as u16, ino: what as u32 }
-    }
-
-    /// All but the address in one number, for a global function.
-    #[inline(always)]
-    pub fn packed(self, more: u64) -> u64 {
-        u64::from(self.family & 0xff)
-            | u64::from(self.ty & 0xff) << 8
-            | more << 16
-            | u64::from(self.ino) << 32
-    }
-
-    /// The reverse of [`Sock::packed`].
-    #[inline(always)]
-    pub fn unpacked(at: u64, packed: u64) -> Self {
-        let family = (packed & 0xff) as u16;
-        Self { at, family, ty: (packed >> 8 & 0xff) as u16, ino: (packed >> 32) as u32 }
-    }
-
-    /// Whether every message may have another peer.
-    #[inline(always)]
-    pub fn is_datagram(self) -> bool {
-        self.ty != SOCK_STREAM && self.ty != SOCK_SEQPACKET
-    }
-
-    #[inline(always)]
-    pub fn protocol(self) -> u16 {
-        if has(F::SockProtocolWidth) && field(F::SockProtocolWidth) == 1 {
-            return u16::from(get::<u8>(self.at, F::SockProtocol));
-        }
-        get(self.at, F::SockProtocol)
-    }
-
-    #[inline(always)]
-    pub fn local(self) -> End {
-        let port = get(self.at, F::SockNum);
-        End { addr: self.addr(F::SockRcvSaddr, F::SockV6RcvSaddr), port }
-    }
-
-    #[inline(always)]
-    pub fn remote(self) -> End {
-        let port = u16::from_be(get(self.at, F::SockDport));
-        End { addr: self.addr(F::SockDaddr, F::SockV6Daddr), port }
-    }
-
-    #[inline(always)]
-    fn addr(self, v4: F, v6: F) -> [u64; 2] {
-        match self.family {
-            AF_INET => [u64::from(get::<u32>(self.at, v4)), 0],
-            AF_INET6 => get(self.at, v6),
-            _ => [0; 2],
-        }
-    }
-
-    #[inline(always)]
-    pub fn is_inet(self) -> bool {
-        self.family == AF_INET || self.family == AF_INET6
-    }
-
-    /// Other end of a Unix socket.
-    #[inline(always)]
-    fn unix_peer(self) -> u64 {
-        ptr(self.at, F::UnixPeer)
-    }
-}
-
-/// `SOCK_BINDPORT_LOCK` (include/net/sock.h): bound to a port that the process chose.
-const BINDPORT_LOCK: u32 = 8;
-
-/// What a socket itself shows of its past: which end the process is, 0 where that cannot be told, and its peer.
-///
-/// A socket out of `accept` is a copy of its listener, bound and with the listener's backlog (`sk_clone`, net/core/sock.c); one that
-/// connects has none. A Unix socket out of `accept` has its listener's name (`unix_stream_connect`, net/unix/af_unix.c).
-#[inline(always)]
-pub fn past_of(sock: Sock) -> (u8, End) {
-    let state: u8 = get(sock.at, F::SockState);
-    let remote = if sock.is_inet() { sock.remote() } else { End::default() };
-    let role = if state == TCP_LISTEN {
-        sock_flags::SERVER
-    } else if sock.family == AF_UNIX {
-        let peer = sock.unix_peer();
-        if peer == 0 {
-            0
-        } else if ptr(sock.at, F::UnixAddr) != 0 && !sock.is_datagram() {
-            sock_flags::SERVER
-        } else if ptr(peer, F::UnixAddr) != 0 {
-            sock_flags::CLIENT
-        } else {
-            0
-        }
-    } else if !sock.is_inet() {
-        0
-    } else if sock.is_datagram() {
-        let locks = u32::from(get::<u8>(sock.at, F::SockUserlocksByte));
-        let chose_port = has(F::SockUserlocksBit)
-            && locks >> (field(F::SockUserlocksBit) & 7) & BINDPORT_LOCK != 0;
-        if remote.port != 0 {
-            sock_flags::CLIENT
-        } else if chose_port {
-            sock_flags::SERVER
-        } else if get::<u16>(sock.at, F::SockNum) != 0 {
-            // Sending gave it one.
-            sock_flags::CLIENT
-        } else {
-            0
-        }
-    } else if remote.port == 0 {
-        0
-    } else if get::<u32>(sock.at, F::SockMaxAckBacklog) != 0 {
-        sock_flags::SERVER
-    } else {
-        sock_flags::CLIENT
-    };
-    (role, remote)
-}
-
-/// Address of the bound name of a Unix socket, 0 where it has none. An abstract name is given without its leading NUL.
-#[inline(always)]
-fn unix_name(sk: u64) -> u64 {
-    let addr = ptr(sk, F::UnixAddr);
-    if addr == 0 {
-        return 0;
-    }
-    let path = addr + field(F::UnixAddrName) + 2;
-    if read::<u8>(path) == 0 { path + 1 } else { path }
-}
 
 /// The address that the process passed, or that the kernel wrote for it; copied once into the slot, so that what is checked is what is told.
 #[derive(Clone, Copy)]
@@ -463,7 +276,7 @@ impl Passed {
 
     /// Appends a `SOCKADDR` parameter.
     #[inline(always)]
-    fn param(self, rec: &mut Record, n: usize) {
+    pub fn param(self, rec: &mut Record, n: usize) {
         let mark = rec.mark();
         match self.family {
             0 => {}
@@ -614,7 +427,7 @@ pub extern "C" fn peregrine_past(slot: u64, sk: u64, packed: u64) -> u64 {
 
 /// The same of a socket. The address that goes with it was kept by [`pass`].
 #[inline(always)]
-fn tell_past(rec: &Record, sock: Sock, seen: Seen) {
+pub fn tell_past(rec: &Record, sock: Sock, seen: Seen) {
     if feature_word(feature::SOCKET_HISTORY) != 0 && sock.at != 0 {
         peregrine_past(u64::from(rec.slot), sock.at, sock.packed(seen as u64));
     }
@@ -705,199 +518,4 @@ pub fn descriptor_section(rec: &mut Record, file: File) {
 pub fn section_at_start(rec: &mut Record, file: File, at: u64, len: u64) {
     keep(rec, at, len, Lies::Slot);
     section(rec, Sock::of(file), Seen::Nothing);
-}
-
-#[inline(always)]
-fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)> {
-    let cpu = Cpu::current()?;
-    let call = Call::at_exit(ctx);
-    if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
-        Noted::forget(ty);
-        return None;
-    }
-    let mut rec = Record::begin(cpu, ty, n_params)?;
-    rec.flags |= call.abi;
-    rec.i64(0, call.ret);
-    Some((rec, call, Task::current()))
-}
-
-/// Whether nobody asks for the call itself: it tells the past of a socket, and makes no frame.
-#[inline(always)]
-fn is_silent(ty: EventType) -> bool {
-    RECIPES.get(u32::from(ty.0)).is_some_and(|recipe| recipe[0] & head::SILENT != 0)
-}
-
-/// Ends a call without a frame.
-#[inline(always)]
-fn give_up(rec: Record, ty: EventType, is_silent: bool) -> Option<()> {
-    rec.discard();
-    let outcome = if is_silent { Outcome::Filtered } else { Outcome::Rejected };
-    Cpu::current()?.count(u64::from(ty.0), outcome);
-    None
-}
-
-/// `socket(domain, type, protocol)`.
-#[inline(always)]
-pub fn socket(ctx: Ctx) -> Option<()> {
-    // It shows nothing of the past of a socket.
-    if filter::rejects_result(Cpu::current()?, EventType::SOCKET_X, Call::at_exit(ctx).ret) {
-        return None;
-    }
-    let (mut rec, call, task) = begin(ctx, EventType::SOCKET_X, 5)?;
-    let ty = call.a1() as u32;
-    rec.u32(1, call.a0() as u32);
-    rec.u32(2, ty);
-    rec.u32(3, call.a2() as u32);
-    let mut out = 0;
-    if ty & SOCK_NONBLOCK != 0 {
-        out |= PPM_O_NONBLOCK;
-    }
-    if ty & SOCK_CLOEXEC != 0 {
-        out |= PPM_O_CLOEXEC;
-    }
-    rec.u32(4, out);
-    rec.begin_trailer();
-    descriptor_section(&mut rec, file_of(task, call.ret));
-    rec.submit::<true>(&task.who_is_current());
-    None
-}
-
-/// `connect(fd, addr, len)`. Of a descriptor that was exchanged under way there is no tuple: what the call did to the socket of its start is
-/// not known any more.
-#[inline(always)]
-pub fn connect(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
-    let fd = Call::fd(call.a0());
-    let noted = Noted::take(&rec, call, EventType::CONNECT_X);
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
-    pass_noted(&mut rec, noted, call.a1(), call.a2());
-    let ty = EventType::CONNECT_X;
-    let connects = call.ret == 0 || call.ret == -EINPROGRESS;
-    let seen = if connects { Seen::Connect } else { Seen::Nothing };
-    let is_silent = is_silent(ty);
-    if is_silent || filter::rejects_socket(&rec, ty, call.ret, used.sock) {
-        used.tell_past(&mut rec, seen);
-        return give_up(rec, ty, is_silent);
-    }
-    if connects {
-        tuple(&mut rec, 1, used.sock, Way::Out);
-    } else {
-        rec.empty(1);
-    }
-    rec.i64(2, fd);
-    Passed::of(&rec).param(&mut rec, 3);
-    rec.begin_trailer();
-    used.section(&mut rec, seen);
-    rec.submit::<true>(&task.who_is_current());
-    None
-}
-
-/// `accept(fd, addr, len)` and `accept4(fd, addr, len, flags)`.
-#[inline(always)]
-pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
-    let (ty, n) = if FLAGS { (EventType::ACCEPT4_6_X, 6) } else { (EventType::ACCEPT_5_X, 5) };
-    let (mut rec, call, task) = begin(ctx, ty, n)?;
-    let listener = Sock::of(file_of(task, Call::fd(call.a0())));
-    let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };
-    pass(&mut rec, 0, 0);
-    let seen = if call.ret >= 0 { Seen::Accept } else { Seen::Nothing };
-    let is_silent = is_silent(ty);
-    // Of a call that failed a rule sees no descriptor.
-    if is_silent || call.ret >= 0 && filter::rejects_socket(&rec, ty, call.ret, sock) {
-        tell_past(&rec, sock, seen);
-        return give_up(rec, ty, is_silent);
-    }
-    if call.ret >= 0 {
-        tuple(&mut rec, 1, sock, Way::In);
-    } else {
-        rec.empty(1);
-    }
-    let len: u32 = get(listener.at, F::SockAckBacklog);
-    let max: u32 = get(listener.at, F::SockMaxAckBacklog);
-    rec.u8(2, if max == 0 { 0 } else { (u64::from(len) * 100 / u64::from(max)) as u8 });
-    rec.u32(3, len);
-    rec.u32(4, max);
-    if FLAGS {
-        rec.u32(5, call.a3() as u32);
-    }
-    rec.begin_trailer();
-    section(&mut rec, sock, seen);
-    rec.submit::<true>(&task.who_is_current());
-    None
-}
-
-/// `bind(fd, addr, len)`.
-#[inline(always)]
-pub fn bind(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task) = begin(ctx, EventType::BIND_X, 3)?;
-    let fd = Call::fd(call.a0());
-    let noted = Noted::take(&rec, call, EventType::BIND_X);
-    let used = Used::of(&mut rec, noted, file_of(task, fd));
-    pass_noted(&mut rec, noted, call.a1(), call.a2());
-    let passed = Passed::of(&rec);
-    let ty = EventType::BIND_X;
-    let serves = call.ret == 0 && passed.end_for(used.sock).is_some_and(|end| end.port != 0);
-    let seen = if serves { Seen::Bind } else { Seen::Nothing };
-    let is_silent = is_silent(ty);
-    if is_silent || filter::rejects_socket(&rec, ty, call.ret, used.sock) {
-        pass(&mut rec, 0, 0);
-        used.tell_past(&mut rec, seen);
-        return give_up(rec, ty, is_silent);
-    }
-    passed.param(&mut rec, 1);
-    rec.i64(2, fd);
-    rec.begin_trailer();
-    // The address is the socket's own end, not the other one.
-    pass(&mut rec, 0, 0);
-    used.section(&mut rec, seen);
-    rec.submit::<true>(&task.who_is_current());
-    None
-}
-
-/// `listen(fd, backlog)`.
-#[inline(always)]
-pub fn listen(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task) = begin(ctx, EventType::LISTEN_X, 3)?;
-    let fd = Call::fd(call.a0());
-    pass(&mut rec, 0, 0);
-    let ty = EventType::LISTEN_X;
-    let sock = Sock::of(file_of(task, fd));
-    let seen = if call.ret == 0 { Seen::Listen } else { Seen::Nothing };
-    let is_silent = is_silent(ty);
-    if is_silent || filter::is_rejected(ty, call.ret) {
-        tell_past(&rec, sock, seen);
-        return give_up(rec, ty, is_silent);
-    }
-    rec.i64(1, fd);
-    rec.u32(2, call.a1() as u32);
-    rec.begin_trailer();
-    section(&mut rec, sock, seen);
-    rec.submit::<true>(&task.who_is_current());
-    None
-}
-
-/// `socketpair(domain, type, protocol, fds)`.
-#[inline(always)]
-pub fn socketpair(ctx: Ctx) -> Option<()> {
-    let (mut rec, call, task) = begin(ctx, EventType::SOCKETPAIR_X, 8)?;
-    let mut fds = [-1i64; 2];
-    if call.ret == 0 {
-        match read_user::<u64>(call.a3()) {
-            Some(both) => fds = [Call::fd(both), Call::fd(both >> 32)],
-            None => rec.flags |= flags::FAULTED,
-        }
-    }
-    let sock = Sock::of(file_of(task, fds[0]));
-    rec.i64(1, fds[0]);
-    rec.i64(2, fds[1]);
-    rec.u64(3, sock.at);
-    rec.u64(4, if sock.at == 0 { 0 } else { sock.unix_peer() });
-    rec.u32(5, call.a0() as u32 & 0xff);
-    rec.u32(6, call.a1() as u32);
-    rec.u32(7, call.a2() as u32);
-    rec.begin_trailer();
-    pass(&mut rec, 0, 0);
-    section(&mut rec, sock, Seen::Nothing);
-    rec.submit::<true>(&task.who_is_current());
-    None
 }
