@@ -194,23 +194,10 @@ pub fn plain_len(bytes: &[u8], is_special: impl Fn(u8) -> bool) -> usize {
 mod tests {
     use super::*;
 
-    /// Character by character, as it was written first.
+    /// As another writer has it, but for the quotes around.
     fn escaped(text: &str) -> String {
-        let mut out = String::new();
-        for c in text.chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                '\x08' => out.push_str("\\b"),
-                '\x0c' => out.push_str("\\f"),
-                c if u32::from(c) < 0x20 => write!(out, "\\u{:04x}", u32::from(c)).unwrap(),
-                c => out.push(c),
-            }
-        }
-        out
+        let quoted = serde_json::to_string(text).unwrap();
+        quoted[1..quoted.len() - 1].to_owned()
     }
 
     #[test]
