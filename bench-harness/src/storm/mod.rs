@@ -5,9 +5,9 @@
 
 mod kernel_log;
 mod stressors;
+mod workplace;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,6 +19,7 @@ use perf::Snapshot;
 use rustix::process::geteuid;
 
 use self::kernel_log::KernelLog;
+use self::workplace::Workplace;
 use crate::process::which;
 use crate::watched::{Agent, Ended, MARK, Shell, built, end_leftovers};
 
@@ -87,18 +88,16 @@ impl Storm {
         fs::create_dir_all(&self.logs)
             .with_context(|| format!("cannot make {}", self.logs.display()))?;
         let logs = self.logs.canonicalize()?;
-        let work = env::temp_dir().join(format!("peregrine-storm.{}", std::process::id()));
-        fs::create_dir(&work).with_context(|| format!("cannot make {}", work.display()))?;
+        let work = Workplace::new()?;
         let mut n_failed = 0;
         for (class, names) in &storms {
-            let troubles = self.storm(class, names, &program, &logs, &work);
+            let troubles = self.storm(class, names, &program, &logs, work.path());
             let troubles = troubles.unwrap_or_else(|e| vec![format!("{e:#}")]);
             for trouble in &troubles {
                 println!("  FAILED: {trouble}");
             }
             n_failed += usize::from(!troubles.is_empty());
         }
-        fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
         println!("storm: {} passed, {n_failed} failed, 0 skipped", storms.len() - n_failed);
         Ok(n_failed == 0)
     }
