@@ -34,6 +34,7 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)>
     }
     let mut rec = Record::begin(cpu, ty, n_params)?;
     rec.flags |= call.abi;
+    rec.advance(0);
     rec.i64(0, call.ret);
     Some((rec, call, Task::current()))
 }
@@ -111,9 +112,11 @@ pub fn connect(ctx: Ctx) -> Option<()> {
 
 /// `accept(fd, addr, len)` and `accept4(fd, addr, len, flags)`.
 #[inline(always)]
-pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
-    let (ty, n) = if FLAGS { (EventType::ACCEPT4_6_X, 6) } else { (EventType::ACCEPT_5_X, 5) };
-    let (mut rec, call, task) = begin(ctx, ty, n)?;
+pub fn accept(ctx: Ctx) -> Option<()> {
+    let cpu = Cpu::current()?;
+    let n_params = if cpu.event_type() == EventType::ACCEPT4_6_X { 6 } else { 5 };
+    let ty = cpu.event_type();
+    let (mut rec, call, task) = begin(ctx, ty, n_params)?;
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };
     pass(&mut rec, 0, 0);
@@ -134,7 +137,7 @@ pub fn accept<const FLAGS: bool>(ctx: Ctx) -> Option<()> {
     rec.u8(2, if max == 0 { 0 } else { (u64::from(len) * 100 / u64::from(max)) as u8 });
     rec.u32(3, len);
     rec.u32(4, max);
-    if FLAGS {
+    if cpu.event_type() == EventType::ACCEPT4_6_X {
         rec.u32(5, call.a3() as u32);
     }
     rec.begin_trailer();

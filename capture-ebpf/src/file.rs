@@ -56,8 +56,8 @@ pub const PPM_O_F_CREATED: u32 = 0x4000;
 const PPM_FD_UPPER_LAYER: u32 = 0x8000;
 const PPM_FD_LOWER_LAYER: u32 = 0x1_0000;
 pub const PPM_FD_LAYERS: u32 = PPM_FD_UPPER_LAYER | PPM_FD_LOWER_LAYER;
-/// What `creat` means, in the flags of the schema: to write, make and empty a file.
-const CREAT_FLAGS: u32 = 0x2 | 0x4 | 0x100;
+/// The flags of an open that `creat` is: `O_CREAT | O_WRONLY | O_TRUNC`.
+const CREAT_FLAGS: u32 = 0o1101;
 
 /// `new_encode_dev` of include/linux/kdev_t.h.
 #[inline(always)]
@@ -473,6 +473,7 @@ fn begin(
     let task = Task::current();
     let mut rec = Record::begin(cpu, ty, n_params)?;
     rec.flags |= call.abi;
+    rec.advance(0);
     rec.i64(0, call.ret);
     let opened = opened(task, call.ret);
     Some((rec, call, task, opened))
@@ -488,67 +489,97 @@ fn rejects(cpu: Cpu, ty: EventType, ret: i64, kernel: u32, name: u64, dirfd: i64
     )
 }
 
-/// `open(name, flags, mode)`.
+/// What an open asks for; the flags are the kernel's.
+struct Asked {
+    dirfd: i64,
+    name: u64,
+    flags: u32,
+    mode: u32,
+    resolve: u32,
+}
+
+impl Asked {
+    /// `openat(dirfd, name, flags, mode)`, `open(name, flags, mode)`, `creat(name, mode)`, and `openat2(dirfd, name, how, size)`, where
+    /// `struct open_how` is `u64 flags, u64 mode, u64 resolve`.
+    #[inline(always)]
+    fn by(call: Call, ty: EventType) -> Self {
+        let (dirfd, resolve) = (Call::fd(call.a0()), 0);
+        if ty == EventType::OPENAT_2_X {
+            let (flags, mode) = (call.a2() as u32, call.a3() as u32);
+            return Self { dirfd, name: call.a1(), flags, mode, resolve };
+        }
+        if ty == EventType::OPENAT2_X {
+            let how = call.a2();
+            let word = |n: u64| read_user::<u64>(how + 8 * n).unwrap_or(0) as u32;
+            return Self {
+                dirfd,
+                name: call.a1(),
+                flags: word(0),
+                mode: word(1),
+                resolve: word(2),
+            };
+        }
+        let (dirfd, name) = (AT_FDCWD, call.a0());
+        if ty == EventType::CREAT_X {
+            return Self { dirfd, name, flags: CREAT_FLAGS, mode: call.a1() as u32, resolve };
+        }
+        Self { dirfd, name, flags: call.a1() as u32, mode: call.a2() as u32, resolve }
+    }
+}
+
+/// The four opens by name: what they differ in is little beside what the verifier follows for each program.
 #[inline(always)]
 pub fn open(ctx: Ctx) -> Option<()> {
     let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
-    let name = call.a0();
-    let flags = call.a1() as u32;
-    if rejects(cpu, EventType::OPEN_X, call.ret, flags, name, AT_FDCWD) {
+    let Asked { dirfd, name, flags, mode, resolve } = Asked::by(call, cpu.event_type());
+    if rejects(cpu, cpu.event_type(), call.ret, flags, name, dirfd) {
         return None;
     }
-    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPEN_X, 6)?;
-    rec.user_str(1, name);
-    rec.u32(2, open_flags(flags) | opened.bits);
-    rec.u32(3, open_mode(flags, call.a2() as u32));
-    rec.u32(4, opened.dev);
-    rec.u64(5, opened.ino);
-    finish(rec, call, task, &opened, name, AT_FDCWD);
-    None
-}
-
-/// `openat(dirfd, name, flags, mode)`.
-#[inline(always)]
-pub fn openat(ctx: Ctx) -> Option<()> {
-    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
-    let dirfd = Call::fd(call.a0());
-    let name = call.a1();
-    let flags = call.a2() as u32;
-    if rejects(cpu, EventType::OPENAT_2_X, call.ret, flags, name, dirfd) {
-        return None;
+    let ty = cpu.event_type();
+    let n_params = match ty {
+        EventType::OPENAT_2_X => 7,
+        EventType::OPENAT2_X => 8,
+        _ => 6,
+    };
+    let (mut rec, call, task, opened) = begin(cpu, call, ty, n_params)?;
+    // From here on the verifier need not keep apart what they take their arguments from.
+    let (dirfd, flags) = (rec.forget(dirfd as u64) as i64, rec.forget(flags.into()) as u32);
+    let schema_flags = open_flags(flags) | opened.bits;
+    let schema_mode = open_mode(flags, mode);
+    match cpu.event_type() {
+        EventType::OPENAT_2_X => {
+            rec.i64(1, dirfd);
+            rec.user_str(2, name);
+            rec.u32(3, schema_flags);
+            rec.u32(4, schema_mode);
+            rec.u32(5, opened.dev);
+            rec.u64(6, opened.ino);
+        }
+        EventType::OPENAT2_X => {
+            rec.i64(1, dirfd);
+            rec.user_str(2, name);
+            rec.u32(3, schema_flags);
+            rec.u32(4, schema_mode);
+            rec.u32(5, resolve_flags(resolve));
+            rec.u32(6, opened.dev);
+            rec.u64(7, opened.ino);
+        }
+        EventType::CREAT_X => {
+            rec.user_str(1, name);
+            rec.u32(2, schema_mode);
+            rec.u32(3, opened.dev);
+            rec.u64(4, opened.ino);
+            rec.u16(5, (opened.bits >> 15 & 3) as u16);
+        }
+        _ => {
+            rec.user_str(1, name);
+            rec.u32(2, schema_flags);
+            rec.u32(3, schema_mode);
+            rec.u32(4, opened.dev);
+            rec.u64(5, opened.ino);
+        }
     }
-    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPENAT_2_X, 7)?;
-    rec.i64(1, dirfd);
-    rec.user_str(2, name);
-    rec.u32(3, open_flags(flags) | opened.bits);
-    rec.u32(4, open_mode(flags, call.a3() as u32));
-    rec.u32(5, opened.dev);
-    rec.u64(6, opened.ino);
-    finish(rec, call, task, &opened, name, dirfd);
-    None
-}
-
-/// `openat2(dirfd, name, how, size)`; `struct open_how` is `u64 flags, u64 mode, u64 resolve`.
-#[inline(always)]
-pub fn openat2(ctx: Ctx) -> Option<()> {
-    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
-    let dirfd = Call::fd(call.a0());
-    let name = call.a1();
-    let how = call.a2();
-    let flags = read_user::<u64>(how).unwrap_or(0) as u32;
-    let mode = read_user::<u64>(how + 8).unwrap_or(0) as u32;
-    let resolve = read_user::<u64>(how + 16).unwrap_or(0) as u32;
-    if rejects(cpu, EventType::OPENAT2_X, call.ret, flags, name, dirfd) {
-        return None;
-    }
-    let (mut rec, call, task, opened) = begin(cpu, call, EventType::OPENAT2_X, 8)?;
-    rec.i64(1, dirfd);
-    rec.user_str(2, name);
-    rec.u32(3, open_flags(flags) | opened.bits);
-    rec.u32(4, open_mode(flags, mode));
-    rec.u32(5, resolve_flags(resolve));
-    rec.u32(6, opened.dev);
-    rec.u64(7, opened.ino);
+    rec.advance(0);
     finish(rec, call, task, &opened, name, dirfd);
     None
 }
@@ -562,26 +593,6 @@ fn resolve_flags(kernel: u32) -> u32 {
         | kernel >> 3 & 1
         | (kernel >> 4 & 1) << 1
         | kernel & 0x20
-}
-
-/// `creat(name, mode)`.
-#[inline(always)]
-pub fn creat(ctx: Ctx) -> Option<()> {
-    let (cpu, call) = (Cpu::current()?, Call::at_exit(ctx));
-    let (ty, name) = (EventType::CREAT_X, call.a0());
-    let opening =
-        Opening { ty, ret: call.ret, flags: CREAT_FLAGS, may_create: true, name, dirfd: AT_FDCWD };
-    if filter::rejects_open(cpu, &opening) {
-        return None;
-    }
-    let (mut rec, call, task, opened) = begin(cpu, call, ty, 6)?;
-    rec.user_str(1, name);
-    rec.u32(2, call.a1() as u32 & 0o7777);
-    rec.u32(3, opened.dev);
-    rec.u64(4, opened.ino);
-    rec.u16(5, (opened.bits >> 15 & 3) as u16);
-    finish(rec, call, task, &opened, name, AT_FDCWD);
-    None
 }
 
 /// `open_by_handle_at(mountfd, handle, flags)`: the caller names no path, so the parameter has the kernel's.

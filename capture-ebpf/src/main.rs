@@ -72,14 +72,10 @@ macro_rules! program {
 program!("tp_btf/sys_exit", sys_exit => dispatch::sys_exit);
 program!("tp_btf/sys_enter", sys_enter => enter::sys_enter);
 program!("tp_btf/sys_exit", x_open => file::open);
-program!("tp_btf/sys_exit", x_openat => file::openat);
-program!("tp_btf/sys_exit", x_openat2 => file::openat2);
-program!("tp_btf/sys_exit", x_creat => file::creat);
 program!("tp_btf/sys_exit", x_open_by_handle_at => file::open_by_handle_at);
 program!("tp_btf/sys_exit", x_socket => connection::socket);
 program!("tp_btf/sys_exit", x_connect => connection::connect);
-program!("tp_btf/sys_exit", x_accept => connection::accept::<false>);
-program!("tp_btf/sys_exit", x_accept4 => connection::accept::<true>);
+program!("tp_btf/sys_exit", x_accept => connection::accept);
 program!("tp_btf/sys_exit", x_bind => connection::bind);
 program!("tp_btf/sys_exit", x_listen => connection::listen);
 program!("tp_btf/sys_exit", x_send => message::send);

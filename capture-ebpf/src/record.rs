@@ -236,11 +236,17 @@ impl Record {
         self.at += len;
     }
 
+    /// Has the verifier forget what it knows of a number.
+    #[inline(always)]
+    pub fn forget(&self, x: u64) -> u64 {
+        // SAFETY: a word of the slot.
+        forget(unsafe { self.base.add(FORGET_AT) }, x)
+    }
+
     /// Steps over bytes of a length that is not known beforehand.
     #[inline(always)]
     pub fn advance(&mut self, len: u64) {
-        // SAFETY: a word of the slot.
-        self.at = forget(unsafe { self.base.add(FORGET_AT) }, self.at + len);
+        self.at = self.forget(self.at + len);
     }
 
     #[inline(always)]

@@ -283,11 +283,11 @@ slots! {
     /// `open`.
     Open = 0 "x_open";
     /// `openat`.
-    Openat = 1 "x_openat";
+    Openat = 1 "x_open";
     /// `openat2`.
-    Openat2 = 2 "x_openat2";
+    Openat2 = 2 "x_open";
     /// `creat`.
-    Creat = 3 "x_creat";
+    Creat = 3 "x_open";
     /// `socket`.
     Socket = 4 "x_socket";
     /// `connect`.
@@ -295,7 +295,7 @@ slots! {
     /// `accept`.
     Accept = 6 "x_accept";
     /// `accept4`.
-    Accept4 = 7 "x_accept4";
+    Accept4 = 7 "x_accept";
     /// `bind`.
     Bind = 8 "x_bind";
     /// `listen`.
