@@ -335,12 +335,12 @@ impl Lineage {
         if newest.born <= key && newest.start.agrees(start) {
             return Some(Arc::clone(newest));
         }
-        let mut next = newest.older.load_full();
+        let mut next = newest.older.get();
         while let Some(node) = next {
             if node.born <= key && node.start.agrees(start) {
                 return Some(node);
             }
-            next = node.older.load_full();
+            next = node.older.get();
         }
         None
     }

@@ -19,6 +19,7 @@ mod address_names;
 mod chain;
 mod change;
 mod containers;
+mod earlier;
 mod image;
 mod lineage;
 mod live_containers;

@@ -5,11 +5,12 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use bus::Key;
 use event::{FrameHeader, flags};
 
 use super::Image;
+use super::earlier::Earlier;
 use super::image::Dir;
 use super::live_containers::ContainerEntry;
 use super::mutant::Mutant;
@@ -147,7 +148,7 @@ pub struct Version {
     pub(super) key: Key,
     /// Which no other version of any process ever has; the pool gives it.
     pub(super) serial: u64,
-    pub(super) prev: ArcSwapOption<Version>,
+    pub(super) prev: Earlier<Version>,
     pub(super) until: Until,
     /// Its parent at the fork (follow [`State::Dead`] for the present one).
     pub parent: Parent,
@@ -177,7 +178,7 @@ impl Version {
         Self {
             key,
             serial: 0,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent: self.parent.clone(),
             image: Arc::clone(&self.image),
@@ -224,7 +225,7 @@ pub struct ProcNode {
     /// Newest version. Written by the shard that owns the tgid.
     pub(super) head: ArcSwap<Version>,
     /// The incarnation of this id before this one.
-    pub(super) older: ArcSwapOption<ProcNode>,
+    pub(super) older: Earlier<ProcNode>,
     /// What it takes of the table's memory, with one version.
     pub(super) charge: Charge,
 }
@@ -236,7 +237,7 @@ impl ProcNode {
             start,
             born: first.key,
             head: ArcSwap::new(first),
-            older: ArcSwapOption::empty(),
+            older: Earlier::default(),
             charge,
         }
     }
@@ -248,22 +249,28 @@ impl ProcNode {
         if head.key <= key || Mutant::Latest.is_at_work() {
             return Some(Arc::clone(&head));
         }
-        let mut next = head.prev.load_full();
+        let mut next = head.prev.get();
         while let Some(version) = next {
             if version.key <= key {
                 return Some(version);
             }
-            next = version.prev.load_full();
+            next = version.prev.get();
         }
         None
     }
 
-    /// Puts a version on top. Only the owner of the tgid may call it, with growing keys.
-    pub(super) fn push(&self, version: Arc<Version>) {
+    /// Puts a version on top and gives it as it was made. Only the owner of the tgid may call it, with growing keys.
+    pub(super) fn push(
+        &self,
+        mut version: Version,
+        make: impl FnOnce(Version) -> Arc<Version>,
+    ) -> Arc<Version> {
         let before = self.head.load_full();
         before.until.0.store(version.key.0, Ordering::Relaxed);
-        version.prev.store(Some(before));
-        self.head.store(version);
+        version.prev = Earlier::of(Some(before));
+        let version = make(version);
+        self.head.store(Arc::clone(&version));
+        version
     }
 
     /// Replaces all versions by the tombstone alone and gives them back. Only the owner may call it, once nobody can ask for anything
@@ -307,7 +314,7 @@ fn drop_later(link: Link) {
 
 impl Drop for ProcNode {
     fn drop(&mut self) {
-        if let Some(older) = self.older.swap(None) {
+        if let Some(older) = self.older.take() {
             drop_later(Link::Node(older));
         }
     }
@@ -321,7 +328,7 @@ impl Drop for Version {
         if let State::Dead(Some(node)) = mem::replace(&mut self.state, State::Alive) {
             drop_later(Link::Node(node));
         }
-        if let Some(prev) = self.prev.swap(None) {
+        if let Some(prev) = self.prev.take() {
             drop_later(Link::Version(prev));
         }
     }
@@ -331,11 +338,11 @@ impl Drop for Version {
 mod tests {
     use super::*;
 
-    fn version(key: u64, parent: Parent, state: State) -> Arc<Version> {
-        Arc::new(Version {
+    fn version(key: u64, parent: Parent, state: State) -> Version {
+        Version {
             key: Key(key),
             serial: key,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent,
             image: Arc::default(),
@@ -347,18 +354,18 @@ mod tests {
             is_complete: true,
             told_at: 0,
             state,
-        })
+        }
     }
 
-    fn node(tgid: u32, first: Arc<Version>) -> Arc<ProcNode> {
-        Arc::new(ProcNode::new(tgid, Start::exact(1), first, Charge::default()))
+    fn node(tgid: u32, first: Version) -> Arc<ProcNode> {
+        Arc::new(ProcNode::new(tgid, Start::exact(1), Arc::new(first), Charge::default()))
     }
 
     #[test]
     fn a_read_between_two_versions_gets_the_earlier() {
         let node = node(5, version(10, Parent::None, State::Alive));
-        node.push(version(20, Parent::None, State::Alive));
-        node.push(version(30, Parent::None, State::Dead(None)));
+        node.push(version(20, Parent::None, State::Alive), Arc::new);
+        node.push(version(30, Parent::None, State::Dead(None)), Arc::new);
         let key_as_of = |k| node.as_of(Key(k)).map(|v| v.key.0);
         assert_eq!(key_as_of(9), None);
         assert_eq!(key_as_of(10), Some(10));
@@ -373,7 +380,7 @@ mod tests {
         let held = node.as_of(Key(12)).unwrap();
         assert!(!held.is_as_of(Key(9)));
         assert!(held.is_as_of(Key(10)) && held.is_as_of(Key(1 << 60)));
-        node.push(version(20, Parent::None, State::Alive));
+        node.push(version(20, Parent::None, State::Alive), Arc::new);
         assert!(held.is_as_of(Key(19)) && !held.is_as_of(Key(20)));
         assert!(node.as_of(Key(20)).unwrap().is_as_of(Key(1 << 60)));
     }
@@ -392,7 +399,7 @@ mod tests {
         }
         let node = node(1, first(1, Parent::Node(parent)));
         for n in 2..300_000 {
-            node.push(first(n, Parent::None));
+            node.push(first(n, Parent::None), Arc::new);
         }
         std::thread::Builder::new()
             .stack_size(64 << 10)

@@ -6,11 +6,11 @@
 use std::mem;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use bus::Key;
 use containers::Container;
 
 use super::Image;
+use super::earlier::Earlier;
 use super::image::{Dir, Program};
 use super::live_containers::ContainerEntry;
 use super::node::{Ids, Link, Parent, ProcNode, Start, State, Until, Version};
@@ -82,7 +82,7 @@ impl Pool {
         let blank = Version {
             key: Key::MIN,
             serial: 0,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent: Parent::None,
             image: Arc::default(),
@@ -216,7 +216,7 @@ impl Pool {
         };
         charge.clear();
         self.pending.push(Link::Version(head.swap(Arc::clone(&self.blank))));
-        self.pending.extend(older.swap(None).map(Link::Node));
+        self.pending.extend(older.take().map(Link::Node));
         self.nodes.give_empty(node);
     }
 
@@ -240,7 +240,7 @@ impl Pool {
         else {
             return;
         };
-        self.pending.extend(prev.swap(None).map(Link::Version));
+        self.pending.extend(prev.take().map(Link::Version));
         if let Parent::Node(node) = mem::replace(parent, Parent::None) {
             self.pending.push(Link::Node(node));
         }
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(Arc::as_ptr(&node), at, "used again");
         assert_eq!((node.tgid, node.start.ns, node.born), (8, 4, Key(20)));
         let version = node.as_of(Key(20)).unwrap();
-        assert!(matches!(version.parent, Parent::None) && version.prev.load().is_none());
+        assert!(matches!(version.parent, Parent::None) && version.prev.get().is_none());
         assert!(node.as_of(Key(19)).is_none());
         assert_eq!(image(&mut pool, b"ls").cmdline(), b"ls");
         assert_eq!(**pool.cwd(b"/"), *b"/");

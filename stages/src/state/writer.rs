@@ -12,6 +12,7 @@ use event::{FrameHeader, flags};
 
 use super::Image;
 use super::change::{changed_ids, new_cwd};
+use super::earlier::Earlier;
 use super::image::{Dir, Program};
 use super::lineage::{Lineage, Wait};
 use super::live_containers::ContainerEntry;
@@ -140,7 +141,7 @@ impl StateWriter {
         let version = Version {
             key,
             serial: 0,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent: origin.parent,
             image: self.forked_image(header, inherited, fork, meters),
@@ -254,7 +255,7 @@ impl StateWriter {
         let version = Version {
             key,
             serial: 0,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent,
             image: self.image(header, &program, meters),
@@ -366,7 +367,7 @@ impl StateWriter {
         let version = Version {
             key: event.key,
             serial: 0,
-            prev: ArcSwapOption::empty(),
+            prev: Earlier::default(),
             until: Until::default(),
             parent: Parent::Unknown(0),
             image: Pool::short_image(&image),
@@ -453,9 +454,8 @@ impl StateWriter {
 
     /// Puts a new version on top of a process.
     fn supersede(&mut self, node: &ProcNode, version: Version) {
-        let version = self.pool.version(version);
         let charge = self.pool.history(&node.head.load(), &version);
-        node.push(Arc::clone(&version));
+        let version = node.push(version, |v| self.pool.version(v));
         self.superseding.push_back((version, charge));
     }
 
@@ -485,7 +485,7 @@ impl StateWriter {
         };
         lineage.admit();
         let node = self.pool.node(header.tgid, Start::of(header), version);
-        node.older.store(older);
+        drop(node.older.replace(older));
         slot.store(Some(node));
     }
 
@@ -603,7 +603,7 @@ impl StateWriter {
             else {
                 break;
             };
-            if let Some(prev) = version.prev.swap(None) {
+            if let Some(prev) = version.prev.replace(None) {
                 self.pool.release(Link::Version(prev));
             }
             // Most often its node still holds it.
@@ -619,16 +619,16 @@ impl StateWriter {
 
     fn unlink(&self, node: &Arc<ProcNode>) {
         let Some(slot) = self.lineage.slots.get(node.tgid) else { return };
-        let older = node.older.load_full();
+        let older = node.older.get();
         let mut next = slot.load_full();
         if next.as_ref().is_some_and(|n| Arc::ptr_eq(n, node)) {
             slot.store(older);
             return;
         }
         while let Some(newer) = next {
-            let below = newer.older.load_full();
+            let below = newer.older.get();
             if below.as_ref().is_some_and(|n| Arc::ptr_eq(n, node)) {
-                newer.older.store(older);
+                drop(newer.older.replace(older));
                 return;
             }
             next = below;
