@@ -231,10 +231,10 @@ impl Layout {
         };
         let block = rest.get(..block_len)?;
         let fixed = block.get(n_flags..)?.first_chunk::<FIXED>()?;
-        let u16_at = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
-        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|n| fixed[at + n]));
-        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| fixed[at + n]));
-        let (len, event_type, n_params) = (u32_at(26), EventType(u16_at(30)), u32_at(32));
+        let u32_at = |at: usize| fixed[at..].first_chunk().copied().map(u32::from_le_bytes);
+        let u64_at = |at: usize| fixed[at..].first_chunk().copied().map(u64::from_le_bytes);
+        let event_type = EventType(u16::from_le_bytes([fixed[30], fixed[31]]));
+        let (len, n_params) = (u32_at(26)?, u32_at(32)?);
         let is_wide = event_type.info()?.flags & EF_LARGE_PAYLOAD != 0;
         let is_state_only = n_flags > 0 && block[10] & STATE_ONLY as u8 != 0;
         let cpu = u16::from_le_bytes([block[8], block[9]]);
@@ -255,8 +255,8 @@ impl Layout {
             event_type,
             is_state_only,
             is_wide,
-            ts: u64_at(10),
-            tid: u64_at(18).cast_signed(),
+            ts: u64_at(10)?,
+            tid: u64_at(18)?.cast_signed(),
             lens_at: at + lens_at,
             data_at: at + data_at,
             data_end: at + data_end,
