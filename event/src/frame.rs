@@ -118,16 +118,25 @@ impl core::fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
+/// The bytes at a place that is a constant where this is called: one load, which eight indices are not.
+#[inline]
+fn bytes_at<const N: usize>(b: &[u8; HEADER_LEN], at: usize) -> [u8; N] {
+    b[at..].first_chunk().copied().unwrap_or([0; N])
+}
+
+#[inline]
 fn u16_at(b: &[u8; HEADER_LEN], at: usize) -> u16 {
-    u16::from_le_bytes([b[at], b[at + 1]])
+    u16::from_le_bytes(bytes_at(b, at))
 }
 
+#[inline]
 fn u32_at(b: &[u8; HEADER_LEN], at: usize) -> u32 {
-    u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
+    u32::from_le_bytes(bytes_at(b, at))
 }
 
+#[inline]
 fn u64_at(b: &[u8; HEADER_LEN], at: usize) -> u64 {
-    u64::from(u32_at(b, at)) | u64::from(u32_at(b, at + 4)) << 32
+    u64::from_le_bytes(bytes_at(b, at))
 }
 
 impl FrameHeader {
