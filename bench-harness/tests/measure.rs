@@ -355,6 +355,9 @@ fn a_recording_is_made_once_and_read_by_all() {
         let per_s = figures["events_per_s"].as_f64().unwrap();
         let ns = figures["ns_per_event"].as_f64().unwrap();
         assert!((per_s * ns / 1e9 - 1.0).abs() < 1e-6, "{sample}");
+        let per_cpu_s = figures["events_per_cpu_s"].as_f64().unwrap();
+        let cpu_ns = figures["engine_cpu_ns_per_event"].as_f64().unwrap();
+        assert!((per_cpu_s * cpu_ns / 1e9 - 1.0).abs() < 1e-6, "{sample}");
         assert!(figures["peak_kb"].as_f64() > Some(100.0), "{sample}");
         if sample["engine"] == "reader" {
             // A header of 28 bytes and a thousand blocks of 44.
@@ -362,7 +365,11 @@ fn a_recording_is_made_once_and_read_by_all() {
             assert!(figures.get("lines_per_s").is_none(), "{sample}");
         } else {
             assert_eq!(sample["counts"]["lines"], 5, "{sample}");
-            assert!(figures["lines_per_s"].is_number(), "{sample}");
+            let [lines, events] = ["lines", "events"].map(|what| {
+                figures[format!("{what}_per_cpu_s")].as_f64().unwrap()
+                    / figures[format!("{what}_per_s")].as_f64().unwrap()
+            });
+            assert!((lines / events - 1.0).abs() < 1e-6, "{sample}");
         }
     }
 }

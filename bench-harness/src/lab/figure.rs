@@ -29,9 +29,14 @@ const fn more(name: &'static str, about: &'static str) -> Figure {
 }
 
 /// All of them, in the order of a report.
-pub(crate) const FIGURES: [Figure; 17] = [
+pub(crate) const FIGURES: [Figure; 19] = [
     more("events_per_s", "events of a recording that the engine reads, a second"),
+    more(
+        "events_per_cpu_s",
+        "the same, a second of CPU time of all its threads: what one core does",
+    ),
     more("lines_per_s", "lines that it prints of them, a second"),
+    more("lines_per_cpu_s", "the same, a second of CPU time of all its threads"),
     less("ns_per_event", "time of the engine for each event of the recording"),
     less(
         "alert_p50_us",

@@ -79,17 +79,19 @@ pub(crate) fn run(
     let mut command = command(engine, values, dir)?;
     let Used { status, took, cpu, peak_kb } = child::run(command.stdout(Stdio::null()))?;
     ensure!(status.success(), "{}: {status}: {}", engine.name, last_line(dir));
-    let (took, n_events) = (took.as_secs_f64(), replay.events as f64);
+    let (took, cpu, n_events) = (took.as_secs_f64(), cpu.as_secs_f64(), replay.events as f64);
     let mut sample = Sample::default();
     sample.figures.extend([
         ("events_per_s".to_owned(), n_events / took),
+        ("events_per_cpu_s".to_owned(), n_events / cpu),
         ("ns_per_event".to_owned(), 1e9 * took / n_events),
-        ("engine_cpu_ns_per_event".to_owned(), 1e9 * cpu.as_secs_f64() / n_events),
+        ("engine_cpu_ns_per_event".to_owned(), 1e9 * cpu / n_events),
         ("peak_kb".to_owned(), peak_kb as f64),
     ]);
     sample.counts.insert("events".to_owned(), replay.events);
     if let Some(n) = n_lines {
         sample.figures.insert("lines_per_s".to_owned(), n as f64 / took);
+        sample.figures.insert("lines_per_cpu_s".to_owned(), n as f64 / cpu);
         sample.counts.insert("lines".to_owned(), n);
     }
     if let Some(row) = &engine.said {
