@@ -56,6 +56,7 @@ mod compare;
 mod compile;
 mod contains;
 mod costs;
+mod document;
 mod emit;
 mod error;
 mod eval;
@@ -104,6 +105,7 @@ pub use catalog::{
     RuleFacts, SharedCheck,
 };
 pub use costs::{RuleCost, RuleCosts};
+pub use document::{YamlNode, YamlValue};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};
 pub use eval::{MatchScratch, RuleId};
 pub use filter::{Filter, TextError};
