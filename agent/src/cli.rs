@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::config_command::ConfigCommand;
 use crate::events_command::EventsArgs;
 use crate::fields_command::{FieldsArgs, ListFormat};
 use crate::launch::{LAUNCH, LaunchArgs};
@@ -178,6 +179,10 @@ pub(crate) enum Command {
     /// Check, list, explain and test rules; reload and profile those of the running agent
     #[command(subcommand, arg_required_else_help = false)]
     Rules(RuleCommand),
+
+    /// Check the configuration, show the values that hold, or print a file with every key
+    #[command(subcommand, arg_required_else_help = false)]
+    Config(ConfigCommand),
 
     /// Hold the events of a capture (.scap) against the rules
     Replay(ReplayArgs),

@@ -60,7 +60,7 @@ impl EventsArgs {
             all_syscalls: *all_syscalls,
             ..Settings::default()
         };
-        config::load(&source, &set)
+        config::load_and_say(&source, &set)
     }
 }
 

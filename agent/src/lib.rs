@@ -14,6 +14,7 @@ mod capture_on_alert;
 mod capture_threads;
 mod cli;
 mod config;
+mod config_command;
 mod container_lookups;
 mod container_notes;
 mod control;

@@ -177,6 +177,7 @@ impl RulesAtWork {
             in_force.generation
         };
         let mut warnings = rule_load::remarks(&ruleset, &self.config);
+        warnings.extend(config.doubts.iter().cloned());
         warnings.extend(self.restart_warning(&config));
         // Whatever happens from here on lies behind the new rules' key.
         if let Err(e) = self.push_down(&ruleset) {
@@ -244,8 +245,7 @@ impl RulesAtWork {
     /// Says that the configuration has changed in more than its rules.
     fn restart_warning(&self, fresh: &Config) -> Option<String> {
         let only_rules = fresh.clone().with_rules_of(&self.config);
-        let is_same = Config { warnings: Vec::new(), ..only_rules }
-            == Config { warnings: Vec::new(), ..self.config.clone() };
+        let is_same = only_rules.silent() == self.config.clone().silent();
         (!is_same).then(|| {
             "the configuration has changed in more than rules: that takes a restart".to_owned()
         })

@@ -30,7 +30,9 @@ use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
-use crate::{events_command, fields_command, host, launch, rule_commands, stats, trace};
+use crate::{
+    config_command, events_command, fields_command, host, launch, rule_commands, stats, trace,
+};
 
 /// How long after the start what was there before has gone through the shards.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -82,11 +84,14 @@ fn run(cli: Cli, give_back: fn()) -> Result<ExitCode> {
         Some(Command::Record(args)) => return trace::run(&args.into_trace()),
         Some(Command::Launch(args)) => return launch::run(&args),
         Some(Command::Stats(args)) => {
-            let config = config::load(&args.source, &set)?;
+            let config = config::load_and_say(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())
         }
         Some(Command::Rules(command)) => {
             rule_commands::run(&command, &mut std::io::stdout().lock())
+        }
+        Some(Command::Config(command)) => {
+            unless_reader_gone(config_command::run(&command, &mut std::io::stdout().lock()))
         }
         Some(Command::Fields(args)) => {
             unless_reader_gone(fields_command::run(&args, &mut std::io::stdout().lock()))
@@ -95,7 +100,7 @@ fn run(cli: Cli, give_back: fn()) -> Result<ExitCode> {
             unless_reader_gone(events_command::run(&args, &mut std::io::stdout().lock()))
         }
         None if falco.is_any() => {
-            let config = config::load(&source, &set)?;
+            let config = config::load_and_say(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
         }
         Some(Command::Replay(args)) => {
@@ -311,9 +316,9 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     let plan = Plan::new(config, &perf::allowed_cpus());
     block.rules = rules_line(&config.rules, &ruleset);
     block.topology.clone_from(&plan.why);
-    block.config = config.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
+    block.config = config.files();
     block.socket = control.is_some().then(|| config.socket.display().to_string());
-    block.warnings.extend(config.warnings.iter().cloned());
+    block.warnings.extend(config.doubts.iter().chain(&config.warnings).cloned());
     block.warnings.extend(rule_load::notes(&ruleset, config));
     if let Some(kernel) = &kernel {
         block.warnings.extend(blind_rules(&ruleset));

@@ -26,10 +26,10 @@ fn check(args: &[&str], expected: &str) {
 
 #[test]
 fn wrong_arguments_are_refused() {
-    check(&["--shards", "0"], "shards: 0 is out of range; it must lie between 1 and 1024");
+    check(&["--shards", "0"], "--shards: 0 is out of range; it must lie between 1 and 1024");
     check(
         &["--capture-threads", "0"],
-        "capture-threads: 0 is out of range; it must lie between 1 and 1024",
+        "--capture-threads: 0 is out of range; it must lie between 1 and 1024",
     );
     check(
         &["--shards", "many"],
@@ -40,8 +40,8 @@ fn wrong_arguments_are_refused() {
         "unexpected argument '--no-such-flag' found (peregrine --help lists the options)",
     );
     check(
-        &["-o", "peregrine.shard=2"],
-        "-o peregrine.shard=2: unknown key \"peregrine.shard\"; did you mean \"peregrine.shards\"?",
+        &["-o", "peregrine.shards=two"],
+        "-o peregrine.shards=two: peregrine.shards: must be a whole number between 1 and 1024, this is \"two\"",
     );
     check(&["-o", "json_output"], "-o json_output: expected KEY=VALUE");
     check(&["--scope-pid", "0"], "scope_pid: 0 is not a process");

@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rules::Ruleset;
 
-use super::resolved::within;
+use super::schema::number;
 use super::written;
 
 const DEFAULT_PREFIX: &str = "/tmp/falco";
-const DEFAULT_DURATION_MS: u64 = 5000;
-const MAX_DURATION_MS: u64 = 86_400_000;
 
 /// What is recorded around alerts, when it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,34 +41,17 @@ pub(super) fn resolve(
     own: &written::CaptureWindow,
 ) -> Result<Option<CaptureOnAlert>> {
     let written::Capture { enabled, path_prefix, mode, default_duration, max_file_size_mb } = falco;
-    let every_rule = match mode.as_deref() {
-        None | Some("rules") => false,
-        Some("all_rules") => true,
-        Some(text) => bail!("capture.mode: {text:?} is not one of rules, all_rules"),
-    };
-    let duration_ms = default_duration.unwrap_or(DEFAULT_DURATION_MS);
-    if !(1..=MAX_DURATION_MS).contains(&duration_ms) {
-        bail!(
-            "capture.default_duration: {duration_ms} is out of range; it must lie between 1 and {MAX_DURATION_MS} milliseconds"
-        );
-    }
-    let max_file_mb = max_file_size_mb.filter(|&mb| mb > 0);
-    if max_file_mb.is_some_and(|mb| mb > 1 << 20) {
-        bail!(
-            "capture.max_file_size_mb: must lie between 0, which is no limit, and {}",
-            1u64 << 20
-        );
-    }
-    let before_ms = within("capture.before_ms", own.before_ms, 5000, 0..=600_000)?;
-    let before_bytes =
-        within("capture.before_bytes", own.before_bytes, 8 << 20, (1 << 20)..=(1 << 30))?;
+    let duration_ms = number("capture.default_duration", default_duration)?;
+    let max_file_mb = number("capture.max_file_size_mb", max_file_size_mb)? as u64;
+    let before_ms = number("peregrine.capture.before_ms", own.before_ms)?;
+    let before_bytes = number("peregrine.capture.before_bytes", own.before_bytes)?;
     Ok(enabled.unwrap_or(false).then(|| CaptureOnAlert {
         path_prefix: path_prefix
             .filter(|p| !p.is_empty())
             .map_or(DEFAULT_PREFIX.into(), Into::into),
-        every_rule,
-        default_duration: Duration::from_millis(duration_ms),
-        max_file_mb,
+        every_rule: mode.as_deref() == Some("all_rules"),
+        default_duration: Duration::from_millis(duration_ms as u64),
+        max_file_mb: Some(max_file_mb).filter(|&mb| mb > 0),
         before: Duration::from_millis(before_ms as u64),
         before_bytes,
     }))
@@ -118,16 +99,15 @@ mod tests {
     #[test]
     fn wrong_values_name_the_key_even_when_it_is_off() {
         for (falco, own, message) in [
-            ("{mode: some}", "{}", r#"capture.mode: "some" is not one of rules, all_rules"#),
             (
                 "{default_duration: 0}",
                 "{}",
-                "capture.default_duration: 0 is out of range; it must lie between 1 and 86400000 milliseconds",
+                "capture.default_duration: 0 is out of range; it must lie between 1 and 86400000",
             ),
             (
                 "{max_file_size_mb: 1048577}",
                 "{}",
-                "capture.max_file_size_mb: must lie between 0, which is no limit, and 1048576",
+                "capture.max_file_size_mb: 1048577 is out of range; it must lie between 0 and 1048576",
             ),
             (
                 "{}",

@@ -7,8 +7,8 @@ use anyhow::Result;
 use containers::LookupConfig;
 use stages::DeferralLimits;
 
-use super::resolved::within;
-use super::written::{self, ContainerEngine, ContainerEngines, OneOrMore};
+use super::schema;
+use super::written::{self, ContainerEngine, ContainerEngines};
 
 /// Container runtimes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,29 +25,21 @@ pub(super) fn resolve(
     falco: ContainerEngines,
     max_questions: usize,
 ) -> Result<Containers> {
-    let number =
-        |name: &str, n, default, range| within(&format!("containers.{name}"), n, default, range);
+    let number = |name: &str, n| schema::number(&format!("peregrine.containers.{name}"), n);
     let deferral = DeferralLimits {
-        max_wait: Duration::from_millis(
-            number("deferral_ms", written.deferral_ms, 500, 0..=60_000)? as u64,
-        ),
-        max_events: number("deferral_events", written.deferral_events, 8192, 1..=1 << 20)?,
-        max_bytes: number(
-            "deferral_bytes",
-            written.deferral_bytes,
-            8 << 20,
-            (64 << 10)..=(1 << 30),
-        )?,
+        max_wait: Duration::from_millis(number("deferral_ms", written.deferral_ms)? as u64),
+        max_events: number("deferral_events", written.deferral_events)?,
+        max_bytes: number("deferral_bytes", written.deferral_bytes)?,
     };
     let built_in = LookupConfig::default();
-    let sockets = |own: Option<OneOrMore>, falco: ContainerEngine, built_in: Vec<PathBuf>| match (
+    let sockets = |own: Option<Vec<PathBuf>>, falco: ContainerEngine, built_in: Vec<PathBuf>| match (
         own,
         falco.enabled,
         falco.sockets,
     ) {
-        (Some(own), _, _) => own.paths(),
+        (Some(own), _, _) => own,
         (None, Some(false), _) => Vec::new(),
-        (None, _, Some(falco)) => falco.paths(),
+        (None, _, Some(falco)) => falco,
         (None, _, None) => built_in,
     };
     let ContainerEngines { containerd, cri, docker, podman } = falco;
@@ -79,7 +71,7 @@ mod tests {
 
     #[test]
     fn falcos_keys_count_where_ours_say_nothing() {
-        let falco = "{docker: {enabled: false}, cri: {sockets: [/a, /b]}, podman: {enabled: true, sockets: /c}}";
+        let falco = "{docker: {enabled: false}, cri: {sockets: [/a, /b]}, podman: {enabled: true, sockets: [/c]}}";
         let lookups = of_yaml("{podman_sockets: [/d]}", falco).lookups.unwrap();
         let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(lookups.docker_sockets, paths(&[]));

@@ -1,7 +1,8 @@
 //! What to do when events are dropped: Falco's `syscall_event_drops`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use super::trouble::wrong;
 use super::written;
 
 /// Falco's values where its file says nothing else; the actions are those of the file that it ships.
@@ -24,7 +25,7 @@ pub(crate) struct EventDrops {
     pub(crate) simulate: bool,
 }
 
-// Resolving refuses what is not a number.
+// The schema refuses what is not a number.
 impl Eq for EventDrops {}
 
 /// What is done about dropped events.
@@ -47,20 +48,11 @@ impl DropActions {
 
 pub(super) fn resolve(written: written::EventDrops) -> Result<EventDrops> {
     let written::EventDrops { actions, max_burst, rate, simulate_drops, threshold } = written;
-    let number = |name: &str, n: Option<f64>, default: f64, most: f64| -> Result<f64> {
-        let n = n.unwrap_or(default);
-        if !(0.0..=most).contains(&n) {
-            let range =
-                if most < f64::MAX { "lie between 0 and 1" } else { "be finite and 0 or more" };
-            bail!("syscall_event_drops.{name}: {n} is out of range; it must {range}");
-        }
-        Ok(n)
-    };
     Ok(EventDrops {
-        threshold: number("threshold", threshold, DEFAULT_THRESHOLD, 1.0)?,
+        threshold: threshold.unwrap_or(DEFAULT_THRESHOLD),
         actions: actions_of(actions)?,
-        rate: number("rate", rate, DEFAULT_RATE, f64::MAX)?,
-        max_burst: number("max_burst", max_burst, DEFAULT_MAX_BURST, f64::MAX)?,
+        rate: rate.unwrap_or(DEFAULT_RATE),
+        max_burst: max_burst.unwrap_or(DEFAULT_MAX_BURST),
         simulate: simulate_drops.unwrap_or(false),
     })
 }
@@ -77,13 +69,17 @@ fn actions_of(written: Option<Vec<String>>) -> Result<DropActions> {
             "log" => actions.log = true,
             "alert" => actions.alert = true,
             "exit" => actions.exit = true,
-            _ => bail!(
-                "syscall_event_drops.actions: {name:?} is not one of ignore, log, alert, exit"
-            ),
+            _ => {
+                let why = format!("{name:?} is not one of ignore, log, alert, exit");
+                return Err(wrong("syscall_event_drops.actions", why));
+            }
         }
     }
     if ignores && actions.is_any() {
-        bail!("syscall_event_drops.actions: ignore cannot stand beside other actions");
+        return Err(wrong(
+            "syscall_event_drops.actions",
+            "ignore cannot stand beside other actions; remove it or them",
+        ));
     }
     Ok(actions)
 }
@@ -130,23 +126,7 @@ mod tests {
             ),
             (
                 "{actions: [exit, ignore]}",
-                "syscall_event_drops.actions: ignore cannot stand beside other actions",
-            ),
-            (
-                "{threshold: 1.5}",
-                "syscall_event_drops.threshold: 1.5 is out of range; it must lie between 0 and 1",
-            ),
-            (
-                "{threshold: .nan}",
-                "syscall_event_drops.threshold: NaN is out of range; it must lie between 0 and 1",
-            ),
-            (
-                "{rate: -1}",
-                "syscall_event_drops.rate: -1 is out of range; it must be finite and 0 or more",
-            ),
-            (
-                "{max_burst: .inf}",
-                "syscall_event_drops.max_burst: inf is out of range; it must be finite and 0 or more",
+                "syscall_event_drops.actions: ignore cannot stand beside other actions; remove it or them",
             ),
         ] {
             assert_eq!(of_yaml(yaml).unwrap_err().to_string(), message);

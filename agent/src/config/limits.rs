@@ -1,20 +1,12 @@
 //! Bounds of what is kept of processes and names: `peregrine.limits`, and Falco's size of the thread table.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use capture::TableLimits;
 use capture::savefile::{ProcessLimits, Rooms};
 use stages::LineageLimits;
 
-use super::resolved::within;
+use super::schema::number;
 use super::written;
-
-/// Falco's, for its thread table; here of processes.
-const DEFAULT_PROCESSES: u64 = 262_144;
-/// As many as Linux has.
-const MAX_PROCESSES: u64 = 4 << 20;
-
-/// Entries of a table of the kernel side: memory of the kernel, taken at the start.
-const MAX_ENTRIES: u64 = 4 << 20;
 
 /// What is kept at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,46 +32,29 @@ impl Limits {
 }
 
 pub(super) fn resolve(own: &written::Limits, falco: &written::FalcoLibs) -> Result<Limits> {
-    let max_processes = falco.thread_table_size.unwrap_or(DEFAULT_PROCESSES);
-    if !(1..=MAX_PROCESSES).contains(&max_processes) {
-        bail!(
-            "falco_libs.thread_table_size: {max_processes} is out of range; it must lie between 1 and {MAX_PROCESSES}"
-        );
-    }
-    let bytes = |name: &str, n, default| {
-        within(&format!("limits.{name}"), n, default, (64 << 10)..=(1 << 40))
-    };
-    // Each part of it holds what a block of the file may have, at least.
-    let range = (8 << 20)..=(1 << 40);
-    let rooms = within("limits.recording_bytes", own.recording_bytes, 2 << 30, range)?;
-    let rooms = Rooms::of(rooms);
+    let own_number = |name: &str, n| number(&format!("peregrine.limits.{name}"), n);
+    let rooms = Rooms::of(own_number("recording_bytes", own.recording_bytes)?);
     let lineage = LineageLimits {
-        max_processes,
-        max_bytes: bytes("process_table_bytes", own.process_table_bytes, 256 << 20)? as u64,
-        max_name_bytes: bytes("address_names_bytes", own.address_names_bytes, 16 << 20)?,
-        max_containers: within("limits.containers", own.containers, 16 << 10, 1..=MAX_ENTRIES)?,
-        max_container_bytes: bytes("container_bytes", own.container_bytes, 64 << 20)?,
+        max_processes: number("falco_libs.thread_table_size", falco.thread_table_size)? as u64,
+        max_bytes: own_number("process_table_bytes", own.process_table_bytes)? as u64,
+        max_name_bytes: own_number("address_names_bytes", own.address_names_bytes)?,
+        max_containers: own_number("containers", own.containers)?,
+        max_container_bytes: own_number("container_bytes", own.container_bytes)?,
         max_note_bytes: rooms.containers(),
     };
-    let entries = |name: &str, n, default: u32| -> Result<u32> {
-        let n = within(&format!("limits.{name}"), n, default.into(), 1..=MAX_ENTRIES)?;
-        Ok(n as u32)
-    };
-    let built_in = TableLimits::default();
+    let entries = |name: &str, n| -> Result<u32> { Ok(own_number(name, n)? as u32) };
     let tables = TableLimits {
-        scope_processes: entries("scope_processes", own.scope_processes, built_in.scope_processes)?,
-        noted_calls: entries("noted_calls", own.noted_calls, built_in.noted_calls)?,
-        sockets: entries("sockets", own.sockets, built_in.sockets)?,
-        lost_processes: entries("lost_processes", own.lost_processes, built_in.lost_processes)?,
+        scope_processes: entries("scope_processes", own.scope_processes)?,
+        noted_calls: entries("noted_calls", own.noted_calls)?,
+        sockets: entries("sockets", own.sockets)?,
+        lost_processes: entries("lost_processes", own.lost_processes)?,
     };
-    let number =
-        |name: &str, n, default| within(&format!("limits.{name}"), n, default, 1..=1 << 20);
     Ok(Limits {
         lineage,
         tables,
         rooms,
-        container_questions: number("container_questions", own.container_questions, 4096)?,
-        host_names: number("host_names", own.host_names, 1024)?,
+        container_questions: own_number("container_questions", own.container_questions)?,
+        host_names: own_number("host_names", own.host_names)?,
     })
 }
 

@@ -1,70 +1,208 @@
-//! Configuration: as written (file, then `-o`), and resolved (defaults filled in, every value checked).
+//! Configuration: as written (files, then `-o`), checked against the schema, and resolved (defaults filled in, every value checked).
 //!
-//! `file | built in` -> tree -> `-o` -> [`written`] -> flags -> [`resolved`].
+//! `main file -> -o config_files -> config_files -> -o` -> [`tree`] -> [`check`] -> [`written`] -> flags -> [`resolved`].
 
 mod capture;
+mod check;
 mod containers;
 mod custom_set;
 mod drops;
-mod keys;
+mod environment;
+mod include;
 mod limits;
 mod option;
+mod outline;
 mod resolved;
+mod sample;
+mod schema;
+mod show;
+mod tree;
+mod trouble;
 mod written;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use serde_yaml::{Mapping, Value};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::cli::{ConfigSource, Settings};
+use crate::run::say;
+use crate::start::count;
 
 pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
 pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 
+use self::check::Checked;
+use self::environment::Environment;
+use self::include::Included;
+use self::tree::{Node, Origin};
+use self::trouble::{Trouble, Weight, Wrong};
+
 /// Read where no `-c` is given and this file exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/peregrine/peregrine.yaml";
 
-/// Reads the configuration: the file of `-c`, else [`DEFAULT_FILE`] where it exists, else built in; then `-o`, then the flags.
+/// Reads the configuration: the file of `-c`, else [`DEFAULT_FILE`] where it exists, else built in; what it includes; then `-o`, then the flags.
 ///
 /// # Errors
-/// One line that names the file or the option, and the key.
+/// One line that names the file and the place, or the option, and the key.
 pub(crate) fn load(source: &ConfigSource, set: &Settings) -> Result<Config> {
     load_from(source, set, Path::new(DEFAULT_FILE))
 }
 
+/// The same for a command that ends by itself: it says at once which keys there are not, where a start has a block for that.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_and_say(source: &ConfigSource, set: &Settings) -> Result<Config> {
+    let config = load(source, set)?;
+    for doubt in &config.doubts {
+        say(&format!("{doubt}\n"));
+    }
+    Ok(config)
+}
+
 fn load_from(source: &ConfigSource, set: &Settings, default_file: &Path) -> Result<Config> {
+    read(source, default_file, &|name| std::env::var_os(name))?.resolve(source, set)
+}
+
+/// Files and options as they are written, held against the schema.
+pub(crate) struct Reading {
+    file: Option<PathBuf>,
+    included: Included,
+    tree: Node,
+    checked: Checked,
+}
+
+fn read(
+    source: &ConfigSource,
+    default_file: &Path,
+    lookup: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Reading> {
+    let environment = &mut Environment::new(lookup);
     let file = match &source.config {
         Some(path) => Some(path.clone()),
         None if default_file.exists() => Some(default_file.to_path_buf()),
         None => None,
     };
     let mut tree = match &file {
-        Some(path) => read_tree(path)?,
-        None => Value::Mapping(Mapping::new()),
+        Some(path) => tree::read_file(path, environment)?,
+        None => Node::empty_map(Origin::Default),
     };
-    let origin = file.as_ref().map_or_else(|| "built in".to_owned(), |p| p.display().to_string());
-    let mut warnings = keys::check(&tree).with_context(|| format!("configuration {origin}"))?;
-    for text in &source.options {
-        option::apply(&mut tree, text).with_context(|| format!("-o {text}"))?;
-        warnings.extend(keys::check(&tree).with_context(|| format!("-o {text}"))?);
-    }
-    warnings.dedup();
-    warnings.sort();
-    warnings.dedup();
-    let written: written::Written = serde_path_to_error::deserialize(keys::strip_unused(tree))
-        .map_err(|e| anyhow::anyhow!("configuration {origin}: {e}"))?;
-    resolved::resolve(written, source, set, resolved::Origin { file, warnings })
+    let mut troubles = Vec::new();
+    let (first, others): (Vec<_>, Vec<_>) =
+        source.options.iter().partition(|text| option::is_of(text, "config_files"));
+    let apply = |tree: &mut Node, options: &[&String], environment: &mut Environment<'_>| {
+        options.iter().try_for_each(|text| {
+            option::apply(tree, text, environment)
+                .with_context(|| Origin::Option(text.as_str().into()).to_string())
+        })
+    };
+    apply(&mut tree, &first, environment)?;
+    let included = include::include(&mut tree, file.as_deref(), environment, &mut troubles)?;
+    apply(&mut tree, &others, environment)?;
+    let mut checked = check::check(&tree);
+    checked.troubles.splice(0..0, troubles);
+    Ok(Reading { file, included, tree, checked })
 }
+
+impl Reading {
+    /// Reads the configuration for a command about it.
+    ///
+    /// # Errors
+    /// A file cannot be read at all.
+    pub(crate) fn of(source: &ConfigSource) -> Result<Self> {
+        read(source, Path::new(DEFAULT_FILE), &|name| std::env::var_os(name))
+    }
+
+    /// What the agent runs with.
+    ///
+    /// # Errors
+    /// The first error; how many others there are is said.
+    pub(crate) fn resolve(&self, source: &ConfigSource, set: &Settings) -> Result<Config> {
+        let is_error = |t: &&Trouble| t.weight == Weight::Error;
+        let mut errors = self.checked.troubles.iter().filter(is_error);
+        if let Some(first) = errors.next() {
+            match errors.count() {
+                0 => bail!("{first}"),
+                n => bail!("{first} (and {}: peregrine config check)", count(n, "other error")),
+            }
+        }
+        let written: written::Written =
+            serde_path_to_error::deserialize(self.checked.values.clone())
+                .map_err(|e| anyhow!("configuration: {e}"))?;
+        let doubts = self.checked.troubles.iter().map(ToString::to_string).collect();
+        let origin = resolved::Origin {
+            file: self.file.clone(),
+            included: self.included.files.clone(),
+            warnings: self.checked.remarks.clone(),
+            doubts,
+        };
+        resolved::resolve(written, source, set, origin).map_err(|e| self.placed(e))
+    }
+
+    /// Puts the place of the key before an error that names one.
+    fn placed(&self, error: anyhow::Error) -> anyhow::Error {
+        let origin =
+            error.downcast_ref::<Wrong>().map(|wrong| &self.tree.nearest(&wrong.key).origin);
+        match origin {
+            Some(origin) if *origin != Origin::Default => anyhow!("{origin}: {error}"),
+            _ => error,
+        }
+    }
+
+    /// What is to be told of it, a line each, and how many of them are errors and warnings.
+    pub(crate) fn report(&self, source: &ConfigSource) -> (Vec<String>, [usize; 2]) {
+        let mut lines = Vec::new();
+        let Checked { troubles, remarks, .. } = &self.checked;
+        let mut of = |weight, word: &str| {
+            let these = troubles.iter().filter(|t| t.weight == weight);
+            lines.extend(these.map(|t| format!("{word}: {t}")));
+        };
+        of(Weight::Error, "error");
+        of(Weight::Doubt, "warning");
+        let mut notes = remarks.clone();
+        if !troubles.iter().any(|t| t.weight == Weight::Error) {
+            match self.resolve(source, &Settings::default()) {
+                Ok(config) => notes = config.warnings,
+                Err(e) => lines.push(format!("error: {e:#}")),
+            }
+        }
+        let n_of = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
+        let n_wrong = [n_of("error: "), n_of("warning: ")];
+        lines.extend(notes.iter().map(|note| format!("note: {note}")));
+        let missing = self.included.missing.iter();
+        lines.extend(missing.map(|path| {
+            format!(
+                "note: config_files: {} is not there",
+                tree::printable(&path.display().to_string())
+            )
+        }));
+        (lines, n_wrong)
+    }
+
+    /// The files that were read, for people.
+    pub(crate) fn files(&self) -> String {
+        resolved::files(self.file.as_deref(), &self.included.files)
+    }
+
+    /// Every key with its value and where that comes from, as YAML.
+    pub(crate) fn show(&self) -> String {
+        show::show(&self.tree)
+    }
+}
+
+/// A file with every key, what it is for and its default.
+pub(crate) use self::sample::sample;
 
 /// What a trace is bounded by: of the configuration it has the keys of bounds, given on its command line.
 ///
 /// # Errors
 /// One line that names the option, and the key.
 pub(crate) fn limits_of(options: &[String]) -> Result<Limits> {
-    let mut tree = Value::Mapping(Mapping::new());
+    let environment = &mut Environment::new(&|name| std::env::var_os(name));
+    let mut tree = Node::empty_map(Origin::Default);
     for text in options {
         let key = text.split('=').next().unwrap_or_default().trim();
         if !key.starts_with("peregrine.limits.") && key != "falco_libs.thread_table_size" {
@@ -72,25 +210,16 @@ pub(crate) fn limits_of(options: &[String]) -> Result<Limits> {
                 "--option {text}: a trace has the bounds alone: peregrine.limits.* and falco_libs.thread_table_size"
             );
         }
-        option::apply(&mut tree, text).with_context(|| format!("--option {text}"))?;
-        keys::check(&tree).with_context(|| format!("--option {text}"))?;
+        option::apply(&mut tree, text, environment).with_context(|| format!("--option {text}"))?;
+    }
+    let checked = check::check(&tree);
+    if let Some(trouble) = checked.troubles.first() {
+        // There `-o` is something else.
+        bail!("{}", trouble.to_string().replacen("-o ", "--option ", 1));
     }
     let written: written::Written =
-        serde_path_to_error::deserialize(tree).map_err(|e| anyhow::anyhow!("--option: {e}"))?;
+        serde_path_to_error::deserialize(checked.values).map_err(|e| anyhow!("--option: {e}"))?;
     limits::resolve(&written.peregrine.limits, &written.falco_libs)
-}
-
-fn read_tree(path: &PathBuf) -> Result<Value> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration file {name}"))?;
-    let tree: Value =
-        serde_yaml::from_str(&text).map_err(|e| anyhow::anyhow!("configuration {name}: {e}"))?;
-    match tree {
-        Value::Null => Ok(Value::Mapping(Mapping::new())),
-        Value::Mapping(_) => Ok(tree),
-        _ => bail!("configuration {name}: must be a map of keys"),
-    }
 }
 
 #[cfg(test)]

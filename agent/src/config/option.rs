@@ -1,8 +1,10 @@
 //! `-o KEY=VALUE`: the one parser. Dots descend into maps, `[n]` picks an element of a list, `[]` appends to one, a backslash takes the
-//! next character literally. The value is a YAML scalar, or a map where it starts with `{` and ends with `}`.
+//! next character literally. The value is text, or a map where it starts with `{` and ends with `}`; in quotes it is what they enclose.
 
-use anyhow::{Result, bail};
-use serde_yaml::{Mapping, Value};
+use anyhow::{Result, anyhow, bail};
+
+use super::environment::Environment;
+use super::tree::{Entry, MAX_FILE_BYTES, Node, Origin, Scalar, Tree};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -13,15 +15,28 @@ enum Step {
 
 /// Lists in configurations are short; an index beyond this is a typing error.
 const MAX_INDEX: usize = 1024;
+/// Maps of the schema are nested less deep than that.
+const MAX_STEPS: usize = 32;
 
 /// Applies one option to the tree.
 ///
 /// # Errors
 /// The key is malformed, or meets a value of another shape.
-pub(super) fn apply(tree: &mut Value, text: &str) -> Result<()> {
+pub(super) fn apply(tree: &mut Node, text: &str, environment: &mut Environment<'_>) -> Result<()> {
     let (key, value) = split(text)?;
     let steps = steps(&key)?;
-    set(tree, &steps, parse_value(value)?)
+    if steps.len() > MAX_STEPS {
+        bail!("the key has more than {MAX_STEPS} parts");
+    }
+    let origin = Origin::Option(text.into());
+    let value = parse_value(value, &origin, environment)?;
+    set(tree, &steps, value, &origin)
+}
+
+/// Whether an option sets this top-level key, or a part of it.
+pub(super) fn is_of(text: &str, top: &str) -> bool {
+    let parsed = split(text).and_then(|(key, _)| steps(&key));
+    parsed.is_ok_and(|steps| matches!(steps.first(), Some(Step::Key(name)) if name == top))
 }
 
 /// Splits at the first `=` that stands outside brackets and is not escaped.
@@ -102,39 +117,60 @@ fn steps(key: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn parse_value(text: &str) -> Result<Value> {
+/// Text, which the schema reads; a map in braces, or text in quotes.
+fn parse_value(text: &str, origin: &Origin, environment: &mut Environment<'_>) -> Result<Node> {
     let trimmed = text.trim();
-    if trimmed.starts_with('{') && trimmed.ends_with('}') {
-        return Ok(serde_yaml::from_str(trimmed)?);
+    let is_enclosed = |open: char, close: char| {
+        trimmed.len() > 1 && trimmed.starts_with(open) && trimmed.ends_with(close)
+    };
+    let is_map = is_enclosed('{', '}');
+    if is_map || is_enclosed('"', '"') || is_enclosed('\'', '\'') {
+        if text.len() as u64 > MAX_FILE_BYTES {
+            bail!("a value of more than {MAX_FILE_BYTES} bytes");
+        }
+        let place = |_, _| origin.clone();
+        let read = Node::read("option", trimmed.to_owned(), &place, environment);
+        if is_map || read.is_ok() {
+            // The caller names the option.
+            let text = |e: anyhow::Error| e.to_string().replace(&format!("{origin}: "), "");
+            return read.map_err(|e| anyhow!("the value: {}", text(e)));
+        }
     }
-    // Only scalars: a value with a colon or a bracket is text, as in Falco.
-    Ok(match serde_yaml::from_str(trimmed) {
-        Ok(v @ (Value::Bool(_) | Value::Number(_))) => v,
-        Ok(Value::String(s)) if trimmed.starts_with(['"', '\'']) => Value::String(s),
-        _ => Value::String(text.to_owned()),
-    })
+    // A value with a colon or a bracket is text, as in Falco.
+    let (text, variables) = environment.expand(text.to_owned())?;
+    // What is given is not nothing.
+    let is_plain = !matches!(text.as_str(), "" | "~");
+    let value = Tree::Scalar(Scalar { text, is_plain, variables });
+    Ok(Node { origin: origin.clone(), value })
 }
 
-fn set(at: &mut Value, steps: &[Step], value: Value) -> Result<()> {
+fn set(at: &mut Node, steps: &[Step], value: Node, origin: &Origin) -> Result<()> {
     let Some((step, rest)) = steps.split_first() else {
         *at = value;
         return Ok(());
     };
+    let is_null = at.is_null();
     match step {
         Step::Key(name) => {
-            if at.is_null() {
-                *at = Value::Mapping(Mapping::new());
+            if is_null {
+                *at = Node::empty_map(origin.clone());
             }
-            let Value::Mapping(map) = at else {
+            let Tree::Map(entries) = &mut at.value else {
                 bail!("{name} is asked of a value that is not a map");
             };
-            set(map.entry(Value::String(name.clone())).or_insert(Value::Null), rest, value)
+            let at = entries.iter().position(|e| e.name == *name).unwrap_or_else(|| {
+                let node = Node::null(origin.clone());
+                entries.push(Entry { name: name.clone(), origin: origin.clone(), node });
+                entries.len() - 1
+            });
+            set(&mut entries[at].node, rest, value, origin)
         }
         Step::Index(_) | Step::Append => {
-            if at.is_null() {
-                *at = Value::Sequence(Vec::new());
+            if is_null {
+                at.origin = origin.clone();
+                at.value = Tree::List(Vec::new());
             }
-            let Value::Sequence(list) = at else {
+            let Tree::List(list) = &mut at.value else {
                 bail!("an index is asked of a value that is not a list");
             };
             let n = if let Step::Index(n) = step { *n } else { list.len() };
@@ -142,9 +178,9 @@ fn set(at: &mut Value, steps: &[Step], value: Value) -> Result<()> {
                 bail!("index {n} is beyond the end of a list of {}", list.len());
             }
             if n == list.len() {
-                list.push(Value::Null);
+                list.push(Node::null(origin.clone()));
             }
-            set(&mut list[n], rest, value)
+            set(&mut list[n], rest, value, origin)
         }
     }
 }
@@ -153,19 +189,58 @@ fn set(at: &mut Value, steps: &[Step], value: Value) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn check(start: &str, options: &[&str], expected: &str) {
-        let mut tree: Value = serde_yaml::from_str(start).unwrap();
-        for o in options {
-            apply(&mut tree, o).unwrap_or_else(|e| panic!("{o}: {e}"));
+    fn lookup(name: &str) -> Option<std::ffi::OsString> {
+        (name == "HOME").then(|| "/root".into())
+    }
+
+    fn read(text: &str) -> Node {
+        let mut environment = Environment::new(&lookup);
+        Node::read("t", text.into(), &|_, _| Origin::Default, &mut environment).unwrap()
+    }
+
+    /// The tree with its texts alone.
+    fn plain(node: &Node) -> serde_json::Value {
+        match &node.value {
+            Tree::Scalar(scalar) => scalar.text.clone().into(),
+            Tree::List(nodes) => nodes.iter().map(plain).collect(),
+            Tree::Map(entries) => serde_json::Value::Object(
+                entries.iter().map(|e| (e.name.clone(), plain(&e.node))).collect(),
+            ),
         }
-        let expected: Value = serde_yaml::from_str(expected).unwrap();
-        assert_eq!(tree, expected, "{options:?}");
+    }
+
+    fn check(start: &str, options: &[&str], expected: &str) {
+        let mut tree = read(start);
+        let mut environment = Environment::new(&lookup);
+        for o in options {
+            apply(&mut tree, o, &mut environment).unwrap_or_else(|e| panic!("{o}: {e}"));
+        }
+        assert_eq!(plain(&tree), plain(&read(expected)), "{options:?}");
     }
 
     fn refuse(start: &str, option: &str, message: &str) {
-        let mut tree: Value = serde_yaml::from_str(start).unwrap();
-        let text = apply(&mut tree, option).unwrap_err().to_string();
+        let mut environment = Environment::new(&lookup);
+        let text = apply(&mut read(start), option, &mut environment).unwrap_err().to_string();
         assert_eq!(text, message, "{option}");
+    }
+
+    #[test]
+    fn variables_are_put_into_values() {
+        check(
+            "{}",
+            &["a=${HOME}/x", "b={c: '${HOME}'}", "d=$${HOME}"],
+            "{a: /root/x, b: {c: /root}, d: '$${HOME}'}",
+        );
+    }
+
+    #[test]
+    fn an_option_is_of_its_first_key() {
+        assert!(
+            is_of("config_files[]=x", "config_files") && is_of("config_files=x", "config_files")
+        );
+        assert!(
+            !is_of("config_file=x", "config_files") && !is_of("a.config_files=x", "config_files")
+        );
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The configuration resolved: defaults filled in, flags applied, every value checked. Nothing behind it asks where a value came from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN, Spread};
 use outputs::Format;
 use rules::{Priority, SelectBy, Selection};
@@ -15,14 +15,14 @@ use super::containers::{self, Containers};
 use super::custom_set::CustomSet;
 use super::drops::{self, EventDrops};
 use super::limits::{self, Limits};
+use super::schema::number;
+use super::tree::printable;
+use super::trouble::wrong;
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings, Switch};
 
 /// Where the running agent listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
-
-/// Threads beyond this are a typing error, not a machine.
-const MAX_THREADS: u64 = 1024;
 
 /// Where frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,12 @@ pub(crate) struct FileOutput {
 pub(crate) struct Config {
     /// The file it was read from; none: built in.
     pub(crate) file: Option<PathBuf>,
-    /// What to tell the user about the configuration.
+    /// The files that it includes.
+    pub(crate) included: Vec<PathBuf>,
+    /// Keys that do something else here than in Falco, or nothing, and what else there is to say of the configuration.
     pub(crate) warnings: Vec<String>,
+    /// Keys that there are not.
+    pub(crate) doubts: Vec<String>,
     /// Where frames come from.
     pub(crate) source: CaptureSource,
     /// Where rules come from.
@@ -155,11 +159,30 @@ impl Config {
         let Self { rules, min_priority, matching, selections, static_fields, .. } = other.clone();
         Self { rules, min_priority, selections, static_fields, matching, ..self }
     }
+
+    /// The same without what is said of it.
+    pub(crate) fn silent(self) -> Self {
+        Self { warnings: Vec::new(), doubts: Vec::new(), ..self }
+    }
+
+    /// The files that it was read from, for people.
+    pub(crate) fn files(&self) -> String {
+        files(self.file.as_deref(), &self.included)
+    }
+}
+
+/// A file and those that it includes, for people.
+pub(super) fn files(main: Option<&Path>, included: &[PathBuf]) -> String {
+    let all = main.into_iter().chain(included.iter().map(PathBuf::as_path));
+    let names: Vec<_> = all.map(|path| printable(&path.display().to_string())).collect();
+    if names.is_empty() { "built in".to_owned() } else { names.join(", ") }
 }
 
 pub(super) struct Origin {
     pub(super) file: Option<PathBuf>,
+    pub(super) included: Vec<PathBuf>,
     pub(super) warnings: Vec<String>,
+    pub(super) doubts: Vec<String>,
 }
 
 #[expect(clippy::too_many_lines, reason = "one key after the other, each once")]
@@ -192,16 +215,28 @@ pub(super) fn resolve(
         syscall_event_drops,
         time_format_iso_8601,
     } = written;
+    let mut warnings = origin.warnings;
     let capture = match engine.kind.as_deref() {
         _ if set.capture_file.is_some() => {
             CaptureSource::Replay(set.capture_file.clone().unwrap_or_default())
         }
-        None | Some("modern_ebpf") => CaptureSource::Live,
-        Some("replay") => match engine.replay.capture_file.filter(|f| !f.is_empty()) {
-            Some(file) => CaptureSource::Replay(file.into()),
-            None => bail!("engine.kind is replay, but engine.replay.capture_file is not set"),
-        },
-        Some(kind) => bail!("engine.kind: {kind:?} is not one of modern_ebpf, replay"),
+        Some("replay") => {
+            let Some(file) = engine.replay.capture_file.filter(|f| !f.is_empty()) else {
+                let why = "is replay, but engine.replay.capture_file is not set";
+                return Err(wrong("engine.kind", why));
+            };
+            CaptureSource::Replay(file.into())
+        }
+        Some("nodriver") => {
+            let why = "nodriver leaves nothing to watch, since there are no plugins that give events; it can be modern_ebpf or replay";
+            return Err(wrong("engine.kind", why));
+        }
+        kind => {
+            if let Some(kind @ ("kmod" | "ebpf")) = kind {
+                warnings.push(format!("engine.kind: {kind} means modern_ebpf here"));
+            }
+            CaptureSource::Live
+        }
     };
     let live_only = |what: &str| -> Result<()> {
         if matches!(capture, CaptureSource::Replay(_)) {
@@ -223,62 +258,45 @@ pub(super) fn resolve(
     if set.all_syscalls {
         live_only("--all-syscalls")?;
     }
-    let mut warnings = origin.warnings;
     let mut on_alert = on_alert::resolve(capture_on_alert, &peregrine.capture)?;
     if on_alert.is_some() && matches!(capture, CaptureSource::Replay(_)) {
         warnings.push("capture: nothing is recorded of a replay".to_owned());
         on_alert = None;
     }
-    if base_syscalls.repair.unwrap_or(false) {
-        warnings.push(
-            "base_syscalls.repair: nothing to repair, what rules read of processes is always followed".to_owned(),
-        );
-    }
-    if base_syscalls.all.unwrap_or(false) {
-        warnings.push(
-            "base_syscalls.all: no call that a rule asks for is left out anyway; peregrine.all_syscalls captures every call".to_owned(),
-        );
-    }
     let (custom_set, doubts) = CustomSet::read(&base_syscalls.custom_set.unwrap_or_default());
     warnings.extend(doubts);
     let rules_files = match (rules_files, rules_file) {
-        (Some(_), Some(_)) => bail!("rules_files and rules_file are both set"),
-        (None, Some(files)) => {
-            warnings.push("rules_file: deprecated; the key is rules_files".to_owned());
-            Some(files)
+        (Some(_), Some(_)) => {
+            let why = "rules_files is set, too; move the files there, and remove this key";
+            return Err(wrong("rules_file", why));
         }
-        (files, None) => files,
+        (files, old) => files.or(old),
     };
     let selections = selections(rules.unwrap_or_default())?;
     let rules = if set.rules.is_empty() {
-        rules_files.map_or(RuleInputs::BuiltIn, |files| RuleInputs::Configured(files.paths()))
+        rules_files.map_or(RuleInputs::BuiltIn, RuleInputs::Configured)
     } else {
         RuleInputs::Given(set.rules.clone())
     };
-    let min_priority = match priority {
-        None => Priority::Debug,
-        Some(text) => text.parse().map_err(|_| {
-            let all: Vec<_> = Priority::ALL.iter().map(|p| p.as_str()).collect();
-            anyhow::anyhow!("priority: {text:?} is not one of {}", all.join(", "))
-        })?,
-    };
+    // The schema lets nothing else through.
+    let min_priority = priority.and_then(|text| text.parse().ok()).unwrap_or(Priority::Debug);
     let matching = match rule_matching.as_deref() {
-        None | Some("first") => Matching::First,
         Some("all") => Matching::All,
-        Some(text) => bail!("rule_matching: {text:?} is not one of first, all"),
+        _ => Matching::First,
     };
     let file_output = if file_output.enabled.unwrap_or(false) {
-        match file_output.filename.filter(|f| !f.is_empty()) {
-            Some(filename) => Some(FileOutput { filename: filename.into() }),
-            None => bail!("file_output.enabled is true, but file_output.filename is not set"),
-        }
+        let Some(filename) = file_output.filename.filter(|f| !f.is_empty()) else {
+            let why = "is true, but file_output.filename is not set";
+            return Err(wrong("file_output.enabled", why));
+        };
+        Some(FileOutput { filename: filename.into() })
     } else {
         None
     };
     let format = Format {
         json: set.json || json_output.unwrap_or(false),
         iso_time: time_format_iso_8601.unwrap_or(false),
-        with_message: json_include_message_property.unwrap_or(false),
+        with_message: json_include_message_property.unwrap_or(true),
         with_output: json_include_output_property.unwrap_or(true),
         with_output_fields: json_include_output_fields_property.unwrap_or(true),
         with_tags: json_include_tags_property.unwrap_or(true),
@@ -291,7 +309,9 @@ pub(super) fn resolve(
     let limits = limits::resolve(&peregrine.limits, &falco_libs)?;
     Ok(Config {
         file: origin.file,
+        included: origin.included,
         warnings,
+        doubts: origin.doubts,
         source: capture,
         rules,
         min_priority,
@@ -301,10 +321,12 @@ pub(super) fn resolve(
         format,
         stdout: stdout_output.enabled.unwrap_or(true),
         file_output,
-        shards: threads("shards", set.shards.or(peregrine.shards))?,
+        shards: threads("--shards", set.shards, "peregrine.shards", peregrine.shards)?,
         capture_threads: threads(
-            "capture-threads",
-            set.capture_threads.or(peregrine.capture_threads),
+            "--capture-threads",
+            set.capture_threads,
+            "peregrine.capture_threads",
+            peregrine.capture_threads,
         )?,
         single_thread: set.single_thread || peregrine.single_thread.unwrap_or(false),
         scope_pid,
@@ -320,35 +342,23 @@ pub(super) fn resolve(
         write,
         on_alert,
         event_drops: drops::resolve(syscall_event_drops)?,
-        repair_rate: within("repair.rate", peregrine.repair.rate, 200, 0..=100_000)? as u32,
-        simulate_drops: within(
-            "repair.simulate_drops",
-            peregrine.repair.simulate_drops,
-            0,
-            0..=1 << 30,
-        )? as u32,
-        ring_bytes: ring_bytes(peregrine.ring_bytes)?,
-        lane_capacity: within("lane_capacity", peregrine.lane_capacity, 8, 1..=4096)?,
-        batch_frames: within("batch_frames", peregrine.batch_frames, 512, 1..=65_536)?,
-        // A batch must hold the largest frame.
-        batch_bytes: within(
-            "batch_bytes",
-            peregrine.batch_bytes,
-            256 << 10,
-            (event::MAX_FRAME_LEN as u64)..=(64 << 20),
-        )?,
-        alert_lane_capacity: within(
-            "alert_lane_capacity",
+        repair_rate: number("peregrine.repair.rate", peregrine.repair.rate)? as u32,
+        simulate_drops: number("peregrine.repair.simulate_drops", peregrine.repair.simulate_drops)?
+            as u32,
+        ring_bytes: ring_bytes(peregrine.ring_bytes, engine.modern_ebpf.buf_size_preset)?,
+        lane_capacity: number("peregrine.lane_capacity", peregrine.lane_capacity)?,
+        batch_frames: number("peregrine.batch_frames", peregrine.batch_frames)?,
+        batch_bytes: number("peregrine.batch_bytes", peregrine.batch_bytes)?,
+        alert_lane_capacity: number(
+            "peregrine.alert_lane_capacity",
             peregrine.alert_lane_capacity,
-            4096,
-            1..=1 << 20,
         )?,
         containers: containers::resolve(
             peregrine.containers,
             container_engines,
             limits.container_questions,
         )?,
-        late_after_ms: within("late_after_ms", peregrine.late_after_ms, 1000, 1..=60_000)? as u64,
+        late_after_ms: number("peregrine.late_after_ms", peregrine.late_after_ms)? as u64,
         spread: if peregrine.spread.unwrap_or(true) { Spread::Auto } else { Spread::Off },
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
         ends_after: set.seconds.map(Duration::from_secs),
@@ -362,38 +372,31 @@ fn selections(written: Vec<written::Selection>) -> Result<Vec<Selection>> {
         let (enable, selected) = match (entry.enable, entry.disable) {
             (Some(selected), None) => (true, selected),
             (None, Some(selected)) => (false, selected),
-            _ => bail!("rules[{i}]: must be `enable` or `disable`, one of them"),
+            _ => {
+                let why = "must be `enable` or `disable`, one of them";
+                return Err(wrong(&format!("rules[{i}]"), why));
+            }
         };
         let written::Selected { rule, tag } = selected;
         let by = [rule.map(SelectBy::Rule), tag.map(SelectBy::Tag)];
         if by.iter().all(Option::is_none) {
-            bail!("rules[{i}]: names neither a `rule` nor a `tag`");
+            return Err(wrong(&format!("rules[{i}]"), "names neither a `rule` nor a `tag`"));
         }
         out.extend(by.into_iter().flatten().map(|by| Selection { enable, by }));
     }
     Ok(out)
 }
 
-fn threads(name: &str, n: Option<u64>) -> Result<Option<usize>> {
-    match n {
-        None => Ok(None),
-        Some(n) if (1..=MAX_THREADS).contains(&n) => Ok(Some(n as usize)),
-        Some(n) => bail!("{name}: {n} is out of range; it must lie between 1 and {MAX_THREADS}"),
+/// A flag, else a key, else nothing.
+fn threads(flag: &str, given: Option<u64>, key: &str, n: Option<u64>) -> Result<Option<usize>> {
+    match (given, n) {
+        (None, None) => Ok(None),
+        (None, n) => number(key, n).map(Some),
+        (given, _) => {
+            let of_flag = |e: anyhow::Error| anyhow!(e.to_string().replace(key, flag));
+            number(key, given).map(Some).map_err(of_flag)
+        }
     }
-}
-
-pub(super) fn within(
-    name: &str,
-    n: Option<u64>,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<usize> {
-    let n = n.unwrap_or(default);
-    if !range.contains(&n) {
-        let (low, high) = (range.start(), range.end());
-        bail!("peregrine.{name}: {n} is out of range; it must lie between {low} and {high}");
-    }
-    Ok(n as usize)
 }
 
 /// As a key 0 leaves the choice to the program, as in Falco; whoever asks for 0 on the command line means no byte, which nothing here can do.
@@ -411,11 +414,16 @@ fn snaplen(flag: Option<u64>, key: Option<u64>) -> Result<usize> {
     Ok(n as usize)
 }
 
-/// The kernel wants a power of two of whole pages.
-fn ring_bytes(n: Option<u64>) -> Result<usize> {
-    let n = within("ring_bytes", n, 8 << 20, 64 << 10..=1 << 30)?;
+/// The kernel wants a power of two of whole pages. Falco's preset 1 is 1 MiB, each step twice as much.
+fn ring_bytes(n: Option<u64>, preset: Option<u64>) -> Result<usize> {
+    let Some(n) = n else {
+        let preset = number("engine.modern_ebpf.buf_size_preset", preset)?;
+        return Ok(1 << (19 + preset));
+    };
+    let n = number("peregrine.ring_bytes", Some(n))?;
     if !n.is_power_of_two() {
-        bail!("peregrine.ring_bytes: {n} is not a power of two");
+        let near = format!("{n} is not a power of two; the next is {}", n.next_power_of_two());
+        return Err(wrong("peregrine.ring_bytes", near));
     }
     Ok(n)
 }

@@ -1,9 +1,9 @@
-//! The configuration as written: every key optional, nothing checked but the shape.
+//! The keys that are read, as written: every key optional, of the types that the schema has made sure of.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,14 +20,11 @@ pub(super) struct Written {
     pub(super) json_include_tags_property: Option<bool>,
     pub(super) json_output: Option<bool>,
     pub(super) peregrine: Peregrine,
-    #[serde(deserialize_with = "text")]
     pub(super) priority: Option<String>,
-    #[serde(deserialize_with = "text")]
     pub(super) rule_matching: Option<String>,
     pub(super) rules: Option<Vec<Selection>>,
-    pub(super) rules_file: Option<OneOrMore>,
-    pub(super) rules_files: Option<OneOrMore>,
-    #[serde(deserialize_with = "texts")]
+    pub(super) rules_file: Option<Vec<PathBuf>>,
+    pub(super) rules_files: Option<Vec<PathBuf>>,
     pub(super) static_fields: BTreeMap<String, String>,
     pub(super) stdout_output: StdoutOutput,
     pub(super) syscall_event_drops: EventDrops,
@@ -37,23 +34,26 @@ pub(super) struct Written {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct BaseSyscalls {
-    pub(super) all: Option<bool>,
     pub(super) custom_set: Option<Vec<String>>,
-    pub(super) repair: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Engine {
-    #[serde(deserialize_with = "text")]
     pub(super) kind: Option<String>,
+    pub(super) modern_ebpf: ModernEbpf,
     pub(super) replay: Replay,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct ModernEbpf {
+    pub(super) buf_size_preset: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Replay {
-    #[serde(deserialize_with = "text")]
     pub(super) capture_file: Option<String>,
 }
 
@@ -68,25 +68,7 @@ pub(super) struct FalcoLibs {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileOutput {
     pub(super) enabled: Option<bool>,
-    #[serde(deserialize_with = "text")]
     pub(super) filename: Option<String>,
-}
-
-/// A path, or a list of them.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum OneOrMore {
-    One(PathBuf),
-    More(Vec<PathBuf>),
-}
-
-impl OneOrMore {
-    pub(super) fn paths(self) -> Vec<PathBuf> {
-        match self {
-            Self::One(path) => vec![path],
-            Self::More(paths) => paths,
-        }
-    }
 }
 
 /// An entry of `rules`: one of the two.
@@ -100,9 +82,7 @@ pub(super) struct Selection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Selected {
-    #[serde(deserialize_with = "text")]
     pub(super) rule: Option<String>,
-    #[serde(deserialize_with = "text")]
     pub(super) tag: Option<String>,
 }
 
@@ -144,10 +124,8 @@ pub(super) struct Peregrine {
     pub(super) scope_pid: Option<u32>,
     pub(super) shards: Option<u64>,
     pub(super) single_thread: Option<bool>,
-    #[serde(deserialize_with = "text")]
     pub(super) socket: Option<String>,
     pub(super) spread: Option<bool>,
-    #[serde(deserialize_with = "text")]
     pub(super) write: Option<String>,
 }
 
@@ -179,15 +157,15 @@ pub(super) struct Repair {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Containers {
-    pub(super) containerd_sockets: Option<OneOrMore>,
-    pub(super) cri_sockets: Option<OneOrMore>,
+    pub(super) containerd_sockets: Option<Vec<PathBuf>>,
+    pub(super) cri_sockets: Option<Vec<PathBuf>>,
     pub(super) deferral_bytes: Option<u64>,
     pub(super) deferral_events: Option<u64>,
     pub(super) deferral_ms: Option<u64>,
-    pub(super) docker_sockets: Option<OneOrMore>,
+    pub(super) docker_sockets: Option<Vec<PathBuf>>,
     pub(super) enabled: Option<bool>,
     pub(super) host_root: Option<PathBuf>,
-    pub(super) podman_sockets: Option<OneOrMore>,
+    pub(super) podman_sockets: Option<Vec<PathBuf>>,
     pub(super) reads_disk: Option<bool>,
 }
 
@@ -198,9 +176,7 @@ pub(super) struct Capture {
     pub(super) default_duration: Option<u64>,
     pub(super) enabled: Option<bool>,
     pub(super) max_file_size_mb: Option<u64>,
-    #[serde(deserialize_with = "text")]
     pub(super) mode: Option<String>,
-    #[serde(deserialize_with = "text")]
     pub(super) path_prefix: Option<String>,
 }
 
@@ -226,35 +202,5 @@ pub(super) struct ContainerEngines {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ContainerEngine {
     pub(super) enabled: Option<bool>,
-    pub(super) sockets: Option<OneOrMore>,
-}
-
-/// Text that YAML may have read as a number or a boolean (`-o file_output.filename=1`).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Text(String),
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-}
-
-impl Scalar {
-    fn text(self) -> String {
-        match self {
-            Self::Text(s) => s,
-            Self::Bool(b) => b.to_string(),
-            Self::Int(n) => n.to_string(),
-            Self::Float(n) => n.to_string(),
-        }
-    }
-}
-
-fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<Scalar>::deserialize(d)?.map(Scalar::text))
-}
-
-fn texts<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let map = Option::<BTreeMap<String, Scalar>>::deserialize(d)?.unwrap_or_default();
-    Ok(map.into_iter().map(|(key, value)| (key, value.text())).collect())
+    pub(super) sockets: Option<Vec<PathBuf>>,
 }

@@ -40,7 +40,7 @@ pub(crate) struct CheckArgs {
 /// # Errors
 /// The configuration is wrong, a directory cannot be read, a file is invalid, or stdout is gone.
 pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
-    let config = config::load(&args.config, &Settings::default())?;
+    let config = config::load_and_say(&args.config, &Settings::default())?;
     let files = rule_files::read_each(&args.files)?;
     let sources: Vec<Source> = files.iter().filter_map(|f| f.as_ref().ok()).cloned().collect();
     let options = Options { sources: args.sources.clone(), ..rule_load::options(&config) };

@@ -29,7 +29,7 @@ impl RulesFrom {
     /// Loads the rules as the agent would.
     pub(crate) fn load(&self) -> Result<Catalog> {
         let set = Settings { rules: self.rules.clone(), ..Settings::default() };
-        catalog(&config::load(&self.source, &set)?)
+        catalog(&config::load_and_say(&self.source, &set)?)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ProfileArgs, out: &mut dyn Write) -> Result<()> {
     let ProfileArgs { seconds, every, config, socket, json } = args;
     let source =
         ConfigSource { config: config.clone(), socket: socket.clone(), ..Default::default() };
-    let socket = config::load(&source, &Settings::default())?.socket;
+    let socket = config::load_and_say(&source, &Settings::default())?.socket;
     let request = Request::Profile(ProfileRequest { millis: seconds * 1000, every: *every });
     match ask(&socket, &request, Duration::from_secs(*seconds) + PATIENCE)? {
         Response::Profile(report) => {

@@ -42,7 +42,7 @@ struct Passing {
 /// The rules cannot be loaded, or stdout is gone.
 pub(super) fn run(from: &RulesFrom, json: bool, out: &mut dyn Write) -> Result<()> {
     let set = Settings { rules: from.rules.clone(), ..Settings::default() };
-    let config = config::load(&from.source, &set)?;
+    let config = config::load_and_say(&from.source, &set)?;
     let ruleset = load_rules(&config)?.ruleset;
     let push_down = PushDown::of(&config, &ruleset);
     let told = told(&Need::of(&config, &ruleset), &push_down, &ruleset);

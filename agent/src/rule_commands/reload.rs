@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ReloadArgs, out: &mut dyn Write) -> Result<()> {
     let ReloadArgs { files, options, config, socket, json } = args;
     let source =
         ConfigSource { config: config.clone(), socket: socket.clone(), ..Default::default() };
-    let socket = config::load(&source, &Settings::default())?.socket;
+    let socket = config::load_and_say(&source, &Settings::default())?.socket;
     let files = files.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
     let request = Request::Reload(ReloadRequest { files, options: options.clone() });
     match ask(&socket, &request, PATIENCE)? {

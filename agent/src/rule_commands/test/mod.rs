@@ -66,7 +66,7 @@ pub(crate) struct TestArgs {
 /// The configuration is wrong, a test failed, a file is wrong, or stdout is gone.
 pub(crate) fn run(args: &TestArgs, out: &mut dyn Write) -> Result<()> {
     let set = Settings { rules: args.rules.clone(), ..Settings::default() };
-    let config = config::load(&args.config, &set)?;
+    let config = config::load_and_say(&args.config, &set)?;
     let (mut n_passed, mut n_failed, mut n_broken) = (0, 0, 0);
     for path in test_files(&args.files)? {
         match run_file(&path, &config) {

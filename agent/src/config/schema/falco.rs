@@ -1,0 +1,255 @@
+//! Keys of Falco, and what becomes of them here.
+
+use super::Does::{NotYet, Nothing, Other, Removed};
+use super::Kind::{
+    Anything, Bool, Entries, Inclusions, Interval, Priority, Real, Text, TextMap, Texts, Whole,
+    Word,
+};
+use super::When::{self, Changed, On, Set};
+use super::{ANY_WHOLE, Key, Kind, Remark};
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key::new(path, kind, default, about)
+}
+
+const fn remark(topic: &'static str, why: &'static str, when: When) -> Remark {
+    Remark { topic, why, when }
+}
+
+const KMOD: Remark =
+    remark("engine.kmod", "nothing here: there is no kernel module, events come through eBPF", Set);
+const RINGS: Remark = remark(
+    "engine.modern_ebpf.cpus_for_each_buffer",
+    "nothing here: each CPU has a ring of its own, which is what keeps events in order",
+    Set,
+);
+const PLUGINS: Remark = remark(
+    "plugins",
+    "nothing here: no plugin is loaded; what the container plugin does is built in, rules of other plugins' sources see no events",
+    Set,
+);
+const LOG: Remark =
+    remark("log_*", "nothing here: what the agent has to say goes to stderr, all of it", Set);
+const PURGING: Remark = remark(
+    "falco_libs.thread_table_auto_purging_*",
+    "nothing here: a process leaves the table when it has ended and nobody asks for it any more, not by age",
+    Set,
+);
+const METRICS: Remark = remark(
+    "metrics",
+    "not implemented yet: no snapshots are taken; `peregrine stats` has the counters",
+    On("metrics.enabled"),
+);
+const WEBSERVER: Remark = remark(
+    "webserver",
+    "not implemented yet: nothing listens, /healthz and /metrics do not answer",
+    On("webserver.enabled"),
+);
+const HTTP: Remark = remark(
+    "http_output",
+    "not implemented yet: no alert is posted; alerts go to stdout and to a file only",
+    On("http_output.enabled"),
+);
+const PROGRAM: Remark = remark(
+    "program_output",
+    "not implemented yet: the program is not started; alerts go to stdout and to a file only",
+    On("program_output.enabled"),
+);
+const APPEND: Remark = remark(
+    "append_output",
+    "not implemented yet: nothing is added to the outputs of rules",
+    Changed,
+);
+const RUNTIMES: Remark = remark(
+    "container_engines",
+    "nothing here: bpm, lxc and libvirt_lxc have no runtime to ask, and questions never block events longer than peregrine.containers.deferral_ms",
+    Set,
+);
+const NOT_IN_FALCO: &str = "nothing here, and no key of Falco's any more";
+
+const LEVELS: Kind =
+    Word(&["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"]);
+const LIBS_LEVELS: Kind =
+    Word(&["fatal", "critical", "error", "warning", "notice", "info", "debug", "trace"]);
+
+/// Engines whose events come from the running kernel.
+const ENGINES: Kind = Word(&["modern_ebpf", "kmod", "ebpf", "replay", "nodriver"]);
+
+#[rustfmt::skip]
+const SELECTED: &[Key] = &[
+    key("rule", Text, "null", "Name of a rule, in which * stands for any text."),
+    key("tag", Text, "null", "A tag of rules."),
+];
+
+#[rustfmt::skip]
+const SELECTION: &[Key] = &[
+    key("enable", Kind::Map(SELECTED), "null", "Enables the rules that fit."),
+    key("disable", Kind::Map(SELECTED), "null", "Disables the rules that fit."),
+];
+
+#[rustfmt::skip]
+const PLUGIN: &[Key] = &[
+    key("name", Text, "null", "Name of the plugin."),
+    key("library_path", Text, "null", "Its file."),
+    key("init_config", Anything, "null", "What it is given at its start."),
+    key("open_params", Text, "null", "What it is to open."),
+];
+
+#[rustfmt::skip]
+const MATCH: &[Key] = &[
+    key("source", Text, "null", "Source of the rules."),
+    key("tags", Texts, "null", "Tags that they have."),
+    key("rule", Text, "null", "Name of a rule."),
+];
+
+#[rustfmt::skip]
+const APPENDED: &[Key] = &[
+    key("match", Kind::Map(MATCH), "null", "Rules that are meant."),
+    key("extra_output", Text, "null", "Text added to their output."),
+    key("extra_fields", Anything, "null", "Fields added to their JSON."),
+    key("suggested_output", Bool, "null", "Adds what plugins suggest."),
+];
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("config_files", Inclusions, "[]",
+        "Further files, and directories whose files are read sorted by name; each a path, or a map {path, strategy} with strategy append (top-level lists are joined, other top-level keys replaced), override (replaced) or add-only (only keys that are not there yet). Entries that are not there are skipped. Falco reads /etc/falco/config.d where the key is absent, Peregrine nothing."),
+    key("watch_config_files", Bool, "true",
+        "Reads configuration and rules anew when a file changes.")
+        .does(NotYet(remark("watch_config_files", "not implemented yet: changed files are not noticed; `peregrine rules reload` reads rules anew without losing an event", Set))),
+    key("rules_files", Texts, "null",
+        "Rule files that end in .yaml or .yml, and directories of them, in order; null takes the rules that the program carries. -r wins."),
+    key("rules_file", Texts, "null", "Old name of rules_files.")
+        .does(Other(remark("rules_file", "deprecated; the key is rules_files", Set))),
+    key("rules", Entries(SELECTION), "[]",
+        "Enables and disables rules once they are loaded; entries `enable` or `disable` with a `rule`, in which * stands for any text, or a `tag`, in order, the last that fits a rule decides."),
+    key("engine.kind", ENGINES, "modern_ebpf",
+        "modern_ebpf watches the running kernel, replay reads engine.replay.capture_file; kmod and ebpf mean modern_ebpf. Falco's default is kmod; nodriver is refused, since there are no plugins that give events."),
+    key("engine.kmod.buf_size_preset", Whole(1, 10), "4", "Of Falco's kernel module.").does(Nothing(KMOD)),
+    key("engine.kmod.drop_failed_exit", Bool, "false", "Of Falco's kernel module.").does(Nothing(KMOD)),
+    key("engine.modern_ebpf.cpus_for_each_buffer", ANY_WHOLE, "2", "CPUs that share a ring in Falco.").does(Nothing(RINGS)),
+    key("engine.modern_ebpf.buf_size_preset", Whole(1, 10), "4",
+        "Size of each CPU's ring: 1 is 1 MiB, and each step twice as much, up to 10, 512 MiB. peregrine.ring_bytes wins.")
+        .does(Other(remark("engine.modern_ebpf.buf_size_preset", "the size of each CPU's ring, not of a buffer that CPUs share; peregrine.ring_bytes wins", Changed))),
+    key("engine.modern_ebpf.drop_failed_exit", Bool, "false", "Leaves out calls that failed.")
+        .does(Nothing(remark("engine.modern_ebpf.drop_failed_exit", "nothing here: calls that failed are captured where a rule can match them, and rejected in the kernel where none can", Changed))),
+    key("engine.modern_ebpf.disable_iterators", Bool, "false", "Reads the processes of the start from /proc alone.")
+        .does(Nothing(remark("engine.modern_ebpf.disable_iterators", "nothing here: processes of the start come from BPF iterators where the kernel has them, else from /proc", Changed))),
+    key("engine.replay.capture_file", Text, "\"\"", "The recording that engine.kind replay reads."),
+    key("load_plugins", Texts, "null", "Plugins that are loaded.").does(Nothing(PLUGINS)),
+    key("plugins", Entries(PLUGIN), "[]", "Plugins that there are.").does(Nothing(PLUGINS)),
+    key("plugins_hostinfo", Bool, "true", "Gives plugins what /proc says.").does(Nothing(PLUGINS)),
+    key("time_format_iso_8601", Bool, "false", "Times of alerts in ISO 8601."),
+    key("buffer_format_base64", Bool, "false", "Buffers in base64.")
+        .does(NotYet(remark("buffer_format_base64", "not implemented yet: buffers are printed as text", Changed))),
+    key("priority", Priority, "debug", "The least severe priority whose rules are loaded."),
+    key("json_output", Bool, "false", "Alerts as JSON objects, one a line. So does --json."),
+    key("json_include_output_property", Bool, "true", "With `output`."),
+    key("json_include_message_property", Bool, "true", "With `message`, the output without time and priority."),
+    key("json_include_output_fields_property", Bool, "true", "With `output_fields`."),
+    key("json_include_tags_property", Bool, "true", "With `tags`."),
+    key("buffered_outputs", Bool, "false", "Lets alerts wait in a buffer.")
+        .does(Nothing(remark("buffered_outputs", "nothing here: alerts are written as they come", Changed))),
+    key("rule_matching", Word(&["first", "all"]), "first", "Whether the first rule that matches an event raises an alert, or all do."),
+    key("outputs_queue.capacity", ANY_WHOLE, "0", "Alerts that wait for the outputs; 0 is no bound.")
+        .does(Nothing(remark("outputs_queue.capacity", "nothing here: no queue is without a bound; peregrine.alert_lane_capacity says how many alerts of each shard wait", Set))),
+    key("append_output", Entries(APPENDED), "[]", "Adds to the outputs of rules.").does(NotYet(APPEND)),
+    key("static_fields", TextMap, "{}", "Names and texts, each the field static.NAME of conditions and outputs."),
+    key("stdout_output.enabled", Bool, "true", "Alerts on stdout. Falco's default is false, the file that it ships says true."),
+    key("syslog_output.enabled", Bool, "false", "Alerts to syslog.")
+        .does(NotYet(remark("syslog_output", "not implemented yet: no alert goes to syslog; alerts go to stdout and to a file only", On("syslog_output.enabled")))),
+    key("file_output.enabled", Bool, "false", "Alerts to a file."),
+    key("file_output.keep_alive", Bool, "false", "Keeps the file open.")
+        .does(Nothing(remark("file_output.keep_alive", "nothing here: the file is always kept open", Set))),
+    key("file_output.filename", Text, "\"\"", "The file, which is appended to."),
+    key("http_output.enabled", Bool, "false", "Posts each alert.").does(NotYet(HTTP)),
+    key("http_output.url", Text, "\"\"", "Where to.").does(NotYet(HTTP)),
+    key("http_output.user_agent", Text, "falcosecurity/falco", "The header of that name.").does(NotYet(HTTP)),
+    key("http_output.insecure", Bool, "false", "Without a look at the server's certificate.").does(NotYet(HTTP)),
+    key("http_output.ca_cert", Text, "\"\"", "Certificate of who signed the server's.").does(NotYet(HTTP)),
+    key("http_output.ca_bundle", Text, "\"\"", "The same, several in a file.").does(NotYet(HTTP)),
+    key("http_output.ca_path", Text, "/etc/ssl/certs", "The same, a directory.").does(NotYet(HTTP)),
+    key("http_output.mtls", Bool, "false", "Shows a certificate to the server.").does(NotYet(HTTP)),
+    key("http_output.client_cert", Text, "/etc/ssl/certs/client.crt", "That certificate.").does(NotYet(HTTP)),
+    key("http_output.client_key", Text, "/etc/ssl/certs/client.key", "Its key.").does(NotYet(HTTP)),
+    key("http_output.echo", Bool, "false", "Prints what the server answers.").does(NotYet(HTTP)),
+    key("http_output.compress_uploads", Bool, "false", "Compresses what is posted.").does(NotYet(HTTP)),
+    key("http_output.keep_alive", Bool, "false", "Keeps the connection.").does(NotYet(HTTP)),
+    key("http_output.max_consecutive_timeouts", ANY_WHOLE, "5", "How often a post that timed out is tried again.").does(NotYet(HTTP)),
+    key("program_output.enabled", Bool, "false", "Alerts to a program.").does(NotYet(PROGRAM)),
+    key("program_output.keep_alive", Bool, "false", "One process for all alerts.").does(NotYet(PROGRAM)),
+    key("program_output.program", Text, "\"\"", "The program.").does(NotYet(PROGRAM)),
+    key("webserver.enabled", Bool, "false", "Answers over HTTP.").does(NotYet(WEBSERVER)),
+    key("webserver.threadiness", ANY_WHOLE, "0", "Threads for that; 0 is one for each CPU.").does(NotYet(WEBSERVER)),
+    key("webserver.listen_port", Whole(0, 65_535), "8765", "Port.").does(NotYet(WEBSERVER)),
+    key("webserver.listen_address", Text, "0.0.0.0", "Address.").does(NotYet(WEBSERVER)),
+    key("webserver.k8s_healthz_endpoint", Text, "/healthz", "Path that tells whether it lives.").does(NotYet(WEBSERVER)),
+    key("webserver.prometheus_metrics_enabled", Bool, "false", "Counters at /metrics.").does(NotYet(WEBSERVER)),
+    key("webserver.ssl_enabled", Bool, "false", "With TLS.").does(NotYet(WEBSERVER)),
+    key("webserver.ssl_certificate", Text, "/etc/falco/falco.pem", "Key and certificate for that.").does(NotYet(WEBSERVER)),
+    key("log_stderr", Bool, "false", "The agent's messages on stderr.").does(Nothing(LOG)),
+    key("log_syslog", Bool, "false", "The agent's messages to syslog.").does(Nothing(LOG)),
+    key("log_level", LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
+    key("libs_logger.enabled", Bool, "true", "Messages of Falco's libraries.").does(Nothing(LOG)),
+    key("libs_logger.severity", LIBS_LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
+    key("output_timeout", ANY_WHOLE, "2000", "Milliseconds after which an output that blocks is reported.")
+        .does(NotYet(remark("output_timeout", "not implemented yet: an output that blocks is not reported; its lane fills, and alerts that find no room are counted", Changed))),
+    key("syscall_event_timeouts.max_consecutives", Whole(1, u64::MAX), "1000", "Empty reads in a row before Falco says so.")
+        .does(Nothing(remark("syscall_event_timeouts", "nothing here: a ring that is empty is waited for, not read", Set))),
+    key("syscall_event_drops.threshold", Real(0.0, 1.0), "0.1", "Share of a second's events that must be dropped before something is done."),
+    key("syscall_event_drops.actions", Texts, "[log, alert]", "What is done then: ignore, or any of log, alert, exit. Falco's default is ignore, the file that it ships has [log, alert]."),
+    key("syscall_event_drops.rate", Real(0.0, f64::INFINITY), "0.03333", "How often in a second that may be, on average."),
+    key("syscall_event_drops.max_burst", Real(0.0, f64::INFINITY), "1", "How often it may be at once."),
+    key("syscall_event_drops.simulate_drops", Bool, "false", "For tests: each second counts as one with a drop."),
+    key("metrics.enabled", Bool, "false", "Takes snapshots of the counters.").does(NotYet(METRICS)),
+    key("metrics.interval", Interval, "5000ms", "How often.").does(NotYet(METRICS)),
+    key("metrics.output_rule", Bool, "false", "As alerts.").does(NotYet(METRICS)),
+    key("metrics.output_file", Text, "\"\"", "Into a file.").does(NotYet(METRICS)),
+    key("metrics.rules_counters_enabled", Bool, "true", "With matches of rules.").does(NotYet(METRICS)),
+    key("metrics.resource_utilization_enabled", Bool, "true", "With CPU and memory.").does(NotYet(METRICS)),
+    key("metrics.state_counters_enabled", Bool, "true", "With the tables of processes.").does(NotYet(METRICS)),
+    key("metrics.kernel_event_counters_enabled", Bool, "true", "With the kernel's counters.").does(NotYet(METRICS)),
+    key("metrics.kernel_event_counters_per_cpu_enabled", Bool, "true", "With those of each CPU.").does(NotYet(METRICS)),
+    key("metrics.kernel_iter_event_counters_enabled", Bool, "true", "With those of BPF iterators.").does(NotYet(METRICS)),
+    key("metrics.libbpf_stats_enabled", Bool, "true", "With runs of the programs.").does(NotYet(METRICS)),
+    key("metrics.plugins_metrics_enabled", Bool, "true", "With those of plugins.").does(NotYet(METRICS)),
+    key("metrics.jemalloc_stats_enabled", Bool, "true", "With those of the allocator.").does(NotYet(METRICS)),
+    key("metrics.convert_memory_to_mb", Bool, "true", "Memory in MB.").does(NotYet(METRICS)),
+    key("metrics.include_empty_values", Bool, "false", "With what is 0.").does(NotYet(METRICS)),
+    key("base_syscalls.custom_set", Texts, "[]",
+        "Events and calls that are captured beside what rules ask for; with ! before the name, those that are not. It adds to what processes are followed by, where Falco's takes the place of it."),
+    key("base_syscalls.repair", Bool, "false", "Captures what Falco's process table needs.")
+        .does(Nothing(remark("base_syscalls.repair", "nothing to repair, what rules read of processes is always followed", Changed))),
+    key("base_syscalls.all", Bool, "false", "Captures calls that read and write in Falco.")
+        .does(Nothing(remark("base_syscalls.all", "no call that a rule asks for is left out anyway; peregrine.all_syscalls captures every call", Changed))),
+    key("falco_libs.thread_table_size", Whole(1, 4 << 20), "262144",
+        "Processes that are known at a time (Falco's counts threads). One more is counted as lineage.refused, and its alerts are marked lineage_unknown.")
+        .does(Other(remark("falco_libs.thread_table_size", "counts processes here, threads in Falco", Set))),
+    key("falco_libs.thread_table_auto_purging_interval_s", ANY_WHOLE, "300", "How often Falco looks for old threads.").does(Nothing(PURGING)),
+    key("falco_libs.thread_table_auto_purging_thread_timeout_s", ANY_WHOLE, "300", "How old they may be.").does(Nothing(PURGING)),
+    key("falco_libs.snaplen", Whole(0, capture::MAX_SNAPLEN as u64), "80",
+        "Bytes kept of each buffer that is read or written; 0 is the default. --snaplen wins."),
+    key("capture.enabled", Bool, "false", "Records what was around alerts (docs/recordings.md)."),
+    key("capture.path_prefix", Text, "/tmp/falco", "Files are <prefix>_<time>_<number>.scap."),
+    key("capture.mode", Word(&["rules", "all_rules"]), "rules", "Around alerts of rules with `capture: true`, or of all."),
+    key("capture.default_duration", Whole(1, 86_400_000), "5000", "Milliseconds after the alert, where the rule has no capture_duration."),
+    key("capture.max_file_size_mb", Whole(0, 1 << 20), "0", "A file that has reached it ends; 0 is no limit."),
+    key("container_engines.docker.enabled", Bool, "true", "Asks docker. These keys are of Falco before 0.41; peregrine.containers wins."),
+    key("container_engines.docker.sockets", Texts, "null", "At these sockets."),
+    key("container_engines.podman.enabled", Bool, "true", "Asks podman."),
+    key("container_engines.podman.sockets", Texts, "null", "At these sockets."),
+    key("container_engines.cri.enabled", Bool, "true", "Asks runtimes that speak CRI."),
+    key("container_engines.cri.sockets", Texts, "null", "At these sockets."),
+    key("container_engines.cri.disable_async", Bool, "false", "Lets an event wait until the runtime has answered.").does(Nothing(RUNTIMES)),
+    key("container_engines.containerd.enabled", Bool, "true", "Asks containerd."),
+    key("container_engines.containerd.sockets", Texts, "null", "At these sockets."),
+    key("container_engines.lxc.enabled", Bool, "true", "Asks lxc.").does(Nothing(RUNTIMES)),
+    key("container_engines.libvirt_lxc.enabled", Bool, "true", "Asks libvirt.").does(Nothing(RUNTIMES)),
+    key("container_engines.bpm.enabled", Bool, "true", "Asks bpm.").does(Nothing(RUNTIMES)),
+    key("engine.ebpf", Anything, "null", "Of Falco's older eBPF probe.").does(Removed(remark("engine.ebpf", NOT_IN_FALCO, Set))),
+    key("engine.gvisor", Anything, "null", "Of Falco's engine for gVisor.").does(Removed(remark("engine.gvisor", NOT_IN_FALCO, Set))),
+    key("grpc", Anything, "null", "Falco's gRPC server.").does(Removed(remark("grpc", NOT_IN_FALCO, Set))),
+    key("grpc_output", Anything, "null", "Alerts over gRPC.").does(Removed(remark("grpc_output", NOT_IN_FALCO, Set))),
+    key("outputs", Anything, "null", "Falco's old bound of the rate of alerts.").does(Removed(remark("outputs", NOT_IN_FALCO, Set))),
+    key("syscall_buf_size_preset", Anything, "null", "Old place of engine.modern_ebpf.buf_size_preset.").does(Removed(remark("syscall_buf_size_preset", "nothing here, and no key of Falco's any more; the key is engine.modern_ebpf.buf_size_preset", Set))),
+];
