@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::KeyClock;
 use capture::{
-    Filters, KernelBtf, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions,
-    ProbeReport, Room, Seeds, Wanted,
+    Filters, KernelCounters, KernelRing, Losses, Probe, ProbeError, ProbeOptions, ProbeReport,
+    Room, Seeds, Wanted,
 };
 use event::{EventType, Outcome, mark::HostMarks};
 use perf::{Equation, Hop, Readings, Registry};
@@ -108,9 +108,8 @@ impl Kernel {
         }
         let was_refused = self.report().not_covered;
         if self.lock().lacks_programs(&wider) {
-            let btf = KernelBtf::read()?;
             // Whoever asks for counters gets them in between.
-            while self.lock().load_one(&wider, &btf) {
+            while self.lock().load_one(&wider) {
                 std::thread::sleep(BETWEEN_PROGRAMS);
             }
         }

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use capture::{Asked, ForkSides, KernelBtf, ProbeOptions, Room, Wanted};
+use capture::{Asked, ForkSides, ProbeOptions, Room, Wanted};
 use event::{Call, CallSet, EventSet, EventType, Frame, Outcome};
 use live::{Live, text};
 
@@ -22,8 +22,7 @@ fn wanted(types: &[EventType], asked: Asked) -> Wanted {
 }
 
 fn change(live: &mut Live, to: &Wanted) {
-    let btf = KernelBtf::read().unwrap();
-    while live.probe.load_one(to, &btf) {}
+    while live.probe.load_one(to) {}
     assert!(!live.probe.lacks_programs(to));
     live.probe.change(to).unwrap();
     assert_eq!(live.probe.report().refused, []);

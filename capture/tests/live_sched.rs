@@ -4,7 +4,7 @@ mod live;
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
-use capture::{Asked, ForkSides, KernelBtf, ProbeOptions, Wanted};
+use capture::{Asked, ForkSides, ProbeOptions, Wanted};
 use event::{CallSet, EventType, Frame, Outcome};
 use live::{Live, tid};
 
@@ -134,7 +134,6 @@ fn nobody_who_asks_for_all_gets_them_and_they_go_when_nobody_asks() {
         |live: &Live, hook: &str| live.probe.report().attached.iter().any(|n| n == hook);
     let hooks = ["sched_switch", "page_fault_user", "page_fault_kernel"];
     assert!(!hooks.iter().any(|hook| is_attached(&live, hook)));
-    let btf = KernelBtf::read().unwrap();
     for types in [vec![SWITCH], vec![PAGE_FAULT], vec![EventType::OPENAT_2_X]] {
         let wanted = Wanted {
             interest: types.iter().copied().collect(),
@@ -142,7 +141,7 @@ fn nobody_who_asks_for_all_gets_them_and_they_go_when_nobody_asks() {
             fork_sides: ForkSides::Child,
             asked: Asked::default(),
         };
-        while live.probe.load_one(&wanted, &btf) {}
+        while live.probe.load_one(&wanted) {}
         live.probe.change(&wanted).unwrap();
         assert_eq!(live.probe.report().refused, []);
         assert_eq!(is_attached(&live, "sched_switch"), types[0] == SWITCH);

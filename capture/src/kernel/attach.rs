@@ -4,7 +4,9 @@ use aya::maps::{HashMap, MapData};
 use event::note;
 
 use super::{
-    load::{DISPATCHER, ENTER, PROCESS_HOOKS, Probe, borrow, program},
+    bpf,
+    load::{DISPATCHER, ENTER, PROCESS_HOOKS, Probe, Refusal, borrow},
+    loaded::Program,
     report::ProbeError,
 };
 
@@ -13,7 +15,7 @@ type Notes<'a> = HashMap<&'a mut MapData, u32, [u8; note::LEN]>;
 
 impl Probe {
     fn noted(&mut self) -> Result<Notes<'_>, ProbeError> {
-        borrow(&mut self.ebpf, "NOTES")
+        borrow(&mut self.object, "NOTES")
     }
 
     /// Calls under way whose descriptor was noted at their start.
@@ -62,20 +64,15 @@ impl Probe {
         if hook == ENTER {
             self.clear_notes()?;
         }
-        let attached = program(&mut self.ebpf, hook).and_then(|p| Ok(p.attach()?));
+        let program = self.object.program(hook).and_then(Program::fd).ok_or(Refusal::Absent);
+        let attached = program.and_then(|fd| Ok(bpf::attach_tracepoint(fd)?));
         let link = attached.map_err(|e| self.refused_hook(hook, &e))?;
         self.links.push((hook, link));
         Ok(())
     }
 
-    pub(super) fn detach_hook(&mut self, hook: &'static str) {
-        if let Some(n) = self.links.iter().position(|(linked, _)| *linked == hook)
-            && let Ok(p) = program(&mut self.ebpf, hook)
-        {
-            let (_, link) = self.links.remove(n);
-            // It fails only for a link that is gone already.
-            let _: Result<(), _> = p.detach(link);
-        }
+    pub(super) fn detach_hook(&mut self, hook: &str) {
+        self.links.retain(|(linked, _)| *linked != hook);
     }
 
     /// Detaches everything; the rings keep what was written.
@@ -83,8 +80,6 @@ impl Probe {
         if let Some(hooks) = &mut self.hooks {
             hooks.detach();
         }
-        while let Some(&(hook, _)) = self.links.last() {
-            self.detach_hook(hook);
-        }
+        while self.links.pop().is_some() {}
     }
 }

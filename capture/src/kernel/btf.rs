@@ -2,7 +2,10 @@
 //!
 //! A reader of our own, since aya-obj keeps members private. The format is that of Documentation/bpf/btf.rst in the kernel tree.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::CStr,
+};
 
 use event::{KernelField, MISSING_FIELD};
 
@@ -15,8 +18,14 @@ const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
+const TYPEDEF: u32 = 8;
 const FUNC: u32 = 12;
 const ENUM64: u32 = 19;
+/// What the types of tracepoints and the functions of iterators begin with.
+const TRACEPOINT: &[u8] = b"btf_trace_";
+const ITERATOR: &[u8] = b"bpf_iter_";
+/// What the functions begin with that anybody asks for.
+const FUNCTION: &[u8] = b"bpf_";
 /// A function of the kernel that programs may call: makes a pointer of an address, to be read through (6.2).
 const CAST: &[u8] = b"bpf_rdonly_cast";
 /// Another: makes what the kernel has for a context of what a program has for it (6.2).
@@ -40,17 +49,17 @@ pub(crate) enum BtfError {
     },
 }
 
-/// The types of a kernel.
-pub(crate) struct KernelTypes {
-    bytes: Vec<u8>,
+/// The types of a kernel, as it shows them. Of the names only those are kept that somebody asks for: there are 100,000 and more.
+pub(crate) struct KernelTypes<'a> {
+    bytes: &'a [u8],
     strings: usize,
     /// Where each type starts; type 0 is void.
-    types: Vec<usize>,
-    structs: HashMap<Vec<u8>, u32>,
-    typedefs: HashMap<Vec<u8>, u32>,
-    enumerators: HashMap<Vec<u8>, i32>,
-    cast: Option<u32>,
-    context: Option<u32>,
+    types: Vec<u32>,
+    wanted: HashSet<&'static [u8]>,
+    structs: HashMap<&'a [u8], u32>,
+    enumerators: HashMap<&'a [u8], i32>,
+    tracepoints: HashMap<&'a [u8], u32>,
+    functions: HashMap<&'a [u8], u32>,
 }
 
 /// A cast of addresses to pointers that may be read through: numbers of the function and of the type.
@@ -69,20 +78,25 @@ struct Member {
     ty: u32,
 }
 
-impl KernelTypes {
-    /// Indexes the types. O(bytes).
-    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
+impl<'a> KernelTypes<'a> {
+    /// Indexes the types. Answers for every [`KernelField`] and for these enumerators. O(bytes).
+    pub(crate) fn parse(
+        bytes: &'a [u8],
+        enumerators: impl IntoIterator<Item = &'static str>,
+    ) -> Result<Self, BtfError> {
         let mut this = Self {
             bytes,
             strings: 0,
             types: vec![0],
+            wanted: KernelField::ALL.iter().flat_map(|f| names(f.path())).collect(),
             structs: HashMap::new(),
-            typedefs: HashMap::new(),
             enumerators: HashMap::new(),
-            cast: None,
-            context: None,
+            tracepoints: HashMap::new(),
+            functions: HashMap::new(),
         };
-        let magic = this.bytes.get(..2).ok_or(BtfError::Header("too short"))?;
+        this.wanted.extend(enumerators.into_iter().map(str::as_bytes));
+        this.wanted.insert(CAST_TYPE);
+        let magic = bytes.get(..2).ok_or(BtfError::Header("too short"))?;
         if u16::from_le_bytes([magic[0], magic[1]]) != MAGIC {
             return Err(BtfError::Header("wrong magic number"));
         }
@@ -91,7 +105,7 @@ impl KernelTypes {
         let start = header_len + head(8)? as usize;
         let end = start + head(12)? as usize;
         this.strings = header_len + head(16)? as usize;
-        if end > this.bytes.len() || this.strings > this.bytes.len() {
+        if end > bytes.len() || this.strings > bytes.len() || u32::try_from(end).is_err() {
             return Err(BtfError::Header("sections overrun the file"));
         }
         let mut at = start;
@@ -123,24 +137,30 @@ impl KernelTypes {
         if end > self.bytes.len() {
             return Err(overrun);
         }
-        self.types.push(at);
+        self.types.push(at as u32);
         match kind {
             STRUCT | UNION => {
-                let name = self.string(name).to_vec();
-                self.structs.entry(name).or_insert(id);
+                let name = self.string(name);
+                if self.wanted.contains(name) {
+                    self.structs.entry(name).or_insert(id);
+                }
             }
-            8 => {
-                let name = self.string(name).to_vec();
-                self.typedefs.entry(name).or_insert(id);
+            TYPEDEF => {
+                if let Some(hook) = self.string_after(name, TRACEPOINT) {
+                    self.tracepoints.entry(hook).or_insert(id);
+                }
             }
-            FUNC if self.string(name) == CAST => self.cast = Some(id),
-            FUNC if self.string(name) == CONTEXT => self.context = Some(id),
+            FUNC if self.string_after(name, FUNCTION).is_some() => {
+                self.functions.entry(self.string(name)).or_insert(id);
+            }
             ENUM => {
                 for i in 0..n {
                     let entry = at + 12 + 8 * i;
                     if let (Some(name), Some(value)) = (self.u32(entry), self.u32(entry + 4)) {
-                        let name = self.string(name).to_vec();
-                        self.enumerators.insert(name, value.cast_signed());
+                        let name = self.string(name);
+                        if self.wanted.contains(name) {
+                            self.enumerators.insert(name, value.cast_signed());
+                        }
                     }
                 }
             }
@@ -149,13 +169,21 @@ impl KernelTypes {
         Ok(end)
     }
 
-    fn string(&self, offset: u32) -> &[u8] {
+    fn string(&self, offset: u32) -> &'a [u8] {
         let rest = self.bytes.get(self.strings + offset as usize..).unwrap_or(&[]);
-        rest.split(|&b| b == 0).next().unwrap_or(&[])
+        CStr::from_bytes_until_nul(rest).map_or(rest, CStr::to_bytes)
+    }
+
+    /// What follows at the beginning of a string, where it begins so.
+    fn string_after(&self, offset: u32, begin: &[u8]) -> Option<&'a [u8]> {
+        self.bytes.get(self.strings + offset as usize..)?.starts_with(begin).then(|| {
+            let name = self.string(offset);
+            name.strip_prefix(begin).unwrap_or(name)
+        })
     }
 
     fn kind(&self, id: u32) -> Option<(u32, usize, u32, u32)> {
-        let at = *self.types.get(id as usize)?;
+        let at = *self.types.get(id as usize)? as usize;
         if id == 0 {
             return None;
         }
@@ -255,13 +283,23 @@ impl KernelTypes {
     /// The cast, where the kernel has it.
     pub(crate) fn cast(&self) -> Option<Cast> {
         let ty = *self.structs.get(CAST_TYPE)?;
-        Some(Cast { function: self.cast?, ty, context: self.context })
+        let function = |name| self.functions.get(name).copied();
+        Some(Cast { function: function(CAST)?, ty, context: function(CONTEXT) })
+    }
+
+    /// Number of the type that programs at a tracepoint are loaded for.
+    pub(crate) fn tracepoint(&self, name: &str) -> Option<u32> {
+        self.tracepoints.get(name.as_bytes()).copied()
+    }
+
+    /// Number of the function that programs of an iterator are loaded for.
+    pub(crate) fn iterator(&self, of: &str) -> Option<u32> {
+        self.functions.get([ITERATOR, of.as_bytes()].concat().as_slice()).copied()
     }
 
     /// Number of arguments of a tracepoint, without the leading `void *`.
     pub(crate) fn tracepoint_args(&self, name: &str) -> Option<u32> {
-        let typedef = *self.typedefs.get(format!("btf_trace_{name}").as_bytes())?;
-        let (kind, at, ..) = self.kind(self.resolve(typedef)?)?;
+        let (kind, at, ..) = self.kind(self.resolve(self.tracepoint(name)?)?)?;
         if kind != PTR {
             return None;
         }
@@ -270,9 +308,20 @@ impl KernelTypes {
     }
 }
 
+/// Structures and enumerators that a field's path asks for.
+fn names(path: &'static str) -> impl Iterator<Item = &'static [u8]> {
+    path.split('|').filter_map(|what| {
+        let path = what.split_once(' ').map_or(what, |(_, path)| path);
+        path.split('.').next().map(str::as_bytes)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Those of the sample.
+    const NAMES: [&str; 3] = ["outer", "inner", "E"];
 
     /// A small BTF: `struct outer { int a; union { int b; struct inner c; }; int d:3 }`, `struct inner { int x[4]; int y }`, `enum { E = 7 }`.
     fn sample() -> Vec<u8> {
@@ -314,7 +363,8 @@ mod tests {
 
     #[test]
     fn members_are_found_through_anonymous_ones() {
-        let types = KernelTypes::parse(sample()).unwrap();
+        let bytes = sample();
+        let types = KernelTypes::parse(&bytes, NAMES).unwrap();
         let check = |what: &str, expected| assert_eq!(types.alternative(what), expected, "{what}");
         check("outer.a", Some(0));
         check("outer.b", Some(4));
@@ -333,12 +383,12 @@ mod tests {
     fn every_truncation_is_an_error_or_still_answers() {
         let bytes = sample();
         for n in 0..bytes.len() {
-            if let Ok(types) = KernelTypes::parse(bytes[..n].to_vec()) {
+            if let Ok(types) = KernelTypes::parse(&bytes[..n], NAMES) {
                 let _: Option<u32> = types.alternative("outer.c.y");
             }
         }
         assert_eq!(
-            KernelTypes::parse(vec![1; 64]).err(),
+            KernelTypes::parse(&[1; 64], NAMES).err(),
             Some(BtfError::Header("wrong magic number"))
         );
     }

@@ -4,40 +4,14 @@
 //! call is one word, and of two recipes of one event type the parameters agree but for the bytes of a buffer, which are there or empty; what
 //! may be missing is the section behind them.
 
-use aya::Btf;
 use event::EventType;
 
 use super::{
-    load::{BTF_PATH, ENTER, EVENT_HOOKS, Loading, Probe, chain},
-    machine,
+    load::{ENTER, EVENT_HOOKS, Loading, Probe},
     options::{SocketLooks, Wanted},
     report::ProbeError,
     syscalls::{self, Noted},
 };
-
-/// The running kernel's types, which loading programs takes. Reading them takes a while.
-pub struct KernelBtf(Btf);
-
-impl std::fmt::Debug for KernelBtf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KernelBtf").finish_non_exhaustive()
-    }
-}
-
-impl KernelBtf {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`ProbeError::NoBtf`].
-    pub fn read() -> Result<Self, ProbeError> {
-        let read = Btf::from_sys_fs();
-        read.map(Self).map_err(|e| ProbeError::NoBtf {
-            release: machine::release().unwrap_or_default(),
-            path: BTF_PATH,
-            reason: chain(&e),
-        })
-    }
-}
 
 impl Probe {
     /// What is captured now.
@@ -60,8 +34,8 @@ impl Probe {
 
     /// Loads one of the programs that are wanted and were not tried yet; `false` once there is none. One at a time, so that the probe can be
     /// asked other things in between. What the kernel refuses is in the report.
-    pub fn load_one(&mut self, wanted: &Wanted, btf: &KernelBtf) -> bool {
-        self.load_next(wanted, &btf.0)
+    pub fn load_one(&mut self, wanted: &Wanted) -> bool {
+        self.load_next(wanted)
     }
 
     /// Captures what is wanted from now on; the programs must have been loaded. A program that is under way may still see the old tables: who

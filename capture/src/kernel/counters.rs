@@ -1,13 +1,13 @@
 //! The kernel side's counters, read from shared memory without a system call.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::sync::Arc;
 
-use aya::programs::BtfTracePoint;
 use event::{EventType, N_EVENT_TYPES, Outcome, cpu_layout};
 
 use super::{
+    bpf::{Place, recursion_misses},
     load::Probe,
-    sys::{Mapping, load, recursion_misses},
+    sys::{Mapping, load},
 };
 
 /// Counters of every CPU at one moment.
@@ -121,11 +121,8 @@ impl Probe {
     #[must_use]
     pub fn counters(&self) -> KernelCounters {
         let mut misses = Vec::new();
-        for (name, program) in self.ebpf.programs() {
-            let Ok(program) = <&BtfTracePoint>::try_from(program) else { continue };
-            if let Ok(fd) = program.fd()
-                && let Some(n) = recursion_misses(fd.as_fd())
-            {
+        for (name, place, fd) in self.object.loaded() {
+            if let (Place::Tracepoint(_), Some(n)) = (place, recursion_misses(fd)) {
                 misses.push((name.to_owned(), n));
             }
         }

@@ -243,7 +243,7 @@ impl Probe {
 
     fn map_words(&self, name: &'static str, n_words: usize) -> Result<Mapping, ProbeError> {
         let refused = |reason: String| ProbeError::Map { map: name, reason };
-        let map = self.ebpf.map(name).and_then(map_fd);
+        let map = self.object.map(name).and_then(map_fd);
         let map = map.ok_or_else(|| refused("not in the object".to_owned()))?;
         let len = (8 * n_words).next_multiple_of(page_size());
         let mapping = Mapping::new(map.fd().as_fd(), len, 0, Access::ReadWrite);
@@ -252,7 +252,7 @@ impl Probe {
 
     fn write_names(&mut self, filters: &Filters) -> Result<(), FilterError> {
         let mut map: LpmTrie<&mut MapData, [u8; NAME_PREFIX_MAX], u64> =
-            borrow(&mut self.ebpf, "NAME_PREFIXES")?;
+            borrow(&mut self.object, "NAME_PREFIXES")?;
         let old: Vec<_> = map.keys().filter_map(Result::ok).collect();
         for key in old {
             map.remove(&key).map_err(refused("NAME_PREFIXES"))?;
@@ -280,7 +280,7 @@ impl Probe {
         name: &'static str,
         new: &BTreeMap<K, u64>,
     ) -> Result<(), FilterError> {
-        let mut map: HashMap<&mut MapData, K, u64> = borrow(&mut self.ebpf, name)?;
+        let mut map: HashMap<&mut MapData, K, u64> = borrow(&mut self.object, name)?;
         let old: Vec<K> = map.keys().filter_map(Result::ok).collect();
         for key in old {
             map.remove(&key).map_err(refused(name))?;

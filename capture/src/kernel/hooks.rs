@@ -1,29 +1,24 @@
 //! Hooks of sockets: one program of the object, loaded once for each of them and attached at the root of the hierarchy of control groups.
 //!
-//! aya has no name for the hooks of Unix sockets, so the program is relocated and loaded here. It is attached by links, which leave the programs of
+//! It is attached by links, which leave the programs of
 //! others where they are and end with this process.
 
 use std::{
-    collections::HashSet,
-    ffi::CStr,
     fs::{File, OpenOptions},
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
 };
 
-use aya::{
-    Ebpf,
-    maps::{Map, MapData},
-};
-use aya_obj::{Object, generated::bpf_insn};
 use event::{EventSet, EventType};
 
 use super::{
+    bpf::{self, Place, create_link},
     btf::KernelTypes,
-    load::chain,
-    sys::{create_link, load_sock_addr, mount_cgroups},
+    load::refusal,
+    loaded::LoadedObject,
+    sys::mount_cgroups,
 };
 
 const PROGRAM: &str = "socket_hook";
@@ -52,11 +47,16 @@ const HOOKS: [(&str, &str, &[EventType]); 8] = [
     ("sendmsg_unix", "BPF_CGROUP_UNIX_SENDMSG", SENDS),
 ];
 
+/// What [`kinds`] asks the types for.
+pub(super) fn enumerators() -> impl Iterator<Item = &'static str> {
+    HOOKS.into_iter().map(|(_, enumerator, _)| enumerator)
+}
+
 /// The kernel's numbers of [`HOOKS`].
 pub(super) type Kinds = [u32; HOOKS.len()];
 
 /// The numbers, where the running kernel has all hooks and what the program needs besides.
-pub(super) fn kinds(types: &KernelTypes) -> Option<Kinds> {
+pub(super) fn kinds(types: &KernelTypes<'_>) -> Option<Kinds> {
     types.cast()?.context?;
     let mut kinds = Kinds::default();
     for (kind, (_, enumerator, _)) in kinds.iter_mut().zip(HOOKS) {
@@ -87,13 +87,15 @@ impl SocketHooks {
     ///
     /// # Errors
     /// Why not, for people.
-    pub(super) fn load(ebpf: &Ebpf, object: &[u8], kinds: &Kinds) -> Result<Self, String> {
+    pub(super) fn load(object: &mut LoadedObject, kinds: &Kinds) -> Result<Self, String> {
         let root = root_of_cgroups()?;
-        let (instructions, license) = relocated(ebpf, object)?;
+        let code = object.take_code(PROGRAM).ok_or("not in the object")?;
         let mut this = Self { root, hooks: Vec::new() };
         for (&kind, (name, _, calls)) in kinds.iter().zip(HOOKS) {
-            let program = load_sock_addr(&instructions, &license, kind)
-                .map_err(|e| format!("the kernel refuses the program of {name}: {e}"))?;
+            let program = bpf::load_program(&code, None, Place::SockAddr(kind));
+            let program = program.map_err(|e| {
+                format!("the kernel refuses the program of {name}: {}", refusal(&e))
+            })?;
             this.hooks.push(Hook { name, calls, kind, program, link: None });
         }
         this.attach(&EventSet::all())?;
@@ -142,27 +144,6 @@ fn root_of_cgroups() -> Result<OwnedFd, String> {
     let is_root = |directory: &File| directory.metadata().is_ok_and(|m| m.ino() == ROOT_INO);
     let root = found.find(is_root).map(OwnedFd::from);
     root.ok_or_else(|| "the root of the control groups is out of reach from here".to_owned())
-}
-
-/// The program with the maps in place.
-fn relocated(ebpf: &Ebpf, object: &[u8]) -> Result<(Vec<bpf_insn>, Box<CStr>), String> {
-    let mut object = Object::parse(object).map_err(|e| chain(&e))?;
-    let program = object.programs.get(PROGRAM).ok_or("not in the object")?;
-    let (key, license) = (program.function_key(), program.license.clone().into_boxed_c_str());
-    object.functions.retain(|function, _| *function == key);
-    let maps = std::mem::take(&mut object.maps);
-    let open = |name: &str| Some(data_of(ebpf.map(name)?)?.fd().as_fd().as_raw_fd());
-    let opened = maps.iter().filter_map(|(name, map)| Some((name.as_str(), open(name)?, map)));
-    object.relocate_maps(opened, &HashSet::new()).map_err(|e| chain(&e))?;
-    let function = object.functions.remove(&key).ok_or("not in the object")?;
-    Ok((function.instructions, license))
-}
-
-fn data_of(map: &Map) -> Option<&MapData> {
-    match map {
-        Map::Array(data) | Map::HashMap(data) => Some(data),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -11,16 +11,13 @@ use std::{
     ops::Range,
 };
 
-use aya::{
-    Btf,
-    programs::{Iter, ProgramError},
-};
 use event::{Frame, FrameHeader, FrameTooLarge, FrameWriter, MAX_FRAME_LEN, SectionKind, flags};
 use rayon::prelude::*;
 
 use super::{
-    load::{Probe, chain},
-    verify::For,
+    bpf,
+    load::{For, Probe},
+    loaded::Program,
 };
 use crate::{
     process::{MAX_LIST_LEN, clip_list, parents_first},
@@ -32,6 +29,8 @@ use crate::{
 const TASKS: (&str, &str) = ("seed_tasks", "task");
 const MEMORY: (&str, &str) = ("seed_memory", "task");
 const SOCKETS: (&str, &str) = ("seed_sockets", "task_file");
+/// The iterators.
+pub(super) const KINDS: [&str; 2] = [TASKS.1, SOCKETS.1];
 /// What is read at once; the kernel gives 32 KiB.
 const READ: usize = 64 << 10;
 /// What is kept, and freed, together.
@@ -54,20 +53,16 @@ pub(super) struct Iterators {
 }
 
 impl Probe {
-    pub(super) fn load_iterators(&mut self, btf: &Btf) {
-        self.iterators.tasks = self.refusal_of(TASKS, btf);
-        self.iterators.memory = self.refusal_of(MEMORY, btf);
+    pub(super) fn load_iterators(&mut self) {
+        self.iterators.tasks = self.refusal_of(TASKS);
+        self.iterators.memory = self.refusal_of(MEMORY);
         if self.room.history {
-            self.iterators.sockets = self.refusal_of(SOCKETS, btf);
+            self.iterators.sockets = self.refusal_of(SOCKETS);
         }
     }
 
-    fn refusal_of(
-        &mut self,
-        (name, of): (&'static str, &'static str),
-        btf: &Btf,
-    ) -> Option<String> {
-        self.load_program(name, For::Iterator(of), btf).err().map(|e| e.text())
+    fn refusal_of(&mut self, (name, of): (&'static str, &'static str)) -> Option<String> {
+        self.load_program(name, For::Iterator(of)).err().map(|e| e.text())
     }
 
     /// Those that are of use.
@@ -75,17 +70,10 @@ impl Probe {
         [TASKS, MEMORY].into_iter().chain(self.room.history.then_some(SOCKETS))
     }
 
-    fn iterator(&mut self, name: &str) -> Result<&mut Iter, String> {
-        let program = self.ebpf.program_mut(name).ok_or("not in the object")?;
-        program.try_into().map_err(|e: ProgramError| chain(&e))
-    }
-
     /// What an iterator writes.
     fn open(&mut self, name: &str) -> Result<File, String> {
-        let program = self.iterator(name)?;
-        let link = program.attach().map_err(|e| chain(&e))?;
-        let link = program.take_link(link).map_err(|e| chain(&e))?;
-        link.into_file().map_err(|e| chain(&e))
+        let program = self.object.program(name).and_then(Program::fd).ok_or("not in the object")?;
+        bpf::iterate(program).map(File::from).map_err(|e| e.to_string())
     }
 
     /// The processes that are there, to be asked once the programs are attached: then none is missed. Out of the kernel where its iterators

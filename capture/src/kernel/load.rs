@@ -2,34 +2,30 @@
 
 use std::{
     collections::HashMap,
-    fs,
-    os::fd::{AsFd, OwnedFd},
+    fs, io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::Arc,
 };
 
-use aya::{
-    Btf, Ebpf, EbpfLoader,
-    maps::{Array, ArrayOfMaps, Map, MapData, ProgramArray},
-    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
-};
+use aya::maps::{Array, ArrayOfMaps, Map, MapData};
 use event::{
     CAST_CALL, CONTEXT_CALL, EventSet, EventType, KernelField, MISSING_FIELD, Slot, control,
     cpu_layout, feature, note,
-    recipe::{FlagMap, Recipe},
 };
 
 use super::{
+    bpf::{self, Place, Refused},
     btf::KernelTypes,
     hooks::{self, SocketHooks},
-    iterate::Iterators,
+    iterate::{self, Iterators},
+    loaded::{LoadedObject, Program},
     machine,
     object::{set_call, without_lines},
     options::{MAX_SNAPLEN, ProbeOptions, Room, SocketLooks, Wanted},
     report::{ProbeError, ProbeReport},
     ring::KernelRing,
-    sys::{Access, Mapping, page_size, raise_memlock},
-    syscalls,
-    verify::{self, For},
+    sys::{Access, KernelFile, Mapping, page_size, raise_memlock},
+    syscalls, verify,
 };
 
 pub(super) static OBJECT: &[u8] =
@@ -62,6 +58,10 @@ pub(super) const DISPATCHER: &str = "sys_exit";
 pub(super) const ENTER: &str = "sys_enter";
 /// The section that holds which calls it notes.
 const NOTED: &str = ".data";
+
+/// Helpers that not every kernel has.
+const RESERVE_DYNPTR: &str = "BPF_FUNC_ringbuf_reserve_dynptr";
+const TASK_PT_REGS: &str = "BPF_FUNC_task_pt_regs";
 
 /// Members that nothing works without.
 const REQUIRED: [KernelField; 8] = [
@@ -100,15 +100,15 @@ const PROCESS_EVENTS: [(EventType, u32); 9] = [
 
 /// The loaded kernel side. Dropping it detaches.
 pub struct Probe {
-    pub(super) ebpf: Ebpf,
+    pub(super) object: LoadedObject,
+    /// What each of the kernel's places for programs is to it; one that it lacks is left out.
+    places: HashMap<For, Place>,
     /// What the kernel said of programs that were loaded beside others and that nobody has asked about since.
-    tried: HashMap<&'static str, Result<(), ProgramError>>,
-    /// Holds the programs behind the dispatcher.
-    programs: ProgramArray<MapData>,
+    tried: HashMap<&'static str, Result<(), Refused>>,
     /// Those of [`EVENT_HOOKS`] and those behind the dispatcher that somebody has asked for, and why the kernel refused one.
     pub(super) event_hooks: Vec<(&'static str, Option<String>)>,
     pub(super) slots: Vec<(Slot, Option<String>)>,
-    pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
+    pub(super) links: Vec<(&'static str, OwnedFd)>,
     pub(super) report: ProbeReport,
     pub(super) options: ProbeOptions,
     pub(super) cpus: Arc<Mapping>,
@@ -183,21 +183,18 @@ pub(super) fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> Pr
 }
 
 /// Why a program was refused, in one line: the last lines of the verifier's log say it.
-pub(super) fn refusal(error: &ProgramError) -> String {
-    if let ProgramError::LoadError { io_error, verifier_log } = error {
-        let log = verifier_log.to_string();
-        if std::env::var_os("PEREGRINE_VERIFIER_LOG").is_some() {
-            eprintln!("{log}");
-        }
-        let said = log.lines().rev().map(str::trim).find(|l| {
-            !l.is_empty()
-                && !l.starts_with("processed ")
-                && !l.starts_with("verification time")
-                && !l.starts_with("stack depth")
-        });
-        return format!("{io_error}: {}", said.unwrap_or("no word from the verifier"));
+pub(super) fn refusal(refused: &Refused) -> String {
+    let Refused { error, log } = refused;
+    if std::env::var_os("PEREGRINE_VERIFIER_LOG").is_some() {
+        eprintln!("{log}");
     }
-    chain(error)
+    let said = log.lines().rev().map(str::trim).find(|l| {
+        !l.is_empty()
+            && !l.starts_with("processed ")
+            && !l.starts_with("verification time")
+            && !l.starts_with("stack depth")
+    });
+    format!("{error}: {}", said.unwrap_or("no word from the verifier"))
 }
 
 fn options_words(options: &ProbeOptions, names: u32, n_changes: u32) -> [u32; control::WORDS] {
@@ -214,39 +211,60 @@ fn options_words(options: &ProbeOptions, names: u32, n_changes: u32) -> [u32; co
     words
 }
 
+/// What a program is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum For {
+    /// A tracepoint.
+    Tracepoint(&'static str),
+    /// An iterator.
+    Iterator(&'static str),
+}
+
+/// The kernel's numbers of what programs are loaded for.
+fn places(types: &KernelTypes<'_>) -> HashMap<For, Place> {
+    let hooks = EVENT_HOOKS.into_iter().map(|(hook, _)| hook);
+    let hooks = hooks.chain(PROCESS_HOOKS).chain([DISPATCHER, ENTER]);
+    let at = |hook| Some((For::Tracepoint(hook), Place::Tracepoint(types.tracepoint(hook)?)));
+    let of = |kind| Some((For::Iterator(kind), Place::Iterator(types.iterator(kind)?)));
+    hooks.filter_map(at).chain(iterate::KINDS.into_iter().filter_map(of)).collect()
+}
+
 /// Why one program is not there.
 pub(super) enum Refusal {
     Absent,
-    Kernel(ProgramError),
+    NoPlace,
+    Kernel(Refused),
+    Call(io::Error),
 }
 
 impl Refusal {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Absent => "not in the object".to_owned(),
+            Self::NoPlace => "this kernel has no such hook".to_owned(),
             Self::Kernel(e) => refusal(e),
+            Self::Call(e) => e.to_string(),
         }
     }
 }
 
-impl From<ProgramError> for Refusal {
-    fn from(e: ProgramError) -> Self {
+impl From<Refused> for Refusal {
+    fn from(e: Refused) -> Self {
         Self::Kernel(e)
     }
 }
 
-pub(super) fn program<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &str,
-) -> Result<&'a mut BtfTracePoint, Refusal> {
-    Ok(ebpf.program_mut(name).ok_or(Refusal::Absent)?.try_into()?)
+impl From<io::Error> for Refusal {
+    fn from(e: io::Error) -> Self {
+        Self::Call(e)
+    }
 }
 
-pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+pub(super) fn take<T>(object: &mut LoadedObject, name: &'static str) -> Result<T, ProbeError>
 where
     T: TryFrom<Map, Error = aya::maps::MapError>,
 {
-    let map = ebpf.take_map(name);
+    let map = object.take_map(name);
     let map = map.ok_or_else(|| ProbeError::Object(format!("no map {name}")))?;
     T::try_from(map).map_err(map_error(name))
 }
@@ -261,7 +279,7 @@ pub(super) fn map_fd(map: &Map) -> Option<&MapData> {
 /// Offsets and features of the running kernel, as the object's constants want them.
 fn constants(
     options: &ProbeOptions,
-    types: &KernelTypes,
+    types: &KernelTypes<'_>,
     n_cpus: u32,
     report: &mut ProbeReport,
 ) -> Result<(Vec<u32>, [u32; feature::WORDS]), ProbeError> {
@@ -280,8 +298,8 @@ fn constants(
     }
     let has = |helper: &str| u32::from(types.enumerator(helper).is_some());
     let mut words = [0; feature::WORDS];
-    words[feature::DYNPTR] = has("BPF_FUNC_ringbuf_reserve_dynptr");
-    words[feature::TASK_PT_REGS] = has("BPF_FUNC_task_pt_regs");
+    words[feature::DYNPTR] = has(RESERVE_DYNPTR);
+    words[feature::TASK_PT_REGS] = has(TASK_PT_REGS);
     let size = options.ring_bytes;
     words[feature::RING_LIMIT] = u32::try_from(size - size / PROCESS_SHARE).unwrap_or(u32::MAX);
     words[feature::STACK_SIZE] = KERNEL_STACK;
@@ -310,7 +328,7 @@ struct Loadable {
 impl Loadable {
     fn new(
         options: &ProbeOptions,
-        types: &KernelTypes,
+        types: &KernelTypes<'_>,
         n_cpus: u32,
         report: &mut ProbeReport,
         casts: bool,
@@ -334,27 +352,28 @@ impl Loadable {
     }
 
     /// The maps, with this room.
-    fn load(&self, options: &ProbeOptions, room: Rooms) -> Result<Ebpf, ProbeError> {
+    fn load(&self, options: &ProbeOptions, room: Rooms) -> Result<LoadedObject, ProbeError> {
         let Self { object, values, n_cpus, .. } = self;
         let (n_cpus, tables) = (*n_cpus, options.tables);
         let mut features = self.features;
         features[feature::ENTRY] = u32::from(room.notes);
         features[feature::HOOKS] = u32::from(room.hooks);
         features[feature::SOCKET_HISTORY] = u32::from(room.history);
+        let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>();
+        let globals = [("KERNEL", bytes(values)), ("FEATURES", bytes(&features))];
+        let globals = globals.each_ref().map(|(name, value)| (*name, value.as_slice()));
         let hooked = tables.noted_calls.saturating_mul(2);
-        EbpfLoader::new()
-            .override_global("KERNEL", values.as_slice(), true)
-            .override_global("FEATURES", features.as_slice(), true)
-            .map_max_entries("NOTES", if room.notes { tables.noted_calls } else { 1 })
-            .map_max_entries("ADDRESSED", if room.hooks { hooked } else { 1 })
-            .map_max_entries("LOST", tables.lost_processes)
-            .map_max_entries("CPUS", n_cpus)
-            .map_max_entries("RINGS", n_cpus)
-            .map_max_entries("SOCKETS", if room.history { tables.sockets } else { 1 })
-            .map_max_entries("SCOPE", tables.scope_processes)
-            .map_max_entries("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS)
-            .load(object)
-            .map_err(|e| ProbeError::Object(chain(&e)))
+        let rooms = [
+            ("NOTES", if room.notes { tables.noted_calls } else { 1 }),
+            ("ADDRESSED", if room.hooks { hooked } else { 1 }),
+            ("LOST", tables.lost_processes),
+            ("CPUS", n_cpus),
+            ("RINGS", n_cpus),
+            ("SOCKETS", if room.history { tables.sockets } else { 1 }),
+            ("SCOPE", tables.scope_processes),
+            ("SCRATCH", n_cpus * SCRATCH_SLOTS + ITERATOR_SLOTS),
+        ];
+        LoadedObject::new(object, &globals, &rooms).map_err(ProbeError::Object)
     }
 
     /// The maps, and the hooks of sockets where somebody asks for them and the kernel lets this process have them; else there is room for the
@@ -363,15 +382,15 @@ impl Loadable {
         &self,
         options: &ProbeOptions,
         report: &mut ProbeReport,
-    ) -> Result<(Ebpf, Rooms, Option<SocketHooks>), ProbeError> {
+    ) -> Result<(LoadedObject, Rooms, Option<SocketHooks>), ProbeError> {
         if let (SocketLooks::AtHooks, Some(kinds)) = (options.socket_looks, &self.kinds) {
             let room = Rooms::new(options, SocketLooks::AtHooks);
-            let ebpf = self.load(options, room)?;
+            let mut object = self.load(options, room)?;
             if !room.hooks {
-                return Ok((ebpf, room, None));
+                return Ok((object, room, None));
             }
-            match SocketHooks::load(&ebpf, &self.object, kinds) {
-                Ok(hooks) => return Ok((ebpf, room, Some(hooks))),
+            match SocketHooks::load(&mut object, kinds) {
+                Ok(hooks) => return Ok((object, room, Some(hooks))),
                 Err(reason) => report.warnings.push(format!(
                     "no hooks of sockets, so calls with an address are looked at when they start, which costs every call some 20 ns: {reason}"
                 )),
@@ -382,8 +401,8 @@ impl Loadable {
     }
 }
 
-fn map_cpus(ebpf: &mut Ebpf, n_cpus: u32) -> Result<Arc<Mapping>, ProbeError> {
-    let map = ebpf.map("CPUS").and_then(map_fd);
+fn map_cpus(object: &LoadedObject, n_cpus: u32) -> Result<Arc<Mapping>, ProbeError> {
+    let map = object.map("CPUS").and_then(map_fd);
     let map = map.ok_or_else(|| ProbeError::Object("no map CPUS".to_owned()))?;
     let len = (n_cpus as usize * cpu_layout::WORDS * 8).next_multiple_of(page_size());
     let mapping = Mapping::new(map.fd().as_fd(), len, 0, Access::ReadWrite);
@@ -391,11 +410,11 @@ fn map_cpus(ebpf: &mut Ebpf, n_cpus: u32) -> Result<Arc<Mapping>, ProbeError> {
 }
 
 fn make_rings(
-    ebpf: &mut Ebpf,
+    object: &mut LoadedObject,
     options: &ProbeOptions,
     cpus: &Arc<Mapping>,
 ) -> Result<Vec<KernelRing>, ProbeError> {
-    let mut outer: ArrayOfMaps<&mut MapData> = borrow(ebpf, "RINGS")?;
+    let mut outer: ArrayOfMaps<&mut MapData> = borrow(object, "RINGS")?;
     let size = options.ring_bytes;
     let io = |e: std::io::Error| ProbeError::Map { map: "RINGS", reason: e.to_string() };
     let mut rings = Vec::new();
@@ -453,27 +472,27 @@ impl Probe {
         }
         let no_btf =
             |reason: String| ProbeError::NoBtf { release: release.clone(), path: BTF_PATH, reason };
-        let bytes = fs::read(BTF_PATH).map_err(|e| no_btf(e.to_string()))?;
-        let types = KernelTypes::parse(bytes).map_err(|e| no_btf(e.to_string()))?;
-
         let ring_bytes = options.ring_bytes.clamp(page_size(), MAX_RING).next_power_of_two();
         let options = ProbeOptions { ring_bytes, ..options };
         let n_cpus = machine::n_possible_cpus()?;
+        let file = KernelFile::open(BTF_PATH).map_err(|e| no_btf(e.to_string()))?;
+        let enumerators = hooks::enumerators().chain([RESERVE_DYNPTR, TASK_PT_REGS]);
+        let types = KernelTypes::parse(file.bytes(), enumerators);
+        let types = types.map_err(|e| no_btf(e.to_string()))?;
+        let places = places(&types);
         let loadable = Loadable::new(&options, &types, n_cpus, &mut report, casts)?;
-        // The loader reads the types for itself, and so does who loads the programs: one of the three at a time.
         drop(types);
-        let (mut ebpf, room, hooks) = loadable.load_with_hooks(&options, &mut report)?;
+        drop(file);
+        let (object, room, hooks) = loadable.load_with_hooks(&options, &mut report)?;
         drop(loadable);
-        let btf = Btf::from_sys_fs().map_err(|e| no_btf(chain(&e)))?;
-        let cpus = map_cpus(&mut ebpf, n_cpus)?;
-        let programs = take(&mut ebpf, "PROGRAMS")?;
+        let cpus = map_cpus(&object, n_cpus)?;
         report
             .not_covered
             .push("io_uring: operations through its rings pass no syscall exit".to_owned());
         let mut this = Self {
-            ebpf,
+            object,
+            places,
             tried: HashMap::new(),
-            programs,
             event_hooks: Vec::new(),
             slots: Vec::new(),
             links: Vec::new(),
@@ -495,10 +514,9 @@ impl Probe {
             this.add_to_scope(pid)?;
         }
         this.write(syscalls::tables(&this.options.wanted(), this.looks()))?;
-        this.load_programs(&btf)?;
-        drop(btf);
-        // All of a ring is resident once it is mapped: not beside the types.
-        this.rings = make_rings(&mut this.ebpf, &this.options, &this.cpus)?;
+        this.load_programs()?;
+        // All of a ring is resident once it is mapped: not beside what the programs are loaded from.
+        this.rings = make_rings(&mut this.object, &this.options, &this.cpus)?;
         Ok(this)
     }
 
@@ -514,28 +532,23 @@ impl Probe {
     }
 
     /// What the kernel says of a program, or said when it was loaded beside others.
-    pub(super) fn load_program(
-        &mut self,
-        name: &'static str,
-        what: For,
-        btf: &Btf,
-    ) -> Result<(), Refusal> {
-        let said = match self.tried.remove(name) {
-            Some(said) => said,
-            None => verify::load(self.ebpf.program_mut(name).ok_or(Refusal::Absent)?, what, btf),
-        };
-        Ok(said?)
+    pub(super) fn load_program(&mut self, name: &'static str, what: For) -> Result<(), Refusal> {
+        if let Some(said) = self.tried.remove(name) {
+            return Ok(said?);
+        }
+        let program = self.object.program_mut(name).ok_or(Refusal::Absent)?;
+        Ok(program.load(*self.places.get(&what).ok_or(Refusal::NoPlace)?)?)
     }
 
-    fn load_hook(&mut self, hook: &'static str, btf: &Btf) -> Result<(), ProbeError> {
-        let loaded = self.load_program(hook, For::Tracepoint(hook), btf);
+    fn load_hook(&mut self, hook: &'static str) -> Result<(), ProbeError> {
+        let loaded = self.load_program(hook, For::Tracepoint(hook));
         loaded.map_err(|e| self.refused_hook(hook, &e))
     }
 
-    /// Everything that [`Probe::load_programs`] loads, the dearest first: of the programs behind the dispatcher those that read most came last.
-    fn programs_to_load(&self) -> Vec<(&'static str, For)> {
+    /// Everything that [`Probe::load_programs`] loads, with its place.
+    fn programs_to_load(&self) -> Vec<(&'static str, Place)> {
         let wanted = self.options.wanted();
-        let slots = syscalls::slots(&wanted).into_iter().rev();
+        let slots = syscalls::slots(&wanted).into_iter();
         let mut all: Vec<_> =
             slots.map(|(slot, _)| (slot.program(), For::Tracepoint(DISPATCHER))).collect();
         all.extend(self.lacks_enter(&wanted).then_some((ENTER, For::Tracepoint(ENTER))));
@@ -544,34 +557,35 @@ impl Probe {
             PROCESS_HOOKS.into_iter().chain([DISPATCHER]).chain(events.map(|(hook, _)| hook));
         all.extend(hooks.map(|hook| (hook, For::Tracepoint(hook))));
         all.extend(self.iterators_to_load().map(|(name, of)| (name, For::Iterator(of))));
-        all
+        let place = |(name, what)| Some((name, *self.places.get(&what)?));
+        all.into_iter().filter_map(place).collect()
     }
 
-    fn load_programs(&mut self, btf: &Btf) -> Result<(), ProbeError> {
+    fn load_programs(&mut self) -> Result<(), ProbeError> {
         let programs = self.programs_to_load();
-        self.tried = verify::load_all(&mut self.ebpf, &programs, btf);
+        self.tried = verify::load_all(&mut self.object, &programs);
         for hook in PROCESS_HOOKS {
-            self.load_hook(hook, btf)?;
+            self.load_hook(hook)?;
         }
-        self.load_hook(DISPATCHER, btf)?;
+        self.load_hook(DISPATCHER)?;
         let wanted = self.options.wanted();
-        while self.load_next(&wanted, btf) {}
-        self.load_iterators(btf);
+        while self.load_next(&wanted) {}
+        self.load_iterators();
         Ok(())
     }
 
     /// Loads the next program that is wanted and was not tried yet; `false` once there is none. What the kernel refuses is in the report.
-    pub(super) fn load_next(&mut self, wanted: &Wanted, btf: &Btf) -> bool {
+    pub(super) fn load_next(&mut self, wanted: &Wanted) -> bool {
         let hook = EVENT_HOOKS.into_iter().find(|(hook, ty)| {
             wanted.interest.contains(*ty) && self.event_hooks.iter().all(|(known, _)| known != hook)
         });
         if let Some((hook, _)) = hook {
-            let loaded = self.load_program(hook, For::Tracepoint(hook), btf);
+            let loaded = self.load_program(hook, For::Tracepoint(hook));
             self.event_hooks.push((hook, loaded.err().map(|e| e.text())));
             return true;
         }
         if self.lacks_enter(wanted) {
-            let loaded = self.load_program(ENTER, For::Tracepoint(ENTER), btf);
+            let loaded = self.load_program(ENTER, For::Tracepoint(ENTER));
             self.enter = match loaded {
                 Ok(()) => Loading::Loaded,
                 Err(e) => Loading::Refused(e.text()),
@@ -581,20 +595,25 @@ impl Probe {
         let slots = syscalls::slots(wanted).into_iter().map(|(slot, _)| slot);
         let is_new = |slot: &Slot| self.slots.iter().all(|(known, _)| known != slot);
         let Some(slot) = slots.into_iter().find(is_new) else { return false };
-        let loaded = self.load_slot(slot, btf);
+        let loaded = self.load_slot(slot);
         self.slots.push((slot, loaded.err().map(|e| e.text())));
         true
     }
 
-    fn load_slot(&mut self, slot: Slot, btf: &Btf) -> Result<(), Refusal> {
+    fn load_slot(&mut self, slot: Slot) -> Result<(), Refusal> {
+        let name = slot.program();
         // One program may serve several slots.
-        if program(&mut self.ebpf, slot.program())?.fd().is_err()
-            || self.tried.contains_key(slot.program())
+        if self.tried.contains_key(name)
+            || self.object.program(name).is_some_and(|program| program.fd().is_none())
         {
-            self.load_program(slot.program(), For::Tracepoint(DISPATCHER), btf)?;
+            self.load_program(name, For::Tracepoint(DISPATCHER))?;
         }
-        let fd = program(&mut self.ebpf, slot.program())?.fd()?;
-        Ok(self.programs.set(slot as u32, fd, 0).map_err(ProgramError::from)?)
+        let program = self.object.program(name).and_then(Program::fd);
+        let program = program.ok_or(Refusal::Absent)?.as_raw_fd();
+        let Some(Map::ProgramArray(programs)) = self.object.map("PROGRAMS") else {
+            return Err(Refusal::Absent);
+        };
+        Ok(bpf::update(programs.fd().as_fd(), slot as u32, &program.to_ne_bytes())?)
     }
 
     pub(super) fn refused_hook(&self, hook: &str, e: &Refusal) -> ProbeError {
@@ -603,41 +622,44 @@ impl Probe {
     }
 
     pub(super) fn write(&mut self, tables: syscalls::Tables) -> Result<(), ProbeError> {
-        let mut map: Array<&mut MapData, Recipe> = borrow(&mut self.ebpf, "RECIPES")?;
-        for (ty, recipe) in tables.recipes {
-            map.set(u32::from(ty.0), recipe, 0).map_err(map_error("RECIPES"))?;
-        }
-        let mut map: Array<&mut MapData, FlagMap> = borrow(&mut self.ebpf, "FLAG_MAPS")?;
-        for (n, flags) in syscalls::flag_maps() {
-            map.set(n, flags, 0).map_err(map_error("FLAG_MAPS"))?;
-        }
-        self.write_words("CALL_IDS", &tables.call_ids)?;
+        let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>();
+        let first = |n: usize| (0..).take(n).collect::<Vec<u32>>();
+        let (types, recipes): (Vec<_>, Vec<_>) =
+            tables.recipes.into_iter().map(|(ty, recipe)| (u32::from(ty.0), recipe)).unzip();
+        self.write_array("RECIPES", &types, &bytes(recipes.as_flattened()))?;
+        let (places, flags): (Vec<_>, Vec<_>) = syscalls::flag_maps().unzip();
+        self.write_array("FLAG_MAPS", &places, &bytes(flags.as_flattened()))?;
         let noted = <[u8; note::N_CALLS]>::try_from(tables.noted_calls);
         let noted = noted.expect("the table has an entry for each number");
-        let mut map: Array<&mut MapData, [u8; note::N_CALLS]> = borrow(&mut self.ebpf, NOTED)?;
+        let mut map: Array<&mut MapData, [u8; note::N_CALLS]> = borrow(&mut self.object, NOTED)?;
         map.set(0, noted, 0).map_err(map_error(NOTED))?;
-        self.write_words("SYSCALLS", &tables.syscalls)?;
-        self.write_words("SOCKETCALLS", &tables.socketcalls)?;
+        let call_ids = &tables.call_ids;
+        self.write_array("CALL_IDS", &first(call_ids.len()), &bytes(call_ids))?;
+        let calls: Vec<u8> = tables.syscalls.iter().flat_map(|w| w.to_ne_bytes()).collect();
+        self.write_array("SYSCALLS", &first(tables.syscalls.len()), &calls)?;
+        let calls = &tables.socketcalls;
+        self.write_array("SOCKETCALLS", &first(calls.len()), &bytes(calls))?;
         self.write_control()
     }
 
-    fn write_words<W: aya::Pod>(
-        &mut self,
+    /// Writes entries of an array all at once.
+    fn write_array(
+        &self,
         name: &'static str,
-        words: &[W],
+        places: &[u32],
+        values: &[u8],
     ) -> Result<(), ProbeError> {
-        let mut map: Array<&mut MapData, W> = borrow(&mut self.ebpf, name)?;
-        for (n, &word) in (0u32..).zip(words) {
-            map.set(n, word, 0).map_err(map_error(name))?;
-        }
-        Ok(())
+        let refused = |reason: String| ProbeError::Map { map: name, reason };
+        let map = self.object.map(name).and_then(map_fd);
+        let map = map.ok_or_else(|| refused("not in the object".to_owned()))?;
+        bpf::update_all(map.fd().as_fd(), places, values).map_err(|e| refused(e.to_string()))
     }
 
     pub(super) fn write_control(&mut self) -> Result<(), ProbeError> {
         self.n_changes = self.n_changes.wrapping_add(1);
         let words = options_words(&self.options, self.names, self.n_changes);
         let mut map: Array<&mut MapData, [u32; control::WORDS]> =
-            borrow(&mut self.ebpf, "CONTROL")?;
+            borrow(&mut self.object, "CONTROL")?;
         map.set(0, words, 0).map_err(map_error("CONTROL"))
     }
 
@@ -648,11 +670,14 @@ impl Probe {
     }
 }
 
-pub(super) fn borrow<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<T, ProbeError>
+pub(super) fn borrow<'a, T>(
+    object: &'a mut LoadedObject,
+    name: &'static str,
+) -> Result<T, ProbeError>
 where
     T: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
 {
-    let map = ebpf.map_mut(name);
+    let map = object.map_mut(name);
     let map = map.ok_or_else(|| ProbeError::Object(format!("no map {name}")))?;
     T::try_from(map).map_err(map_error(name))
 }

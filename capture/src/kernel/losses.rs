@@ -52,7 +52,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Object`] where they were taken.
     pub fn losses(&mut self) -> Result<Losses, ProbeError> {
-        let map = take(&mut self.ebpf, "LOST")?;
+        let map = take(&mut self.object, "LOST")?;
         Ok(Losses { map, cpus: Arc::clone(&self.cpus), n_cpus: self.n_cpus as usize })
     }
 }

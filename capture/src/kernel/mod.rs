@@ -1,9 +1,11 @@
 //! The kernel side's loader: object and offsets in, rings and counters out.
 //!
-//! `btf` (offsets of the running kernel) + object -> `load` -> programs and maps; `ring` reads frames in place, `counters` the kernel's books;
+//! `btf` (offsets of the running kernel) + object -> `load` -> `loaded` (maps, programs); `ring` reads frames in place, `counters` the kernel's books;
 //! `filters` says what the kernel may reject, `hooks` are those of sockets.
 
 mod attach;
+#[expect(unsafe_code, reason = "bpf(2)")]
+mod bpf;
 mod btf;
 mod change;
 mod counters;
@@ -11,6 +13,7 @@ mod filters;
 mod hooks;
 mod iterate;
 mod load;
+mod loaded;
 mod losses;
 mod machine;
 mod object;
@@ -19,12 +22,11 @@ mod report;
 #[expect(unsafe_code, reason = "slices over shared ring memory")]
 mod ring;
 mod scope;
-#[expect(unsafe_code, reason = "mmap, bpf(2) and rlimit calls")]
+#[expect(unsafe_code, reason = "mmap, mounts and rlimit calls")]
 mod sys;
 mod syscalls;
 mod verify;
 
-pub use change::KernelBtf;
 pub use counters::KernelCounters;
 pub use filters::{FilterError, Filters};
 pub use load::Probe;

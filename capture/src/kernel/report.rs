@@ -1,8 +1,7 @@
 //! What the loader tells people: what is attached, what is not, and why nothing could be.
 
-use aya::programs::Program;
-
 use super::{
+    bpf::verified_instructions,
     hooks::SocketHooks,
     load::{ENTER, EVENT_HOOKS, Loading, Probe},
     syscalls,
@@ -144,8 +143,7 @@ impl Probe {
     /// Instructions that the kernel's verifier followed in each program that is loaded, by name. Nothing from kernels before 5.16, which do not say.
     #[must_use]
     pub fn verified(&self) -> Vec<(String, u32)> {
-        let n = |program: &Program| program.info().ok()?.verified_instruction_count();
-        let programs = self.ebpf.programs();
-        programs.filter_map(|(name, program)| Some((name.to_owned(), n(program)?))).collect()
+        let of = |(name, _, fd): (&str, _, _)| Some((name.to_owned(), verified_instructions(fd)?));
+        self.object.loaded().filter_map(of).collect()
     }
 }

@@ -16,7 +16,7 @@ const MAX_SCOPE_LOOKS: usize = 8;
 impl Probe {
     /// Puts a process into scope; one that there is no room for is counted, as the kernel side counts those that it meets.
     pub(super) fn add_to_scope(&mut self, pid: u32) -> Result<(), ProbeError> {
-        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
+        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.object, "SCOPE")?;
         match map.insert(pid, 1, 0) {
             Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::E2BIG) => {
                 self.n_out_of_scope += 1;
@@ -31,7 +31,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] where the kernel refuses the change.
     pub fn set_scope(&mut self, scope_pid: Option<u32>) -> Result<(), ProbeError> {
-        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.ebpf, "SCOPE")?;
+        let mut map: HashMap<&mut MapData, u32, u32> = borrow(&mut self.object, "SCOPE")?;
         let old: Vec<u32> = map.keys().filter_map(Result::ok).collect();
         for pid in old {
             // A process that ended in between has removed itself.

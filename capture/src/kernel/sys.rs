@@ -1,15 +1,13 @@
-//! Shared memory of BPF maps, what the kernel says of a program, programs of hooks of sockets: the unsafe part below the rings, the counters and the hooks.
+//! Shared memory of BPF maps and of the kernel's types, and a few system calls: the unsafe part below the rings, the counters and the hooks.
 
 use std::{
-    ffi::CStr,
-    io,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    fs::File,
+    io::{self, Read},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-
-use aya_obj::generated::bpf_insn;
 
 /// A mapping of a BPF map, unmapped on drop.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ unsafe impl Sync for Mapping {}
 pub(crate) enum Access {
     Read,
     ReadWrite,
+    /// For what the kernel shows to whoever promises that nobody can write it.
+    ReadPrivately,
 }
 
 /// Bytes of a page.
@@ -45,15 +45,15 @@ impl Mapping {
         offset: usize,
         access: Access,
     ) -> io::Result<Self> {
-        let prot = match access {
-            Access::Read => libc::PROT_READ,
-            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        let (prot, flags) = match access {
+            Access::Read => (libc::PROT_READ, libc::MAP_SHARED),
+            Access::ReadWrite => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED),
+            Access::ReadPrivately => (libc::PROT_READ, libc::MAP_PRIVATE),
         };
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let at = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, prot, libc::MAP_SHARED, fd.as_raw_fd(), offset)
-        };
+        let at =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, fd.as_raw_fd(), offset) };
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -97,73 +97,32 @@ impl Drop for Mapping {
     }
 }
 
-/// Bytes of `struct bpf_prog_info` up to and including `recursion_misses` (include/uapi/linux/bpf.h).
-const PROG_INFO_LEN: usize = 224;
-const RECURSION_MISSES_AT: usize = 208;
-const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
-
-#[repr(C, align(8))]
-struct InfoRequest {
-    fd: u32,
-    len: u32,
-    info: u64,
+/// The bytes of a file of the kernel's that nobody can write: mapped where it can be (6.16 for types), and then no memory of this process; else read.
+#[derive(Debug)]
+pub(crate) enum KernelFile {
+    Mapped(Mapping, usize),
+    Read(Vec<u8>),
 }
 
-/// How often the kernel skipped a program because it was already running on that CPU; `None` before 5.12, which does not say.
-pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
-    let mut info = [0u64; PROG_INFO_LEN / 8];
-    let mut request = InfoRequest {
-        fd: program.as_raw_fd().cast_unsigned(),
-        len: PROG_INFO_LEN as u32,
-        info: info.as_mut_ptr() as u64,
-    };
-    // SAFETY: the kernel writes at most `len` bytes to `info`, which is that large.
-    let r = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_OBJ_GET_INFO_BY_FD,
-            &raw mut request,
-            size_of::<InfoRequest>(),
-        )
-    };
-    if r < 0 || (request.len as usize) < RECURSION_MISSES_AT + 8 {
-        return None;
+impl KernelFile {
+    pub(crate) fn open(path: &str) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        if let Ok(mapping) = Mapping::new(file.as_fd(), len, 0, Access::ReadPrivately) {
+            return Ok(Self::Mapped(mapping, len));
+        }
+        let mut bytes = Vec::with_capacity(len + 1);
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::Read(bytes))
     }
-    Some(info[RECURSION_MISSES_AT / 8])
-}
 
-/// `BPF_PROG_TYPE_CGROUP_SOCK_ADDR`.
-const SOCK_ADDR: u32 = 18;
-const BPF_PROG_LOAD: libc::c_long = 5;
-const BPF_LINK_CREATE: libc::c_long = 28;
-/// Bytes of the verifier's word that are kept.
-const LOG_LEN: usize = 64 * 1024;
-
-/// The head of `union bpf_attr` for `BPF_PROG_LOAD`, up to and including the hook.
-#[derive(Default)]
-#[repr(C, align(8))]
-struct LoadRequest {
-    ty: u32,
-    n_instructions: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_len: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
-    interface: u32,
-    hook: u32,
-}
-
-/// The same for `BPF_LINK_CREATE`.
-#[repr(C, align(8))]
-struct LinkRequest {
-    program: u32,
-    target: u32,
-    hook: u32,
-    flags: u32,
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            // SAFETY: a private mapping for reading, of what does not change.
+            Self::Mapped(mapping, len) => unsafe { mapping.bytes(0, *len) },
+            Self::Read(bytes) => bytes,
+        }
+    }
 }
 
 /// A descriptor that the kernel made, or its error.
@@ -173,61 +132,6 @@ fn new_descriptor(fd: libc::c_long) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just opened it for this process, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// Loads a program for a hook of sockets. An error has the verifier's last line.
-pub(crate) fn load_sock_addr(
-    instructions: &[bpf_insn],
-    license: &CStr,
-    hook: u32,
-) -> io::Result<OwnedFd> {
-    let mut request = LoadRequest {
-        ty: SOCK_ADDR,
-        n_instructions: instructions.len() as u32,
-        instructions: instructions.as_ptr() as u64,
-        license: license.as_ptr() as u64,
-        name: *b"peregrine_socket",
-        hook,
-        ..LoadRequest::default()
-    };
-    request.name[15] = 0;
-    let load = |request: &LoadRequest| {
-        let len = size_of::<LoadRequest>();
-        // SAFETY: instructions, license and log outlive the call, and are as long as is said.
-        new_descriptor(unsafe {
-            libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const *request, len)
-        })
-    };
-    let refused = match load(&request) {
-        Ok(program) => return Ok(program),
-        Err(e) => e,
-    };
-    let mut log = vec![0u8; LOG_LEN];
-    (request.log_level, request.log_len) = (1, LOG_LEN as u32);
-    request.log = log.as_mut_ptr() as u64;
-    let again = load(&request);
-    let text = String::from_utf8_lossy(log.split(|&b| b == 0).next().unwrap_or_default());
-    let said = text.lines().rev().find(|l| !l.is_empty() && !l.starts_with("processed "));
-    match (again, said) {
-        (Ok(program), _) => Ok(program),
-        (Err(_), Some(said)) => Err(io::Error::new(refused.kind(), format!("{refused}: {said}"))),
-        (Err(_), None) => Err(refused),
-    }
-}
-
-/// Attaches a program to a control group.
-pub(crate) fn create_link(
-    program: BorrowedFd<'_>,
-    group: BorrowedFd<'_>,
-    hook: u32,
-) -> io::Result<OwnedFd> {
-    let fd = |fd: BorrowedFd<'_>| fd.as_raw_fd().cast_unsigned();
-    let request = LinkRequest { program: fd(program), target: fd(group), hook, flags: 0 };
-    let len = size_of::<LinkRequest>();
-    // SAFETY: a request of the length that is said.
-    new_descriptor(unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const request, len)
-    })
 }
 
 const FSCONFIG_CMD_CREATE: libc::c_uint = 6;

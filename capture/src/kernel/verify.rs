@@ -6,46 +6,29 @@ use std::{
     thread::{self, available_parallelism},
 };
 
-use aya::{
-    Btf, Ebpf,
-    programs::{BtfTracePoint, Iter, Program, ProgramError},
+use super::{
+    bpf::{Place, Refused},
+    loaded::LoadedObject,
 };
 
 /// Threads at most: more would wait for the one program that takes longest.
 const MAX_THREADS: usize = 4;
 
-/// What a program is loaded for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    /// A tracepoint.
-    Tracepoint(&'static str),
-    /// An iterator.
-    Iterator(&'static str),
-}
-
-/// Has the kernel look at one program.
-pub(super) fn load(program: &mut Program, what: For, btf: &Btf) -> Result<(), ProgramError> {
-    match what {
-        For::Tracepoint(hook) => <&mut BtfTracePoint>::try_from(program)?.load(hook, btf),
-        For::Iterator(of) => <&mut Iter>::try_from(program)?.load(of, btf),
-    }
-}
-
-/// What the kernel said of each program, by name. The dearest come first in `programs`, so that none of them is begun last; one that the object lacks is left out.
+/// What the kernel said of each program, by name. The longest come first, which are the dearest, nearly, so that none of those is begun last; one that
+/// the object lacks is left out.
 pub(super) fn load_all(
-    ebpf: &mut Ebpf,
-    programs: &[(&'static str, For)],
-    btf: &Btf,
-) -> HashMap<&'static str, Result<(), ProgramError>> {
-    let mut found: Vec<_> = ebpf
+    object: &mut LoadedObject,
+    programs: &[(&'static str, Place)],
+) -> HashMap<&'static str, Result<(), Refused>> {
+    let mut found: Vec<_> = object
         .programs_mut()
         .filter_map(|(name, program)| {
-            let place = programs.iter().position(|(wanted, _)| *wanted == name)?;
-            Some((place, program))
+            let (name, place) = programs.iter().find(|(wanted, _)| *wanted == name)?;
+            Some((*name, *place, program))
         })
         .collect();
     // Taken from the end.
-    found.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+    found.sort_unstable_by_key(|(name, _, program)| (program.len(), *name));
     let n_threads =
         available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(found.len());
     let left = Mutex::new(found);
@@ -53,9 +36,8 @@ pub(super) fn load_all(
         let mut said = Vec::new();
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some((place, program)) = next else { return said };
-            let (name, what) = programs[place];
-            said.push((name, load(program, what, btf)));
+            let Some((name, place, program)) = next else { return said };
+            said.push((name, program.load(place)));
         }
     };
     thread::scope(|scope| {
