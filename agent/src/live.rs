@@ -41,7 +41,6 @@ pub(crate) struct Kernel(Arc<Mutex<Probe>>);
 /// Programs that are loaded and do not run yet.
 pub(crate) struct Loaded {
     pub(crate) kernel: Kernel,
-    pub(crate) rings: Vec<KernelRing>,
     pub(crate) clock: KeyClock,
     /// What the kernel side notes of losses.
     pub(crate) losses: Losses,
@@ -72,19 +71,23 @@ impl Kernel {
     /// Loads the programs; none runs yet.
     pub(crate) fn load(options: ProbeOptions) -> Result<Loaded, ProbeError> {
         let mut probe = Probe::load(options)?;
-        let rings = probe.rings();
         // A second of room: keys of what is known from before lie below all keys of records.
         let epoch_ns = perf::boot_now_ns().saturating_sub(1_000_000_000);
         // One number more than there are CPUs: for frames that no ring has.
         let clock = KeyClock::new(probe.n_possible_cpus() + 1, epoch_ns);
         let losses = probe.losses()?;
         let host_marks = probe.host_marks()?;
-        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), rings, clock, losses, host_marks })
+        Ok(Loaded { kernel: Self(Arc::new(Mutex::new(probe))), clock, losses, host_marks })
     }
 
     fn lock(&self) -> MutexGuard<'_, Probe> {
         // A thread that panicked while it read counters has changed nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the rings, once, before anything is attached.
+    pub(crate) fn rings(&self) -> Result<Vec<KernelRing>> {
+        Ok(self.lock().rings()?)
     }
 
     /// Attaches the programs, then looks at the processes that are there: in this order no process is missed.

@@ -237,7 +237,8 @@ fn open(
 
 fn open_kernel(config: &Config, loaded: Loaded, registry: &mut Registry) -> Result<Opened> {
     let realtime_offset_ns = perf::realtime_offset_ns();
-    let Loaded { kernel, rings, clock, losses, host_marks } = loaded;
+    let Loaded { kernel, clock, losses, host_marks } = loaded;
+    let rings = kernel.rings()?;
     // Made before anything is attached: an unwritable path must not leave a trace.
     let recorder = config.write.as_deref().map(RecorderParts::create).transpose()?;
     let seeds = kernel.attach()?;
@@ -311,6 +312,8 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
         replay.look_into(&looked_into(&ruleset));
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
+    // Nor what loading the programs took to what the rings take, and the processes that are there.
+    give_back();
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;
     let plan = Plan::new(config, &perf::allowed_cpus());
@@ -330,8 +333,7 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);
     }
-    let single_thread = plan.single_thread;
-    let clock = source.clock();
+    let (single_thread, clock) = (plan.single_thread, source.clock());
     let parts = Parts {
         config,
         plan,

@@ -244,7 +244,7 @@ fn main() {
     let mut rings = Vec::new();
     for (_, beside) in &mut all {
         if let Beside::Probe(probe) = beside {
-            rings.extend(probe.rings());
+            rings.extend(probe.rings().expect("the rings"));
         }
     }
     let mut n_read = 0;

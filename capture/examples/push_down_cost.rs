@@ -83,7 +83,7 @@ fn main() {
             std::process::exit(1);
         }
     };
-    let mut rings = probe.rings();
+    let mut rings = probe.rings().expect("the rings");
     let stop = Arc::new(AtomicBool::new(false));
     let reader = thread::spawn({
         let stop = Arc::clone(&stop);

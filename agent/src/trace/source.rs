@@ -64,7 +64,8 @@ impl LoadedSource {
 
     /// Attaches the programs and looks at the processes that are there, for whoever lists them before the first frame.
     pub(super) fn attach(self, listed: impl FnOnce(&Seeds) -> Result<()>) -> Result<KernelSource> {
-        let Loaded { kernel, rings, clock, losses: _, host_marks: _ } = self.0;
+        let Loaded { kernel, clock, losses: _, host_marks: _ } = self.0;
+        let rings = kernel.rings()?;
         let seeds = kernel.attach()?;
         listed(&seeds)?;
         let waiter = Waiter::new(WaitLimits::WOKEN.looking_every(LOOK_EVERY));

@@ -113,7 +113,6 @@ pub struct Probe {
     pub(super) options: ProbeOptions,
     pub(super) cpus: Arc<Mapping>,
     pub(super) n_cpus: u32,
-    rings: Vec<KernelRing>,
     /// The program at `sys_enter`.
     pub(super) enter: Loading,
     /// Those of sockets, where they are asked for and can be had.
@@ -499,7 +498,6 @@ impl Probe {
             report,
             cpus,
             n_cpus,
-            rings: Vec::new(),
             enter: Loading::Unasked,
             hooks,
             n_changes: 0,
@@ -515,14 +513,16 @@ impl Probe {
         }
         this.write(syscalls::tables(&this.options.wanted(), this.looks()))?;
         this.load_programs()?;
-        // All of a ring is resident once it is mapped: not beside what the programs are loaded from.
-        this.rings = make_rings(&mut this.object, &this.options, &this.cpus)?;
         Ok(this)
     }
 
-    /// The rings, one per CPU that is online; they can be taken once.
-    pub fn rings(&mut self) -> Vec<KernelRing> {
-        std::mem::take(&mut self.rings)
+    /// Makes the rings, one per CPU that is online; once, and before [`Probe::attach`]. All of a ring is resident once it is mapped, so whoever
+    /// minds gives back first what loading took.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] where the kernel refuses one.
+    pub fn rings(&mut self) -> Result<Vec<KernelRing>, ProbeError> {
+        make_rings(&mut self.object, &self.options, &self.cpus)
     }
 
     /// Possible CPUs: how many entries the kernel side's arrays have.

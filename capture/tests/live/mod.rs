@@ -50,7 +50,7 @@ impl Live {
         let options =
             ProbeOptions { scope_pid: Some(std::process::id()), self_tgid: None, ..options };
         let mut probe = Probe::load(options).unwrap();
-        let rings = probe.rings();
+        let rings = probe.rings().expect("the rings");
         probe.attach().unwrap();
         Some(Self { probe, rings, frames: Vec::new() })
     }
