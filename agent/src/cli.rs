@@ -3,15 +3,27 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config_command::ConfigCommand;
 use crate::events_command::EventsArgs;
+use crate::falco_flags::{Questions, RunFlags};
 use crate::fields_command::{FieldsArgs, ListFormat};
 use crate::launch::{LAUNCH, LaunchArgs};
 use crate::replay::ReplayArgs;
 use crate::rule_commands::{FalcoFlags, RuleCommand};
 use crate::trace::{RecordArgs, TraceArgs};
+
+const EXAMPLES: &str = "\
+Examples (watching needs root):
+  peregrine                                      watch with the built-in rules, alerts on stdout
+  peregrine -c /etc/falco/falco.yaml             as Falco is configured
+  peregrine -r rules.yaml -o json_output=true    these rules, alerts as JSON
+  peregrine config check -c falco.yaml           what is wrong with it, or is something else here
+  peregrine replay run.scap -r rules.yaml        hold a recording against rules
+  peregrine trace -- ls                          what a command asks of the kernel
+
+Exit codes: 0 where all went well, 1 where not, 255 where the pidfile cannot be written.";
 
 /// Watches what processes ask of the kernel, evaluates Falco-compatible rules over it, and raises alerts.
 #[derive(Debug, Parser)]
@@ -20,7 +32,8 @@ use crate::trace::{RecordArgs, TraceArgs};
     version,
     about,
     args_conflicts_with_subcommands = true,
-    disable_version_flag = true
+    disable_version_flag = true,
+    after_help = EXAMPLES
 )]
 pub(crate) struct Cli {
     /// What to do other than watching.
@@ -35,6 +48,10 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) set: Settings,
 
+    /// Flags of Falco about a run.
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+
     /// Falco's options that list something and end.
     #[command(flatten)]
     pub(crate) lists: Lists,
@@ -43,13 +60,14 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) falco: FalcoFlags,
 
-    /// Print the version
-    #[arg(long, action = ArgAction::Version)]
-    pub(crate) version: Option<bool>,
+    /// Flags of Falco that tell something and end.
+    #[command(flatten)]
+    pub(crate) questions: Questions,
 }
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Configuration")]
 pub(crate) struct ConfigSource {
     /// Configuration file; without it /etc/peregrine/peregrine.yaml where that exists, else the built-in configuration
     #[arg(short = 'c', long = "config", value_name = "FILE")]
@@ -66,6 +84,7 @@ pub(crate) struct ConfigSource {
 
 /// Flags that are short for a key; they win over the file and over `-o`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "What to watch")]
 pub(crate) struct Settings {
     /// Rule file, or directory of rule files; repeatable, read in order; replaces `rules_files`
     #[arg(short = 'r', value_name = "RULES")]
@@ -96,7 +115,7 @@ pub(crate) struct Settings {
     pub(crate) all_syscalls: bool,
 
     /// Whether the kernel rejects events that no rule can match: on (unless told otherwise) or off
-    #[arg(long, value_enum, value_name = "ON|OFF")]
+    #[arg(long, value_enum, value_name = "ON|OFF", hide_possible_values = true)]
     pub(crate) push_down: Option<Switch>,
 
     /// Bytes kept of each buffer that is read or written (80 unless told otherwise)
@@ -127,6 +146,7 @@ pub(crate) enum Switch {
 
 /// Falco's options for what `peregrine fields` and `peregrine events` print.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "List and end")]
 pub(crate) struct Lists {
     /// List the fields that rules may name, all or those of a source, and end (as `peregrine fields`)
     #[arg(
@@ -143,8 +163,14 @@ pub(crate) struct Lists {
     #[arg(long)]
     pub(crate) list_events: bool,
 
-    /// Format of a list
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// Format of a list: text, markdown or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub(crate) format: ListFormat,
 
     /// Print a list as markdown (deprecated: --format markdown)
@@ -199,9 +225,31 @@ pub(crate) enum Command {
     /// Record what the running kernel does, all or what a filter picks (as `trace -q -w FILE`)
     Record(Box<RecordArgs>),
 
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+
+    /// Write the manual's pages, one for each command, to a directory
+    Man(ManArgs),
+
     /// Become the command that `trace -- COMMAND` runs
     #[command(name = LAUNCH, hide = true)]
     Launch(LaunchArgs),
+}
+
+/// Options of `peregrine completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Whose completions
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Options of `peregrine man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where the pages go; made where it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 /// Options of `peregrine stats`.

@@ -65,7 +65,7 @@ impl EventsArgs {
 }
 
 /// Version of the event table (`.scap` schema).
-const SCHEMA_VERSION: &str = "4.5.1";
+pub(crate) const SCHEMA_VERSION: &str = "4.5.1";
 
 /// Kind of event, as listings group them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

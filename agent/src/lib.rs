@@ -21,6 +21,7 @@ mod control;
 mod demand;
 mod drop_alerts;
 mod events_command;
+mod falco_flags;
 mod fields_command;
 mod host;
 mod internal_alerts;

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use capture::savefile::Replay;
+use clap::CommandFactory as _;
 use outputs::Sink;
 use perf::{Moment, Registry, Snapshot};
 use rules::Ruleset;
 
-use crate::cli::{self, Cli, CliEnd, Command};
-use crate::config::{self, CaptureSource, Config, RuleInputs};
+use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Settings};
+use crate::config::{self, CaptureSource, Config, Reading, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
+use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
@@ -41,8 +43,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// memory was freed that is not needed again: what the start takes (the kernel's types, the text of the rules, the processes that were
 /// there) is several times what stays.
 pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCode {
-    let ended = match cli::parse(args) {
-        Ok(cli) => run(cli, give_back),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let ended = match cli::parse(&args) {
+        Ok(cli) => run(cli, &args, give_back),
         Err(CliEnd::Print(text)) => {
             // Help into a closed pipe is nobody's loss.
             drop(std::io::stdout().write_all(text.as_bytes()));
@@ -62,6 +65,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCo
         }
         Err(e) => {
             say(&format!("peregrine: {}\n", one_line(&format!("{e:#}"))));
+            if e.is::<NoPidfile>() {
+                return ExitCode::from(NoPidfile::CODE);
+            }
             e.downcast_ref::<trace::NotRun>().map_or(ExitCode::FAILURE, |e| ExitCode::from(e.code))
         }
     }
@@ -77,8 +83,8 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn run(cli: Cli, give_back: fn()) -> Result<ExitCode> {
-    let Cli { command, source, set, lists, falco, version: _ } = cli;
+fn run(cli: Cli, args: &[OsString], give_back: fn()) -> Result<ExitCode> {
+    let Cli { command, source, set, lists, falco, questions, run } = cli;
     let done = match command.or_else(|| lists.command()) {
         Some(Command::Trace(args)) => return trace::run(&args),
         Some(Command::Record(args)) => return trace::run(&args.into_trace()),
@@ -103,13 +109,41 @@ fn run(cli: Cli, give_back: fn()) -> Result<ExitCode> {
             let config = config::load_and_say(&source, &set)?;
             rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
         }
+        Some(Command::Completions(CompletionsArgs { shell })) => {
+            let (mut command, mut text) = (Cli::command(), Vec::new());
+            clap_complete::generate(shell, &mut command, "peregrine", &mut text);
+            unless_reader_gone(std::io::stdout().lock().write_all(&text).map_err(Into::into))
+        }
+        Some(Command::Man(args)) => falco_flags::man(Cli::command(), &args.directory),
+        None if questions.is_any() => unless_reader_gone(answer(&questions, &source, &set, args)),
         Some(Command::Replay(args)) => {
             let (source, set, wishes) = args.into_parts();
-            watch(Origin { source, set }, wishes, give_back)
+            start(Origin { source, set }, wishes, &run, give_back)
         }
-        None => watch(Origin { source, set }, Wishes::default(), give_back),
+        None => start(Origin { source, set }, Wishes::default(), &run, give_back),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Answers the first question in Falco's order.
+fn answer(
+    questions: &Questions,
+    source: &ConfigSource,
+    set: &Settings,
+    args: &[OsString],
+) -> Result<()> {
+    let out = &mut std::io::stdout().lock();
+    if questions.ignored {
+        falco_flags::ignored(out)
+    } else if questions.version {
+        // Whoever asks for the version may have a file that this one cannot read.
+        falco_flags::version(config::load(source, set).ok().as_ref(), out)
+    } else if questions.page_size {
+        Ok(writeln!(out, "{}", rustix::param::page_size())?)
+    } else {
+        let config = config::load_and_say(source, set)?;
+        falco_flags::support(&config, &Reading::of(source)?, args, out)
+    }
 }
 
 /// Loads the rules; errors and warnings are drawn on stderr.
@@ -290,8 +324,23 @@ fn pushed_down(config: &Config, ruleset: &Ruleset, kernel: &Kernel) -> String {
     }
 }
 
-fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
-    let config = &config::load(&origin.source, &origin.set)?;
+/// Watches, or does as if.
+fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
+    let config = config::load(&origin.source, &origin.set)?;
+    flags.check_sources(&config)?;
+    if flags.dry_run {
+        return falco_flags::dry_run(&config);
+    }
+    watch(&config, origin, wishes, flags, give_back)
+}
+
+fn watch(
+    config: &Config,
+    origin: Origin,
+    wishes: Wishes,
+    flags: &RunFlags,
+    give_back: fn(),
+) -> Result<()> {
     let rules = load_rules(config)?;
     let ruleset = Arc::clone(&rules.ruleset);
     let measured = Arc::clone(&ruleset);
@@ -345,6 +394,7 @@ fn watch(origin: Origin, wishes: Wishes, give_back: fn()) -> Result<()> {
         recorder,
         end,
     };
+    flags.write_pidfile()?;
     let topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource {

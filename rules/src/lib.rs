@@ -104,6 +104,7 @@ pub use catalog::{
     Catalog, ConditionFacts, Description, ExceptionFacts, ListFacts, MacroFacts, RequiredPlugin,
     RuleFacts, SharedCheck,
 };
+pub use collect::ENGINE_VERSION;
 pub use costs::{RuleCost, RuleCosts};
 pub use document::{YamlNode, YamlValue};
 pub use error::{Code, ItemKind, Problem, RuleError, closest};

@@ -18,6 +18,7 @@ use crate::run::say;
 
 /// Flags that end the run when rules have been judged or described.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Judge or describe rules and end")]
 pub(crate) struct FalcoFlags {
     /// Read rule files together, in order, say whether each can be used, and exit; JSON with -o `json_output=true`
     #[arg(short = 'V', long = "validate", value_name = "RULES", num_args = 1..)]

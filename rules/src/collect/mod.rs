@@ -22,6 +22,8 @@ pub(crate) use rule::RuleDef;
 use overrides::Mode;
 use versions::PluginNeed;
 
+pub use versions::ENGINE_VERSION;
+
 /// Lists, macros and rules of one load, each.
 const MAX_DEFINITIONS: usize = 20_000;
 /// Bytes of a condition or an output with what is appended to it, so that appending cannot grow without bound.

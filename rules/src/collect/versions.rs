@@ -8,7 +8,7 @@ use crate::source::Span;
 use crate::yaml::{Kind, Node};
 
 /// The version of Falco's rule engine whose language this is.
-const ENGINE_VERSION: &str = "0.63.0";
+pub const ENGINE_VERSION: &str = "0.63.0";
 const ENGINE: (u64, u64, u64) = (0, 63, 0);
 /// Plugins whose fields are built in, in whatever version.
 const BUILT_IN_PLUGINS: &[&str] = &["container"];
