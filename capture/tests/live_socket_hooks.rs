@@ -88,10 +88,20 @@ impl Shared {
     }
 }
 
+/// Raised where it goes out of scope: also where a test fails, or a thread that waits for it would never end, and nobody would hear of the failure.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs `calls` while another thread does `turn` again and again.
 fn against(turn: impl Fn(usize) + Sync, calls: impl FnOnce()) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _done = Raised(&done);
         scope.spawn(|| {
             for n in 0.. {
                 if done.load(Ordering::Relaxed) {
@@ -101,7 +111,6 @@ fn against(turn: impl Fn(usize) + Sync, calls: impl FnOnce()) {
             }
         });
         calls();
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -334,7 +343,8 @@ fn an_exchanged_unix_socket_is_told_by_its_name() {
         *to = from.cast_signed();
     }
     let caller = std::sync::atomic::AtomicU32::new(0);
-    thread::scope(|scope| {
+    let start = Instant::now();
+    let is_waiting = thread::scope(|scope| {
         scope.spawn(|| {
             caller.store(tid(), Ordering::Release);
             // SAFETY: an address of that length.
@@ -351,14 +361,19 @@ fn an_exchanged_unix_socket_is_told_by_its_name() {
             thread::yield_now();
         }
         let stat = format!("/proc/self/task/{}/stat", caller.load(Ordering::Acquire));
-        while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+        let sleeps = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+        while !sleeps() && start.elapsed() < live::DEADLINE {
             thread::yield_now();
         }
+        let is_waiting = sleeps();
         // SAFETY: both descriptors are the test's own.
-        assert_eq!(unsafe { libc::dup2(decoy.as_raw_fd(), fd) }, fd);
-        drop(listener.accept().unwrap());
-        drop(listener.accept().unwrap());
+        let exchanged = unsafe { libc::dup2(decoy.as_raw_fd(), fd) };
+        // Makes room: the thread is to end, whatever went wrong.
+        drop(listener.accept());
+        assert_eq!(exchanged, fd);
+        is_waiting
     });
+    assert!(is_waiting, "the connect did not wait for room within {:?}", live::DEADLINE);
     let caller = caller.into_inner();
     let wanted = |f: &Frame<'_>| f.event_type() == EventType::CONNECT_X && f.header().tid == caller;
     let bytes = live.wait("connect", wanted);
@@ -377,17 +392,18 @@ fn a_thread_without_room_is_counted_and_those_that_end_make_room() {
     let options = ProbeOptions { tables, ..options(&[EventType::CONNECT_X]) };
     let Some(live) = Live::with(options).and_then(started) else { return };
     let (peer, socket) = (here(), here());
-    let connect = || socket.connect(("127.0.0.1", port_of(&peer))).unwrap();
+    let connect = || socket.connect(("127.0.0.1", port_of(&peer)));
     for _ in 0..50 {
-        thread::scope(|scope| scope.spawn(connect).join().unwrap());
+        thread::scope(|scope| scope.spawn(connect).join().unwrap()).unwrap();
     }
     assert_eq!(live.probe.counters().notes_lost, 0);
     let barrier = std::sync::Barrier::new(10);
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                connect();
+                let connected = connect();
                 barrier.wait();
+                connected.unwrap();
             });
         }
     });
