@@ -1,14 +1,15 @@
 //! The connection family.
 
-use event::{EventType, KernelField as F, Outcome, flags, recipe::head};
+use event::{EventType, KernelField as F, Outcome, flags};
 
 use crate::{
     Ctx,
     call::Call,
+    early::{Early, is_silent},
     file::file_of,
     filter,
     history::Seen,
-    maps::{Cpu, RECIPES},
+    maps::Cpu,
     mem::{get, read_user},
     network::{
         EINPROGRESS, Noted, Passed, Used, Way, descriptor_section, pass, pass_noted, section,
@@ -37,12 +38,6 @@ fn begin(ctx: Ctx, ty: EventType, n_params: u16) -> Option<(Record, Call, Task)>
     rec.advance(0);
     rec.i64(0, call.ret);
     Some((rec, call, Task::current()))
-}
-
-/// Whether nobody asks for the call itself: it tells the past of a socket, and makes no frame.
-#[inline(always)]
-fn is_silent(ty: EventType) -> bool {
-    RECIPES.get(u32::from(ty.0)).is_some_and(|recipe| recipe[0] & head::SILENT != 0)
 }
 
 /// Ends a call without a frame.
@@ -80,18 +75,34 @@ pub fn socket(ctx: Ctx) -> Option<()> {
     None
 }
 
+/// What a connect shows of its socket.
+#[inline(always)]
+fn seen_of_connect(ret: i64) -> Seen {
+    match ret {
+        0 => Seen::Connect,
+        _ if ret == -EINPROGRESS => Seen::ConnectBegun,
+        _ => Seen::Nothing,
+    }
+}
+
 /// `connect(fd, addr, len)`. Of a descriptor that was exchanged under way there is no tuple: what the call did to the socket of its start is
 /// not known any more.
 #[inline(always)]
 pub fn connect(ctx: Ctx) -> Option<()> {
+    let call = Call::at_exit(ctx);
+    let seen = seen_of_connect(call.ret);
+    let early = Early { call, ty: EventType::CONNECT_X, address: call.a1(), seen };
+    if early.ends(Call::fd(call.a0())) {
+        return None;
+    }
     let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
     let fd = Call::fd(call.a0());
     let noted = Noted::take(&rec, call, EventType::CONNECT_X);
     let used = Used::of(&mut rec, noted, file_of(task, fd));
     pass_noted(&mut rec, noted, call.a1(), call.a2());
     let ty = EventType::CONNECT_X;
-    let connects = call.ret == 0 || call.ret == -EINPROGRESS;
-    let seen = if connects { Seen::Connect } else { Seen::Nothing };
+    let seen = seen_of_connect(call.ret);
+    let connects = seen != Seen::Nothing;
     let is_silent = is_silent(ty);
     if is_silent || filter::rejects_socket(&rec, ty, call.ret, used.sock) {
         used.tell_past(&mut rec, seen);
@@ -114,8 +125,13 @@ pub fn connect(ctx: Ctx) -> Option<()> {
 #[inline(always)]
 pub fn accept(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
-    let n_params = if cpu.event_type() == EventType::ACCEPT4_6_X { 6 } else { 5 };
     let ty = cpu.event_type();
+    let n_params = if ty == EventType::ACCEPT4_6_X { 6 } else { 5 };
+    let call = Call::at_exit(ctx);
+    // Of a call that failed a rule sees no descriptor.
+    if call.ret >= 0 && (Early { call, ty, address: 0, seen: Seen::Accept }).ends(call.ret) {
+        return None;
+    }
     let (mut rec, call, task) = begin(ctx, ty, n_params)?;
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };

@@ -8,7 +8,7 @@ use event::{EventType, KernelField as F, Outcome, Slot, cpu_layout, syscall_entr
 use crate::{
     Ctx,
     call::{X32_BIT, pt_reg},
-    maps::{Cpu, PROGRAMS, SOCKETCALLS, SYSCALLS, control_words, passes},
+    maps::{Cpu, PROGRAMS, SOCKETCALLS, SYSCALLS, control_words, passes_again},
     mem,
 };
 
@@ -114,7 +114,7 @@ pub fn sys_exit(ctx: Ctx) -> Option<()> {
     cpu.count(ty, Outcome::Seen);
     // SAFETY: a helper without arguments.
     let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
-    if !passes(control_words()?, tgid) {
+    if !passes_again(cpu, control_words()?, tgid) {
         cpu.count(ty, Outcome::Filtered);
         return None;
     }

@@ -199,7 +199,7 @@ impl Entry {
 
     /// Whether calls of the type are noted.
     #[inline(always)]
-    fn is_noted(ty: EventType) -> bool {
+    pub fn is_noted(ty: EventType) -> bool {
         feature_word(feature::ENTRY) != 0
             && RECIPES.get(u32::from(ty.0)).is_some_and(|recipe| recipe[0] & head::ENTRY != 0)
     }

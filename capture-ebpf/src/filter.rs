@@ -17,7 +17,7 @@ use crate::{
     maps::{Cpu, FILTER_PORTS, FILTERS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
     mark,
     mem::{bound, feature_word, get, st8, st32, st64},
-    network::{EINPROGRESS, Passed},
+    network::{EINPROGRESS, Passed, There},
     path::{Backward, Place},
     record::{PATH_AT, PATH_MAX, Record},
     sock::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, End, Sock},
@@ -45,14 +45,14 @@ const MAY_CREATE: u64 = 1 << 32;
 
 /// The filter of a type that has one. Its clauses are read once: the loader takes them away first.
 #[derive(Clone, Copy)]
-struct Active {
+pub struct Active {
     clauses: u64,
     at: *const TypeFilter,
 }
 
 impl Active {
     #[inline(always)]
-    fn of(ty: u16) -> Option<Self> {
+    pub fn of(ty: u16) -> Option<Self> {
         let at = FILTERS.get_ptr(u32::from(ty))?.cast::<TypeFilter>();
         // SAFETY: an entry of the map.
         let clauses = unsafe { (&raw const (*at).clauses).read_volatile() };
@@ -65,13 +65,30 @@ impl Active {
         unsafe { &*self.at }
     }
 
-    /// Clauses left by the call's result, and by where its process is, which is asked for the sake of a clause only.
+    /// Clauses left by the call's result, and by where its process is.
     #[inline(always)]
     fn by_result(self, ret: i64) -> u64 {
+        self.by_host(self.by_result_alone(ret))
+    }
+
+    #[inline(always)]
+    fn by_result_alone(self, ret: i64) -> u64 {
         let filter = self.filter();
-        let left = self.clauses & if ret < 0 { filter.failed } else { filter.succeeded };
-        let on_host = filter.on_host;
+        self.clauses & if ret < 0 { filter.failed } else { filter.succeeded }
+    }
+
+    /// Those of some clauses that are left by where the process is, which is asked for the sake of a clause only.
+    #[inline(always)]
+    fn by_host(self, left: u64) -> u64 {
+        let on_host = self.filter().on_host;
         if left & !on_host != 0 && mark::is_on_host() { left & on_host } else { left }
+    }
+
+    /// Whether a call on a socket is rejected by its result, the socket and where its process is.
+    #[inline(always)]
+    pub fn rejects_ends(self, ret: i64, sock: Sock, ends: &Ends, has_past: bool) -> bool {
+        let left = by_socket(self, self.by_result_alone(ret), sock, ends, has_past);
+        left == 0 || self.by_host(left) == 0
     }
 
     #[inline(always)]
@@ -470,36 +487,53 @@ pub fn rejects_socket(rec: &Record, ty: EventType, ret: i64, sock: Sock) -> bool
 pub extern "C" fn peregrine_rejects_socket(place: u64, ret: u64, sk: u64, packed: u64) -> u64 {
     let Some(rec) = Record::resume(place as u32, 0) else { return 0 };
     let Some(active) = Active::of((place >> 32) as u16) else { return 0 };
-    let left = active.by_result(ret as i64);
     let sock = Sock::unpacked(sk, packed);
     // Of a call that names the socket itself no rule sees the other end, and the socket's past is known for other ends only.
     let has_past =
         feature_word(feature::SOCKET_HISTORY) != 0 && place >> 32 != u64::from(EventType::BIND_X.0);
-    u64::from(left & by_socket(active, sock, Passed::of(&rec), has_past) == 0)
+    let passed = Passed::of(&rec);
+    let ends = Ends::of(sock, passed.family, passed.there(sock));
+    u64::from(active.rejects_ends(ret as i64, sock, &ends, has_past))
 }
 
-/// Clauses left by what a socket is, and by the ports of its ends.
+/// The ends of a socket, and the one that a call passed.
+pub struct Ends {
+    pub local: End,
+    pub remote: End,
+    /// As the kernel takes it for the socket.
+    pub there: There,
+    /// Family of what was passed, 0 for nothing.
+    passed_family: u16,
+}
+
+impl Ends {
+    #[inline(always)]
+    pub fn of(sock: Sock, passed_family: u16, there: There) -> Self {
+        Self { local: sock.local(), remote: sock.remote(), there, passed_family }
+    }
+}
+
+/// Those of some clauses that are left by what a socket is, and by the ports of its ends.
 #[inline(always)]
-fn by_socket(active: Active, sock: Sock, passed: Passed, has_past: bool) -> u64 {
-    let there = passed.end_for(sock);
-    let is_like = passed.family == 0 || passed.family == sock.family || there.is_some();
-    if !is_like {
-        return ALL;
+fn by_socket(active: Active, left: u64, sock: Sock, ends: &Ends, has_past: bool) -> u64 {
+    let (family, is_some) = (ends.passed_family, ends.there.is_there);
+    if family != 0 && family != sock.family && !is_some {
+        return left;
     }
     match sock.family {
-        AF_UNIX => return active.of_kind(FilterKind::Unix),
-        AF_NETLINK => return active.of_kind(FilterKind::Other),
+        AF_UNIX => return left & active.of_kind(FilterKind::Unix),
+        AF_NETLINK => return left & active.of_kind(FilterKind::Other),
         AF_INET | AF_INET6 => {}
-        _ => return ALL,
+        _ => return left,
     }
-    if passed.family != 0 && there.is_none() {
-        return ALL;
+    if family != 0 && !is_some {
+        return left;
     }
-    let there = there.unwrap_or_default();
-    let (local, remote) = (sock.local(), sock.remote());
+    let (local, remote) = (ends.local, ends.remote);
+    let there = ends.there.end;
     // The past of the socket may have another end in store.
     if has_past && remote.port == 0 && there.port == 0 {
-        return ALL;
+        return left;
     }
     let is_v6 = sock.family == AF_INET6;
     let (mut set, mut far, mut mapped) = (0, 0, 0);
@@ -510,23 +544,25 @@ fn by_socket(active: Active, sock: Sock, passed: Passed, has_past: bool) -> u64 
         mapped |= one_if_zero(high | low << 32 ^ 0xffff_0000 << 32);
     }
     if set == 0 {
-        return ALL;
+        return left;
     }
     let (v4, v4_local) = (active.of_kind(FilterKind::Ipv4), active.of_kind(FilterKind::Ipv4Local));
     let (v6, v6_local) = (active.of_kind(FilterKind::Ipv6), active.of_kind(FilterKind::Ipv6Local));
     // Where one end is far, the two that a rule sees may be near ones all the same.
-    let kinds = match (is_v6, far != 0) {
-        _ if is_v6 && mapped != 0 => v4 | v4_local | v6 | v6_local,
-        (false, true) => v4 | v4_local,
-        (false, false) => v4_local,
-        (true, true) => v6 | v6_local,
-        (true, false) => v6_local,
-    };
+    let left = left
+        & match (is_v6, far != 0) {
+            _ if is_v6 && mapped != 0 => v4 | v4_local | v6 | v6_local,
+            (false, true) => v4 | v4_local,
+            (false, false) => v4_local,
+            (true, true) => v6 | v6_local,
+            (true, false) => v6_local,
+        };
+    // Ports are looked up where a clause is left that asks for one.
     let any_port = active.filter().any_port;
-    if any_port == ALL {
-        return kinds;
+    if left & !any_port == 0 {
+        return left;
     }
-    kinds & (any_port | by_port(local.port) | by_port(remote.port) | by_port(there.port))
+    left & (any_port | by_port(local.port) | by_port(remote.port) | by_port(there.port))
 }
 
 /// Not 0 where an address is neither one of the machine itself nor none. Without branches: the verifier would follow each for each end.

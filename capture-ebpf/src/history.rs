@@ -3,6 +3,9 @@
 //! Kept in a bounded map by address of the `struct sock` and inode number of the socket. The kernel's cookie would be the natural key, but
 //! it is given when somebody first asks for it, so the key of a living socket would change and its past be lost. An address is used again
 //! soon, an inode number of the socket file system only after four thousand million others.
+//!
+//! A TCP socket shows by itself which end it is while it has a peer. It gets an entry where it does not: when it is bound or listens, from a connect that
+//! goes on behind its call, from a disconnect, and when its listener lets nobody wait.
 
 use event::{
     cpu_layout, note,
@@ -15,7 +18,7 @@ const BPF_NOEXIST: u64 = 1;
 use crate::{
     maps::{Cpu, SOCKETS},
     record::NOTE_AT,
-    sock::End,
+    sock::{End, Sock, role_of_stream},
 };
 
 /// Which socket.
@@ -24,6 +27,13 @@ use crate::{
 pub struct Key {
     pub sk: u64,
     pub ino: u64,
+}
+
+impl Key {
+    #[inline(always)]
+    pub fn of(sock: Sock) -> Self {
+        Self { sk: sock.at, ino: u64::from(sock.ino) }
+    }
 }
 
 /// What is kept: the last peer, and which end the process is.
@@ -48,6 +58,13 @@ pub enum Seen {
     Bind = 4,
     Send = 5,
     Receive = 6,
+    /// A connect that goes on behind the call.
+    ConnectBegun = 7,
+}
+
+#[inline(always)]
+fn is_connect(seen: u64) -> bool {
+    seen == Seen::Connect as u64 || seen == Seen::ConnectBegun as u64
 }
 
 /// What the past says.
@@ -61,7 +78,7 @@ pub struct Known {
 /// The role that a call shows: one that is certain replaces what was known, one that is guessed does not.
 #[inline(always)]
 fn role_after(seen: u64, known: u32, is_datagram: bool) -> u32 {
-    if seen == Seen::Connect as u64 {
+    if is_connect(seen) {
         return u32::from(CLIENT);
     }
     if seen == Seen::Accept as u64 || seen == Seen::Listen as u64 || seen == Seen::Bind as u64 {
@@ -107,16 +124,73 @@ fn count_noted() {
     }
 }
 
+/// Which end the process is as a TCP socket itself shows it, as long as it has a peer: most of them need no entry.
+#[derive(Clone, Copy)]
+pub struct Shown(u32);
+
+impl Shown {
+    pub const NOTHING: Self = Self(0);
+
+    #[inline(always)]
+    pub fn by(sock: Sock) -> Self {
+        if !sock.is_tcp() {
+            return Self::NOTHING;
+        }
+        Self(u32::from(role_of_stream(sock, sock.remote())))
+    }
+
+    /// Whether it shows all that a call does, and goes on showing it: a connection that is on its way may fail, which takes the peer away.
+    #[inline(always)]
+    fn is_all(self, seen: u64, role: u32) -> bool {
+        role != 0 && self.0 == role && seen != Seen::ConnectBegun as u64
+    }
+}
+
+/// Whether a call makes the other end the last peer.
+#[inline(always)]
+fn names_peer(sock: Sock, seen: u64, remote: End) -> bool {
+    sock.is_inet()
+        && remote.port != 0
+        && (is_connect(seen)
+            || seen == Seen::Accept as u64
+            || (sock.is_datagram() && (seen == Seen::Send as u64 || seen == Seen::Receive as u64)))
+}
+
+/// An entry of the map. One that is replaced meanwhile gives the past of another socket once, as the kernel's LRU map does.
+#[inline(always)]
+fn load(entry: *const Past) -> (End, u32) {
+    // SAFETY: callers pass an entry.
+    unsafe {
+        let addr = [
+            (&raw const (*entry).addr[0]).read_volatile(),
+            (&raw const (*entry).addr[1]).read_volatile(),
+        ];
+        let port = (&raw const (*entry).port).read_volatile() as u16;
+        (End { addr, port }, (&raw const (*entry).role).read_volatile())
+    }
+}
+
+/// Whether a call tells nothing that is not known of its socket: then it need not be noted.
+#[inline(always)]
+pub fn is_known(sock: Sock, seen: Seen, remote: End) -> bool {
+    let seen = seen as u64;
+    // What was accepted just now has no entry.
+    if seen == Seen::Accept as u64 {
+        return Shown::by(sock).is_all(seen, u32::from(SERVER));
+    }
+    let key = Key::of(sock);
+    let Some(entry) = SOCKETS.get_ptr(&key) else {
+        let shown = Shown::by(sock);
+        return shown.is_all(seen, role_after(seen, shown.0, sock.is_datagram()));
+    };
+    let (peer, role) = load(entry);
+    role_after(seen, role, sock.is_datagram()) == role
+        && (!names_peer(sock, seen, remote) || remote == peer)
+}
+
 /// Looks a socket up and notes what a call showed of it. `remote` is the other end as of this call, port 0 where it has none.
 #[inline(always)]
-pub fn note(
-    slot: *mut u8,
-    key: Key,
-    seen: u64,
-    is_datagram: bool,
-    is_inet: bool,
-    remote: End,
-) -> Known {
+pub fn note(slot: *mut u8, sock: Sock, seen: u64, remote: End, shown: Shown) -> Known {
     // SAFETY: inside the slot, behind the note of the call's start.
     let (place, value) = unsafe {
         let place = slot.add(PLACE_AT).cast::<Key>();
@@ -124,28 +198,18 @@ pub fn note(
     };
     // SAFETY: as above; a key is two words.
     let found = unsafe {
-        place.write_volatile(key);
+        place.write_volatile(Key::of(sock));
         SOCKETS.get_ptr_mut(&*place)
     };
-    let (mut peer, mut role) = (End { addr: [0; 2], port: 0 }, 0);
+    let (mut peer, mut role) = (End { addr: [0; 2], port: 0 }, shown.0);
     if let Some(p) = found {
-        // SAFETY: an entry of the map; one that is replaced meanwhile gives the past of another socket once, as the kernel's LRU map does.
-        unsafe {
-            peer.addr[0] = (&raw const (*p).addr[0]).read_volatile();
-            peer.addr[1] = (&raw const (*p).addr[1]).read_volatile();
-            peer.port = (&raw const (*p).port).read_volatile() as u16;
-            role = (&raw const (*p).role).read_volatile();
-        }
+        (peer, role) = load(p);
     }
-    let new_role = role_after(seen, role, is_datagram);
-    let names_peer = is_inet
-        && remote.port != 0
-        && (seen == Seen::Connect as u64
-            || seen == Seen::Accept as u64
-            || (is_datagram && (seen == Seen::Send as u64 || seen == Seen::Receive as u64)));
-    let changed = names_peer && remote != peer;
+    let new_role = role_after(seen, role, sock.is_datagram());
+    let changed = names_peer(sock, seen, remote) && remote != peer;
     let flags = new_role as u8 | if changed { PEER_CHANGED } else { 0 };
-    if changed || new_role != role {
+    let is_told = changed || new_role != role;
+    if is_told && (found.is_some() || !shown.is_all(seen, new_role)) {
         let end = if changed { remote } else { peer };
         let to = found.unwrap_or(value);
         // SAFETY: an entry of the map as above, or the place of the value in the slot.

@@ -20,7 +20,7 @@ use crate::{
     call::pt_reg,
     dispatch::{entry_of, type_of},
     file::File,
-    history::{self, Key},
+    history::{self, Shown},
     maps::{ADDRESSED, Cpu, RECIPES, control_words, passes},
     mem::{atomic_add64, bound, feature_word, field, get, ptr, read, st64},
     network::{self, Passed},
@@ -67,12 +67,9 @@ fn put(at: *mut u8, place: usize, value: u64) {
     unsafe { at.add(place).cast::<u64>().write_volatile(value) };
 }
 
-/// The entry of a thread, which is made where it has none yet.
+/// Makes the entry of a thread.
 #[inline(always)]
-fn entry_of_thread(tid: u32) -> Option<*mut u8> {
-    if let Some(at) = ADDRESSED.get_ptr_mut(tid) {
-        return Some(at.cast());
-    }
+fn new_entry(tid: u32) -> Option<*mut u8> {
     let mut nothing = MaybeUninit::<[u64; note::LEN / 8]>::uninit();
     let words = nothing.as_mut_ptr().cast::<u64>();
     let mut n = 0;
@@ -114,9 +111,12 @@ pub fn socket(ctx: *mut u64) -> Option<()> {
     // SAFETY: a helper without arguments.
     let id = unsafe { bpf_get_current_pid_tgid() };
     let control = control_words()?;
-    if !passes(control, (id >> 32) as u32) {
-        return None;
-    }
+    let at = match ADDRESSED.get_ptr_mut(id as u32) {
+        // What has one was in scope.
+        Some(at) => at.cast(),
+        None if passes(control, (id >> 32) as u32) => new_entry(id as u32)?,
+        None => return None,
+    };
     let context = kernel_context(ctx);
     let (sk, address) = (member::<u64>(context, F::HookSock), member(context, F::HookAddress));
     let len = member::<u32>(context, F::HookAddressLen);
@@ -126,7 +126,6 @@ pub fn socket(ctx: *mut u64) -> Option<()> {
     if file == 0 {
         return None;
     }
-    let at = entry_of_thread(id as u32)?;
     let sock = Sock::of_socket(socket, socket + field(F::SocketInode));
     put(at, note::CALL, call_word(control, ty));
     put(at, note::FILE, file);
@@ -222,6 +221,19 @@ impl Addressed {
             || get::<u64>(now.inode_at(), F::InodeIno) as u32 != self.word(note::WHAT) as u32
     }
 
+    /// The socket that the call used.
+    #[inline(always)]
+    pub fn sock(self) -> Sock {
+        Sock::noted(self.word(note::SOCK), self.word(note::WHAT))
+    }
+
+    /// The address that was passed.
+    #[inline(always)]
+    pub fn passed(self) -> Passed {
+        // SAFETY: inside the note, where it lies behind its length.
+        Passed::at(unsafe { self.at().add(note::ADDRESS_LEN) })
+    }
+
     /// Copies the address that was passed to a place of the length, the address and a NUL.
     #[inline(always)]
     pub fn copy_passed(self, to: *mut u8) {
@@ -263,12 +275,12 @@ pub extern "C" fn peregrine_addressed(slot: u64, state: u64, seen: u64) -> u64 {
     let Some(noted) = NonNull::new(unsafe { rec.base.add(NOTE_AT) }).map(Addressed) else {
         return state;
     };
-    let sock = Sock::noted(noted.word(note::SOCK), noted.word(note::WHAT));
+    let sock = noted.sock();
     let mut remote = Passed::of(&rec).end_for(sock).unwrap_or_default();
     let mut out = 0;
     if feature_word(feature::SOCKET_HISTORY) != 0 {
-        let key = Key { sk: sock.at, ino: u64::from(sock.ino) };
-        let past = history::note(rec.base, key, seen, sock.is_datagram(), sock.is_inet(), remote);
+        // What lies there now may be another socket.
+        let past = history::note(rec.base, sock, seen, remote, Shown::NOTHING);
         out = past.flags;
         if remote.port == 0 {
             remote = past.peer;

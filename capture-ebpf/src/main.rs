@@ -12,6 +12,7 @@ mod call;
 mod connection;
 mod credentials;
 mod dispatch;
+mod early;
 mod enter;
 mod file;
 mod filter;

@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{HashMap, LpmTrie, LruHashMap, ProgramArray},
 };
 use event::{
-    Outcome, Slot, addressed, control, cpu_layout,
+    Outcome, Slot, addressed, control, cpu_layout, feature,
     filter::{
         MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
     },
@@ -15,7 +15,10 @@ use event::{
     syscall_entry,
 };
 
-use crate::history::{Key, Past};
+use crate::{
+    history::{Key, Past},
+    mem::feature_word,
+};
 
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: usize = 1 << 10;
@@ -192,4 +195,44 @@ pub fn passes(control: *const u32, tgid: u32) -> bool {
         return true;
     }
     SCOPE.get_ptr(tgid).is_some()
+}
+
+/// The same, of a process that calls: mostly the one that called before.
+#[inline(always)]
+pub fn passes_again(cpu: Cpu, control: *const u32, tgid: u32) -> bool {
+    let last = cpu.word(cpu_layout::IN_SCOPE);
+    // SAFETY: this CPU's word; a word of `control`.
+    unsafe {
+        if last.read_volatile() == u64::from(tgid) {
+            return true;
+        }
+        let passes = passes(control, tgid);
+        if passes && control.add(control::SCOPED).read_volatile() != 0 {
+            last.write_volatile(u64::from(tgid));
+        }
+        passes
+    }
+}
+
+/// Takes a process out of scope. Its last thread ends: nothing of it calls any more.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_leave_scope(tgid: u64) -> u64 {
+    if SCOPE.remove(tgid as u32).is_err() {
+        return 0;
+    }
+    let mut n = 0;
+    while n < feature_word(feature::N_CPUS) && n < MAX_CPUS as u64 {
+        if let Some(words) = CPUS.get_ptr_mut(n as u32) {
+            // SAFETY: a word of the entry. One that its CPU writes meanwhile is of another process, which it looks up once more.
+            unsafe {
+                let last = words.cast::<u64>().add(cpu_layout::IN_SCOPE);
+                if last.read_volatile() == tgid {
+                    last.write_volatile(0);
+                }
+            }
+        }
+        n += 1;
+    }
+    0
 }

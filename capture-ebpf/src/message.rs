@@ -2,19 +2,20 @@
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_tail_call};
 use event::{
-    EventType, Outcome, Slot, cpu_layout, flags,
+    EventType, Outcome, Slot, cpu_layout, feature, flags,
     recipe::{RET, head},
 };
 
 use crate::{
     Ctx,
     call::Call,
+    early::Early,
     file::file_of,
     filter,
     history::Seen,
     io::{NARROW, gather, size_of_vector},
     maps::{Cpu, PROGRAMS, RECIPES},
-    mem::{bound, forget, read_user},
+    mem::{bound, feature_word, forget, read_user},
     network::{self, Noted, Used, Way},
     plain::{keep, load, store, user_bytes},
     record::{FORGET_AT, Record, TEXT_MAX},
@@ -31,6 +32,9 @@ const BLOCK: u64 = 32;
 /// Sizes of `struct mmsghdr` and `struct compat_mmsghdr`, and where the length lies in them.
 const MMSGHDR: (u64, u64) = (64, 56);
 const COMPAT_MMSGHDR: (u64, u64) = (32, 28);
+
+/// Bytes of the header of a name server's answer (RFC 1035).
+const ANSWER_MIN: i64 = 12;
 
 #[inline(always)]
 fn asked(ty: EventType) -> u32 {
@@ -128,6 +132,10 @@ pub fn send(ctx: Ctx) -> Option<()> {
         Noted::forget(ty);
         return None;
     }
+    let address = if ty == EventType::SENDTO_X { call.a4() } else { 0 };
+    if (Early { call, ty, address, seen: seen(true, call.ret) }).ends(Call::fd(call.a0())) {
+        return None;
+    }
     let task = Task::current();
     let (mut rec, this) = Buffered::begin(cpu, ty, call)?;
     let asked = asked(ty);
@@ -165,6 +173,20 @@ pub fn send(ctx: Ctx) -> Option<()> {
     None
 }
 
+/// Whether nobody asks for a call of one buffer but for the answers of name servers, and this is none for certain.
+#[inline(always)]
+fn is_no_answer(ty: EventType, call: Call, asked: u32) -> bool {
+    if feature_word(feature::ANSWERS) == 0 || asked & head::ONLY_ANSWERS == 0 {
+        return false;
+    }
+    // Shorter than a header: stages/src/parse/answer.rs makes nothing of it.
+    if call.ret < ANSWER_MIN {
+        return true;
+    }
+    let at = if ty == EventType::RECVFROM_X { call.a4() } else { 0 };
+    network::is_no_answer(file_of(Task::current(), Call::fd(call.a0())), at)
+}
+
 /// `recvfrom(fd, buf, len, flags, addr, addrlen)` and `recv`.
 #[inline(always)]
 pub fn recv(ctx: Ctx) -> Option<()> {
@@ -177,6 +199,11 @@ pub fn recv(ctx: Ctx) -> Option<()> {
         && filter::rejects_result(cpu, ty, call.ret)
     {
         Noted::forget(ty);
+        return None;
+    }
+    if is_no_answer(ty, call, asked) {
+        Noted::forget(ty);
+        cpu.count(u64::from(ty.0), Outcome::Filtered);
         return None;
     }
     let task = Task::current();

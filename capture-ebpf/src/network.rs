@@ -7,10 +7,10 @@ use crate::{
     call::Call,
     enter::Entry,
     file::File,
-    history::{self, Key, Seen},
+    history::{self, Seen, Shown},
     hook::{Addressed, peregrine_addressed},
     maps::SCRATCH,
-    mem::{bound, feature_word, get, st64},
+    mem::{bound, feature_word, get, ptr, read_user, st64},
     record::{Record, SNAPLEN_AT},
     sock::{
         AF_INET, AF_INET6, AF_UNIX, End, NO_SOCK, Sock, TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT,
@@ -34,9 +34,17 @@ const INET_LEN: u64 = 16;
 /// The address that the process passed, or that the kernel wrote for it; copied once into the slot, so that what is checked is what is told.
 #[derive(Clone, Copy)]
 pub struct Passed {
-    base: *mut u8,
+    /// Its length, then itself.
+    place: *mut u8,
     pub family: u16,
     len: u64,
+}
+
+/// The end that an address means to a socket, if it does. Not an `Option`: the verifier refuses a copy of one that is `None`, since its end was never written.
+#[derive(Clone, Copy, Default)]
+pub struct There {
+    pub end: End,
+    pub is_there: bool,
 }
 
 /// Where an address lies.
@@ -220,18 +228,24 @@ impl Passed {
     /// What [`pass`] kept.
     #[inline(always)]
     pub fn of(rec: &Record) -> Self {
-        // SAFETY: two words of the slot.
+        // SAFETY: the slot has it there.
+        Self::at(unsafe { rec.base.add(PASSED_AT) })
+    }
+
+    /// One that lies behind its length, with room for that of IPv6.
+    #[inline(always)]
+    pub fn at(place: *mut u8) -> Self {
+        // SAFETY: two words, as the caller says.
         let (len, family) = unsafe {
-            let place = rec.base.add(PASSED_AT);
             (place.cast::<u64>().read_volatile(), place.add(8).cast::<u16>().read_volatile())
         };
-        Self { base: rec.base, family: if len < 2 { 0 } else { family }, len }
+        Self { place, family: if len < 2 { 0 } else { family }, len }
     }
 
     #[inline(always)]
     fn word<T: Copy>(self, at: usize) -> T {
         // SAFETY: constants within the address, each at its own alignment.
-        unsafe { self.base.add(PASSED_AT + 8 + at).cast::<T>().read_volatile() }
+        unsafe { self.place.add(8 + at).cast::<T>().read_volatile() }
     }
 
     /// The address as one of a family.
@@ -264,13 +278,18 @@ impl Passed {
         None
     }
 
+    #[inline(always)]
+    pub fn there(self, sock: Sock) -> There {
+        self.end_for(sock).map_or_else(There::default, |end| There { end, is_there: true })
+    }
+
     /// Address of a Unix path in the slot, without the leading NUL of an abstract one; 0 where there is none.
     #[inline(always)]
     pub fn unix_path(self) -> u64 {
         if self.family != AF_UNIX || self.len <= 2 {
             return 0;
         }
-        let path = self.base as u64 + PASSED_AT as u64 + 8 + 2;
+        let path = self.place as u64 + 8 + 2;
         if self.word::<u8>(2) == 0 { path + 1 } else { path }
     }
 
@@ -321,13 +340,14 @@ pub enum Way {
 /// it is the socket's own.
 #[inline(always)]
 fn remote_end(sock: Sock, passed: Passed) -> (End, bool) {
-    let own = sock.remote();
-    if own.port == 0 || sock.is_datagram() {
-        if let Some(end) = passed.end_for(sock)
-            && end != own
-        {
-            return (end, false);
-        }
+    remote_of(sock, sock.remote(), passed.there(sock))
+}
+
+/// The same of the two.
+#[inline(always)]
+pub fn remote_of(sock: Sock, own: End, there: There) -> (End, bool) {
+    if (own.port == 0 || sock.is_datagram()) && there.is_there && there.end != own {
+        return (there.end, false);
     }
     (own, own.port != 0)
 }
@@ -385,8 +405,7 @@ pub extern "C" fn peregrine_sock(slot: u64, state: u64, sk: u64, packed: u64) ->
         out |= sock_flags::LISTENING;
     }
     if feature_word(feature::SOCKET_HISTORY) != 0 {
-        let key = Key { sk, ino: u64::from(sock.ino) };
-        let past = history::note(rec.base, key, seen, sock.is_datagram(), sock.is_inet(), remote);
+        let past = history::note(rec.base, sock, seen, remote, Shown::by(sock));
         out |= past.flags;
         if remote.port == 0 {
             remote = past.peer;
@@ -419,9 +438,8 @@ pub extern "C" fn peregrine_past(slot: u64, sk: u64, packed: u64) -> u64 {
     let Some(rec) = Record::resume(slot as u32, 0) else { return 0 };
     let sock = Sock::unpacked(sk, packed);
     let (remote, _) = remote_end(sock, Passed::of(&rec));
-    let key = Key { sk, ino: u64::from(sock.ino) };
     let seen = packed >> 16 & 0xff;
-    history::note(rec.base, key, seen, sock.is_datagram(), sock.is_inet(), remote);
+    history::note(rec.base, sock, seen, remote, Shown::by(sock));
     0
 }
 
@@ -484,6 +502,21 @@ pub fn hears(rec: &Record, asked: u32, sock: Sock) -> bool {
         return true;
     }
     asked & head::ONLY_ANSWERS == 0
+}
+
+/// Whether a message that was received is certainly not of a name server: one for which `hears` finds another port, without a copy of the address, which
+/// lies at `at`, 0 for nowhere.
+#[inline(always)]
+pub fn is_no_answer(file: File, at: u64) -> bool {
+    if file.0 == 0 || !file.is_socket() {
+        return false;
+    }
+    let sk = ptr(ptr(file.0, F::FilePrivate), F::SocketSk);
+    if u16::from_be(get(sk, F::SockDport)) == DOMAIN {
+        return false;
+    }
+    // Family and port.
+    at == 0 || read_user::<u32>(at).is_some_and(|word| u16::from_be((word >> 16) as u16) != DOMAIN)
 }
 
 /// Parameter `n`: a tuple; empty where the descriptor is no socket. The address that goes with it was kept by [`pass`].

@@ -14,7 +14,7 @@ use crate::{
     enter,
     file::{self, exe_of},
     hook, loss,
-    maps::{Cpu, SCOPE, control_words, passes},
+    maps::{Cpu, SCOPE, control_words, passes, peregrine_leave_scope},
     mark,
     mem::{bound, feature_word, field, forget, get, has, ptr, read, read_user},
     path::{Backward, Place},
@@ -477,7 +477,7 @@ pub fn exit(ctx: Ctx) -> Option<()> {
         exit_record(cpu, task, dead);
     }
     if dead {
-        let _ = SCOPE.remove(task.tgid());
+        peregrine_leave_scope(u64::from(task.tgid()));
     }
     enter::forget_thread();
     hook::forget_thread();

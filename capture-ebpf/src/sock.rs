@@ -129,6 +129,16 @@ impl Sock {
     }
 }
 
+/// `IPPROTO_TCP`.
+const TCP: u16 = 6;
+
+impl Sock {
+    #[inline(always)]
+    pub fn is_tcp(self) -> bool {
+        self.is_inet() && self.ty == SOCK_STREAM && self.protocol() == TCP
+    }
+}
+
 /// `SOCK_BINDPORT_LOCK` (include/net/sock.h): bound to a port that the process chose.
 const BINDPORT_LOCK: u32 = 8;
 
@@ -169,14 +179,22 @@ pub fn past_of(sock: Sock) -> (u8, End) {
         } else {
             0
         }
-    } else if remote.port == 0 {
+    } else {
+        role_of_stream(sock, remote)
+    };
+    (role, remote)
+}
+
+/// Which end of a connection of a stream socket the process is.
+#[inline(always)]
+pub fn role_of_stream(sock: Sock, remote: End) -> u8 {
+    if remote.port == 0 {
         0
     } else if get::<u32>(sock.at, F::SockMaxAckBacklog) != 0 {
         sock_flags::SERVER
     } else {
         sock_flags::CLIENT
-    };
-    (role, remote)
+    }
 }
 
 /// Address of the bound name of a Unix socket, 0 where it has none. An abstract name is given without its leading NUL.

@@ -729,3 +729,48 @@ fn roles_are_known_without_events_of_connect_and_accept() {
     assert_eq!(others, 0);
     live.finish();
 }
+
+/// Of calls that are asked for the answers of name servers alone, those from port 53 that have room for a header.
+#[test]
+fn only_answers_of_name_servers_are_told() {
+    let answers: EventSet = [EventType::RECVFROM_X, EventType::RECV_X].into_iter().collect();
+    let asked = Asked { answers, ..Asked::default() };
+    let interest = [EventType::SENDTO_X].into_iter().collect();
+    let Some(mut live) = Live::with(ProbeOptions { interest, asked, ..ProbeOptions::default() })
+    else {
+        return;
+    };
+    let (client, other) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let server = UdpSocket::bind("127.53.53.1:53").unwrap();
+    let to = client.local_addr().unwrap();
+    let mut got = [0; 64];
+    for (from, message) in [
+        (&other, &b"from another port than theirs"[..]),
+        (&server, b"too short"),
+        (&server, b"long enough for a header"),
+    ] {
+        from.send_to(message, to).unwrap();
+        assert_eq!(client.recv_from(&mut got).unwrap().0, message.len());
+    }
+    client.connect(server.local_addr().unwrap()).unwrap();
+    server.send_to(b"to one that is connected", to).unwrap();
+    assert_eq!(client.recv(&mut got).unwrap(), 24);
+    for _ in 0..2 {
+        let (me, fd) = (tid(), i64::from(client.as_raw_fd()));
+        let bytes = live.wait("answer", |f| {
+            f.header().tid == me
+                && answers.contains(f.event_type())
+                && f.param_i64(fd_at(f.event_type())) == Some(fd)
+        });
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!((frame.param_i64(0), frame.param(1).map(<[u8]>::len)), (Some(24), Some(24)));
+    }
+    live.drain();
+    let is_answer = |f: &Vec<u8>| {
+        let frame = Frame::parse(f).unwrap();
+        frame.header().tid == tid() && answers.contains(frame.event_type())
+    };
+    assert!(!live.frames.iter().any(is_answer), "another was told");
+    live.finish();
+}

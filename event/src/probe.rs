@@ -102,6 +102,8 @@ pub mod cpu_layout {
     pub const SOCKETS_NOTED: usize = DEPTH + 12;
     /// Word that counts stamps of processes ([`crate::mark`]).
     pub const STAMPS: usize = DEPTH + 13;
+    /// Word of the process that was found in scope last, 0 for none: what takes one out of scope takes it out of here, too.
+    pub const IN_SCOPE: usize = DEPTH + 14;
     /// Byte of [`LOSS`].
     pub const LOSS_OF_SOME: usize = 0;
     /// Byte of [`LOSS`].

@@ -4,10 +4,13 @@ use std::collections::HashSet;
 
 use aya::maps::{HashMap, MapData, MapError};
 
+use event::cpu_layout;
+
 use super::{
     load::{Probe, borrow, map_error},
     machine,
     report::ProbeError,
+    sys::{store, wait_for_programs},
 };
 
 /// Looks for descendants of the process in scope; in a storm of forks there is always another.
@@ -36,6 +39,11 @@ impl Probe {
         for pid in old {
             // A process that ended in between has removed itself.
             let _: Result<(), _> = map.remove(&pid);
+        }
+        // Programs that found one of them there, and say so to their CPU.
+        wait_for_programs();
+        for n in 0..self.n_cpus as usize {
+            store(self.cpus.word(8 * (n * cpu_layout::WORDS + cpu_layout::IN_SCOPE)), 0);
         }
         self.options.scope_pid = scope_pid;
         if let Some(pid) = scope_pid {
