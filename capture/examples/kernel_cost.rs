@@ -1,6 +1,7 @@
 //! What the kernel side costs the caller, by kind of call: beside no program and beside one that returns at once, with one or more objects, in turns.
 //!
-//! `cargo run --release -p capture --example kernel_cost -- [--rounds N] [--kinds a,b] [OBJECT ...]`, as root. A kind is measured in bursts of some
+//! `cargo run --release -p capture --example kernel_cost -- [--rounds N] [--kinds a,b] [--rejected] [OBJECT ...]`, as root. With `--rejected` calls on
+//! sockets are asked for as Falco's stable rules do, and push-down rejects all of them. A kind is measured in bursts of some
 //! tens of microseconds, many to a round; the least of a round's bursts is the round's, since noise only adds. Printed are, in ns a call, the
 //! median of the rounds and the least of them. One thread does it all, so that nobody shares its descriptors; rings are read between rounds. On a machine that does other work, too: `chrt -f 5 taskset -c 1` before the program.
 
@@ -13,8 +14,11 @@ use std::{
 };
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint};
-use capture::{Asked, KernelRing, Peek, Probe, ProbeOptions, Ring, SocketLooks};
-use event::{EventSet, EventType, Outcome};
+use capture::{Asked, Filters, KernelRing, Peek, Probe, ProbeOptions, Ring, SocketLooks};
+use event::{
+    EventSet, EventType, Outcome,
+    filter::{FilterKind, FlagTest, N_FILTER_KINDS, N_FLAG_TESTS, TypeFilter},
+};
 
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/peregrine.bpf.o"));
@@ -37,6 +41,34 @@ const CAPTURED: [EventType; 8] = [
 ];
 /// Those whose descriptor is looked at before the call ends.
 const NOTED: [EventType; 2] = [EventType::CONNECT_X, EventType::SENDTO_X];
+
+/// Calls on sockets that Falco's stable rules ask for, and those that tell the answers of name servers. All of them, and `socket`, are rejected or filtered.
+const ON_SOCKETS: [EventType; 3] =
+    [EventType::CONNECT_X, EventType::SENDTO_X, EventType::SENDMSG_X];
+const ANSWERS: [EventType; 3] = [EventType::RECV_X, EventType::RECVFROM_X, EventType::RECVMSG_X];
+
+/// What makes of loopback none of their clauses: one for ports of far ends, one for IPv6.
+fn filters() -> Filters {
+    let mut kinds = [0; N_FILTER_KINDS];
+    kinds[FilterKind::Ipv4 as usize] = 1;
+    kinds[FilterKind::Ipv6 as usize] = 3;
+    kinds[FilterKind::Ipv6Local as usize] = 3;
+    let filter = TypeFilter {
+        clauses: 3,
+        failed: 3,
+        succeeded: 3,
+        any_name: 3,
+        any_port: 2,
+        on_host: 1,
+        kinds,
+        flags: [FlagTest::default(); N_FLAG_TESTS],
+    };
+    let failed = TypeFilter { clauses: 1, failed: 1, any_port: 1, ..TypeFilter::default() };
+    let mut by_type: Vec<_> = ON_SOCKETS.into_iter().map(|ty| (ty, filter)).collect();
+    by_type.push((EventType::SOCKET_X, failed));
+    let ports = [53, 80, 88, 443, 4444, 8080, 8443].into_iter().map(|port| (port, 1)).collect();
+    Filters { by_type, prefixes: Vec::new(), lasts: Vec::new(), ports }
+}
 
 type Call = Box<dyn FnMut()>;
 
@@ -76,7 +108,7 @@ fn kinds(folder: &Path) -> Vec<(&'static str, Call)> {
         (
             "udp",
             Box::new(move || {
-                udp.send_to(b"x", to).expect("it is sent");
+                udp.send_to(&[b'x'; 64], to).expect("it is sent");
                 peer.recv_from(&mut buffer).expect("it arrives");
             }),
         ),
@@ -167,6 +199,36 @@ impl Beside {
         }
     }
 
+    fn rejecting(object: Option<&Path>) -> Self {
+        let on_sockets: EventSet = ON_SOCKETS.into_iter().collect();
+        let options = ProbeOptions {
+            interest: on_sockets.union(&[EventType::SOCKET_X].into_iter().collect()),
+            asked: Asked {
+                descriptors: on_sockets,
+                entry: on_sockets,
+                buffers: EventSet::EMPTY,
+                answers: ANSWERS.into_iter().collect(),
+                ..Asked::default()
+            },
+            scope_pid: Some(std::process::id()),
+            self_tgid: None,
+            object: object.map(Path::to_owned),
+            ..ProbeOptions::default()
+        };
+        let probe = Probe::load(options).map_err(|e| e.to_string());
+        let set = probe.and_then(|mut probe| {
+            probe.set_filters(&filters()).map_err(|e| e.to_string())?;
+            Ok(probe)
+        });
+        match set {
+            Ok(probe) => Self::Probe(Box::new(probe)),
+            Err(e) => {
+                eprintln!("kernel_cost: {e}");
+                std::process::exit(1);
+            }
+        }
+    }
+
     /// What `measure` gives while it is attached.
     fn during<T>(&mut self, measure: impl FnOnce() -> T) -> T {
         match self {
@@ -196,18 +258,20 @@ fn empty_exit(ebpf: &mut Ebpf) -> &mut BtfTracePoint {
 struct Arguments {
     rounds: usize,
     kinds: Option<Vec<String>>,
+    is_rejected: bool,
     objects: Vec<PathBuf>,
 }
 
 impl Arguments {
     fn parse() -> Self {
-        let mut out = Self { rounds: ROUNDS, kinds: None, objects: Vec::new() };
+        let mut out = Self { rounds: ROUNDS, kinds: None, is_rejected: false, objects: Vec::new() };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             let mut value = || args.next().expect("an option has a value");
             match arg.as_str() {
                 "--rounds" => out.rounds = value().parse().expect("a number of rounds"),
                 "--kinds" => out.kinds = Some(value().split(',').map(str::to_owned).collect()),
+                "--rejected" => out.is_rejected = true,
                 _ => out.objects.push(PathBuf::from(arg)),
             }
         }
@@ -235,6 +299,10 @@ fn main() {
     let objects: Vec<_> = arguments.objects.iter().map(|path| Some(path.as_path())).collect();
     for object in if objects.is_empty() { vec![None] } else { objects } {
         let name = object.map_or("built in".to_owned(), |path| path.display().to_string());
+        if arguments.is_rejected {
+            all.push((format!("{name}, rejected"), Beside::rejecting(object)));
+            continue;
+        }
         let at_hooks = SocketLooks::AtHooks;
         all.push((format!("{name}, exit"), Beside::probe(object, &[], at_hooks)));
         all.push((format!("{name}, hooks and exit"), Beside::probe(object, &NOTED, at_hooks)));
@@ -276,8 +344,9 @@ fn main() {
         if let Beside::Probe(probe) = beside {
             let counters = probe.counters();
             println!(
-                "{name}: written {}, ring full {}, unexplained {}, notes lost {}",
+                "{name}: written {}, rejected {}, ring full {}, unexplained {}, notes lost {}",
                 counters.total(Outcome::Written),
+                counters.total(Outcome::Rejected),
                 counters.total(Outcome::RingFull),
                 counters.unexplained(),
                 counters.notes_lost
