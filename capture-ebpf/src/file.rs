@@ -196,7 +196,7 @@ impl Place {
 
 /// Whether a dentry has no name any more (`d_unlinked`).
 #[inline(always)]
-fn is_unhashed(dentry: u64) -> bool {
+pub fn is_unhashed(dentry: u64) -> bool {
     has(F::DentryHashPprev)
         && ptr(dentry, F::DentryHashPprev) == 0
         && ptr(dentry, F::DentryParent) != dentry

@@ -8,26 +8,27 @@ use core::arch::asm;
 use aya_ebpf::helpers::generated::{bpf_map_lookup_elem, bpf_probe_read_user_str};
 use event::{
     EventType, KernelField as F, Outcome, control, feature,
-    filter::{FilterKind, N_FILTER_KINDS, NAME_PREFIX_MAX, TypeFilter},
+    filter::{FilterKind, N_FILTER_KINDS, N_NAME_HEADS, NAME_PREFIX_MAX, TypeFilter, name_head},
     flags,
 };
 
 use crate::{
     file::{AT_FDCWD, FMODE_CREATED, PPM_FD_LAYERS, PPM_O_F_CREATED, file_of},
-    maps::{Cpu, FILTER_PORTS, FILTERS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
+    maps::{Cpu, FILTER_PORTS, FILTERS, NAME_HEADS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
     mark,
     mem::{bound, feature_word, get, st8, st32, st64},
     network::{EINPROGRESS, Passed, There},
     path::{Backward, Place},
     record::{PATH_AT, PATH_MAX, Record},
+    same::peregrine_same,
     sock::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, End, Sock},
     task::Task,
 };
 
 /// Longest string that is looked at, with its NUL; a longer one passes.
-const LEXICAL_MAX: u64 = 512;
+pub const LEXICAL_MAX: u64 = 512;
 /// Where the process's string lies: right behind the path buffer, so that its directory can be put before it.
-const LEXICAL_AT: u64 = PATH_MAX;
+pub const LEXICAL_AT: u64 = PATH_MAX;
 /// Zeroes behind a name: a key of the map of last components.
 const ZEROES: u64 = event::filter::NAME_LAST_MAX as u64;
 /// Where the kernel's path ends.
@@ -125,7 +126,8 @@ pub fn discard(cpu: Cpu, rec: Record, ty: EventType) {
 #[inline(never)]
 pub extern "C" fn peregrine_filter_flags(ty: u64, ret: u64, flags: u64, unknown: u64) -> u64 {
     let Some(active) = Active::of(ty as u16) else { return ALL };
-    active.by_result(ret as i64) & active.filter().by_known_flags(flags, unknown)
+    let left = active.filter().by_known_flags(flags, unknown);
+    active.by_host(left & active.by_result_alone(ret as i64))
 }
 
 /// An open, as far as its filter asks.
@@ -210,21 +212,30 @@ pub extern "C" fn peregrine_rejects_open(
         return 0;
     }
     if name == 0 {
-        return u64::from(ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, 0) == 0);
+        return u64::from(ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, 0, left) == 0);
     }
     let string = peregrine_string(slot, name);
     if string == UNKNOWN {
         return 0;
     }
     let (len, is_relative) = (string & 0xffff, string & RELATIVE != 0);
+    if !is_relative {
+        if peregrine_prefixes(slot, LEXICAL_AT, len, left) != 0 {
+            return 0;
+        }
+        let last = if ret < 0 { 0 } else { peregrine_same(slot, len, ret as u64) };
+        if last != 0 {
+            return u64::from(!asks_last(left) || left & peregrine_last_component(slot, last) == 0);
+        }
+        if left & peregrine_view(slot, LEXICAL_AT, len, left) != 0 {
+            return 0;
+        }
+    }
     let absolute = if is_relative { 0 } else { len };
-    if !is_relative && left & peregrine_view(slot, LEXICAL_AT, len) != 0 {
+    if ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, absolute, left) != 0 {
         return 0;
     }
-    if ret >= 0 && left & peregrine_kernel_view(slot, ret as u64, absolute) != 0 {
-        return 0;
-    }
-    u64::from(!is_relative || left & peregrine_joined_view(slot, fds, len) == 0)
+    u64::from(!is_relative || left & peregrine_joined_view(slot, fds, len, left) == 0)
 }
 
 /// Copies the process's string into the slot, with zeroes behind it. Gives its length with the NUL, and [`RELATIVE`]; [`UNKNOWN`] where there is none, or
@@ -263,7 +274,7 @@ unsafe fn zero(at: *mut u8) {
 /// length, else 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64, absolute: u64) -> u64 {
+pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64, absolute: u64, left: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
     let task = Task::current();
     let file = file_of(task, fd as i64);
@@ -278,7 +289,7 @@ pub extern "C" fn peregrine_kernel_view(slot: u64, fd: u64, absolute: u64) -> u6
     if absolute == len && peregrine_is_string(slot, pos, len) != 0 {
         return 0;
     }
-    peregrine_view(slot, pos, len)
+    peregrine_view(slot, pos, len, left)
 }
 
 /// Whether the bytes of the path buffer from `pos` on are those of the process's string. There are zeroes behind both.
@@ -311,15 +322,19 @@ pub extern "C" fn peregrine_is_string(slot: u64, pos: u64, len: u64) -> u64 {
 /// Clauses that a name allows whose `len` bytes, its NUL included, begin at `pos` of the path buffer, with zeroes behind them.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_view(slot: u64, pos: u64, len: u64) -> u64 {
+pub extern "C" fn peregrine_view(slot: u64, pos: u64, len: u64, left: u64) -> u64 {
     let last = peregrine_last(slot, pos, len);
-    if last == ODD { ALL } else { peregrine_names(slot, pos, len, last) }
+    if last == ODD {
+        return ALL;
+    }
+    let found = peregrine_prefixes(slot, pos, len, left);
+    if asks_last(left) { found | peregrine_last_component(slot, last) } else { found }
 }
 
 /// Clauses that the process's string allows behind the path of the directory that it starts from.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64) -> u64 {
+pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64, left: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
     let task = Task::current();
     let dirfd = i64::from(dirfd as i32);
@@ -338,7 +353,7 @@ pub extern "C" fn peregrine_joined_view(slot: u64, dirfd: u64, len: u64) -> u64 
     let Some(pos) = walked(slot, slash, place, task) else { return ALL };
     // The root's own slash is the one between the two.
     let pos = if pos == slash - 1 { slash } else { pos };
-    peregrine_view(slot, pos, LEXICAL_AT - pos + len)
+    peregrine_view(slot, pos, LEXICAL_AT - pos + len, left)
 }
 
 /// Where the path of a place begins that ends at `end` of the path buffer; `None` where it is not what the place is called by and nothing else.
@@ -351,34 +366,64 @@ fn walked(slot: u64, end: u64, place: Place, task: Task) -> Option<u64> {
     if flags != 0 || pos >= end { None } else { Some(pos) }
 }
 
-/// Clauses of a name's prefixes and last component. `pos`: where it begins in the path buffer, `len`: with its NUL.
+/// Clauses of a name's prefixes, of those in `left`. `pos`: where it begins in the path buffer, `len`: with its NUL.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn peregrine_names(slot: u64, pos: u64, len: u64, last: u64) -> u64 {
+pub extern "C" fn peregrine_prefixes(slot: u64, pos: u64, len: u64, left: u64) -> u64 {
     let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
-    let (pos, last) = (bound::<0x1fff>(pos), bound::<0x1fff>(last));
-    if pos > LEXICAL_AT || last > LEXICAL_AT + LEXICAL_MAX {
+    let pos = bound::<0x1fff>(pos);
+    if pos > LEXICAL_AT {
         return ALL;
     }
     let len = if len > NAME_PREFIX_MAX as u64 { NAME_PREFIX_MAX as u64 } else { len };
     // SAFETY: a key is the number of bits in four bytes, then the name; all of it is in the slot.
-    let mut found = unsafe {
-        let key = base.cast::<u8>().add(PATH_AT - 4).add(pos as usize);
+    unsafe {
+        let name = base.cast::<u8>().add(PATH_AT).add(pos as usize);
+        if left & heads(ld64(name)) == 0 {
+            return 0;
+        }
+        let key = name.sub(4);
         st32(key, 8 * len as u32);
-        value_of((&raw const NAME_PREFIXES).cast(), key)
-    };
-    // SAFETY: a word of `CONTROL`.
-    let has_lasts = control_words().is_some_and(
-        |words| unsafe { words.add(control::NAMES).read_volatile() } & control::LASTS != 0,
-    );
-    if has_lasts {
-        // SAFETY: the last component, with zeroes behind it.
-        found |= unsafe {
-            let key = base.cast::<u8>().add(PATH_AT).add(last as usize);
-            value_of((&raw const NAME_LASTS).cast(), key)
-        };
+        left & value_of((&raw const NAME_PREFIXES).cast(), key)
     }
-    found
+}
+
+/// Clauses of the last component that begins at `pos` of the path buffer, with zeroes behind it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn peregrine_last_component(slot: u64, pos: u64) -> u64 {
+    let Some(base) = SCRATCH.get_ptr_mut(slot as u32) else { return ALL };
+    let pos = bound::<0x1fff>(pos);
+    if pos > LEXICAL_AT + LEXICAL_MAX {
+        return ALL;
+    }
+    // SAFETY: in the slot.
+    unsafe {
+        let key = base.cast::<u8>().add(PATH_AT).add(pos as usize);
+        value_of((&raw const NAME_LASTS).cast(), key)
+    }
+}
+
+/// Clauses of the prefixes that begin as a name does whose first bytes these are: at least those that [`NAME_PREFIXES`] has for it.
+#[inline(always)]
+fn heads(name: u64) -> u64 {
+    let Some(entries) = NAME_HEADS.get_ptr(0) else { return ALL };
+    let of = |beginning: u64| {
+        let n = bound::<{ N_NAME_HEADS as u32 - 1 }>(name_head(beginning) as u64);
+        // SAFETY: masked to the entries.
+        unsafe { entries.cast::<u64>().add(n as usize).read_volatile() }
+    };
+    of(name) | of(name & 0xffff_ffff)
+}
+
+/// Whether one of the clauses asks for the last component of a name.
+#[inline(always)]
+fn asks_last(left: u64) -> bool {
+    control_words().is_none_or(|words| {
+        // SAFETY: two words of `CONTROL`, whose entries are of 32 bytes.
+        let lasts = unsafe { words.add(control::LASTS).cast::<u64>().read_volatile() };
+        left & lasts != 0
+    })
 }
 
 /// The clauses of a key, none where it is not there.

@@ -33,6 +33,7 @@ mod plain;
 mod process;
 mod quota;
 mod record;
+mod same;
 mod sched;
 mod signal;
 mod sock;

@@ -8,7 +8,8 @@ use aya_ebpf::{
 use event::{
     Outcome, Slot, addressed, control, cpu_layout, feature,
     filter::{
-        MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
+        MAX_LASTS, MAX_PORTS, MAX_PREFIXES, N_NAME_HEADS, NAME_LAST_MAX, NAME_PREFIX_MAX,
+        TYPE_FILTER_WORDS,
     },
     lost, mark, note,
     recipe::{FlagMap, N_FLAG_MAPS, Recipe},
@@ -103,6 +104,10 @@ pub static HOST_MARKS: Array<[u64; mark::WORDS], { mark::N }, MMAPABLE> = Array:
 #[map]
 pub static NAME_PREFIXES: LpmTrie<[u8; NAME_PREFIX_MAX], u64> =
     LpmTrie::with_max_entries(MAX_PREFIXES as u32, 0);
+
+/// Clauses by beginnings of prefixes, see [`event::filter::name_head`].
+#[btf_map]
+pub static NAME_HEADS: Array<[u64; N_NAME_HEADS], 1> = Array::new();
 
 /// Clauses by last component of a name.
 #[map]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Steps of a walk that one function takes, mount crossings included: more than most paths have.
-const STEPS: u32 = 8;
+pub const STEPS: u32 = 8;
 /// Times that it is called. The verifier follows every step of one call, and of the others only the call.
 const MAX_WALKS: u32 = 8;
 /// Two words of the slot, before those of [`crate::record`] and [`crate::network`]: where a walk goes on.
@@ -64,17 +64,17 @@ impl Place {
 }
 
 /// A dentry's parent and name.
-struct Name {
-    parent: u64,
-    len: u64,
-    at: u64,
+pub struct Name {
+    pub parent: u64,
+    pub len: u64,
+    pub at: u64,
 }
 
 impl Name {
     /// One read where the three lie side by side (`d_parent`, then `struct qstr { u32 hash, len; char *name }`), as they do on every kernel
     /// seen so far.
     #[inline(always)]
-    fn of(dentry: u64) -> Self {
+    pub fn of(dentry: u64) -> Self {
         let first = field(F::DentryParent);
         if field(F::DentryNameLen) == first + 12 && field(F::DentryName) == first + 16 {
             let [parent, hash_len, at]: [u64; 3] = read(dentry.wrapping_add(first));

@@ -298,6 +298,36 @@ fn a_link_to_a_watched_file_passes_by_the_kernels_name() {
     ground.live.finish();
 }
 
+/// Names are compared by words from their ends on: one byte that differs is seen.
+#[test]
+fn a_link_that_is_called_nearly_as_its_file_passes_by_the_kernels_name() {
+    let Some(mut ground) = Ground::start(&[OPENAT]) else { return };
+    let dir = ground.path();
+    let (mut watched, mut links) = (Vec::new(), Vec::new());
+    for len in 1..=34 {
+        for at in [0, len / 2, len - 1] {
+            let dir = dir.join(format!("{len}at{at}"));
+            fs::create_dir_all(&dir).unwrap();
+            let file = dir.join("f".repeat(len));
+            let link = dir.join("f".repeat(at) + "l" + &"f".repeat(len - at - 1));
+            fs::write(&file, "x").unwrap();
+            let _ = symlink(&file, &link);
+            watched.push(whole(&file));
+            links.push(link);
+        }
+    }
+    ground.set(&names(by_name(), &watched, &[]));
+    links.iter().for_each(open);
+    assert_eq!(ground.passed().iter().map(PathBuf::from).collect::<Vec<_>>(), links);
+    // Nor is its directory.
+    symlink(dir.join("9at4"), dir.join("9at5")).unwrap();
+    ground.set(&names(by_name(), &[key(dir.join("9at4/").to_str().unwrap())], &[]));
+    open(dir.join("9at5/fffffffff"));
+    open(dir.join("9at0/fffffffff"));
+    assert_eq!(ground.passed(), [dir.join("9at5/fffffffff").to_str().unwrap()]);
+    ground.live.finish();
+}
+
 #[test]
 fn relative_names_are_joined_with_their_directory() {
     let Some(mut ground) = Ground::start(&[OPENAT]) else { return };

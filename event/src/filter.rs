@@ -143,6 +143,23 @@ pub const NAME_PREFIX_MAX: usize = 256;
 /// Keys of the map `NAME_LASTS`: last components of names, filled up with zeros. A longer one is in no set of clauses: they ask nothing of names then.
 pub const NAME_LAST_MAX: usize = 64;
 
+/// Entries of `NAME_HEADS`: clauses by the beginnings of their prefixes, so that most names need no look at `NAME_PREFIXES`.
+pub const N_NAME_HEADS: usize = 1024;
+
+/// Lengths of the beginnings: a prefix is told by the longest that it has. One that has none is in every entry.
+pub const NAME_HEADS: [usize; 2] = [8, 4];
+
+/// The entry of the beginning of a name, its first eight bytes, or the first four and zeroes.
+#[expect(
+    clippy::inline_always,
+    reason = "the kernel side has no calls that cost less than what they do"
+)]
+#[inline(always)]
+#[must_use]
+pub const fn name_head(beginning: u64) -> usize {
+    (beginning.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - N_NAME_HEADS.ilog2())) as usize
+}
+
 /// Words of a [`TypeFilter`].
 pub const TYPE_FILTER_WORDS: usize = size_of::<TypeFilter>() / 8;
 /// Prefixes that there is room for.

@@ -137,15 +137,12 @@ pub mod control {
     pub const SCOPED: usize = 1;
     /// Wanted events of hooks other than those of calls, bits below.
     pub const PROCESS: usize = 2;
-    /// What the maps of push-down hold, bits below; written while no type has a filter.
-    pub const NAMES: usize = 3;
     /// Counts changes of what is captured: what a hook of sockets noted before one is of no use after it.
-    pub const CHANGES: usize = 4;
+    pub const CHANGES: usize = 3;
+    /// Two words: clauses that ask for last components of names, of any type; written while no type has a filter.
+    pub const LASTS: usize = 4;
     /// Words.
     pub const WORDS: usize = 8;
-
-    /// There are last components of names.
-    pub const LASTS: u32 = 1;
 
     /// The child's side of `clone`.
     pub const CLONE: u32 = 1;

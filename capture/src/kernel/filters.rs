@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
 use aya::maps::{
-    HashMap, MapData, MapError,
+    Array, HashMap, MapData, MapError,
     lpm_trie::{Key, LpmTrie},
 };
 use event::{
-    EventSet, EventType, carries_state, control, cpu_layout,
+    EventSet, EventType, carries_state, cpu_layout,
     filter::{
-        MAX_LASTS, MAX_PORTS, MAX_PREFIXES, NAME_LAST_MAX, NAME_PREFIX_MAX, TYPE_FILTER_WORDS,
-        TypeFilter,
+        MAX_LASTS, MAX_PORTS, MAX_PREFIXES, N_NAME_HEADS, NAME_HEADS, NAME_LAST_MAX,
+        NAME_PREFIX_MAX, TYPE_FILTER_WORDS, TypeFilter, name_head,
     },
     mark,
     mark::HostMarks,
@@ -145,6 +145,20 @@ fn closed(prefixes: &[(Box<[u8]>, u64)]) -> BTreeMap<&[u8], u64> {
     all
 }
 
+/// Clauses of all prefixes by how they begin, see [`name_head`].
+fn heads(prefixes: &[(Box<[u8]>, u64)]) -> [u64; N_NAME_HEADS] {
+    let mut heads = [0; N_NAME_HEADS];
+    for (prefix, clauses) in prefixes {
+        match NAME_HEADS.iter().find_map(|&len| prefix.get(..len)) {
+            Some(beginning) => {
+                heads[name_head(u64::from_le_bytes(filled(beginning)))] |= clauses;
+            }
+            None => heads.iter_mut().for_each(|head| *head |= clauses),
+        }
+    }
+    heads
+}
+
 fn words(filter: &TypeFilter) -> [u64; TYPE_FILTER_WORDS] {
     let TypeFilter { clauses, failed, succeeded, any_name, any_port, on_host, kinds, flags } =
         filter;
@@ -261,6 +275,9 @@ impl Probe {
             let key = Key::new(8 * prefix.len() as u32, filled(prefix));
             map.insert(&key, clauses, ANY).map_err(refused("NAME_PREFIXES"))?;
         }
+        let mut map: Array<&mut MapData, [u64; N_NAME_HEADS]> =
+            borrow(&mut self.object, "NAME_HEADS")?;
+        map.set(0, heads(&filters.prefixes), ANY).map_err(refused("NAME_HEADS"))?;
         let mut lasts: BTreeMap<[u8; NAME_LAST_MAX], u64> = BTreeMap::new();
         for (last, clauses) in &filters.lasts {
             *lasts.entry(filled(last)).or_default() |= clauses;
@@ -271,7 +288,7 @@ impl Probe {
             *ports.entry(u32::from(*port)).or_default() |= clauses;
         }
         self.replace("FILTER_PORTS", &ports)?;
-        self.names = if lasts.is_empty() { 0 } else { control::LASTS };
+        self.lasts = lasts.values().fold(0, |all, clauses| all | clauses);
         Ok(self.write_control()?)
     }
 
@@ -361,5 +378,28 @@ mod tests {
             check(Filters { prefixes, ..Filters::default() }),
             "a prefix of 0 bytes, 1 to 256 are possible"
         );
+    }
+
+    #[test]
+    fn a_name_finds_its_prefixes_by_how_it_begins() {
+        let check = |prefixes: &[&str], name: &str, expected: u64| {
+            let prefixes: Vec<_> = prefixes
+                .iter()
+                .enumerate()
+                .map(|(n, prefix)| (Box::from(prefix.as_bytes()), 1 << n))
+                .collect();
+            let heads = heads(&prefixes);
+            let beginning = u64::from_le_bytes(filled(&name.as_bytes()[..8.min(name.len())]));
+            let found = heads[name_head(beginning)] | heads[name_head(beginning & 0xffff_ffff)];
+            assert_eq!(found, expected, "{name}");
+        };
+        let prefixes = ["/etc/", "/etc/shadow\0", "/home/a/.ssh/", "/usr"];
+        check(&prefixes, "/etc/shadow\0", 0b0011);
+        check(&prefixes, "/etc/hosts\0", 0b0001);
+        check(&prefixes, "/home/a/file\0", 0b0100);
+        check(&prefixes, "/usr\0", 0b1000);
+        check(&prefixes, "/tmp/file\0", 0);
+        check(&["/", "/etc/"], "/tmp/file\0", 0b01);
+        check(&["/a\0", "/bin/"], "/b\0", 0b01);
     }
 }

@@ -125,8 +125,8 @@ pub struct Probe {
     pub(super) n_out_of_scope: u64,
     /// Types that have a filter.
     pub(super) filtered: EventSet,
-    /// The word [`control::NAMES`].
-    pub(super) names: u32,
+    /// The words [`control::LASTS`].
+    pub(super) lasts: u64,
 }
 
 /// What became of a program.
@@ -196,11 +196,12 @@ pub(super) fn refusal(refused: &Refused) -> String {
     format!("{error}: {}", said.unwrap_or("no word from the verifier"))
 }
 
-fn options_words(options: &ProbeOptions, names: u32, n_changes: u32) -> [u32; control::WORDS] {
+fn options_words(options: &ProbeOptions, lasts: u64, n_changes: u32) -> [u32; control::WORDS] {
     let mut words = [0; control::WORDS];
     words[control::SELF_TGID] = options.self_tgid.unwrap_or(0);
     words[control::SCOPED] = u32::from(options.scope_pid.is_some());
-    words[control::NAMES] = names;
+    words[control::LASTS] = lasts as u32;
+    words[control::LASTS + 1] = (lasts >> 32) as u32;
     words[control::CHANGES] = n_changes;
     for (ty, bit) in PROCESS_EVENTS {
         if options.interest.contains(ty) {
@@ -506,7 +507,7 @@ impl Probe {
             iterators: Iterators::default(),
             n_out_of_scope: 0,
             filtered: EventSet::EMPTY,
-            names: 0,
+            lasts: 0,
         };
         if let Some(pid) = this.options.scope_pid {
             this.add_to_scope(pid)?;
@@ -657,7 +658,7 @@ impl Probe {
 
     pub(super) fn write_control(&mut self) -> Result<(), ProbeError> {
         self.n_changes = self.n_changes.wrapping_add(1);
-        let words = options_words(&self.options, self.names, self.n_changes);
+        let words = options_words(&self.options, self.lasts, self.n_changes);
         let mut map: Array<&mut MapData, [u32; control::WORDS]> =
             borrow(&mut self.object, "CONTROL")?;
         map.set(0, words, 0).map_err(map_error("CONTROL"))
