@@ -296,7 +296,7 @@ pub(super) fn resolve(
     let format = Format {
         json: set.json || json_output.unwrap_or(false),
         iso_time: time_format_iso_8601.unwrap_or(false),
-        with_message: json_include_message_property.unwrap_or(true),
+        with_message: json_include_message_property.unwrap_or(false),
         with_output: json_include_output_property.unwrap_or(true),
         with_output_fields: json_include_output_fields_property.unwrap_or(true),
         with_tags: json_include_tags_property.unwrap_or(true),

@@ -145,7 +145,7 @@ pub(super) const KEYS: &[Key] = &[
     key("priority", Priority, "debug", "The least severe priority whose rules are loaded."),
     key("json_output", Bool, "false", "Alerts as JSON objects, one a line. So does --json."),
     key("json_include_output_property", Bool, "true", "With `output`."),
-    key("json_include_message_property", Bool, "true", "With `message`, the output without time and priority."),
+    key("json_include_message_property", Bool, "false", "With `message`, the output without time and priority."),
     key("json_include_output_fields_property", Bool, "true", "With `output_fields`."),
     key("json_include_tags_property", Bool, "true", "With `tags`."),
     key("buffered_outputs", Bool, "false", "Lets alerts wait in a buffer.")
