@@ -91,7 +91,7 @@ fn seen_of_connect(ret: i64) -> Seen {
 pub fn connect(ctx: Ctx) -> Option<()> {
     let call = Call::at_exit(ctx);
     let seen = seen_of_connect(call.ret);
-    let early = Early { call, ty: EventType::CONNECT_X, address: call.a1(), seen };
+    let early = Early { ret: call.ret, ty: EventType::CONNECT_X, address: call.a1(), seen };
     if early.ends(Call::fd(call.a0())) {
         return None;
     }
@@ -129,7 +129,8 @@ pub fn accept(ctx: Ctx) -> Option<()> {
     let n_params = if ty == EventType::ACCEPT4_6_X { 6 } else { 5 };
     let call = Call::at_exit(ctx);
     // Of a call that failed a rule sees no descriptor.
-    if call.ret >= 0 && (Early { call, ty, address: 0, seen: Seen::Accept }).ends(call.ret) {
+    if call.ret >= 0 && (Early { ret: call.ret, ty, address: 0, seen: Seen::Accept }).ends(call.ret)
+    {
         return None;
     }
     let (mut rec, call, task) = begin(ctx, ty, n_params)?;

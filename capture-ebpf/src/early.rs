@@ -4,7 +4,6 @@
 use event::{EventType, Outcome, feature, recipe::head};
 
 use crate::{
-    call::Call,
     enter::Entry,
     file::file_of,
     filter::{Active, Ends, tells_past},
@@ -26,7 +25,7 @@ pub fn is_silent(ty: EventType) -> bool {
 /// A call on a socket at its exit.
 #[derive(Clone, Copy)]
 pub struct Early {
-    pub call: Call,
+    pub ret: i64,
     pub ty: EventType,
     /// Address of the socket address that it passes, 0 where it passes none.
     pub address: u64,
@@ -37,15 +36,33 @@ impl Early {
     /// Whether that is all there is to the call on the socket of a descriptor; then it is counted.
     #[inline(always)]
     pub fn ends(self, fd: i64) -> bool {
-        let Some(outcome) = self.outcome(fd) else { return false };
-        let Some(cpu) = Cpu::current() else { return false };
-        cpu.count(u64::from(self.ty.0), outcome);
-        true
+        let Self { ret, ty, address, seen } = self;
+        peregrine_ends_early(u64::from(ty.0), ret as u64, fd as u64, address, seen as u64) != 0
     }
+}
 
+/// A function that is verified by itself: what it branches on is not known to what comes behind it, which would be followed once for each way.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn peregrine_ends_early(ty: u64, ret: u64, fd: u64, address: u64, seen: u64) -> u64 {
+    let call = Ended { ty: EventType(ty as u16), ret: ret as i64, fd: fd as i64, address, seen };
+    let (Some(outcome), Some(cpu)) = (call.outcome(), Cpu::current()) else { return 0 };
+    cpu.count(ty, outcome);
+    1
+}
+
+struct Ended {
+    ty: EventType,
+    ret: i64,
+    fd: i64,
+    address: u64,
+    seen: u64,
+}
+
+impl Ended {
     #[inline(always)]
-    fn outcome(self, fd: i64) -> Option<Outcome> {
-        let Self { call, ty, address, seen } = self;
+    fn outcome(&self) -> Option<Outcome> {
+        let &Self { ty, ret, fd, address, seen } = self;
         let recipe = RECIPES.get(u32::from(ty.0))?[0];
         let is_silent = recipe & head::SILENT != 0;
         let active = Active::of(ty.0);
@@ -79,13 +96,11 @@ impl Early {
         let has_past = feature_word(feature::SOCKET_HISTORY) != 0;
         let outcome = match active {
             _ if is_silent => Outcome::Filtered,
-            Some(active) if active.rejects_ends(call.ret, sock, &ends, has_past) => {
-                Outcome::Rejected
-            }
+            Some(active) if active.rejects_ends(ret, sock, &ends, has_past) => Outcome::Rejected,
             _ => return None,
         };
-        let is_asked = seen != Seen::Send || recipe & head::DESCRIPTOR != 0;
-        if tells_past(call.ret) && is_asked {
+        let is_asked = seen != Seen::Send as u64 || recipe & head::DESCRIPTOR != 0;
+        if tells_past(ret) && is_asked {
             let (remote, _) = remote_of(sock, ends.remote, there);
             if !is_known(sock, seen, remote) {
                 return None;

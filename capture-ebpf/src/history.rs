@@ -172,8 +172,7 @@ fn load(entry: *const Past) -> (End, u32) {
 
 /// Whether a call tells nothing that is not known of its socket: then it need not be noted.
 #[inline(always)]
-pub fn is_known(sock: Sock, seen: Seen, remote: End) -> bool {
-    let seen = seen as u64;
+pub fn is_known(sock: Sock, seen: u64, remote: End) -> bool {
     // What was accepted just now has no entry.
     if seen == Seen::Accept as u64 {
         return Shown::by(sock).is_all(seen, u32::from(SERVER));

@@ -133,7 +133,8 @@ pub fn send(ctx: Ctx) -> Option<()> {
         return None;
     }
     let address = if ty == EventType::SENDTO_X { call.a4() } else { 0 };
-    if (Early { call, ty, address, seen: seen(true, call.ret) }).ends(Call::fd(call.a0())) {
+    if (Early { ret: call.ret, ty, address, seen: seen(true, call.ret) }).ends(Call::fd(call.a0()))
+    {
         return None;
     }
     let task = Task::current();
