@@ -14,7 +14,9 @@ use event::{
 
 use crate::{
     file::{AT_FDCWD, FMODE_CREATED, PPM_FD_LAYERS, PPM_O_F_CREATED, file_of},
-    maps::{Cpu, FILTER_PORTS, FILTERS, NAME_HEADS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words},
+    maps::{
+        Cpu, FILTER_PORTS, FILTERS, NAME_HEADS, NAME_LASTS, NAME_PREFIXES, SCRATCH, control_words,
+    },
     mark,
     mem::{bound, feature_word, get, st8, st32, st64},
     network::{EINPROGRESS, Passed, There},
