@@ -127,7 +127,7 @@ pub(crate) struct Settings {
     pub(crate) write: Option<PathBuf>,
 
     /// End after SECONDS; a replay once its events are so much later than the first
-    #[arg(short = 'M', value_name = "SECONDS")]
+    #[arg(short = 'M', value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
 
     /// A capture to replay, whatever the configuration says.

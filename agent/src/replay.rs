@@ -42,7 +42,7 @@ pub(crate) struct ReplayArgs {
     single_thread: bool,
 
     /// End once events are SECONDS later than the first
-    #[arg(short = 'M', value_name = "SECONDS")]
+    #[arg(short = 'M', value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 
     /// Say at the end, on stderr, what each stage and each rule cost

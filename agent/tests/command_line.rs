@@ -1,6 +1,9 @@
 //! The command line, word for word: each case's output is `golden/command_line/NAME.txt`. `REWRITE_GOLDEN=1` writes the texts anew, and the diff is
 //! the review.
 
+#[path = "common/golden.rs"]
+mod golden;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -28,20 +31,16 @@ const CASES: &[(&str, &str)] = &[
     ("source_both", "--enable-source syscall --disable-source syscall"),
     ("unknown_flag", "--list-plugin"),
     ("unknown_shell", "completions tcsh"),
+    ("ends_at_once", "-c none.yaml -M 0"),
+    ("ends_at_once_replay", "replay none.scap -M 0"),
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/command_line")
+    golden::folder("command_line")
 }
 
 fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_peregrine"))
-        .current_dir(folder())
-        // Help is as wide as the terminal.
-        .env("COLUMNS", "120")
-        .args(arguments)
-        .output()
-        .expect("the program starts")
+    golden::run(&folder(), arguments)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -50,21 +49,8 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn commands_print_what_is_written() {
-    let rewrite = std::env::var_os("REWRITE_GOLDEN").is_some();
-    let mut wrong = Vec::new();
-    for (name, arguments) in CASES {
-        let out = run(arguments.split(' '));
-        let code = out.status.code().expect("it ends by itself");
-        let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
-        let actual = format!("$ peregrine {arguments}\n{stdout}[stderr]\n{stderr}[exit {code}]\n");
-        let expected = folder().join(format!("{name}.txt"));
-        if rewrite {
-            std::fs::write(&expected, actual).expect("the folder can be written");
-        } else if std::fs::read_to_string(&expected).unwrap_or_default() != actual {
-            wrong.push(format!("{name}:\n{actual}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let told = |arguments: &str| golden::told(arguments, &run(arguments.split(' ')));
+    golden::check(&folder(), CASES.iter().map(|(name, arguments)| (*name, told(arguments))));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Commands about the configuration, word for word: each case's output is `golden/config/NAME.txt`. `REWRITE_GOLDEN=1` writes the texts anew, and
 //! the diff is the review.
 
-use std::path::{Path, PathBuf};
+#[path = "common/golden.rs"]
+mod golden;
+
+use std::path::Path;
 use std::process::Command;
 
 /// Name of the case, and arguments.
@@ -58,42 +61,15 @@ const CASES: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config")
-}
-
-/// Both outputs and the exit code.
 fn outcome(arguments: &[&str]) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
-        .current_dir(folder())
-        .env("PEREGRINE_TEST_FOLDER", "/var/log")
-        .args(arguments)
-        .output()
-        .expect("the program starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let code = out.status.code().expect("it ends by itself");
-    format!(
-        "$ peregrine {}\n{}[stderr]\n{}[exit {code}]\n",
-        arguments.join(" "),
-        text(&out.stdout),
-        text(&out.stderr)
-    )
+    let out = golden::run(&golden::folder("config"), arguments.iter().copied());
+    golden::told(&arguments.join(" "), &out)
 }
 
 #[test]
 fn commands_print_what_is_written() {
-    let rewrite = std::env::var_os("REWRITE_GOLDEN").is_some();
-    let mut wrong = Vec::new();
-    for (name, arguments) in CASES {
-        let expected = folder().join(format!("{name}.txt"));
-        let actual = outcome(arguments);
-        if rewrite {
-            std::fs::write(&expected, actual).expect("the folder can be written");
-        } else if std::fs::read_to_string(&expected).unwrap_or_default() != actual {
-            wrong.push(format!("{name}:\n{actual}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let texts = CASES.iter().map(|(name, arguments)| (*name, outcome(arguments)));
+    golden::check(&golden::folder("config"), texts);
 }
 
 #[test]

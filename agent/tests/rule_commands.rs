@@ -2,6 +2,8 @@
 //! the review.
 
 mod common;
+#[path = "common/golden.rs"]
+mod golden;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,20 +51,14 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rules")
+    golden::folder("rules")
 }
 
-/// Both outputs and the exit code.
+/// A tilde stands for a blank.
 fn outcome(arguments: &str) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_peregrine"))
-        .current_dir(folder())
-        .args(arguments.split(' ').map(|a| a.replace('~', " ")))
-        .output()
-        .expect("the program starts");
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    let code = out.status.code().expect("it ends by itself");
-    format!("$ peregrine {arguments}\n{stdout}[stderr]\n{stderr}[exit {code}]\n")
+    let words: Vec<String> = arguments.split(' ').map(|a| a.replace('~', " ")).collect();
+    let out = golden::run(&folder(), words.iter().map(String::as_str));
+    golden::told(arguments, &out)
 }
 
 #[test]
@@ -82,18 +78,7 @@ fn a_directory_without_files_is_no_success() {
 
 #[test]
 fn commands_print_what_is_written() {
-    let rewrite = std::env::var_os("REWRITE_GOLDEN").is_some();
-    let mut wrong = Vec::new();
-    for (name, arguments) in CASES {
-        let expected = folder().join(format!("{name}.txt"));
-        let actual = outcome(arguments);
-        if rewrite {
-            std::fs::write(&expected, actual).expect("the folder can be written");
-        } else if std::fs::read_to_string(&expected).unwrap_or_default() != actual {
-            wrong.push(format!("{name}:\n{actual}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    golden::check(&folder(), CASES.iter().map(|(name, arguments)| (*name, outcome(arguments))));
 }
 
 #[test]
