@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{Agent, Ended, alone, can_run_live, skip};
@@ -118,16 +118,18 @@ struct Bundle {
 impl Bundle {
     /// Runs it to its end; runc keeps nothing of it afterwards.
     fn run(&self) {
+        let log = self.path.join("runc.log");
         let mut command = Command::new("runc");
-        command.args(["run", "--bundle"]).arg(&self.path).arg(&self.id);
+        command.arg("--log").arg(&log).args(["run", "--bundle"]).arg(&self.path).arg(&self.id);
         let status =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let is_well = status.is_ok_and(|status| status.success());
+        let is_well = status.as_ref().is_ok_and(ExitStatus::success);
         if !is_well {
             let mut delete = Command::new("runc");
             drop(delete.args(["delete", "--force", &self.id]).stderr(Stdio::null()).status());
         }
-        assert!(is_well, "runc ran {}", self.id);
+        let said = fs::read_to_string(log).unwrap_or_default();
+        assert!(is_well, "runc ran {}: {status:?}\n{said}", self.id);
     }
 }
 

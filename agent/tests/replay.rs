@@ -279,7 +279,7 @@ fn a_replay_ends_after_as_many_seconds_as_asked() {
         });
     }
     writer.finish().expect("written");
-    for (seconds, n) in [("0", 0), ("1", 2), ("2", 4), ("99", 10)] {
+    for (seconds, n) in [("1", 2), ("2", 4), ("99", 10)] {
         let ended = replay(&file, std::slice::from_ref(&rules), &["-M", seconds]);
         assert_eq!(ended.stdout.lines().count(), n, "{seconds} s");
     }
