@@ -39,7 +39,7 @@ use crate::{
 /// How long after the start what was there before has gone through the shards.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr and exit code 1. `give_back` is called when much
+/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr that begins as Falco's, `Error: `, and exit code 1. `give_back` is called when much
 /// memory was freed that is not needed again: what the start takes (the kernel's types, the text of the rules, the processes that were
 /// there) is several times what stays.
 pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCode {
@@ -64,7 +64,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCo
             ExitCode::FAILURE
         }
         Err(e) => {
-            say(&format!("peregrine: {}\n", one_line(&format!("{e:#}"))));
+            say(&format!("Error: {}\n", one_line(&format!("{e:#}"))));
             if e.is::<NoPidfile>() {
                 return ExitCode::from(NoPidfile::CODE);
             }

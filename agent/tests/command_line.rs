@@ -133,7 +133,8 @@ fn the_pidfile_has_the_id_and_one_that_cannot_be_written_has_an_exit_code_of_its
     assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{id}\n"));
     let (_, out) = replay(&["-P", "/no/such/pid"], dir.path());
     assert_eq!(out.status.code(), Some(255));
-    let expected = "peregrine: cannot write the pidfile /no/such/pid: No such file or directory (os error 2)\n";
+    let expected =
+        "Error: cannot write the pidfile /no/such/pid: No such file or directory (os error 2)\n";
     assert_eq!(text(&out.stderr), expected);
 }
 
@@ -181,5 +182,5 @@ fn each_command_has_its_page_of_the_manual() {
     assert!(!names.iter().any(|n| n.contains("launch")), "{names:?}");
     let out = run(["man", "/dev/null/x"]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).starts_with("peregrine: cannot write manual pages to /dev/null/x: "));
+    assert!(text(&out.stderr).starts_with("Error: cannot write manual pages to /dev/null/x: "));
 }

@@ -250,7 +250,7 @@ fn dropped_events_are_logged_or_end_the_run() {
     let ended = stage.agent.wait();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(line), "{}", ended.stderr);
-    let why = "peregrine: ended because events were dropped (syscall_event_drops.actions)\n";
+    let why = "Error: ended because events were dropped (syscall_event_drops.actions)\n";
     assert!(ended.stderr.ends_with(why), "{}", ended.stderr);
     let n_told = ended.stdout.matches("events dropped").count();
     assert!((1..=2).contains(&n_told), "{}", ended.stdout);

@@ -143,7 +143,7 @@ fn a_source_that_is_not_known_is_refused() {
     assert!(!ok && out.is_empty());
     assert_eq!(
         err,
-        "peregrine: no fields of a source `sycall` are known; sources are syscall and k8s_audit\n"
+        "Error: no fields of a source `sycall` are known; sources are syscall and k8s_audit\n"
     );
     assert!(!run(&["--list", "--list-events"]).2);
 }

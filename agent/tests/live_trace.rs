@@ -369,11 +369,11 @@ fn what_cannot_be_run_or_filtered_is_refused() {
     let plain = dir.path().join("plain");
     fs::write(&plain, "x").expect("a file");
     let plain = plain.to_str().expect("UTF-8");
-    let refused = format!("peregrine: cannot run {plain}: Permission denied");
+    let refused = format!("Error: cannot run {plain}: Permission denied");
     for (args, code, expected) in [
-        (&["--", "no-such-program"][..], 127, "peregrine: cannot run no-such-program: not found"),
-        (&["--", "/no/such"], 127, "peregrine: cannot run /no/such: No such file"),
-        (&["--", "/etc"], 126, "peregrine: cannot run /etc: Permission denied"),
+        (&["--", "no-such-program"][..], 127, "Error: cannot run no-such-program: not found"),
+        (&["--", "/no/such"], 127, "Error: cannot run /no/such: No such file"),
+        (&["--", "/etc"], 126, "Error: cannot run /etc: Permission denied"),
         (&["--", plain], 126, &refused),
         (&["evt.nope=1", "--", "touch", done], 1, "filter error at position 8: "),
         (&["-r", "x.scap", "--", "touch", done], 1, "-r reads what was recorded"),

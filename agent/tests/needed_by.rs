@@ -139,10 +139,7 @@ fn what_is_wrong_is_said() {
     let wrong = file(&dir, "- rule: x\n  condition: evt.type = open\n");
     let (_, err, ok) = events(&["--needed-by", wrong.to_str().unwrap()]);
     let drawn = format!("  --> {}:1:3 (rule `x`)\n", wrong.display());
-    assert!(
-        !ok && err.contains(&drawn) && err.contains("peregrine: 1 error in the rules"),
-        "{err}"
-    );
+    assert!(!ok && err.contains(&drawn) && err.contains("Error: 1 error in the rules"), "{err}");
     let (_, err, ok) = events(&["--needed-by", "/nowhere.yaml"]);
     assert!(!ok && err.contains("/nowhere.yaml") && err.lines().count() == 1, "{err}");
     let (_, err, ok) = events(&["-o", "a=b"]);

@@ -145,7 +145,7 @@ fn what_is_no_recording_is_told_so() {
         ),
     ] {
         let ended = run(&["replay", file, "-r", rules.to_str().expect("UTF-8")]);
-        let said = format!("peregrine: cannot replay {file}: {why}\n");
+        let said = format!("Error: cannot replay {file}: {why}\n");
         assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
         assert_eq!(ended.status.code(), Some(1));
     }
@@ -157,7 +157,7 @@ fn a_file_that_is_not_there_is_told_once_and_what_to_do() {
     let ended = run(&args);
     assert_eq!(
         ended.stderr,
-        "peregrine: cannot replay /nowhere.scap: No such file or directory (os error 2); engine.replay.capture_file names it, and `peregrine \
+        "Error: cannot replay /nowhere.scap: No such file or directory (os error 2); engine.replay.capture_file names it, and `peregrine \
          -w FILE` records one\n"
     );
     assert_eq!(ended.status.code(), Some(1));

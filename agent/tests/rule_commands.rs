@@ -71,7 +71,7 @@ fn a_directory_without_files_is_no_success() {
             .output()
             .expect("the program starts");
         let stderr = String::from_utf8_lossy(&out.stderr);
-        let expected = format!("peregrine: no {what} file in {}\n", folder.path().display());
+        let expected = format!("Error: no {what} file in {}\n", folder.path().display());
         assert_eq!((out.status.code(), &*stderr), (Some(1), &*expected), "rules {command}");
     }
 }

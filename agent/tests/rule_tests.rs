@@ -216,7 +216,7 @@ fn mistakes_name_their_line_and_what_was_meant() {
         fs::write(folder.path().join("t.yaml"), &text).expect("a file");
         let (stdout, stderr, _) = run(folder.path(), &["rules", "test", "t.yaml"]);
         assert_eq!(stdout, format!("BROKEN  {expected}\n"), "{text}");
-        assert_eq!(stderr, "peregrine: 0 passed, 0 failed, 1 not read\n");
+        assert_eq!(stderr, "Error: 0 passed, 0 failed, 1 not read\n");
     }
 }
 

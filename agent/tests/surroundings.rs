@@ -16,7 +16,7 @@ fn refusal(ended: &Ended) -> &str {
     let line = ended.stderr.trim_end();
     assert!(!line.contains('\n'), "more than one line:\n{line}");
     assert!(!ended.path("control.sock").exists(), "the socket was left behind");
-    line.strip_prefix("peregrine: ").unwrap_or_else(|| panic!("no prefix: {line}"))
+    line.strip_prefix("Error: ").unwrap_or_else(|| panic!("no prefix: {line}"))
 }
 
 #[track_caller]
@@ -84,7 +84,7 @@ fn a_broken_rule_file_is_drawn_and_nothing_starts() {
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert!(ended.stderr.contains("broken.yaml:3:34"), "{}", ended.stderr);
     assert!(ended.stderr.contains("fd.name"), "{}", ended.stderr);
-    assert_eq!(lines.last(), Some(&"peregrine: 1 error in the rules, nothing was started"));
+    assert_eq!(lines.last(), Some(&"Error: 1 error in the rules, nothing was started"));
 }
 
 #[test]
