@@ -15,7 +15,7 @@ use perf::{Moment, Registry, Snapshot};
 use rules::Ruleset;
 
 use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Settings};
-use crate::config::{self, CaptureSource, Config, Reading, RuleInputs};
+use crate::config::{self, CaptureSource, Config, FileOutput, Reading, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
 use crate::live::{self, Kernel, Loaded};
@@ -192,14 +192,19 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
 }
 
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
+    let config::Outputs { stdout, file, timeout: _ } = &config.outputs;
     let mut sinks = Vec::new();
-    if config.stdout {
-        sinks.push(Sink::stdout());
+    if let Some(limits) = *stdout {
+        sinks.push(Sink::stdout(limits)?);
     }
-    if let Some(file) = &config.file_output {
-        sinks.push(Sink::file(&file.filename)?);
+    if let Some(FileOutput { filename, kept, limits }) = file {
+        sinks.push(Sink::file(filename, *kept, *limits)?);
     }
     Ok(sinks)
+}
+
+fn stdout(config: &Config) -> Stdout {
+    if config.outputs.stdout.is_some() { Stdout::Watched } else { Stdout::Unused }
 }
 
 /// What stops captures and says what they cover; nothing for a replay.
@@ -345,8 +350,7 @@ fn watch(
     let ruleset = Arc::clone(&rules.ruleset);
     let measured = Arc::clone(&ruleset);
     let sinks = sinks(config)?;
-    let stdout = if config.stdout { Stdout::Watched } else { Stdout::Unused };
-    let (ending, end) = signals::install(stdout)?;
+    let (mut ending, end) = signals::install(stdout(config))?;
     let mut registry = Registry::new();
     // What reading the rules took is not to add to what reading the kernel's types takes.
     give_back();
@@ -403,6 +407,7 @@ fn watch(
         names: topology.name_lookups(),
     });
     let left_out_notes = topology.left_out_notes();
+    ending.when_told_to_reopen(topology.reopener());
     let swap = topology.rule_swap();
     if wishes.is_profiled {
         swap.begin_profile(PROFILE_EVERY)?;

@@ -1,4 +1,5 @@
-//! Why the agent ends: a signal, a reader that is gone, a replay that is through, or dropped events. All arrive as bytes on one socket pair.
+//! Why the agent ends: a signal, a reader that is gone, a replay that is through, or dropped events. All arrive as bytes on one socket pair,
+//! as does SIGUSR1, by which outputs are opened anew.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the agent ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +34,20 @@ const EVENTS_DROPPED: u8 = b'd';
 const SAME_WISH: Duration = Duration::from_secs(1);
 
 /// Where the main thread waits for the end.
-#[derive(Debug)]
 pub(crate) struct EndWaiter {
     reasons: UnixStream,
     stdout: Stdout,
+    wishes: Wishes,
+    reopen: Box<dyn Fn() + Send>,
     /// Raised once a further signal shall end the process at once.
     impatient: Arc<AtomicBool>,
+}
+
+/// What signals asked for. Every signal writes the same byte.
+#[derive(Debug, Default)]
+struct Wishes {
+    end: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
 }
 
 /// Whether the reader of stdout is watched.
@@ -59,15 +68,25 @@ pub(crate) struct EndSender(UnixStream);
 pub(crate) fn install(stdout: Stdout) -> Result<(EndWaiter, EndSender)> {
     let (rx, tx) = UnixStream::pair().context("cannot make a socket pair")?;
     let impatient = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&impatient))
+    let wishes = Wishes::default();
+    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+        let wish = if signal == SIGUSR1 { &wishes.reopen } else { &wishes.end };
+        let is_last = if signal == SIGUSR1 { Arc::default() } else { Arc::clone(&impatient) };
+        signal_hook::flag::register_conditional_shutdown(signal, 1, is_last)
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(wish)))
             .and_then(|_| signal_hook::low_level::pipe::register(signal, tx.try_clone()?))
             .context("cannot install a signal handler")?;
     }
-    Ok((EndWaiter { reasons: rx, stdout, impatient }, EndSender(tx)))
+    let waiter = EndWaiter { reasons: rx, stdout, wishes, reopen: Box::new(|| {}), impatient };
+    Ok((waiter, EndSender(tx)))
 }
 
 impl EndWaiter {
+    /// SIGUSR1 calls this, on the thread that waits for the end.
+    pub(crate) fn when_told_to_reopen(&mut self, f: impl Fn() + Send + 'static) {
+        self.reopen = Box::new(f);
+    }
+
     /// From now on whoever reads stdout may leave.
     pub(crate) fn forget_stdout(&mut self) {
         self.stdout = Stdout::Unused;
@@ -118,15 +137,23 @@ impl EndWaiter {
                 READER_GONE => Ending::ReaderGone,
                 SOURCE_ENDED => Ending::SourceEnded,
                 EVENTS_DROPPED => Ending::EventsDropped,
-                _ => {
-                    self.lose_patience_later();
-                    Ending::Signal
-                }
+                _ => return self.signalled(),
             }),
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => None,
             // Every sender is gone: nothing is left that could run.
             Ok(_) | Err(_) => Some(Ending::SourceEnded),
         }
+    }
+
+    /// A signal's handler raises its flag before it writes the byte, so that what was asked for is seen here.
+    fn signalled(&self) -> Option<Ending> {
+        if self.wishes.reopen.swap(false, Ordering::SeqCst) {
+            (self.reopen)();
+        }
+        self.wishes.end.load(Ordering::SeqCst).then(|| {
+            self.lose_patience_later();
+            Ending::Signal
+        })
     }
 
     fn lose_patience_later(&self) {
@@ -168,22 +195,43 @@ impl EndSender {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     #[test]
     fn reasons_arrive_in_order() {
         let (rx, tx) = UnixStream::pair().unwrap();
-        let waiter = EndWaiter { reasons: rx, stdout: Stdout::Unused, impatient: Arc::default() };
+        let wishes = Wishes::default();
+        let (end, reopen) = (Arc::clone(&wishes.end), Arc::clone(&wishes.reopen));
+        let n_reopened = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&n_reopened);
+        let mut waiter = EndWaiter {
+            reasons: rx,
+            stdout: Stdout::Unused,
+            wishes,
+            reopen: Box::new(|| {}),
+            impatient: Arc::default(),
+        };
+        waiter.when_told_to_reopen(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
         let sender = EndSender(tx);
         assert_eq!(waiter.poll(), None);
         sender.try_clone().unwrap().reader_gone();
         sender.source_ended();
         sender.events_dropped();
+        end.store(true, Ordering::SeqCst);
         (&sender.0).write_all(b"X").unwrap();
         assert_eq!(waiter.poll(), Some(Ending::ReaderGone));
         assert_eq!(waiter.wait(), Ending::SourceEnded);
         assert_eq!(waiter.wait(), Ending::EventsDropped);
         assert_eq!(waiter.wait(), Ending::Signal);
+        end.store(false, Ordering::SeqCst);
+        reopen.store(true, Ordering::SeqCst);
+        (&sender.0).write_all(b"XX").unwrap();
+        assert_eq!((waiter.poll(), waiter.poll(), waiter.poll()), (None, None, None));
+        assert_eq!(n_reopened.load(Ordering::Relaxed), 1);
         drop(sender);
         assert_eq!(waiter.wait(), Ending::SourceEnded);
     }

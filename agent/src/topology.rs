@@ -4,7 +4,8 @@
 //! cap-N     one lane to each shard, one watermark            (a replay: all of them fed by one thread, cap-0)
 //! shard-N   one lane from each capture thread, one alert lane
 //! rec       one lane from each capture thread                (-w, capture.enabled)
-//! out       all alert lanes, and that of the recorder's own
+//! out       all alert lanes, and that of the recorder's own; one queue to each sink
+//! out-SINK  its queue; with --single-thread, too
 //! containers   asks runtimes of the containers that shards meet  (live)
 //! repair       looks at processes of which something was lost, by way of cap-0  (live)
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
@@ -24,7 +25,7 @@ use capture::savefile::{
 use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
-use outputs::{AlertTimes, Delivery, Formatter, Sink};
+use outputs::{AlertTimes, Delivery, Formatter, Outputs, Sink, SinkThread};
 use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
@@ -38,6 +39,7 @@ use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::repair::Repair;
+use crate::run::say;
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
@@ -132,6 +134,7 @@ pub(crate) struct Topology {
     lineage: Arc<Lineage>,
     users: Arc<Users>,
     delivery: Delivery,
+    sinks: Vec<SinkThread>,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
     repair: Option<Repair>,
@@ -260,9 +263,14 @@ impl Topology {
                 anyhow::Ok(DropAlerts::new(&config.event_drops, internal, offset_ns, end, registry))
             })
             .transpose()?;
-        let mut delivery =
-            Delivery::new(alert_rx, sinks, formatter, times, output_waiter, registry)
-                .when_reader_is_gone(move || gone.reader_gone());
+        let outputs = Outputs {
+            sinks: sinks_with_reader(sinks, gone),
+            formatter,
+            output_timeout: config.outputs.timeout,
+            notices: Box::new(|line| say(&format!("{line}\n"))),
+        };
+        let (mut delivery, sinks) =
+            Delivery::new(alert_rx, outputs, times, output_waiter, registry);
         if let Some(teller) = teller {
             delivery = delivery.telling(teller);
         }
@@ -290,6 +298,7 @@ impl Topology {
             lineage,
             users,
             delivery,
+            sinks,
             recorder,
             lookups,
             repair,
@@ -311,6 +320,11 @@ impl Topology {
         self.names.clone()
     }
 
+    /// What has the sinks open anew what they keep open.
+    pub(crate) fn reopener(&self) -> impl Fn() + Send + Sync + use<> {
+        self.delivery.reopener()
+    }
+
     /// What replaces the rules of its shards.
     pub(crate) fn rule_swap(&self) -> Arc<RuleSwap> {
         Arc::clone(&self.swap)
@@ -323,6 +337,7 @@ impl Topology {
             capture,
             shards,
             delivery,
+            sinks,
             recorder,
             lookups,
             repair,
@@ -333,6 +348,7 @@ impl Topology {
         } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
+        start_sinks(sinks)?;
         let out = spawn("out", move || delivery.run())?;
         let recorder = recorder.map(|r| spawn("rec", move || r.run())).transpose()?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
@@ -392,8 +408,18 @@ impl Topology {
         ending: &EndWaiter,
         detach: impl FnOnce(),
     ) -> Result<(Ending, RunEnd)> {
-        let Self { mut capture, shards, delivery, recorder, lookups, repair, drop_alerts, .. } =
-            self;
+        let Self {
+            mut capture,
+            shards,
+            delivery,
+            sinks,
+            recorder,
+            lookups,
+            repair,
+            drop_alerts,
+            ..
+        } = self;
+        start_sinks(sinks)?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
@@ -471,8 +497,8 @@ impl Readers {
         while !delivery.is_finished() {
             delivery.poll_once();
         }
-        // A recording around alerts waits for the last of them.
-        drop(delivery);
+        // A recording around alerts waits for the last of them, which ends with this.
+        end.troubles.extend(delivery.finish());
         if let Some(recorder) = recorder {
             end.recorded(recorder.finish());
         }
@@ -548,7 +574,7 @@ pub(crate) struct Running {
     lookups: Option<LookupThread>,
     repair: Option<Repair>,
     drop_alerts: Option<Looking>,
-    out: JoinHandle<()>,
+    out: JoinHandle<Vec<String>>,
 }
 
 impl Running {
@@ -579,7 +605,8 @@ impl Running {
         if let Some(recorded) = recorder.and_then(|thread| join(thread, &mut end)) {
             end.recorded(recorded);
         }
-        join(out, &mut end);
+        let undelivered = join(out, &mut end);
+        end.troubles.extend(undelivered.into_iter().flatten());
         end
     }
 }
@@ -697,6 +724,25 @@ fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
     WaitLimits { n_spins: 0, n_yields: 1, min_sleep, ..WaitLimits::default() }
 }
 
+/// The sinks; that nobody reads stdout any more ends the run.
+fn sinks_with_reader(sinks: Vec<Sink>, end: EndSender) -> Vec<Sink> {
+    let mut end = Some(end);
+    let with_reader = |sink: Sink| match end.take_if(|_| sink.name() == "stdout") {
+        Some(end) => sink.when_closed(move || end.reader_gone()),
+        None => sink,
+    };
+    sinks.into_iter().map(with_reader).collect()
+}
+
+/// A thread for each sink, which ends once it is done with what the outputs gave it, or with the process: one that is stuck waits for
+/// somebody else.
+fn start_sinks(sinks: Vec<SinkThread>) -> Result<()> {
+    for sink in sinks {
+        drop(spawn(&format!("out-{}", sink.name()), move || sink.run())?);
+    }
+    Ok(())
+}
+
 /// A lane to the outputs for the program's own alerts.
 fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> InternalAlerts {
     let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
@@ -775,6 +821,5 @@ fn register_equations(config: &Config, plan: &Plan, own: &[(bool, &str)], regist
         alerts = alerts.left(raised);
         in_alert_lanes += INTERNAL_ALERTS as u64;
     }
-    registry
-        .equation(alerts.right("outputs.received").slack(in_alert_lanes + outputs::MAX_IN_HAND));
+    registry.equation(alerts.right("outputs.received").slack(in_alert_lanes + outputs::MAX_ROUND));
 }

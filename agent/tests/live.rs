@@ -262,7 +262,8 @@ fn idle_alerts_take_a_millisecond_at_most_in_the_median() {
         }
         let now = agent.stats();
         let of_round = now.since(&before);
-        let latency = of_round.latencies.iter().find(|l| l.name == "end_to_end").expect("measured");
+        let latency =
+            of_round.latencies.iter().find(|l| l.name == "end_to_end.stdout").expect("measured");
         assert_eq!(latency.n, per_round as u64);
         rounds.push(latency.p50_ns);
         before = now;
@@ -292,7 +293,7 @@ fn stats_balance_while_it_runs() {
         .output()
         .expect("the program starts");
     let text = String::from_utf8_lossy(&out.stdout);
-    for part in ["kernel", "capture", "detect", "end_to_end", "equation", "holds"] {
+    for part in ["kernel", "capture", "detect", "end_to_end.stdout", "equation", "holds"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     agent.interrupt().assert_balanced();

@@ -1,14 +1,25 @@
-//! The last hop: takes alerts from the lanes of all shards, prints each once, and hands the line to every sink.
+//! Takes alerts from the lanes of all shards, prints each once, and puts it into the queue of every sink.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bus::{Rx, Waiter};
-use perf::{Counter, Latency, Registry, boot_now_ns, to_epoch_ns};
+use bus::{Rx, WaitLimits, Waiter};
+use perf::{Counter, Hop, Registry, boot_now_ns};
 use rules::Alert;
 
 use crate::format::Formatter;
-use crate::sink::{RECEIVED, Sink};
+use crate::message::Message;
+use crate::sink::{Handle, Notices, Sink, SinkThread, WhenFull, join};
+
+/// Counter of the alerts that reached the outputs.
+const RECEIVED: &str = "outputs.received";
+
+/// Counter of those that were printed for the sinks.
+pub(crate) const EMITTED: &str = "outputs.emitted";
+
+/// Alerts that may be under way between two counters, while the program runs.
+pub const MAX_ROUND: u64 = 2048;
 
 /// Alerts taken from one lane before the next lane is looked at.
 const MAX_PER_LANE: usize = 128;
@@ -51,18 +62,19 @@ pub type RaisedUpTo = Box<dyn Fn(usize) -> u64 + Send>;
 /// Hears of every alert.
 type Told = Box<dyn FnMut(&Alert) + Send>;
 
-/// Delivers the alerts of all shards. Sinks are written when the lanes run empty, so that an alert waits for no other, and when a buffer is
-/// full.
+/// Delivers the alerts of all shards: prints each once and puts it into the queue of every sink. Sinks are woken when a round over the lanes
+/// is done.
 pub struct Delivery {
     lanes: Vec<Rx<Alert>>,
-    sinks: Vec<Sink>,
+    sinks: Vec<Handle>,
     formatter: Formatter,
     times: AlertTimes,
     waiter: Waiter,
+    /// Where it waits for room in a queue.
+    room: Waiter,
     meters: DeliveryMeters,
-    /// Event time (epoch ns) and time taken (boot ns) of what is not flushed yet; bounded by what one round over the lanes takes.
-    unflushed: Vec<(u64, u64)>,
-    reader_gone: Option<Box<dyn FnOnce() + Send>>,
+    notices: Notices,
+    output_timeout: Duration,
     ordered: Option<Ordered>,
     told: Option<Told>,
 }
@@ -99,42 +111,55 @@ impl Ordered {
 #[derive(Debug)]
 struct DeliveryMeters {
     received: Arc<Counter>,
-    delivery: Arc<Latency>,
-    end_to_end: Arc<Latency>,
+    emitted: Arc<Counter>,
+}
+
+/// How alerts leave.
+pub struct Outputs {
+    /// Where they go.
+    pub sinks: Vec<Sink>,
+    /// How they are printed.
+    pub formatter: Formatter,
+    /// A sink that is blocked for longer is told of; at the end of a live run sinks have so long for what waits.
+    pub output_timeout: Duration,
+    /// Is told of trouble with sinks, a line each.
+    pub notices: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Delivery {
-    /// Delivers from `lanes` (one per shard) to `sinks`, and registers the counters and latencies of that. The waiter's unparker belongs to
-    /// the shards, which wake this thread after they push an alert.
+    /// Delivers from `lanes` (one per shard), and registers the counters and latencies of that. The waiter's unparker belongs to the
+    /// shards, which wake this thread after they push an alert. Each sink has a thread, which has to run.
     pub fn new(
         lanes: Vec<Rx<Alert>>,
-        mut sinks: Vec<Sink>,
-        formatter: Formatter,
+        outputs: Outputs,
         times: AlertTimes,
         waiter: Waiter,
         registry: &mut Registry,
-    ) -> Self {
+    ) -> (Self, Vec<SinkThread>) {
+        let Outputs { sinks, formatter, output_timeout, notices } = outputs;
+        let notices: Notices = notices.into();
         let meters = DeliveryMeters {
             received: registry.counter(RECEIVED),
-            delivery: registry.latency("delivery", 1),
-            end_to_end: registry.latency("end_to_end", 1),
+            emitted: registry.counter(EMITTED),
         };
-        for sink in &mut sinks {
-            sink.register(registry);
-        }
-        let unflushed = Vec::with_capacity(lanes.len() * MAX_PER_LANE);
-        Self {
+        registry.hop(Hop::new("outputs").input(RECEIVED).output(EMITTED).slack(MAX_ROUND));
+        let room = Waiter::new(WaitLimits::default());
+        let join = |sink| join(sink, times, room.unparker(), Arc::clone(&notices), registry);
+        let (sinks, threads) = sinks.into_iter().map(join).unzip();
+        let delivery = Self {
             lanes,
             sinks,
             formatter,
             times,
             waiter,
+            room,
             meters,
-            unflushed,
-            reader_gone: None,
+            notices,
+            output_timeout,
             ordered: None,
             told: None,
-        }
+        };
+        (delivery, threads)
     }
 
     /// Delivers in the order of the events, whichever shard raised what: for sources whose events all shards get through in the end.
@@ -152,11 +177,10 @@ impl Delivery {
         self
     }
 
-    /// Calls `f` once, when stdout is a sink and its reader has gone.
-    #[must_use]
-    pub fn when_reader_is_gone(mut self, f: impl FnOnce() + Send + 'static) -> Self {
-        self.reader_gone = Some(Box::new(f));
-        self
+    /// What asks all sinks to open anew what they keep open.
+    pub fn reopener(&self) -> impl Fn() + Send + Sync + use<> {
+        let all: Vec<_> = self.sinks.iter().map(Handle::reopener).collect();
+        move || all.iter().for_each(|reopen| reopen())
     }
 
     /// Takes what the lanes hold, up to a bound per lane, and writes it.
@@ -205,33 +229,39 @@ impl Delivery {
     }
 
     fn write(&mut self, alert: &Alert) {
-        let Self { sinks, formatter, meters, unflushed, told, .. } = self;
+        let Self { sinks, formatter, meters, told, times, room, .. } = self;
         if let Some(told) = told {
             told(alert);
         }
         // Counted before a sink may count it as delivered.
         meters.received.add(1);
-        unflushed.push((alert.ts_ns, boot_now_ns()));
-        let line = formatter.line(alert);
+        meters.emitted.add(1);
+        let message = Arc::new(Message {
+            id: None,
+            ts_ns: alert.ts_ns,
+            taken_ns: boot_now_ns(),
+            priority: alert.rule.priority,
+            is_json: formatter.is_json(),
+            line: formatter.line(alert).into(),
+        });
         for sink in sinks {
-            sink.push(line);
+            // Live, nobody waits for a sink.
+            let when_full = match times {
+                AlertTimes::Live { .. } => WhenFull::Lose,
+                AlertTimes::Replayed => WhenFull::Wait(room),
+            };
+            sink.push(&message, when_full);
         }
     }
 
     fn flush(&mut self) {
-        self.sinks.iter_mut().for_each(Sink::flush);
-        let now = boot_now_ns();
-        for (ts_ns, taken) in self.unflushed.drain(..) {
-            self.meters.delivery.record(now.saturating_sub(taken));
-            if let AlertTimes::Live { realtime_offset_ns } = self.times {
-                let now = to_epoch_ns(now, realtime_offset_ns);
-                self.meters.end_to_end.record(now.saturating_sub(ts_ns));
-            }
-        }
-        if self.sinks.iter().any(|s| s.is_closed() && s.name() == "stdout")
-            && let Some(f) = self.reader_gone.take()
-        {
-            f();
+        self.sinks.iter().for_each(Handle::wake);
+    }
+
+    /// Tells of sinks that are blocked.
+    fn look_at_sinks(&mut self) {
+        for stall in self.sinks.iter_mut().filter_map(|s| s.stall(self.output_timeout)) {
+            (self.notices)(&stall);
         }
     }
 
@@ -243,15 +273,31 @@ impl Delivery {
         is_empty && self.lanes.iter().all(|l| l.is_abandoned() && l.depth() == 0)
     }
 
-    /// Delivers until every shard is gone.
-    pub fn run(mut self) {
+    /// Delivers until every shard is gone; gives what sinks were not done with.
+    #[must_use]
+    pub fn run(mut self) -> Vec<String> {
         loop {
             match self.poll_once() {
                 Progress::Worked => self.waiter.reset(),
-                Progress::Idle if self.is_finished() => return,
-                Progress::Idle => self.waiter.idle(),
+                Progress::Idle if self.is_finished() => return self.finish(),
+                Progress::Idle => {
+                    self.look_at_sinks();
+                    self.waiter.idle();
+                }
             }
         }
+    }
+
+    /// Waits for the sinks, in a live run no longer than for the output timeout; gives what they were not done with.
+    #[must_use]
+    pub fn finish(self) -> Vec<String> {
+        let Self { mut sinks, times, output_timeout, .. } = self;
+        sinks.iter().for_each(Handle::end);
+        let deadline = match times {
+            AlertTimes::Live { .. } => Some(Instant::now() + output_timeout),
+            AlertTimes::Replayed => None,
+        };
+        sinks.iter_mut().filter_map(|sink| sink.finish(deadline)).collect()
     }
 }
 
@@ -259,157 +305,254 @@ impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Delivery")
             .field("n_lanes", &self.lanes.len())
-            .field("sinks", &self.sinks)
+            .field("n_sinks", &self.sinks.len())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, ErrorKind, Write};
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread::JoinHandle;
 
-    use bus::{Tx, WaitLimits, alert_lane};
+    use bus::{Tx, alert_lane};
     use perf::Moment;
 
     use super::*;
     use crate::format::Format;
-    use crate::testing::alert;
+    use crate::queue::QueueLimits;
+    use crate::sink::{Sent, SinkLimits, Stop, Transport};
+    use crate::testing::{Page, alert};
 
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    struct Rig {
+        tx: Vec<Tx<Alert>>,
+        delivery: Delivery,
+        threads: Vec<JoinHandle<()>>,
+        registry: Registry,
     }
 
-    struct Gone;
+    const LIVE: AlertTimes = AlertTimes::Live { realtime_offset_ns: 0 };
 
-    impl Write for Gone {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(ErrorKind::BrokenPipe.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn rig(n_lanes: usize, sinks: Vec<Sink>) -> (Vec<Tx<Alert>>, Delivery, Registry) {
+    fn rig(n_lanes: usize, sinks: Vec<Sink>, times: AlertTimes) -> Rig {
         let (tx, rx) = (0..n_lanes).map(|_| alert_lane(1024)).unzip();
         let mut registry = Registry::new();
-        let formatter = Formatter::new(Format::default(), "h");
-        let times = AlertTimes::Live { realtime_offset_ns: perf::realtime_offset_ns() };
+        let outputs = Outputs {
+            sinks,
+            formatter: Formatter::new(Format::default(), "h"),
+            output_timeout: Duration::from_millis(20),
+            notices: Box::new(|_| {}),
+        };
         let waiter = Waiter::new(WaitLimits::default());
-        let delivery = Delivery::new(rx, sinks, formatter, times, waiter, &mut registry);
-        (tx, delivery, registry)
+        let (delivery, threads) = Delivery::new(rx, outputs, times, waiter, &mut registry);
+        let threads = threads.into_iter().map(|t| std::thread::spawn(|| t.run())).collect();
+        Rig { tx, delivery, threads, registry }
+    }
+
+    impl Rig {
+        /// Ends it; gives its counters and what was left.
+        fn end(self) -> (perf::Snapshot, Vec<String>) {
+            let Self { tx, mut delivery, threads, registry } = self;
+            drop(tx);
+            while !delivery.is_finished() {
+                delivery.poll_once();
+            }
+            let left = delivery.finish();
+            if left.is_empty() {
+                for thread in threads {
+                    thread.join().unwrap();
+                }
+            }
+            let snapshot = registry.snapshot(Moment::Final);
+            assert!(snapshot.balances(), "{}", snapshot.table());
+            (snapshot, left)
+        }
+    }
+
+    /// Is stuck in the first send until the door opens.
+    struct Stuck(Arc<Mutex<()>>);
+
+    impl Transport for Stuck {
+        fn send(&mut self, messages: &[Arc<Message>]) -> Sent {
+            drop(self.0.lock());
+            Sent { n_delivered: messages.len(), stop: None }
+        }
+    }
+
+    /// Nobody is there.
+    struct Gone;
+
+    impl Transport for Gone {
+        fn send(&mut self, _: &[Arc<Message>]) -> Sent {
+            Sent { n_delivered: 0, stop: Some(Stop::Closed) }
+        }
+    }
+
+    fn limits(n_alerts: usize) -> SinkLimits {
+        let queue = QueueLimits { n_alerts, ..QueueLimits::default() };
+        SinkLimits { queue, ..SinkLimits::default() }
+    }
+
+    fn page(name: &'static str) -> (Page, Sink) {
+        let page = Page::default();
+        (page.clone(), Sink::new(name, page, limits(1024)))
     }
 
     #[test]
     fn every_alert_reaches_every_sink_and_the_counts_balance() {
-        let (a, b) = (Page::default(), Page::default());
-        let sinks =
-            vec![Sink::new("stdout", Box::new(a.clone())), Sink::new("file", Box::new(b.clone()))];
-        let (mut tx, mut delivery, registry) = rig(2, sinks);
-        assert_eq!(delivery.poll_once(), Progress::Idle);
+        let ((a, to_a), (b, to_b)) = (page("stdout"), page("file"));
+        let mut rig = rig(2, vec![to_a, to_b], LIVE);
+        assert_eq!(rig.delivery.poll_once(), Progress::Idle);
         for n in 0..200 {
-            tx[n % 2].push(alert(&format!("n={n}"))).unwrap();
+            rig.tx[n % 2].push(alert(&format!("n={n}"))).unwrap();
         }
-        assert_eq!(delivery.poll_once(), Progress::Worked);
-        assert_eq!(a.0.lock().unwrap().split_inclusive(|&c| c == b'\n').count(), 200);
-        assert_eq!(*a.0.lock().unwrap(), *b.0.lock().unwrap());
-        let s = registry.snapshot(Moment::Final);
-        assert!(s.balances(), "{}", s.table());
+        assert_eq!(rig.delivery.poll_once(), Progress::Worked);
+        assert!(!rig.delivery.is_finished());
+        let (s, left) = rig.end();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(a.text().lines().count(), 200);
+        assert_eq!(a.text(), b.text());
         assert_eq!(s.get("outputs.received"), Some(200));
         assert_eq!(s.get("outputs.file.delivered"), Some(200));
         let n_timed = |name: &str| s.latencies.iter().find(|l| l.name == name).unwrap().n;
-        assert_eq!((n_timed("delivery"), n_timed("end_to_end")), (200, 200));
-        assert!(!delivery.is_finished());
-        drop(tx);
-        assert!(delivery.is_finished());
+        assert_eq!((n_timed("delivery.file"), n_timed("end_to_end.stdout")), (200, 200));
+    }
+
+    #[test]
+    fn a_sink_that_is_stuck_holds_nobody_up_and_what_it_lost_is_counted() {
+        let door = Arc::new(Mutex::new(()));
+        let (other, to_other) = page("file");
+        let sinks = vec![Sink::new("http", Stuck(Arc::clone(&door)), limits(16)), to_other];
+        let shut = door.lock().unwrap();
+        let mut rig = rig(1, sinks, LIVE);
+        for n in 0..1000 {
+            rig.tx[0].push(alert(&format!("n={n}"))).unwrap();
+            rig.delivery.poll_once();
+        }
+        let (s, left) = rig.end();
+        assert_eq!(other.text().lines().count(), 1000);
+        let n = |what: &str| s.get(&format!("outputs.http.{what}")).unwrap();
+        assert_eq!(n("delivered"), 0);
+        let n_left = n("lost_unfinished");
+        assert!((1..=1000).contains(&n_left) && n_left + n("lost_queue_full") == 1000);
+        let told = format!("output http: {n_left} alerts could not be delivered before the end");
+        assert_eq!(left, [told]);
+        drop(shut);
+    }
+
+    #[test]
+    fn a_sink_that_is_blocked_is_told_of_once() {
+        let door = Arc::new(Mutex::new(()));
+        let shut = door.lock().unwrap();
+        let mut rig = rig(1, vec![Sink::new("http", Stuck(Arc::clone(&door)), limits(16))], LIVE);
+        let told = Arc::new(Mutex::new(Vec::<String>::new()));
+        let to = Arc::clone(&told);
+        rig.delivery.notices = Arc::new(move |line: &str| to.lock().unwrap().push(line.to_owned()));
+        rig.tx[0].push(alert("x")).unwrap();
+        rig.delivery.poll_once();
+        while told.lock().unwrap().is_empty() {
+            rig.delivery.look_at_sinks();
+        }
+        rig.delivery.look_at_sinks();
+        let said = ["output http: blocked for more than 20 ms; 1 alerts wait"];
+        assert_eq!(*told.lock().unwrap(), said);
+        drop(shut);
+        let (s, _) = rig.end();
+        assert_eq!(s.get("outputs.http.stalls"), Some(1));
+    }
+
+    #[test]
+    fn a_replay_waits_for_a_slow_sink() {
+        struct Slow(Page);
+        impl Transport for Slow {
+            fn send(&mut self, messages: &[Arc<Message>]) -> Sent {
+                std::thread::sleep(Duration::from_millis(1));
+                self.0.send(&messages[..1])
+            }
+        }
+        let page = Page::default();
+        let sink = Sink::new("stdout", Slow(page.clone()), limits(4));
+        let mut rig = rig(1, vec![sink], AlertTimes::Replayed);
+        for n in 0..100 {
+            rig.tx[0].push(alert(&format!("n={n}"))).unwrap();
+        }
+        rig.delivery.poll_once();
+        let (s, left) = rig.end();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(s.get("outputs.stdout.delivered"), Some(100));
+        assert_eq!(page.text().lines().count(), 100);
     }
 
     #[test]
     fn whoever_listens_hears_of_every_alert() {
-        let (mut tx, delivery, _registry) = rig(2, Vec::new());
+        let mut rig = rig(2, Vec::new(), LIVE);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&heard);
-        let mut delivery = delivery.telling(move |a| to.lock().unwrap().push(a.output.clone()));
-        tx[0].push(alert("a")).unwrap();
-        tx[1].push(alert("b")).unwrap();
-        delivery.poll_once();
+        rig.delivery = rig.delivery.telling(move |a| to.lock().unwrap().push(a.output.clone()));
+        rig.tx[0].push(alert("a")).unwrap();
+        rig.tx[1].push(alert("b")).unwrap();
+        rig.delivery.poll_once();
         assert_eq!(*heard.lock().unwrap(), ["a", "b"]);
     }
 
     #[test]
     fn a_stdout_without_reader_is_told_once() {
-        let (mut tx, delivery, registry) = rig(1, vec![Sink::new("stdout", Box::new(Gone))]);
-        let told = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&told);
-        let mut delivery =
-            delivery.when_reader_is_gone(move || flag.store(true, Ordering::Relaxed));
+        let told = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&told);
+        let sink = Sink::new("stdout", Gone, limits(16));
+        let sink = sink.when_closed(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut rig = rig(1, vec![sink], LIVE);
         for _ in 0..2 {
-            tx[0].push(alert("x")).unwrap();
-            delivery.poll_once();
-            assert!(told.load(Ordering::Relaxed));
+            rig.tx[0].push(alert("x")).unwrap();
+            rig.delivery.poll_once();
         }
-        let s = registry.snapshot(Moment::Final);
+        let (s, _) = rig.end();
         assert_eq!(s.get("outputs.stdout.lost_closed"), Some(2));
-        assert!(s.balances(), "{}", s.table());
+        assert_eq!(told.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn alerts_come_in_the_order_of_their_events() {
-        use std::sync::atomic::AtomicU64;
-
-        let page = Page::default();
-        let (mut tx, delivery, _registry) =
-            rig(2, vec![Sink::new("stdout", Box::new(page.clone()))]);
+        let (page, sink) = page("stdout");
+        let mut rig = rig(2, vec![sink], AlertTimes::Replayed);
         let done: Arc<[AtomicU64; 2]> = Arc::default();
         let asked = Arc::clone(&done);
-        let mut delivery =
-            delivery.in_order(Box::new(move |lane| asked[lane].load(Ordering::Relaxed)));
-        let lines = || String::from_utf8(page.0.lock().unwrap().clone()).unwrap().lines().count();
+        rig.delivery =
+            rig.delivery.in_order(Box::new(move |lane| asked[lane].load(Ordering::Relaxed)));
         let numbered = |evt_num: u64| Alert { evt_num, ..alert(&format!("event {evt_num}")) };
         for n in [3, 5, 9] {
-            tx[0].push(numbered(n)).unwrap();
+            rig.tx[0].push(numbered(n)).unwrap();
         }
-        assert_eq!(delivery.poll_once(), Progress::Worked);
-        assert_eq!(lines(), 0, "the other shard could still raise one before");
+        let emitted = Arc::clone(&rig.delivery.meters.emitted);
+        assert_eq!(rig.delivery.poll_once(), Progress::Worked);
+        assert_eq!(emitted.get(), 0, "the other shard could still raise one before");
         done[1].store(4, Ordering::Relaxed);
-        delivery.poll_once();
-        assert_eq!(lines(), 1);
-        tx[1].push(numbered(7)).unwrap();
-        delivery.poll_once();
-        assert_eq!(lines(), 3, "9 waits: the other shard is known to be past 4 only");
-        drop(tx);
-        assert!(!delivery.is_finished());
-        delivery.poll_once();
-        assert!(delivery.is_finished());
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        let places: Vec<_> = [3, 5, 7, 9].map(|n| text.find(&format!("event {n}"))).into();
-        assert!(places.is_sorted() && !places.contains(&None), "{text}");
+        rig.delivery.poll_once();
+        assert_eq!(emitted.get(), 1);
+        rig.tx[1].push(numbered(7)).unwrap();
+        rig.delivery.poll_once();
+        assert_eq!(emitted.get(), 3, "9 waits: the other shard is known to be past 4 only");
+        rig.tx.clear();
+        assert!(!rig.delivery.is_finished());
+        rig.delivery.poll_once();
+        assert!(rig.delivery.is_finished());
+        rig.end();
+        let places: Vec<_> = [3, 5, 7, 9].map(|n| page.text().find(&format!("event {n}"))).into();
+        assert!(places.is_sorted() && !places.contains(&None), "{}", page.text());
     }
 
     #[test]
     fn the_thread_ends_with_its_last_shard() {
-        let page = Page::default();
-        let (mut tx, delivery, _registry) =
-            rig(1, vec![Sink::new("stdout", Box::new(page.clone()))]);
+        let (page, sink) = page("stdout");
+        let Rig { mut tx, delivery, .. } = rig(1, vec![sink], LIVE);
         let unparker = delivery.waiter.unparker();
         let thread = std::thread::spawn(move || delivery.run());
         tx[0].push(alert("last")).unwrap();
         drop(tx);
         unparker.wake();
-        thread.join().unwrap();
-        assert!(page.0.lock().unwrap().ends_with(b"last\n"));
+        assert!(thread.join().unwrap().is_empty());
+        assert!(page.text().ends_with("last\n"));
     }
 }

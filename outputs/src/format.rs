@@ -82,6 +82,12 @@ impl Formatter {
         self.zone.to_offset(jiff::Timestamp::now()).seconds()
     }
 
+    /// Whether alerts are JSON objects.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format.json
+    }
+
     /// The alert as one line, newline included. It never contains a control character other than that newline.
     pub fn line(&mut self, alert: &Alert) -> &str {
         let Self { format, zone, hostname, line, text, escaped } = self;

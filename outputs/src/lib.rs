@@ -1,22 +1,30 @@
-//! Delivers alerts: prints each as Falco's line or Falco's JSON object, and writes it to every sink.
+//! Delivers alerts: prints each once as Falco's line or Falco's JSON object, and gives it to every sink.
 //!
-//! `alert lanes (one per shard) -> Delivery -> Formatter -> Sink (stdout, file)`
+//! `alert lanes (one per shard) -> Delivery -> bounded queue -> SinkThread (stdout, file)`, a queue and a thread for each sink
 //!
-//! Conservation: received = delivered + lost (closed, write error), per sink.
+//! Conservation: received = emitted, and for each sink emitted = delivered + lost(queue full, closed, refused, gave up, unfinished) + waiting.
 //!
 //! ```
-//! use outputs::{AlertTimes, Delivery, Format, Formatter, Progress, Sink};
+//! use std::time::Duration;
+//! use outputs::{AlertTimes, Delivery, Format, Formatter, Outputs, Progress, Sink, SinkLimits};
 //!
 //! let (shard, lane) = bus::alert_lane(64);
 //! let mut registry = perf::Registry::new();
-//! let formatter = Formatter::new(Format::default(), "node-1");
-//! let sinks = vec![Sink::stdout()];
+//! let outputs = Outputs {
+//!     sinks: vec![Sink::stdout(SinkLimits::default()).unwrap()],
+//!     formatter: Formatter::new(Format::default(), "node-1"),
+//!     output_timeout: Duration::from_secs(2),
+//!     notices: Box::new(|line| eprintln!("{line}")),
+//! };
 //! let waiter = bus::Waiter::new(bus::WaitLimits::default());
 //! let times = AlertTimes::Replayed;
-//! let mut delivery = Delivery::new(vec![lane], sinks, formatter, times, waiter, &mut registry);
+//! let (mut delivery, sinks) = Delivery::new(vec![lane], outputs, times, waiter, &mut registry);
+//! let threads: Vec<_> = sinks.into_iter().map(|s| std::thread::spawn(|| s.run())).collect();
 //! assert_eq!(delivery.poll_once(), Progress::Idle);
 //! drop(shard);
 //! assert!(delivery.is_finished());
+//! assert!(delivery.finish().is_empty());
+//! threads.into_iter().for_each(|t| t.join().unwrap());
 //! ```
 
 #![forbid(unsafe_code)]
@@ -24,10 +32,14 @@
 mod delivery;
 mod format;
 mod json;
+mod message;
+mod queue;
 mod sink;
 #[cfg(test)]
 mod testing;
 
-pub use delivery::{AlertTimes, Delivery, Progress, RaisedUpTo};
+pub use delivery::{AlertTimes, Delivery, MAX_ROUND, Outputs, Progress, RaisedUpTo};
 pub use format::{Format, Formatter, local_offset};
-pub use sink::{MAX_IN_HAND, Sink, SinkError};
+pub use message::{AlertId, Message};
+pub use queue::QueueLimits;
+pub use sink::{KeptOpen, Retry, Sink, SinkError, SinkLimits, SinkThread};

@@ -16,6 +16,7 @@ mod resolved;
 mod sample;
 mod schema;
 mod show;
+mod sinks;
 mod tree;
 mod trouble;
 mod written;
@@ -33,6 +34,7 @@ pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
 pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
+pub(crate) use sinks::{FileOutput, Outputs};
 
 use self::check::Checked;
 use self::environment::Environment;

@@ -16,6 +16,7 @@ use super::custom_set::CustomSet;
 use super::drops::{self, EventDrops};
 use super::limits::{self, Limits};
 use super::schema::number;
+use super::sinks::{self, OutputKeys, Outputs};
 use super::tree::printable;
 use super::trouble::wrong;
 use super::written::{self, Written};
@@ -62,13 +63,6 @@ pub(crate) enum Pinning {
     Off,
 }
 
-/// `file_output` when it is on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileOutput {
-    /// Path, appended to.
-    pub(crate) filename: PathBuf,
-}
-
 /// What the agent runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each a key of the file")]
@@ -95,10 +89,8 @@ pub(crate) struct Config {
     pub(crate) matching: Matching,
     /// How an alert is printed.
     pub(crate) format: Format,
-    /// Whether alerts go to stdout.
-    pub(crate) stdout: bool,
-    /// Whether alerts go to a file.
-    pub(crate) file_output: Option<FileOutput>,
+    /// Where alerts go.
+    pub(crate) outputs: Outputs,
     /// Shards asked for; none: chosen from the number of CPUs.
     pub(crate) shards: Option<usize>,
     /// Capture threads asked for; none: chosen from the number of CPUs.
@@ -204,6 +196,8 @@ pub(super) fn resolve(
         json_include_output_property,
         json_include_tags_property,
         json_output,
+        output_timeout,
+        outputs_queue,
         peregrine,
         priority,
         rule_matching,
@@ -284,15 +278,13 @@ pub(super) fn resolve(
         Some("all") => Matching::All,
         _ => Matching::First,
     };
-    let file_output = if file_output.enabled.unwrap_or(false) {
-        let Some(filename) = file_output.filename.filter(|f| !f.is_empty()) else {
-            let why = "is true, but file_output.filename is not set";
-            return Err(wrong("file_output.enabled", why));
-        };
-        Some(FileOutput { filename: filename.into() })
-    } else {
-        None
-    };
+    let outputs = sinks::resolve(OutputKeys {
+        stdout: stdout_output,
+        file: file_output,
+        outputs_queue,
+        timeout_ms: output_timeout,
+        sections: peregrine.outputs,
+    })?;
     let format = Format {
         json: set.json || json_output.unwrap_or(false),
         iso_time: time_format_iso_8601.unwrap_or(false),
@@ -319,8 +311,7 @@ pub(super) fn resolve(
         static_fields: Arc::new(static_fields),
         matching,
         format,
-        stdout: stdout_output.enabled.unwrap_or(true),
-        file_output,
+        outputs,
         shards: threads("--shards", set.shards, "peregrine.shards", peregrine.shards)?,
         capture_threads: threads(
             "--capture-threads",

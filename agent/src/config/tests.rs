@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use rules::Priority;
 use serde_yaml::Value;
 
-use super::resolved::FileOutput;
 use super::*;
 
 fn load_text(yaml: Option<&str>, options: &[&str], set: &Settings) -> Result<Config> {
@@ -36,7 +35,7 @@ fn without_a_file_everything_is_built_in() {
     assert_eq!(c.source, CaptureSource::Live);
     assert_eq!(c.rules, RuleInputs::BuiltIn);
     assert_eq!(c.socket, Path::new("/run/peregrine/peregrine.sock"));
-    assert!(c.stdout && !c.format.json && c.format.with_tags);
+    assert!(c.outputs.stdout.is_some() && !c.format.json && c.format.with_tags);
     assert_eq!((c.shards, c.min_priority, c.matching), (None, Priority::Debug, Matching::First));
 }
 
@@ -461,7 +460,7 @@ fn another(key: &schema::Key) -> Vec<String> {
         ("engine.kind" | "engine.replay.capture_file", _) => {
             vec!["engine.kind=replay".into(), "engine.replay.capture_file=/x".into()]
         }
-        ("file_output.enabled" | "file_output.filename", _) => {
+        ("file_output.enabled", _) => {
             vec!["file_output.enabled=true".into(), "file_output.filename=/x".into()]
         }
         ("priority", _) => set("error".into()),
@@ -486,20 +485,26 @@ fn another(key: &schema::Key) -> Vec<String> {
     }
 }
 
+const FILE: &[&str] = &["file_output.enabled=true", "file_output.filename=/y"];
+
 #[test]
 fn every_key_that_is_honoured_changes_what_is_resolved() {
     for key in schema::keys().filter(|k| k.is_read() && k.path != "config_files") {
-        let mut options = another(key);
         // What lies behind a switch needs it.
-        let before = options.len();
-        if key.path.starts_with("capture.") || key.path.starts_with("peregrine.capture.") {
-            options.push("capture.enabled=true".into());
-        }
-        let without: Vec<&str> = options[before..].iter().map(String::as_str).collect();
-        let with: Vec<&str> = options.iter().map(String::as_str).collect();
+        let switches: &[&str] = match key.path.split('.').next() {
+            _ if key.path.ends_with(".enabled") => &[],
+            _ if key.path.starts_with("peregrine.capture.") => &["capture.enabled=true"],
+            _ if key.path.starts_with("peregrine.outputs.file.") => FILE,
+            Some("capture") => &["capture.enabled=true"],
+            Some("file_output") => FILE,
+            _ => &[],
+        };
+        let options = another(key);
+        let with: Vec<&str> =
+            switches.iter().copied().chain(options.iter().map(String::as_str)).collect();
         let of =
             |options: &[&str]| load_text(None, options, &Settings::default()).unwrap().silent();
-        let base = if key.path == "capture.enabled" { of(&[]) } else { of(&without) };
+        let base = of(switches);
         assert_ne!(of(&with), base, "{} changes nothing", key.path);
     }
 }
@@ -537,7 +542,7 @@ fn the_handbook_says_of_every_key_of_falco_what_becomes_of_it() {
 fn text_keys_take_numbers() {
     let options = ["file_output.enabled=true", "file_output.filename=1"];
     let c = load_text(None, &options, &Settings::default()).unwrap();
-    assert_eq!(c.file_output, Some(FileOutput { filename: "1".into() }));
+    assert_eq!(c.outputs.file.map(|f| f.filename), Some("1".into()));
 }
 
 #[test]

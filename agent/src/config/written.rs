@@ -19,6 +19,8 @@ pub(super) struct Written {
     pub(super) json_include_output_property: Option<bool>,
     pub(super) json_include_tags_property: Option<bool>,
     pub(super) json_output: Option<bool>,
+    pub(super) output_timeout: Option<u64>,
+    pub(super) outputs_queue: OutputsQueue,
     pub(super) peregrine: Peregrine,
     pub(super) priority: Option<String>,
     pub(super) rule_matching: Option<String>,
@@ -68,7 +70,32 @@ pub(super) struct FalcoLibs {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileOutput {
     pub(super) enabled: Option<bool>,
+    pub(super) keep_alive: Option<bool>,
     pub(super) filename: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OutputsQueue {
+    pub(super) capacity: Option<u64>,
+}
+
+/// What each sink has, by sink.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SinkSections {
+    pub(super) file: SinkBounds,
+    pub(super) stdout: SinkBounds,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SinkBounds {
+    pub(super) max_attempts: Option<u64>,
+    pub(super) queue_alerts: Option<u64>,
+    pub(super) queue_bytes: Option<u64>,
+    pub(super) retry_first_ms: Option<u64>,
+    pub(super) retry_longest_ms: Option<u64>,
 }
 
 /// An entry of `rules`: one of the two.
@@ -117,6 +144,7 @@ pub(super) struct Peregrine {
     pub(super) lane_capacity: Option<u64>,
     pub(super) late_after_ms: Option<u64>,
     pub(super) limits: Limits,
+    pub(super) outputs: SinkSections,
     pub(super) pinning: Option<bool>,
     pub(super) push_down: Option<bool>,
     pub(super) repair: Repair,

@@ -199,7 +199,8 @@ impl Agent {
             let n = |name: &str| stats.get(name).unwrap_or_else(|| panic!("no counter {name}"));
             let is_read = n("kernel.written") + n("seeds") == n("capture.read");
             let is_done = n("shard.parsed") == n("capture.read")
-                && n("shard.alerts") <= n("outputs.received");
+                && n("shard.alerts") <= n("outputs.received")
+                && stats.get("outputs.stdout.waiting").unwrap_or(0) == 0;
             if is_read && is_done {
                 return stats;
             }

@@ -151,16 +151,16 @@ pub(super) const KEYS: &[Key] = &[
     key("buffered_outputs", Bool, "false", "Lets alerts wait in a buffer.")
         .does(Nothing(remark("buffered_outputs", "nothing here: alerts are written as they come", Changed))),
     key("rule_matching", Word(&["first", "all"]), "first", "Whether the first rule that matches an event raises an alert, or all do."),
-    key("outputs_queue.capacity", ANY_WHOLE, "0", "Alerts that wait for the outputs; 0 is no bound.")
-        .does(Nothing(remark("outputs_queue.capacity", "nothing here: no queue is without a bound; peregrine.alert_lane_capacity says how many alerts of each shard wait", Set))),
+    key("outputs_queue.capacity", Whole(0, 1 << 20), "0", "Alerts that wait for each output; 0 means 16384, where it is no bound in Falco. peregrine.outputs.<output>.queue_alerts wins.")
+        .does(Other(remark("outputs_queue.capacity", "each output has a queue of its own with this many places; 0 means 16384, since no queue is without a bound", Set))),
     key("append_output", Entries(APPENDED), "[]", "Adds to the outputs of rules.").does(NotYet(APPEND)),
     key("static_fields", TextMap, "{}", "Names and texts, each the field static.NAME of conditions and outputs."),
     key("stdout_output.enabled", Bool, "true", "Alerts on stdout. Falco's default is false, the file that it ships says true."),
     key("syslog_output.enabled", Bool, "false", "Alerts to syslog.")
-        .does(NotYet(remark("syslog_output", "not implemented yet: no alert goes to syslog; alerts go to stdout and to a file only", On("syslog_output.enabled")))),
+        .does(NotYet(remark("syslog_output", "not implemented yet: no alert goes to syslog; alerts go to other outputs only", On("syslog_output.enabled")))),
     key("file_output.enabled", Bool, "false", "Alerts to a file."),
-    key("file_output.keep_alive", Bool, "false", "Keeps the file open.")
-        .does(Nothing(remark("file_output.keep_alive", "nothing here: the file is always kept open", Set))),
+    key("file_output.keep_alive", Bool, "false",
+        "Goes on writing to the file when it was moved away, until SIGUSR1; false looks before each write whether the path still names it, and makes it anew."),
     key("file_output.filename", Text, "\"\"", "The file, which is appended to."),
     key("http_output.enabled", Bool, "false", "Posts each alert.").does(NotYet(HTTP)),
     key("http_output.url", Text, "\"\"", "Where to.").does(NotYet(HTTP)),
@@ -192,8 +192,7 @@ pub(super) const KEYS: &[Key] = &[
     key("log_level", LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
     key("libs_logger.enabled", Bool, "true", "Messages of Falco's libraries.").does(Nothing(LOG)),
     key("libs_logger.severity", LIBS_LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
-    key("output_timeout", ANY_WHOLE, "2000", "Milliseconds after which an output that blocks is reported.")
-        .does(NotYet(remark("output_timeout", "not implemented yet: an output that blocks is not reported; its lane fills, and alerts that find no room are counted", Changed))),
+    key("output_timeout", Whole(0, 3_600_000), "2000", "Milliseconds after which an output that blocks is reported; at the end outputs have so long for what waits, and what they do not deliver by then is counted."),
     key("syscall_event_timeouts.max_consecutives", Whole(1, u64::MAX), "1000", "Empty reads in a row before Falco says so.")
         .does(Nothing(remark("syscall_event_timeouts", "nothing here: a ring that is empty is waited for, not read", Set))),
     key("syscall_event_drops.threshold", Real(0.0, 1.0), "0.1", "Share of a second's events that must be dropped before something is done."),

@@ -3,6 +3,7 @@
 
 mod falco;
 mod own;
+mod sinks;
 
 use anyhow::{Result, bail};
 
@@ -150,7 +151,7 @@ fn names(keys: &[Key]) -> String {
 
 /// The top-level keys in the order of the sample: Falco's, then ours.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    falco::KEYS.iter().chain(own::KEYS)
+    falco::KEYS.iter().chain(own::KEYS).chain(sinks::KEYS.into_iter().flatten())
 }
 
 /// The key with this path.

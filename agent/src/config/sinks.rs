@@ -1,0 +1,95 @@
+//! Where alerts go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use outputs::{KeptOpen, QueueLimits, Retry, SinkLimits};
+
+use super::schema::number;
+use super::trouble::wrong;
+use super::written::{self, SinkBounds, SinkSections};
+
+/// Alerts that wait for a sink where nothing says how many.
+const DEFAULT_QUEUE: u64 = 16_384;
+
+/// All sinks that are on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outputs {
+    /// Standard output.
+    pub(crate) stdout: Option<SinkLimits>,
+    /// A file.
+    pub(crate) file: Option<FileOutput>,
+    /// A sink that is blocked for longer is told of, and at the end waited for so long.
+    pub(crate) timeout: Duration,
+}
+
+/// `file_output` when it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileOutput {
+    /// Path, appended to.
+    pub(crate) filename: PathBuf,
+    /// Whether it is written on when it was moved away.
+    pub(crate) kept: KeptOpen,
+    pub(crate) limits: SinkLimits,
+}
+
+/// The keys that say where alerts go, as written.
+pub(super) struct OutputKeys {
+    pub(super) stdout: written::StdoutOutput,
+    pub(super) file: written::FileOutput,
+    pub(super) outputs_queue: written::OutputsQueue,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) sections: SinkSections,
+}
+
+pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
+    let OutputKeys { stdout, file, outputs_queue, timeout_ms, sections } = keys;
+    let SinkSections { stdout: of_stdout, file: of_file } = sections;
+    let default_queue = outputs_queue.capacity.filter(|&n| n > 0);
+    let limits = |sink: &str, bounds: &SinkBounds| limits(sink, bounds, default_queue);
+    let file = match file {
+        written::FileOutput { enabled: Some(true), filename, keep_alive } => {
+            let Some(filename) = filename.filter(|f| !f.is_empty()) else {
+                let why = "is true, but file_output.filename is not set";
+                return Err(wrong("file_output.enabled", why));
+            };
+            let kept = match keep_alive {
+                Some(true) => KeptOpen::UntilReopened,
+                _ => KeptOpen::WhileNamed,
+            };
+            Some(FileOutput { filename: filename.into(), kept, limits: limits("file", &of_file)? })
+        }
+        _ => None,
+    };
+    Ok(Outputs {
+        stdout: stdout.enabled.unwrap_or(true).then(|| limits("stdout", &of_stdout)).transpose()?,
+        file,
+        timeout: Duration::from_millis(number("output_timeout", timeout_ms)? as u64),
+    })
+}
+
+fn limits(sink: &str, bounds: &SinkBounds, default_queue: Option<u64>) -> Result<SinkLimits> {
+    let SinkBounds { queue_alerts, queue_bytes, retry_first_ms, retry_longest_ms, max_attempts } =
+        *bounds;
+    let number = |key: &str, given| number(&format!("peregrine.outputs.{sink}.{key}"), given);
+    let n_alerts = queue_alerts.or(default_queue).unwrap_or(DEFAULT_QUEUE);
+    let ms = |n: usize| Duration::from_millis(n as u64);
+    let first = ms(number("retry_first_ms", retry_first_ms)?);
+    let longest = ms(number("retry_longest_ms", retry_longest_ms)?);
+    if longest < first {
+        let why = format!(
+            "{} ms is shorter than the first wait, {} ms",
+            longest.as_millis(),
+            first.as_millis()
+        );
+        return Err(wrong(&format!("peregrine.outputs.{sink}.retry_longest_ms"), why));
+    }
+    Ok(SinkLimits {
+        queue: QueueLimits {
+            n_alerts: number("queue_alerts", Some(n_alerts))?,
+            n_bytes: number("queue_bytes", queue_bytes)?,
+        },
+        retry: Retry { first, longest, max_attempts: number("max_attempts", max_attempts)? as u32 },
+    })
+}

@@ -1,0 +1,182 @@
+//! Sinks: where alerts go, each with a queue and a thread of its own.
+//!
+//! `Delivery ─Message, bounded queue─▶ SinkThread { Transport::send, again and again until it is through }`
+
+mod lines;
+mod worker;
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fmt, io};
+
+pub use worker::SinkThread;
+
+pub(crate) use worker::{Handle, Notices, WhenFull, join};
+
+use crate::message::Shared;
+use crate::queue::QueueLimits;
+use lines::{AlertFile, Lines};
+
+/// How messages leave for one place. Called by the sink's thread alone, so that it may block; what it blocks for should end by itself.
+pub(crate) trait Transport: Send {
+    /// Delivers messages from the oldest on, as many as it can in one go. There is at least one.
+    fn send(&mut self, messages: &[Shared]) -> Sent;
+
+    /// The oldest message that was not delivered is not tried again.
+    fn skip(&mut self) {}
+
+    /// Opens anew what is kept open (SIGUSR1).
+    fn reopen(&mut self) {}
+}
+
+/// What became of messages.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// So many, from the oldest on, are delivered.
+    pub(crate) n_delivered: usize,
+    /// Why it is not all of them.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Why a transport went no further.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The next ones may be delivered later.
+    Later {
+        /// What went wrong.
+        why: String,
+        /// The receiver asks to be left alone for so long.
+        after: Option<Duration>,
+    },
+    /// Of the next ones so many will never be taken.
+    #[cfg_attr(not(test), expect(dead_code, reason = "streams take all; receivers do not"))]
+    Refused {
+        /// How many.
+        n: usize,
+        /// What the receiver says.
+        why: String,
+    },
+    /// Nobody will ever take any more.
+    Closed,
+}
+
+impl Sent {
+    /// So many of them; the next may go through later.
+    pub(crate) fn until_later(n_delivered: usize, why: impl fmt::Display) -> Self {
+        let stop = Stop::Later { why: why.to_string(), after: None };
+        Self { n_delivered, stop: Some(stop) }
+    }
+}
+
+/// How what could not be delivered is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Wait before the second attempt; each further one waits twice as long.
+    pub first: Duration,
+    /// The longest wait. Each is shortened by chance, by half at most.
+    pub longest: Duration,
+    /// After so many attempts in a row a message is given up; 0: never.
+    pub max_attempts: u32,
+}
+
+impl Default for Retry {
+    /// From 100 ms to 10 s, for as long as the queue has room.
+    fn default() -> Self {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(10));
+        Self { first, longest, max_attempts: 0 }
+    }
+}
+
+/// Bounds of one sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkLimits {
+    /// What waits for it.
+    pub queue: QueueLimits,
+    /// How it tries again.
+    pub retry: Retry,
+}
+
+/// A sink that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// A file that cannot be opened.
+    #[error("cannot write to the output file {path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// No descriptor of standard output can be had.
+    #[error("cannot write to standard output: {0}")]
+    Stdout(io::Error),
+}
+
+/// What calls when a sink's reader is gone for good.
+type OnClosed = Box<dyn FnOnce() + Send>;
+
+/// One destination of alerts, not yet running.
+pub struct Sink {
+    name: &'static str,
+    transport: Box<dyn Transport>,
+    limits: SinkLimits,
+    on_closed: Option<OnClosed>,
+}
+
+impl Sink {
+    /// Standard output.
+    ///
+    /// # Errors
+    /// There is no descriptor of it, or none to be had for this.
+    pub fn stdout(limits: SinkLimits) -> Result<Self, SinkError> {
+        // What is buffered in between would count as delivered before it is.
+        let unbuffered = io::stdout().as_fd().try_clone_to_owned().map_err(SinkError::Stdout)?;
+        Ok(Self::new("stdout", Lines::new(File::from(unbuffered)), limits))
+    }
+
+    /// A file that is appended to, created where it does not exist.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub fn file(path: &Path, kept: KeptOpen, limits: SinkLimits) -> Result<Self, SinkError> {
+        Ok(Self::new("file", AlertFile::open(path, kept)?, limits))
+    }
+
+    pub(crate) fn new(
+        name: &'static str,
+        transport: impl Transport + 'static,
+        limits: SinkLimits,
+    ) -> Self {
+        Self { name, transport: Box::new(transport), limits, on_closed: None }
+    }
+
+    /// Calls `f` once, when the sink's reader is gone for good. Of the sinks there are only stdout can be.
+    #[must_use]
+    pub fn when_closed(self, f: impl FnOnce() + Send + 'static) -> Self {
+        Self { on_closed: Some(Box::new(f)), ..self }
+    }
+
+    /// `stdout`, `file` and so on.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, transport: _, limits, on_closed: _ } = self;
+        f.debug_struct("Sink").field("name", name).field("limits", limits).finish_non_exhaustive()
+    }
+}
+
+/// Whether a file that was moved away goes on being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptOpen {
+    /// Until the next [`SinkThread`] is told to reopen it.
+    UntilReopened,
+    /// No: before each write it is looked whether the path still names it.
+    WhileNamed,
+}

@@ -1,0 +1,608 @@
+//! A sink's thread: takes messages from its queue and has them sent until they are through, or it is known that they never will be.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bus::{Unparker, Waiter};
+use perf::{Counter, Hop, Latency, Registry, boot_now_ns, to_epoch_ns};
+
+use super::{OnClosed, Retry, Sent, Sink, Stop, Transport};
+use crate::delivery::{AlertTimes, EMITTED, MAX_ROUND};
+use crate::message::Shared;
+use crate::queue::{QueueRx, QueueTx, queue};
+
+/// Messages that a transport is given at a time.
+const MAX_IN_HAND: usize = 512;
+
+/// A wait without an end of its own: what ends it is a wake.
+const UNTIL_WOKEN: Duration = Duration::MAX;
+
+/// The longest wait between attempts once no more messages come.
+const LAST_WAITS: Duration = Duration::from_millis(100);
+
+/// Of one sink no more than one trouble is told in so long.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// Who is told of trouble, a line each.
+pub(crate) type Notices = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What the sink's thread and the outputs' thread both look at.
+pub(crate) struct Control {
+    name: &'static str,
+    /// Held while messages are settled, so that they are settled once, by the thread or by who gave it up.
+    is_abandoned: Mutex<bool>,
+    is_done: Mutex<bool>,
+    done: Condvar,
+    /// Counts the requests to open anew what is kept open.
+    n_reopens: AtomicU64,
+    /// Since when a send is under way, ns of the boot clock; 0: none is.
+    busy_since_ns: AtomicU64,
+    is_failing: AtomicBool,
+}
+
+/// A sink's thread, as the outputs' thread holds it.
+pub(crate) struct Handle {
+    queue: QueueTx,
+    control: Arc<Control>,
+    queue_full: Arc<Counter>,
+    unfinished: Arc<Counter>,
+    stalls: Arc<Counter>,
+    /// The send that was said to be slow, by its beginning.
+    stalled_ns: u64,
+}
+
+/// A thread that delivers to one sink; whoever makes threads runs it.
+pub struct SinkThread {
+    source: QueueRx,
+    transport: Box<dyn Transport>,
+    retry: Retry,
+    on_closed: Option<OnClosed>,
+    times: AlertTimes,
+    control: Arc<Control>,
+    meters: Meters,
+    notices: Notices,
+    /// Taken from the queue, not settled.
+    hand: VecDeque<Shared>,
+    is_closed: bool,
+    n_reopens: u64,
+    trouble: Option<Trouble>,
+    /// When something was said last.
+    told: Option<Instant>,
+}
+
+/// What went wrong since the last success.
+struct Trouble {
+    since: Instant,
+    n_failures: u32,
+    /// Those of them at the oldest message.
+    n_attempts: u32,
+    is_told: bool,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Delivered,
+    Closed,
+    Refused,
+    GaveUp,
+}
+
+/// What becomes of a sink's messages, beside those that its queue had no room for.
+struct Meters {
+    delivered: Arc<Counter>,
+    closed: Arc<Counter>,
+    refused: Arc<Counter>,
+    gave_up: Arc<Counter>,
+    retries: Arc<Counter>,
+    delivery: Arc<Latency>,
+    end_to_end: Arc<Latency>,
+}
+
+/// Joins a sink to its queue, and registers its counters, and that they must balance. `writer` wakes who waits for room.
+pub(crate) fn join(
+    sink: Sink,
+    times: AlertTimes,
+    writer: Unparker,
+    notices: Notices,
+    registry: &mut Registry,
+) -> (Handle, SinkThread) {
+    let Sink { name, transport, limits, on_closed } = sink;
+    let (queue, source) = queue(limits.queue, writer);
+    let control = Arc::new(Control {
+        name,
+        is_abandoned: Mutex::new(false),
+        is_done: Mutex::new(false),
+        done: Condvar::new(),
+        n_reopens: AtomicU64::new(0),
+        busy_since_ns: AtomicU64::new(0),
+        is_failing: AtomicBool::new(false),
+    });
+    let full_name = |what: &str| format!("outputs.{name}.{what}");
+    let mut hop = Hop::new(&format!("sink {name}")).input(EMITTED).slack(MAX_ROUND);
+    let mut lost = |reason: &str| {
+        let counter_name = full_name(&format!("lost_{reason}"));
+        hop = std::mem::replace(&mut hop, Hop::new("")).dropped(reason, &counter_name);
+        registry.counter(&counter_name)
+    };
+    let queue_full = lost("queue_full");
+    let [closed, refused, gave_up, unfinished] =
+        ["closed", "refused", "gave_up", "unfinished"].map(lost);
+    let meters = Meters {
+        delivered: registry.counter(&full_name("delivered")),
+        closed,
+        refused,
+        gave_up,
+        retries: registry.counter(&full_name("retries")),
+        delivery: registry.latency(&format!("delivery.{name}"), 1),
+        end_to_end: registry.latency(&format!("end_to_end.{name}"), 1),
+    };
+    let stalls = registry.counter(&full_name("stalls"));
+    let depth = queue.depth();
+    registry.level(&full_name("waiting"), move || depth.get());
+    let watched = Arc::clone(&control);
+    // Relaxed: it is looked at, nothing follows from it.
+    registry
+        .level(&full_name("failing"), move || watched.is_failing.load(Ordering::Relaxed).into());
+    registry.hop(hop.output(&full_name("delivered")).depth(&full_name("waiting")));
+    let thread = SinkThread {
+        source,
+        transport,
+        retry: limits.retry,
+        on_closed,
+        times,
+        control: Arc::clone(&control),
+        meters,
+        notices,
+        hand: VecDeque::with_capacity(MAX_IN_HAND),
+        is_closed: false,
+        n_reopens: 0,
+        trouble: None,
+        told: None,
+    };
+    (Handle { queue, control, queue_full, unfinished, stalls, stalled_ns: 0 }, thread)
+}
+
+impl Handle {
+    /// Puts a message into the queue; where it is full, waits for room or counts it as lost. The thread is not woken by this.
+    pub(crate) fn push(&mut self, message: &Shared, mut when_full: WhenFull<'_>) {
+        while !self.queue.push(message) {
+            match &mut when_full {
+                WhenFull::Wait(room) if !self.is_done() => {
+                    self.queue.wake();
+                    room.idle();
+                }
+                WhenFull::Wait(_) | WhenFull::Lose => {
+                    self.queue_full.add(1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Wakes the thread for what was pushed.
+    pub(crate) fn wake(&self) {
+        self.queue.wake();
+    }
+
+    /// Says that no more messages come.
+    pub(crate) fn end(&self) {
+        self.queue.end();
+    }
+
+    /// What asks the thread to open anew what it keeps open.
+    pub(crate) fn reopener(&self) -> impl Fn() + Send + Sync + use<> {
+        let (control, reader) = (Arc::clone(&self.control), self.queue.reader());
+        move || {
+            // Relaxed: the wake orders it.
+            control.n_reopens.fetch_add(1, Ordering::Relaxed);
+            reader.wake();
+        }
+    }
+
+    /// A line about a send that has taken longer than this, once for each.
+    pub(crate) fn stall(&mut self, limit: Duration) -> Option<String> {
+        let since_ns = self.control.busy_since_ns.load(Ordering::Relaxed);
+        let taken = boot_now_ns().saturating_sub(since_ns);
+        if since_ns == 0 || since_ns == self.stalled_ns || u128::from(taken) < limit.as_nanos() {
+            return None;
+        }
+        self.stalled_ns = since_ns;
+        self.stalls.add(1);
+        let (name, n) = (self.control.name, self.queue.depth().get());
+        let limit = limit.as_millis();
+        Some(format!("output {name}: blocked for more than {limit} ms; {n} alerts wait"))
+    }
+
+    /// Waits until the thread has settled all messages, or until then; what it has not settled is lost, and said to be.
+    pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Option<String> {
+        let control = Arc::clone(&self.control);
+        let mut is_done = control.is_done.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*is_done {
+            let Some(deadline) = deadline else {
+                is_done = control.done.wait(is_done).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = control.done.wait_timeout(is_done, left);
+            is_done = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(is_done);
+        let mut is_abandoned = control.is_abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_abandoned = true;
+        let n = self.queue.settle_rest();
+        self.unfinished.add(n);
+        let name = control.name;
+        (n > 0).then(|| format!("output {name}: {n} alerts could not be delivered before the end"))
+    }
+
+    fn is_done(&self) -> bool {
+        *self.control.is_done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a message that finds a queue full.
+pub(crate) enum WhenFull<'w> {
+    /// It waits for room.
+    Wait(&'w mut Waiter),
+    /// It is lost.
+    Lose,
+}
+
+/// Says that a thread is done, also where it panicked.
+struct Done(Arc<Control>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        *self.0.is_done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.done.notify_all();
+    }
+}
+
+impl SinkThread {
+    /// `stdout`, `file` and so on.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.control.name
+    }
+
+    /// Delivers until no more messages come and all are settled.
+    pub fn run(mut self) {
+        let _done = Done(Arc::clone(&self.control));
+        while self.step() {}
+    }
+
+    /// One attempt, or one wait; gives whether there may be more to do.
+    fn step(&mut self) -> bool {
+        while self.hand.len() < MAX_IN_HAND {
+            let Some(message) = self.source.pop() else { break };
+            self.hand.push_back(message);
+        }
+        if self.hand.is_empty() {
+            if self.source.is_finished() {
+                return false;
+            }
+            self.source.wait(UNTIL_WOKEN);
+            return true;
+        }
+        if self.is_closed {
+            self.settle(self.hand.len(), Fate::Closed);
+            return true;
+        }
+        let n_reopens = self.control.n_reopens.load(Ordering::Relaxed);
+        if n_reopens != self.n_reopens {
+            self.n_reopens = n_reopens;
+            self.transport.reopen();
+        }
+        self.control.busy_since_ns.store(boot_now_ns(), Ordering::Relaxed);
+        let Sent { n_delivered, stop } = self.transport.send(self.hand.make_contiguous());
+        self.control.busy_since_ns.store(0, Ordering::Relaxed);
+        self.settle(n_delivered, Fate::Delivered);
+        if n_delivered > 0 {
+            self.works_again();
+        }
+        match stop {
+            None => {}
+            Some(Stop::Closed) => {
+                self.is_closed = true;
+                if let Some(f) = self.on_closed.take() {
+                    f();
+                }
+            }
+            Some(Stop::Refused { n, why }) => {
+                self.works_again();
+                self.settle(n.max(1), Fate::Refused);
+                self.tell(&format!("an alert was refused: {why}"));
+            }
+            Some(Stop::Later { why, after }) => self.failed(&why, after),
+        }
+        true
+    }
+
+    fn failed(&mut self, why: &str, after: Option<Duration>) {
+        self.meters.retries.add(1);
+        self.control.is_failing.store(true, Ordering::Relaxed);
+        let mut trouble = self.trouble.take().unwrap_or_else(|| {
+            let is_told = self.tell(&format!("{why}; alerts wait and are tried again"));
+            Trouble { since: Instant::now(), n_failures: 0, n_attempts: 0, is_told }
+        });
+        trouble.n_failures += 1;
+        trouble.n_attempts += 1;
+        if trouble.n_attempts == self.retry.max_attempts {
+            trouble.n_attempts = 0;
+            self.settle(1, Fate::GaveUp);
+            self.transport.skip();
+        }
+        let wait = after.unwrap_or_else(|| self.retry.wait(trouble.n_failures));
+        self.trouble = Some(trouble);
+        self.pause(wait);
+    }
+
+    /// Waits for so long; a wish to reopen ends it, and where the end has come it is not long.
+    fn pause(&mut self, wait: Duration) {
+        let begin = Instant::now();
+        loop {
+            let wait = if self.source.is_ended() { wait.min(LAST_WAITS) } else { wait };
+            let left = wait.saturating_sub(begin.elapsed());
+            let is_asked = self.control.n_reopens.load(Ordering::Relaxed) != self.n_reopens;
+            if left.is_zero() || is_asked {
+                return;
+            }
+            self.source.wait(left);
+        }
+    }
+
+    fn works_again(&mut self) {
+        let Some(Trouble { since, is_told, .. }) = self.trouble.take() else { return };
+        self.control.is_failing.store(false, Ordering::Relaxed);
+        if is_told {
+            let (name, s) = (self.control.name, since.elapsed().as_secs_f64());
+            (self.notices)(&format!("output {name}: delivers again after {s:.1} s"));
+        }
+    }
+
+    /// Says what went wrong, unless something was said a moment ago; gives whether it did.
+    fn tell(&mut self, what: &str) -> bool {
+        if self.told.is_some_and(|told| told.elapsed() < SILENCE) {
+            return false;
+        }
+        self.told = Some(Instant::now());
+        (self.notices)(&format!("output {}: {what}", self.control.name));
+        true
+    }
+
+    /// Settles the oldest messages, unless the thread was given up and they were.
+    fn settle(&mut self, n: usize, fate: Fate) {
+        let Self { source, control, meters, hand, times, .. } = self;
+        let n = n.min(hand.len());
+        let abandoned = control.is_abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        if n == 0 || *abandoned {
+            hand.drain(..n);
+            return;
+        }
+        let counter = match fate {
+            Fate::Delivered => &meters.delivered,
+            Fate::Closed => &meters.closed,
+            Fate::Refused => &meters.refused,
+            Fate::GaveUp => &meters.gave_up,
+        };
+        counter.add(n as u64);
+        source.settle(hand.iter().take(n));
+        let now_ns = boot_now_ns();
+        for message in hand.drain(..n) {
+            if fate != Fate::Delivered {
+                continue;
+            }
+            meters.delivery.record(now_ns.saturating_sub(message.taken_ns));
+            if let Some(offset_ns) = times.realtime_offset_ns() {
+                let taken = to_epoch_ns(now_ns, offset_ns).saturating_sub(message.ts_ns);
+                meters.end_to_end.record(taken);
+            }
+        }
+    }
+}
+
+impl Retry {
+    /// The wait after so many failures in a row.
+    fn wait(self, n_failures: u32) -> Duration {
+        let doubled = self.first.saturating_mul(1 << n_failures.saturating_sub(1).min(20));
+        doubled.min(self.longest).mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+impl std::fmt::Debug for SinkThread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SinkThread").field("name", &self.control.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::WaitLimits;
+    use perf::{Moment, Snapshot};
+
+    use super::*;
+    use crate::sink::SinkLimits;
+    use crate::testing::message;
+
+    /// Answers each send as the script says, then takes everything.
+    struct Script {
+        answers: VecDeque<Sent>,
+        taken: Arc<Mutex<Vec<String>>>,
+        skipped: usize,
+    }
+
+    impl Transport for Script {
+        fn send(&mut self, messages: &[Shared]) -> Sent {
+            let all = Sent { n_delivered: messages.len(), stop: None };
+            let sent = self.answers.pop_front().unwrap_or(all);
+            let delivered = messages[..sent.n_delivered].iter().map(|m| m.text().to_owned());
+            self.taken.lock().unwrap().extend(delivered);
+            sent
+        }
+
+        fn skip(&mut self) {
+            self.skipped += 1;
+            self.taken.lock().unwrap().push(format!("skipped {}", self.skipped));
+        }
+    }
+
+    struct Ran {
+        taken: Vec<String>,
+        notices: Vec<String>,
+        counts: Snapshot,
+    }
+
+    impl Ran {
+        fn n(&self, what: &str) -> u64 {
+            self.counts.get(&format!("outputs.http.{what}")).unwrap()
+        }
+    }
+
+    /// Delivers the messages `0`, `1` and so on, which all wait when the thread begins.
+    fn run(n_messages: usize, max_attempts: u32, answers: impl IntoIterator<Item = Sent>) -> Ran {
+        let (first, longest) = (Duration::from_micros(10), Duration::from_micros(50));
+        let retry = Retry { first, longest, max_attempts };
+        let (taken, notices) = (Arc::default(), Arc::<Mutex<Vec<String>>>::default());
+        let answers = answers.into_iter().collect();
+        let script = Script { answers, taken: Arc::clone(&taken), skipped: 0 };
+        let sink = Sink::new("http", script, SinkLimits { retry, ..SinkLimits::default() });
+        let to = Arc::clone(&notices);
+        let say: Notices = Arc::new(move |line: &str| to.lock().unwrap().push(line.to_owned()));
+        let mut registry = Registry::new();
+        let emitted = registry.counter(EMITTED);
+        let room = Waiter::new(WaitLimits::default());
+        let (mut handle, thread) =
+            join(sink, AlertTimes::Replayed, room.unparker(), say, &mut registry);
+        for n in 0..n_messages {
+            emitted.add(1);
+            handle.push(&message(&n.to_string()), WhenFull::Lose);
+        }
+        handle.end();
+        thread.run();
+        assert_eq!(handle.finish(Some(Instant::now())), None);
+        let counts = registry.snapshot(Moment::Final);
+        assert!(counts.balances(), "{}", counts.table());
+        let of = |list: &Mutex<Vec<String>>| list.lock().unwrap().clone();
+        Ran { taken: of(&taken), notices: of(&notices), counts }
+    }
+
+    fn later(n_delivered: usize) -> Sent {
+        Sent::until_later(n_delivered, "no route")
+    }
+
+    #[test]
+    fn what_does_not_go_through_is_tried_again_in_order() {
+        let ran = run(4, 0, [later(0), later(1), later(0), later(0), later(2)]);
+        assert_eq!(ran.taken, ["0", "1", "2", "3"]);
+        assert_eq!((ran.n("delivered"), ran.n("retries"), ran.n("lost_gave_up")), (4, 5, 0));
+        assert_eq!(ran.n("waiting") + ran.n("failing"), 0);
+    }
+
+    #[test]
+    fn trouble_is_told_once_and_so_is_its_end() {
+        let ran = run(1, 0, [later(0), later(0), later(0)]);
+        let [begin, end] = &*ran.notices else { panic!("{:?}", ran.notices) };
+        assert_eq!(begin, "output http: no route; alerts wait and are tried again");
+        assert!(end.starts_with("output http: delivers again after "), "{end}");
+        let ran = run(9, 0, (0..4).flat_map(|_| [later(0), later(1)]));
+        assert_eq!(ran.notices.len(), 2, "not a line for each: {:?}", ran.notices);
+    }
+
+    #[test]
+    fn after_so_many_attempts_an_alert_is_given_up() {
+        let ran = run(3, 3, [later(0), later(1), later(0), later(0), later(0)]);
+        // Of `1` the third attempt was the last; progress begins the count anew.
+        assert_eq!(ran.taken, ["0", "skipped 1", "2"]);
+        assert_eq!((ran.n("delivered"), ran.n("lost_gave_up")), (2, 1));
+    }
+
+    #[test]
+    fn what_is_refused_is_lost_and_the_rest_goes_on() {
+        let refuse = |n_delivered, n| {
+            let why = "400 Bad Request".to_owned();
+            Sent { n_delivered, stop: Some(Stop::Refused { n, why }) }
+        };
+        let ran = run(6, 0, [refuse(1, 1), refuse(0, 2), later(0), refuse(0, 0)]);
+        assert_eq!(ran.taken, ["0", "5"]);
+        assert_eq!((ran.n("delivered"), ran.n("lost_refused")), (2, 4));
+        assert_eq!(ran.notices[0], "output http: an alert was refused: 400 Bad Request");
+    }
+
+    #[test]
+    fn waits_grow_up_to_the_longest_and_vary() {
+        let ms = Duration::from_millis;
+        let retry = Retry { first: ms(100), longest: ms(1000), max_attempts: 0 };
+        for (n, longest) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (u32::MAX, 1000)] {
+            for _ in 0..100 {
+                let wait = retry.wait(n);
+                assert!((ms(longest) / 2..=ms(longest)).contains(&wait), "{n}: {wait:?}");
+            }
+        }
+        assert!((0..100).map(|_| retry.wait(5)).any(|w| w != retry.wait(5)));
+    }
+
+    #[test]
+    fn a_wish_to_reopen_ends_a_wait() {
+        struct Down(Arc<AtomicBool>);
+        impl Transport for Down {
+            fn send(&mut self, messages: &[Shared]) -> Sent {
+                if self.0.load(Ordering::Relaxed) {
+                    Sent { n_delivered: messages.len(), stop: None }
+                } else {
+                    later(0)
+                }
+            }
+            fn reopen(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let hour = Duration::from_hours(1);
+        let retry = Retry { first: hour, longest: hour, max_attempts: 0 };
+        let limits = SinkLimits { retry, ..SinkLimits::default() };
+        let sink = Sink::new("file", Down(Arc::default()), limits);
+        let mut registry = Registry::new();
+        let room = Waiter::new(WaitLimits::default());
+        let notices: Notices = Arc::new(|_: &str| {});
+        let (mut handle, thread) =
+            join(sink, AlertTimes::Replayed, room.unparker(), notices, &mut registry);
+        handle.push(&message("x"), WhenFull::Lose);
+        let reopen = handle.reopener();
+        let thread = std::thread::spawn(|| thread.run());
+        while !handle.control.is_failing.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        reopen();
+        handle.end();
+        assert_eq!(handle.finish(None), None);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_panics_counts_as_done() {
+        struct Broken;
+        impl Transport for Broken {
+            fn send(&mut self, _: &[Shared]) -> Sent {
+                panic!("on purpose")
+            }
+        }
+        let mut registry = Registry::new();
+        let mut room = Waiter::new(WaitLimits::default());
+        let notices: Notices = Arc::new(|_: &str| {});
+        let limits = SinkLimits::default();
+        let sink = Sink::new("file", Broken, limits);
+        let (mut handle, thread) =
+            join(sink, AlertTimes::Replayed, room.unparker(), notices, &mut registry);
+        let thread = std::thread::spawn(|| thread.run());
+        for _ in 0..=limits.queue.n_alerts {
+            handle.push(&message("x"), WhenFull::Wait(&mut room));
+        }
+        assert!(thread.join().is_err());
+        assert!(handle.finish(None).is_some());
+    }
+}
