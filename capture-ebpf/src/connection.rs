@@ -5,7 +5,7 @@ use event::{EventType, KernelField as F, Outcome, flags};
 use crate::{
     Ctx,
     call::Call,
-    early::{Early, is_silent},
+    early::is_silent,
     file::file_of,
     filter,
     history::Seen,
@@ -77,7 +77,7 @@ pub fn socket(ctx: Ctx) -> Option<()> {
 
 /// What a connect shows of its socket.
 #[inline(always)]
-fn seen_of_connect(ret: i64) -> Seen {
+pub fn seen_of_connect(ret: i64) -> Seen {
     match ret {
         0 => Seen::Connect,
         _ if ret == -EINPROGRESS => Seen::ConnectBegun,
@@ -89,12 +89,6 @@ fn seen_of_connect(ret: i64) -> Seen {
 /// not known any more.
 #[inline(always)]
 pub fn connect(ctx: Ctx) -> Option<()> {
-    let call = Call::at_exit(ctx);
-    let seen = seen_of_connect(call.ret);
-    let early = Early { ret: call.ret, ty: EventType::CONNECT_X, address: call.a1(), seen };
-    if early.ends(Call::fd(call.a0())) {
-        return None;
-    }
     let (mut rec, call, task) = begin(ctx, EventType::CONNECT_X, 4)?;
     let fd = Call::fd(call.a0());
     let noted = Noted::take(&rec, call, EventType::CONNECT_X);
@@ -127,12 +121,6 @@ pub fn accept(ctx: Ctx) -> Option<()> {
     let cpu = Cpu::current()?;
     let ty = cpu.event_type();
     let n_params = if ty == EventType::ACCEPT4_6_X { 6 } else { 5 };
-    let call = Call::at_exit(ctx);
-    // Of a call that failed a rule sees no descriptor.
-    if call.ret >= 0 && (Early { ret: call.ret, ty, address: 0, seen: Seen::Accept }).ends(call.ret)
-    {
-        return None;
-    }
     let (mut rec, call, task) = begin(ctx, ty, n_params)?;
     let listener = Sock::of(file_of(task, Call::fd(call.a0())));
     let sock = if call.ret >= 0 { Sock::of(file_of(task, call.ret)) } else { listener };

@@ -74,7 +74,7 @@ fn count_unmapped(cpu: Cpu, ret: i32) {
 /// On to the program of a slot, without coming back where there is one. With the slot as a constant the kernel makes a plain jump of it, where one that is
 /// computed goes through a table, and on most machines around their speculation.
 #[inline(always)]
-fn go_on_to<const SLOT: u32>(ctx: Ctx) {
+pub fn go_on_to<const SLOT: u32>(ctx: Ctx) {
     // SAFETY: the registers of a call of `bpf_tail_call`; the context is ours.
     unsafe {
         asm!("r3 = {slot}", "call 12", slot = const SLOT,
@@ -86,7 +86,7 @@ fn go_on_to<const SLOT: u32>(ctx: Ctx) {
 macro_rules! slots {
     ($ctx:ident, $slot:ident: $($n:literal)*) => {
         {
-            const ALL: [u32; Slot::ALL.len()] = [$($n),*];
+            const ALL: [u32; Slot::N_DISPATCHED] = [$($n),*];
             match $slot { $($n => go_on_to::<{ ALL[$n] }>($ctx),)* _ => {} }
         }
     };

@@ -609,7 +609,16 @@ fn by_socket(active: Active, left: u64, sock: Sock, ends: &Ends, has_past: bool)
     if left & !any_port == 0 {
         return left;
     }
-    left & (any_port | by_port(local.port) | by_port(remote.port) | by_port(there.port))
+    let ports = [local, remote, there].map(|end| u64::from(end.port));
+    left & (any_port | peregrine_by_ports(ports[0], ports[1], ports[2]))
+}
+
+/// Clauses that one of three ports is named in. A function that is verified by itself: each port is in the table or not, and all that comes
+/// behind would be followed for each of the eight ways.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn peregrine_by_ports(local: u64, remote: u64, there: u64) -> u64 {
+    by_port(local) | by_port(remote) | by_port(there)
 }
 
 /// Not 0 where an address is neither one of the machine itself nor none. Without branches: the verifier would follow each for each end.
@@ -623,8 +632,8 @@ fn far_bits(end: End, is_v6: bool) -> u64 {
 }
 
 #[inline(always)]
-fn by_port(port: u16) -> u64 {
-    FILTER_PORTS.get_ptr(u32::from(port)).map_or(0, |clauses| {
+fn by_port(port: u64) -> u64 {
+    FILTER_PORTS.get_ptr(port as u32).map_or(0, |clauses| {
         // SAFETY: an entry of the map.
         unsafe { clauses.read_volatile() }
     })

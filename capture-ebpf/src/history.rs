@@ -173,18 +173,29 @@ fn load(entry: *const Past) -> (End, u32) {
 /// Whether a call tells nothing that is not known of its socket: then it need not be noted.
 #[inline(always)]
 pub fn is_known(sock: Sock, seen: u64, remote: End) -> bool {
+    let [high, low] = remote.addr;
+    let seen = seen | u64::from(remote.port) << 8;
+    peregrine_is_known(sock.at, sock.packed(0), seen, high, low) != 0
+}
+
+/// A function that is verified by itself: whatever may have become of the ends would be followed through all of it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn peregrine_is_known(sk: u64, packed: u64, seen: u64, high: u64, low: u64) -> u64 {
+    let sock = Sock::unpacked(sk, packed);
+    let (remote, seen) = (End { addr: [high, low], port: (seen >> 8) as u16 }, seen & 0xff);
     // What was accepted just now has no entry.
     if seen == Seen::Accept as u64 {
-        return Shown::by(sock).is_all(seen, u32::from(SERVER));
+        return u64::from(Shown::by(sock).is_all(seen, u32::from(SERVER)));
     }
     let key = Key::of(sock);
     let Some(entry) = SOCKETS.get_ptr(&key) else {
         let shown = Shown::by(sock);
-        return shown.is_all(seen, role_after(seen, shown.0, sock.is_datagram()));
+        return u64::from(shown.is_all(seen, role_after(seen, shown.0, sock.is_datagram())));
     };
     let (peer, role) = load(entry);
-    role_after(seen, role, sock.is_datagram()) == role
-        && (!names_peer(sock, seen, remote) || remote == peer)
+    let has_role = role_after(seen, role, sock.is_datagram()) == role;
+    u64::from(has_role && (!names_peer(sock, seen, remote) || remote == peer))
 }
 
 /// Looks a socket up and notes what a call showed of it. `remote` is the other end as of this call, port 0 where it has none.

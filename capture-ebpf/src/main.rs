@@ -73,6 +73,7 @@ macro_rules! program {
 
 program!("tp_btf/sys_exit", sys_exit => dispatch::sys_exit);
 program!("tp_btf/sys_enter", sys_enter => enter::sys_enter);
+program!("tp_btf/sys_exit", x_early => early::early);
 program!("tp_btf/sys_exit", x_open => file::open);
 program!("tp_btf/sys_exit", x_open_by_handle_at => file::open_by_handle_at);
 program!("tp_btf/sys_exit", x_socket => connection::socket);

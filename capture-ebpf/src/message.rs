@@ -9,7 +9,6 @@ use event::{
 use crate::{
     Ctx,
     call::Call,
-    early::Early,
     file::file_of,
     filter,
     history::Seen,
@@ -43,7 +42,7 @@ fn asked(ty: EventType) -> u32 {
 
 /// What a sending call shows of its socket.
 #[inline(always)]
-fn seen(is_send: bool, res: i64) -> Seen {
+pub fn seen(is_send: bool, res: i64) -> Seen {
     if res < 0 {
         Seen::Nothing
     } else if is_send {
@@ -130,11 +129,6 @@ pub fn send(ctx: Ctx) -> Option<()> {
     let call = Call::at_exit(ctx);
     if !filter::tells_past(call.ret) && filter::rejects_result(cpu, ty, call.ret) {
         Noted::forget(ty);
-        return None;
-    }
-    let address = if ty == EventType::SENDTO_X { call.a4() } else { 0 };
-    if (Early { ret: call.ret, ty, address, seen: seen(true, call.ret) }).ends(Call::fd(call.a0()))
-    {
         return None;
     }
     let task = Task::current();

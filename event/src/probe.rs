@@ -321,6 +321,31 @@ slots! {
     Messages = 19 "x_message";
     /// `socketpair`.
     Socketpair = 20 "x_socketpair";
+    /// `connect`, behind the program that ends calls on sockets early.
+    LateConnect = 21 "x_connect";
+    /// Both accepts behind it.
+    LateAccept = 22 "x_accept";
+    /// `sendto` and `send` behind it.
+    LateSend = 23 "x_send";
+}
+
+impl Slot {
+    /// Slots that the dispatcher calls: those before the ones that only [`Self::EARLY`] does.
+    pub const N_DISPATCHED: usize = Self::LateConnect as usize;
+
+    /// Name of the program that stands before those with a [`Self::late`] slot.
+    pub const EARLY: &str = "x_early";
+
+    /// Where the slot's program is called once [`Self::EARLY`], which then has its slot, has not ended the call.
+    #[must_use]
+    pub const fn late(self) -> Option<Self> {
+        match self {
+            Self::Connect => Some(Self::LateConnect),
+            Self::Accept | Self::Accept4 => Some(Self::LateAccept),
+            Self::Send => Some(Self::LateSend),
+            _ => None,
+        }
+    }
 }
 
 /// Offset of a member that the running kernel lacks.

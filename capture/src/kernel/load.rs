@@ -115,6 +115,8 @@ pub struct Probe {
     pub(super) n_cpus: u32,
     /// The program at `sys_enter`.
     pub(super) enter: Loading,
+    /// [`Slot::EARLY`].
+    pub(super) early: Loading,
     /// Those of sockets, where they are asked for and can be had.
     pub(super) hooks: Option<SocketHooks>,
     /// Counts what is written to [`control`].
@@ -500,6 +502,7 @@ impl Probe {
             cpus,
             n_cpus,
             enter: Loading::Unasked,
+            early: Loading::Unasked,
             hooks,
             n_changes: 0,
             room,
@@ -550,8 +553,11 @@ impl Probe {
     fn programs_to_load(&self) -> Vec<(&'static str, Place)> {
         let wanted = self.options.wanted();
         let slots = syscalls::slots(&wanted).into_iter();
-        let mut all: Vec<_> =
-            slots.map(|(slot, _)| (slot.program(), For::Tracepoint(DISPATCHER))).collect();
+        let of_slot = |slot: Slot| [Some(slot.program()), slot.late().map(|_| Slot::EARLY)];
+        let mut all: Vec<_> = slots
+            .flat_map(|(slot, _)| of_slot(slot).into_iter().flatten())
+            .map(|name| (name, For::Tracepoint(DISPATCHER)))
+            .collect();
         all.extend(self.lacks_enter(&wanted).then_some((ENTER, For::Tracepoint(ENTER))));
         let events = EVENT_HOOKS.into_iter().filter(|(_, ty)| wanted.interest.contains(*ty));
         let hooks =
@@ -609,6 +615,29 @@ impl Probe {
         {
             self.load_program(name, For::Tracepoint(DISPATCHER))?;
         }
+        match slot.late().filter(|_| self.has_early()) {
+            Some(late) => {
+                self.put(late, name)?;
+                self.put(slot, Slot::EARLY)
+            }
+            None => self.put(slot, name),
+        }
+    }
+
+    /// Whether there is the program before those of calls on sockets. Without it they see every call, which costs more.
+    fn has_early(&mut self) -> bool {
+        if self.early == Loading::Unasked {
+            let loaded = self.load_program(Slot::EARLY, For::Tracepoint(DISPATCHER));
+            self.early = match loaded {
+                Ok(()) => Loading::Loaded,
+                Err(e) => Loading::Refused(e.text()),
+            };
+        }
+        self.early == Loading::Loaded
+    }
+
+    /// Puts a loaded program into a slot.
+    fn put(&self, slot: Slot, name: &str) -> Result<(), Refusal> {
         let program = self.object.program(name).and_then(Program::fd);
         let program = program.ok_or(Refusal::Absent)?.as_raw_fd();
         let Some(Map::ProgramArray(programs)) = self.object.map("PROGRAMS") else {

@@ -1,5 +1,7 @@
 //! What the loader tells people: what is attached, what is not, and why nothing could be.
 
+use event::Slot;
+
 use super::{
     bpf::verified_instructions,
     hooks::SocketHooks,
@@ -111,6 +113,11 @@ impl Probe {
             report.refused.push((ENTER.to_owned(), reason.clone()));
             let what = "what descriptors were when calls started: program refused";
             report.not_covered.push(what.to_owned());
+        }
+        if let Loading::Refused(reason) = &self.early {
+            report.refused.push((Slot::EARLY.to_owned(), reason.clone()));
+            let what = "calls on sockets that no rule can match end late: they cost more";
+            report.warnings.push(what.to_owned());
         }
         if let Some(reason) = &self.iterators.sockets
             && syscalls::wants_history(interest, &wanted.asked)
