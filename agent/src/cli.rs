@@ -122,6 +122,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     pub(crate) snaplen: Option<u64>,
 
+    /// Add FORMAT to the output of every rule (deprecated in Falco); c, container, k and kubernetes add nothing
+    #[arg(short = 'p', long = "print", value_name = "FORMAT")]
+    pub(crate) print: Option<String>,
+
     /// Write what is captured to FILE (.scap) while alerting
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,

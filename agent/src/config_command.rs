@@ -60,13 +60,6 @@ fn check(source: &ConfigSource, out: &mut dyn Write) -> Result<()> {
     for line in &lines {
         writeln!(out, "{line}")?;
     }
-    let files = reading.files();
-    let verdict = match (n_errors, n_warnings) {
-        (0, 0) => "Ok",
-        (0, _) => "Ok, with warnings",
-        _ => "Invalid",
-    };
-    writeln!(out, "{files}: {verdict}")?;
     if n_errors + n_warnings > 0 {
         bail!(
             "{} and {} in the configuration",

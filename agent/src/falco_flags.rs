@@ -36,16 +36,43 @@ pub(crate) struct Questions {
     #[arg(long)]
     pub(crate) support: bool,
 
+    /// Print the JSON schema of configuration files
+    #[arg(long)]
+    pub(crate) config_schema: bool,
+
+    /// Print the JSON schema of rule files
+    #[arg(long)]
+    pub(crate) rule_schema: bool,
+
     /// Print the size of a page of memory
     #[arg(long)]
     pub(crate) page_size: bool,
+
+    /// Print the plugins that are loaded: none, since none can be
+    #[arg(long)]
+    pub(crate) list_plugins: bool,
+
+    /// Print what a plugin is; refused, since none can be loaded
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plugin_info: Option<String>,
 }
 
 impl Questions {
     /// Whether one of them was given.
     pub(crate) fn is_any(&self) -> bool {
-        let Self { version, ignored, support, page_size } = self;
-        *version || *ignored || *support || *page_size
+        let Self {
+            version,
+            ignored,
+            support,
+            config_schema,
+            rule_schema,
+            page_size,
+            list_plugins,
+            plugin_info,
+        } = self;
+        let is_given =
+            [version, ignored, support, config_schema, rule_schema, page_size, list_plugins];
+        is_given.into_iter().any(|given| *given) || plugin_info.is_some()
     }
 }
 
@@ -69,11 +96,11 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "SOURCE")]
     pub(crate) disable_source: Vec<String>,
 
-    /// As in Falco; alerts are written as they come anyway
+    /// Nothing is left to do: alerts are written as soon as no further one waits, whatever buffered_outputs says
     #[arg(short = 'U', long)]
     pub(crate) unbuffered: bool,
 
-    /// As in Falco; what there is to say is said anyway
+    /// Say also how each configuration and rule file was read, and which events the kernel rejects
     #[arg(short = 'v')]
     pub(crate) verbose: bool,
 }
@@ -114,15 +141,39 @@ impl RunFlags {
         Ok(())
     }
 
-    /// Writes the process's id to the file, where one was asked for.
+    /// Writes the process's id to the file, where one was asked for; it goes when the run ends.
     ///
     /// # Errors
     /// [`NoPidfile`].
-    pub(crate) fn write_pidfile(&self) -> Result<()> {
-        let Some(path) = &self.pidfile else { return Ok(()) };
-        std::fs::write(path, format!("{}\n", std::process::id())).map_err(|e| {
-            NoPidfile(format!("cannot write the pidfile {}: {e}", path.display())).into()
-        })
+    pub(crate) fn write_pidfile(&self) -> Result<Option<Pidfile>> {
+        let Some(path) = &self.pidfile else { return Ok(None) };
+        match std::fs::write(path, own_id()) {
+            Ok(()) => Ok(Some(Pidfile(path.clone()))),
+            Err(e) => {
+                let why = format!("cannot write the pidfile {}: {e}", path.display());
+                Err(NoPidfile(why).into())
+            }
+        }
+    }
+}
+
+/// The file with the process's id, removed with this unless somebody else has written to it.
+#[derive(Debug)]
+pub(crate) struct Pidfile(PathBuf);
+
+fn own_id() -> String {
+    format!("{}\n", std::process::id())
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        let Self(path) = self;
+        // What is no file, a pipe, is nobody's to remove.
+        let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
+        if is_file && std::fs::read_to_string(&*path).is_ok_and(|text| text == own_id()) {
+            // Whoever took the folder away has the file, too.
+            drop(std::fs::remove_file(path));
+        }
     }
 }
 
@@ -130,11 +181,14 @@ impl RunFlags {
 ///
 /// # Errors
 /// What a start would say.
-pub(crate) fn dry_run(config: &Config) -> Result<()> {
+pub(crate) fn dry_run(config: &Config, flags: &RunFlags) -> Result<()> {
     for line in config.doubts.iter().chain(&config.warnings) {
         say(&format!("{line}\n"));
     }
     let rules = load_rules(config)?;
+    if flags.verbose {
+        say(&rules.files());
+    }
     if let CaptureSource::Replay(path) = &config.source {
         let opened = Replay::open_within(path, config.limits.rooms);
         opened.map_err(|e| anyhow::anyhow!(savefile_errors::of_replay(path, NamedBy::Key, &e)))?;
@@ -161,6 +215,27 @@ pub(crate) fn version(config: Option<&Config>, out: &mut dyn Write) -> Result<()
         return Ok(writeln!(out, "{object}")?);
     }
     Ok(write!(out, "peregrine {ours}\nrule engine {engine}\nevent schema {SCHEMA_VERSION}\n")?)
+}
+
+/// Prints the schema of rule files.
+pub(crate) fn rule_schema(out: &mut dyn Write) -> Result<()> {
+    Ok(writeln!(out, "{:#}", serde_json::to_value(rules::RuleFileSchema)?)?)
+}
+
+/// Says what there is to say of a plugin: of those that the configuration names, what becomes of their rules.
+///
+/// # Errors
+/// Always: there is none.
+pub(crate) fn plugin_info(name: &str) -> Result<()> {
+    let built_in = if name == "container" {
+        "; what this one does is built in: `peregrine fields` lists container.* and k8s.*"
+    } else {
+        ""
+    };
+    bail!(
+        "cannot tell of the plugin {name:?}: plugins, those that give events too, cannot be loaded here{built_in}; `peregrine \
+         rules check --source SOURCE` checks rules of other sources, which see no events"
+    )
 }
 
 /// As Falco counts its engines: the middle number.

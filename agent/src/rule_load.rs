@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rules::{Catalog, Options, RuleInfo, RuleMatching, Ruleset, Source};
+use rules::{
+    Catalog, Options, RuleInfo, RuleMatching, Ruleset, Source, YamlNode, YamlValue, validate,
+};
 
 use crate::config::{CaptureSource, Config, Matching};
 use crate::rule_commands::missing;
@@ -40,6 +42,7 @@ pub(crate) fn options(config: &Config) -> Options {
         min_priority: config.min_priority,
         selections: config.selections.clone(),
         static_fields: Arc::clone(&config.static_fields),
+        extra_output: config.extra_output.clone(),
         tells_fields: config.format.json && config.format.with_output_fields,
         ..Options::default()
     }
@@ -54,6 +57,24 @@ pub(crate) struct LoadedRules {
 }
 
 impl LoadedRules {
+    /// A line for each file, for `-v`: in Falco's words whether it has the shape of its schema, and how often it names rules, macros and lists.
+    pub(crate) fn files(&self) -> String {
+        let line = |file: &Source| {
+            let judged = validate(vec![Ok(file.clone())], &Options::default());
+            let schema = judged.first().and_then(|file| file.schema_warnings.first());
+            let [rules, macros, lists] = definitions(file.clone());
+            format!(
+                "rules {} | schema validation: {} | {}, {}, {}\n",
+                file.name,
+                schema.map_or("none", |verdict| verdict),
+                count(rules, "rule"),
+                count(macros, "macro"),
+                count(lists, "list"),
+            )
+        };
+        self.sources.iter().map(line).collect()
+    }
+
     /// What each rule comes to, with lists and macros put in. Compiles once more.
     pub(crate) fn resolved(&self) -> BTreeMap<Arc<str>, (Arc<RuleInfo>, Option<String>)> {
         let Self { ruleset, sources, options } = self;
@@ -62,6 +83,23 @@ impl LoadedRules {
         let rules = ruleset.rules();
         rules.map(|r| (Arc::clone(&r.name), (Arc::clone(r), condition(&r.name)))).collect()
     }
+}
+
+/// How often a file names rules, macros and lists.
+fn definitions(file: Source) -> [usize; 3] {
+    let documents = YamlNode::read(file).unwrap_or_default();
+    let items = documents.iter().filter_map(|document| match &document.value {
+        YamlValue::Sequence(items) => Some(items),
+        _ => None,
+    });
+    let has = |item: &YamlNode, name: &str| match &item.value {
+        YamlValue::Map(pairs) => pairs
+            .iter()
+            .any(|(key, _)| matches!(&key.value, YamlValue::Scalar { text, .. } if text == name)),
+        _ => false,
+    };
+    let items: Vec<&YamlNode> = items.flatten().collect();
+    ["rule", "macro", "list"].map(|name| items.iter().filter(|item| has(item, name)).count())
 }
 
 /// Reads and compiles the configured rules.

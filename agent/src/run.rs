@@ -133,13 +133,22 @@ fn answer(
     args: &[OsString],
 ) -> Result<()> {
     let out = &mut std::io::stdout().lock();
-    if questions.ignored {
+    if questions.config_schema {
+        Ok(out.write_all(config::json_schema().as_bytes())?)
+    } else if questions.rule_schema {
+        falco_flags::rule_schema(out)
+    } else if questions.ignored {
         falco_flags::ignored(out)
     } else if questions.version {
         // Whoever asks for the version may have a file that this one cannot read.
         falco_flags::version(config::load(source, set).ok().as_ref(), out)
     } else if questions.page_size {
         Ok(writeln!(out, "{}", rustix::param::page_size())?)
+    } else if let Some(name) = &questions.plugin_info {
+        falco_flags::plugin_info(name)
+    } else if questions.list_plugins {
+        config::load_and_say(source, set)?;
+        Ok(out.write_all(b"0 Plugins Loaded:\n\n\n")?)
     } else {
         let config = config::load_and_say(source, set)?;
         falco_flags::support(&config, &Reading::of(source)?, args, out)
@@ -329,12 +338,36 @@ fn pushed_down(config: &Config, ruleset: &Ruleset, kernel: &Kernel) -> String {
     }
 }
 
+/// What there is to tell of configuration and rules; has the kernel reject what no rule can match.
+fn tell_rules(
+    block: &mut StartBlock,
+    config: &Config,
+    ruleset: &Ruleset,
+    kernel: Option<&Kernel>,
+    flags: &RunFlags,
+) {
+    block.rules = rules_line(&config.rules, ruleset);
+    block.warnings.extend(config.doubts.iter().chain(&config.warnings).cloned());
+    block.warnings.extend(rule_load::notes(ruleset, config));
+    let Some(kernel) = kernel else { return };
+    block.warnings.extend(blind_rules(ruleset));
+    block.push_down = Some(pushed_down(config, ruleset, kernel));
+    if flags.verbose {
+        say(&rule_commands::pushed_down(config, ruleset));
+    }
+}
+
 /// Watches, or does as if.
 fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
     let config = config::load(&origin.source, &origin.set)?;
     flags.check_sources(&config)?;
+    if flags.verbose {
+        for line in Reading::of(&origin.source)?.validations() {
+            say(&format!("{line}\n"));
+        }
+    }
     if flags.dry_run {
-        return falco_flags::dry_run(&config);
+        return falco_flags::dry_run(&config, flags);
     }
     watch(&config, origin, wishes, flags, give_back)
 }
@@ -347,6 +380,9 @@ fn watch(
     give_back: fn(),
 ) -> Result<()> {
     let rules = load_rules(config)?;
+    if flags.verbose {
+        say(&rules.files());
+    }
     let ruleset = Arc::clone(&rules.ruleset);
     let measured = Arc::clone(&ruleset);
     let sinks = sinks(config)?;
@@ -370,16 +406,10 @@ fn watch(
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;
     let plan = Plan::new(config, &perf::allowed_cpus());
-    block.rules = rules_line(&config.rules, &ruleset);
+    tell_rules(&mut block, config, &ruleset, kernel.as_ref(), flags);
     block.topology.clone_from(&plan.why);
     block.config = config.files();
     block.socket = control.is_some().then(|| config.socket.display().to_string());
-    block.warnings.extend(config.doubts.iter().chain(&config.warnings).cloned());
-    block.warnings.extend(rule_load::notes(&ruleset, config));
-    if let Some(kernel) = &kernel {
-        block.warnings.extend(blind_rules(&ruleset));
-        block.push_down = Some(pushed_down(config, &ruleset, kernel));
-    }
     if let Some(path) = &config.write {
         block.source.extend([", recorded to ", &path.display().to_string()]);
     }
@@ -398,7 +428,7 @@ fn watch(
         recorder,
         end,
     };
-    flags.write_pidfile()?;
+    let _pidfile = flags.write_pidfile()?;
     let topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource {

@@ -5,7 +5,8 @@
 mod golden;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -24,12 +25,17 @@ const CASES: &[(&str, &str)] = &[
         "dry_run_missing_recording",
         "-c none.yaml --dry-run -o engine.kind=replay -o engine.replay.capture_file=missing.scap",
     ),
+    ("dry_run_extra_output", "-c none.yaml -r any.yaml --dry-run -pk"),
+    ("dry_run_wrong_extra_output", "-c none.yaml -r any.yaml --dry-run -p %proc.nane"),
+    ("list_plugins", "-c none.yaml --list-plugins"),
+    ("plugin_info", "-c none.yaml --plugin-info k8saudit"),
+    ("plugin_info_built_in", "-c none.yaml --plugin-info container"),
     ("source_enabled", "-c none.yaml -r any.yaml --dry-run --enable-source syscall"),
     ("source_unknown", "-c none.yaml -r any.yaml --enable-source k8s_audit"),
     ("source_unknown_disabled", "-c none.yaml -r any.yaml --disable-source k8s_audit"),
     ("source_none_left", "-c none.yaml -r any.yaml --disable-source syscall"),
     ("source_both", "--enable-source syscall --disable-source syscall"),
-    ("unknown_flag", "--list-plugin"),
+    ("unknown_flag", "--list-plugs"),
     ("unknown_shell", "completions tcsh"),
     ("ends_at_once", "-c none.yaml -M 0"),
     ("ends_at_once_replay", "replay none.scap -M 0"),
@@ -79,6 +85,11 @@ fn flags_of_falco_are_all_there() {
         "--markdown",
         "-N",
         "--page-size",
+        "--config-schema",
+        "--rule-schema",
+        "--list-plugins",
+        "--plugin-info",
+        "-p",
     ] {
         let is_there = |line: &str| line.split([' ', ',', '[', '=']).any(|word| word == flag);
         assert!(help.lines().any(is_there), "{flag}\n{help}");
@@ -109,9 +120,14 @@ fn the_size_of_a_page_is_a_number() {
 
 /// Replays a recording with these arguments before its own.
 fn replay(arguments: &[&str], directory: &Path) -> (u32, Output) {
+    let child = start_replay(arguments, directory);
+    (child.id(), child.wait_with_output().expect("it ends"))
+}
+
+fn start_replay(arguments: &[&str], directory: &Path) -> Child {
     let recording =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures/sections.scap");
-    let child = Command::new(env!("CARGO_BIN_EXE_peregrine"))
+    Command::new(env!("CARGO_BIN_EXE_peregrine"))
         .args(["-c", "/dev/null", "-o", "engine.kind=replay", "-o"])
         .arg(format!("engine.replay.capture_file={}", recording.display()))
         .arg("--socket")
@@ -120,17 +136,65 @@ fn replay(arguments: &[&str], directory: &Path) -> (u32, Output) {
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
-        .expect("the program starts");
-    (child.id(), child.wait_with_output().expect("it ends"))
+        .expect("the program starts")
+}
+
+/// A rule that every event matches, and whose alert is longer than a pipe.
+fn rule_with_long_alerts(directory: &Path) -> PathBuf {
+    let path = directory.join("long.yaml");
+    let rule = format!(
+        "- rule: Any\n  desc: d\n  condition: evt.num >= 0\n  output: x{}\n  priority: INFO\n",
+        "y".repeat(200_000)
+    );
+    std::fs::write(&path, rule).expect("it can be written");
+    path
 }
 
 #[test]
-fn the_pidfile_has_the_id_and_one_that_cannot_be_written_has_an_exit_code_of_its_own() {
+fn the_pidfile_has_the_id_while_it_runs_and_stays_where_another_process_has_taken_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, rules) = (dir.path().join("pid"), rule_with_long_alerts(dir.path()));
+    let arguments = ["-P", file.to_str().unwrap(), "-r", rules.to_str().unwrap()];
+    // It waits for the reader of its alerts.
+    let child = start_replay(&arguments, dir.path());
+    let expected = format!("{}\n", child.id());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::fs::read_to_string(&file).ok().as_deref() != Some(&expected) {
+        assert!(Instant::now() < deadline, "no id in the file");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::write(&file, "1\n").expect("it can be written");
+    let out = child.wait_with_output().expect("it ends");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "1\n");
+}
+
+#[test]
+fn what_is_printed_in_addition_ends_every_output() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rules = dir.path().join("two.yaml");
+    std::fs::write(
+        &rules,
+        "- rule: 甲\n  desc: d\n  condition: evt.num = 1\n  output: 一\n  priority: INFO\n\
+         - rule: B\n  desc: d\n  condition: evt.num = 1\n  output: two %evt.num\n  priority: INFO\n",
+    )
+    .expect("it can be written");
+    let arguments =
+        ["-r", rules.to_str().unwrap(), "-o", "rule_matching=all", "-p", "and 多 %evt.num"];
+    let (_, out) = replay(&arguments, dir.path());
+    let alerts = text(&out.stdout);
+    let ends: Vec<&str> =
+        alerts.lines().filter_map(|l| Some(l.split_once("Informational ")?.1)).collect();
+    assert_eq!(ends, ["一 and 多 1", "two 1 and 多 1"], "{alerts}{}", text(&out.stderr));
+}
+
+#[test]
+fn the_pidfile_goes_with_the_run_and_one_that_cannot_be_written_has_an_exit_code_of_its_own() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("pid");
     let (id, out) = replay(&["-P", file.to_str().unwrap()], dir.path());
     assert!(out.status.success(), "{}", text(&out.stderr));
-    assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{id}\n"));
+    assert!(!file.exists(), "{id} has ended");
     let (_, out) = replay(&["-P", "/no/such/pid"], dir.path());
     assert_eq!(out.status.code(), Some(255));
     let expected =

@@ -297,7 +297,11 @@ fn what_is_rejected_is_counted_by_event_type_and_cpu() {
     only.set(cpu);
     sched_setaffinity(shell_pid, &only).expect("one of its CPUs");
     let rules = scenes.own_rules();
-    let agent = Agent::start(&["--scope-pid", &pid, "-r", rules.to_str().expect("text")]);
+    let agent = Agent::start(&["-v", "--scope-pid", &pid, "-r", rules.to_str().expect("text")]);
+    // What is rejected is told with -v, before the block.
+    let (said, _) = agent.start_block().split_once("\nperegrine ").expect("the block");
+    assert!(said.contains(" passes where it\n  ") && !said.contains("everything passes"), "{said}");
+    assert!(said.contains("own.yaml | schema validation: ok | 11 rules, "), "{said}");
     // The shell itself opens the file, as often as it goes round. What a round costs beside that shows in those of none.
     let mut rejected_by = |n_opens: usize| {
         let before = agent.at_rest();

@@ -1,5 +1,6 @@
 //! Definitions to compiled rules: the stages behind reading, shared by what runs rules and by what explains them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
 use crate::schema::{FieldRef, SYSCALL};
 use crate::selection::is_enabled;
+use crate::source::Traced;
 use crate::types;
 
 /// A rule that can match more types than this gets a warning.
@@ -47,6 +49,11 @@ pub(crate) fn compile<'a>(
         items.check_plugins(diags);
     }
     let mut resolver = Resolver::new(items, Arc::clone(&options.static_fields), diags);
+    // Once, instead of once for each rule.
+    let extra = items.extra_output.as_ref().filter(|extra| {
+        let compiled = Template::compile(extra, resolver.scope(SYSCALL), &mut Vec::new());
+        diags.keep(compiled).is_some()
+    });
     let mut rules = Vec::new();
     for (i, def) in items.rules.all.iter().enumerate() {
         if def.source != SYSCALL && !options.sources.contains(&def.source) {
@@ -55,7 +62,16 @@ pub(crate) fn compile<'a>(
             diags.push(diag.of(ItemKind::Rule, &def.name));
             continue;
         }
-        let Some((rule, root)) = compile_rule(def, &mut resolver, diags) else { continue };
+        let output = match extra {
+            Some(extra) if def.source == SYSCALL => {
+                let mut output = def.output.clone();
+                output.join(extra);
+                Cow::Owned(output)
+            }
+            _ => Cow::Borrowed(&def.output),
+        };
+        let compiled = compile_rule(def, &output, &mut resolver, diags);
+        let Some((rule, root)) = compiled else { continue };
         let is_enabled = is_enabled(def, &options.selections);
         let is_active = is_enabled && def.priority <= options.min_priority && def.source == SYSCALL;
         rules.push(CompiledRule { def: i, rule, root, is_enabled, is_active });
@@ -70,13 +86,14 @@ pub(crate) fn compile<'a>(
 
 fn compile_rule(
     def: &RuleDef,
+    output: &Traced,
     resolver: &mut Resolver<'_>,
     diags: &mut Diags,
 ) -> Option<(Rule, IrId)> {
     let name = &def.name;
     let mut warnings = Vec::new();
     let scope = resolver.scope(&def.source);
-    let template = Template::compile(&def.output, scope, &mut warnings);
+    let template = Template::compile(output, scope, &mut warnings);
     let condition = resolver.rule(def, &mut warnings);
     for warning in resolver.warnings.drain(..) {
         diags.push(warning);
@@ -116,7 +133,7 @@ fn compile_rule(
         source: def.source.as_str().into(),
         tags: def.tags.iter().map(|t| t.as_str().into()).collect(),
         condition: def.condition.as_str().to_owned(),
-        output: def.output.as_str().to_owned(),
+        output: output.as_str().to_owned(),
         exceptions: def.exceptions.iter().map(|e| e.name.clone()).collect(),
         capture: def.switches.capture,
         capture_duration_ms: u64::from(def.capture_duration_ms),

@@ -115,6 +115,7 @@ pub use necessary::{
     Clause, NamePattern, Necessary, TypeNeed, Unasked, Unfiltered, is_plain_path, is_plain_string,
 };
 pub use output::{LineFormat, LineScratch, escape_line, plain_len};
+pub use rule_schema::RuleFileSchema;
 pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
 pub use schema::{
     Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, FdListField, Field,

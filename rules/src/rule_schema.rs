@@ -1,5 +1,7 @@
 //! The shape that a rule file has by Falco's JSON schema. What departs from it is told, and never stops a load.
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
 use crate::yaml::{Kind, Node};
 
 const PRIORITIES: [&str; 9] = [
@@ -25,9 +27,9 @@ enum Shape {
     Bool,
     OneOf(&'static [&'static str]),
     SeqOf(&'static Shape),
-    /// Known keys, those that must be there, and how many keys there must be.
+    /// Known keys with what they are for, those that must be there, and how many keys there must be.
     Map {
-        keys: &'static [(&'static str, Shape)],
+        keys: &'static [(&'static str, Shape, &'static str)],
         required: &'static [&'static str],
         at_least: usize,
     },
@@ -35,28 +37,119 @@ enum Shape {
 
 const MODE: Shape = Shape::OneOf(&["append", "replace"]);
 
+/// What each key of an override says.
+const HOW: &str = "Whether it adds to what is there or takes its place.";
+
+/// What a rule file is.
+const FILE: Shape = Shape::SeqOf(&ITEM);
+
+/// The shape of rule files as a JSON schema (draft 7), to be serialized. What fits it is what validation calls ok: a key of another type
+/// may still be read.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFileSchema;
+
+impl Serialize for RuleFileSchema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("$schema", "http://json-schema.org/draft-07/schema#")?;
+        map.serialize_entry("title", "Rules, macros and lists of Peregrine and Falco")?;
+        // A file without a document is as good as an empty list.
+        map.serialize_entry("type", &["array", "null"])?;
+        map.serialize_entry("items", &ITEM)?;
+        map.end()
+    }
+}
+
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Any => {}
+            // Every scalar is a text, one that YAML takes for something else, too.
+            Self::Text => map.serialize_entry("type", &["string", "number", "boolean", "null"])?,
+            Self::Integer => {
+                map.serialize_entry("type", &["integer", "string"])?;
+                map.serialize_entry("pattern", "^[+-]?[0-9]+$")?;
+            }
+            Self::Bool => map.serialize_entry("enum", &(true, false, "true", "false"))?,
+            Self::OneOf(words) => map.serialize_entry("enum", words)?,
+            Self::SeqOf(inner) => {
+                map.serialize_entry("type", "array")?;
+                map.serialize_entry("items", inner)?;
+            }
+            Self::Map { keys, required, at_least } => {
+                map.serialize_entry("type", "object")?;
+                map.serialize_entry("additionalProperties", &false)?;
+                map.serialize_entry("properties", &Properties(keys))?;
+                map.serialize_entry("required", required)?;
+                map.serialize_entry("minProperties", at_least)?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct Properties(&'static [(&'static str, Shape, &'static str)]);
+
+impl Serialize for Properties {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .iter()
+                .map(|(name, shape, about)| (name, Property { description: about, shape: *shape })),
+        )
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Property {
+    description: &'static str,
+    #[serde(flatten)]
+    shape: Shape,
+}
+
 const ITEM: Shape = Shape::Map {
     keys: &[
-        ("required_engine_version", Shape::Text),
-        ("required_plugin_versions", Shape::SeqOf(&PLUGIN)),
-        ("macro", Shape::Text),
-        ("condition", Shape::Text),
-        ("list", Shape::Text),
-        ("items", Shape::SeqOf(&Shape::Text)),
-        ("rule", Shape::Text),
-        ("desc", Shape::Text),
-        ("enabled", Shape::Bool),
-        ("output", Shape::Text),
-        ("append", Shape::Bool),
-        ("priority", Shape::OneOf(&PRIORITIES)),
-        ("capture", Shape::Bool),
-        ("capture_duration", Shape::Integer),
-        ("source", Shape::Text),
-        ("exceptions", Shape::SeqOf(&EXCEPTION)),
-        ("override", OVERRIDE),
-        ("tags", Shape::SeqOf(&Shape::Text)),
-        ("warn_evttypes", Shape::Bool),
-        ("skip-if-unknown-filter", Shape::Bool),
+        (
+            "required_engine_version",
+            Shape::Text,
+            "The oldest rule engine that can read what follows.",
+        ),
+        (
+            "required_plugin_versions",
+            Shape::SeqOf(&PLUGIN),
+            "Plugins that the rules need, in these versions or newer ones.",
+        ),
+        ("macro", Shape::Text, "Name of a macro: a condition that other conditions name."),
+        ("condition", Shape::Text, "What an event has to be for the rule or the macro to hold."),
+        ("list", Shape::Text, "Name of a list, which conditions name where they take values."),
+        ("items", Shape::SeqOf(&Shape::Text), "Its values, or names of other lists."),
+        ("rule", Shape::Text, "Name of a rule."),
+        ("desc", Shape::Text, "What it detects."),
+        ("enabled", Shape::Bool, "Whether it raises alerts."),
+        ("output", Shape::Text, "Text of its alerts; %FIELD is that field of the event."),
+        (
+            "append",
+            Shape::Bool,
+            "Old form of override: adds to the condition, the items or the exceptions of what has this name.",
+        ),
+        ("priority", Shape::OneOf(&PRIORITIES), "How severe its alerts are."),
+        ("capture", Shape::Bool, "Whether an alert begins a recording."),
+        ("capture_duration", Shape::Integer, "Milliseconds that the recording goes on for."),
+        ("source", Shape::Text, "Source of its events."),
+        ("exceptions", Shape::SeqOf(&EXCEPTION), "What it does not apply to."),
+        ("override", OVERRIDE, "What of the definition with this name is appended to or replaced."),
+        ("tags", Shape::SeqOf(&Shape::Text), "Words that rules are selected by."),
+        (
+            "warn_evttypes",
+            Shape::Bool,
+            "Whether a condition that names no event types is worth a warning.",
+        ),
+        (
+            "skip-if-unknown-filter",
+            Shape::Bool,
+            "Whether a rule with an unknown field is left out instead of being an error.",
+        ),
     ],
     required: &[],
     at_least: 0,
@@ -64,10 +157,10 @@ const ITEM: Shape = Shape::Map {
 
 const EXCEPTION: Shape = Shape::Map {
     keys: &[
-        ("name", Shape::Text),
-        ("fields", Shape::Any),
-        ("comps", Shape::Any),
-        ("values", Shape::Any),
+        ("name", Shape::Text, "Its name."),
+        ("fields", Shape::Any, "Fields that are compared."),
+        ("comps", Shape::Any, "Operators that they are compared with."),
+        ("values", Shape::Any, "What they are compared with: a list of values for each way out."),
     ],
     required: &["name"],
     at_least: 0,
@@ -75,18 +168,18 @@ const EXCEPTION: Shape = Shape::Map {
 
 const OVERRIDE: Shape = Shape::Map {
     keys: &[
-        ("items", MODE),
-        ("desc", MODE),
-        ("condition", MODE),
-        ("output", MODE),
-        ("priority", MODE),
-        ("enabled", MODE),
-        ("exceptions", MODE),
-        ("capture", MODE),
-        ("capture_duration", MODE),
-        ("tags", MODE),
-        ("warn_evttypes", MODE),
-        ("skip-if-unknown-filter", MODE),
+        ("items", MODE, HOW),
+        ("desc", MODE, HOW),
+        ("condition", MODE, HOW),
+        ("output", MODE, HOW),
+        ("priority", MODE, HOW),
+        ("enabled", MODE, HOW),
+        ("exceptions", MODE, HOW),
+        ("capture", MODE, HOW),
+        ("capture_duration", MODE, HOW),
+        ("tags", MODE, HOW),
+        ("warn_evttypes", MODE, HOW),
+        ("skip-if-unknown-filter", MODE, HOW),
     ],
     required: &[],
     at_least: 1,
@@ -94,16 +187,19 @@ const OVERRIDE: Shape = Shape::Map {
 
 const PLUGIN: Shape = Shape::Map {
     keys: &[
-        ("name", Shape::Text),
-        ("version", Shape::Text),
-        ("alternatives", Shape::SeqOf(&ALTERNATIVE)),
+        ("name", Shape::Text, "Its name."),
+        ("version", Shape::Text, "The oldest version that will do."),
+        ("alternatives", Shape::SeqOf(&ALTERNATIVE), "Plugins that do as well."),
     ],
     required: &["name", "version"],
     at_least: 0,
 };
 
 const ALTERNATIVE: Shape = Shape::Map {
-    keys: &[("name", Shape::Text), ("version", Shape::Text)],
+    keys: &[
+        ("name", Shape::Text, "Its name."),
+        ("version", Shape::Text, "The oldest version that will do."),
+    ],
     required: &["name", "version"],
     at_least: 0,
 };
@@ -117,7 +213,7 @@ pub(crate) fn verdict(docs: &[Node]) -> Vec<String> {
     }
     let mut failures = Vec::new();
     for doc in docs {
-        fits(doc, Shape::SeqOf(&ITEM), "<root>", &mut failures);
+        fits(doc, FILE, "<root>", &mut failures);
         if !failures.is_empty() {
             return failures;
         }
@@ -159,7 +255,7 @@ fn misfit(node: &Node, shape: Shape, path: &str, failures: &mut Vec<String>) -> 
             };
             for (key, value) in pairs.iter() {
                 let name = key.scalar().unwrap_or_default();
-                let Some((_, inner)) = keys.iter().find(|(k, _)| *k == name) else {
+                let Some((_, inner, _)) = keys.iter().find(|(k, ..)| *k == name) else {
                     return Some(format!("unknown property '{name}'"));
                 };
                 if !fits(value, *inner, &format!("{path}[{name}]"), failures) {

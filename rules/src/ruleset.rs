@@ -62,6 +62,8 @@ pub struct Options {
     pub selections: Vec<Selection>,
     /// Values of the fields `static.KEY` by key.
     pub static_fields: Arc<BTreeMap<String, String>>,
+    /// Text added to the output of each rule that can raise alerts, behind a blank. What is wrong with it stands at the place `-p`.
+    pub extra_output: String,
     /// Whether an alert tells the value of each field of its output beside the text. Where nobody prints them they cost more than the text.
     pub tells_fields: bool,
 }
@@ -74,6 +76,7 @@ impl Default for Options {
             sources: Vec::new(),
             selections: Vec::new(),
             static_fields: Arc::default(),
+            extra_output: String::new(),
             tells_fields: true,
         }
     }
@@ -142,7 +145,8 @@ impl Ruleset {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags);
+        let items = collect(&files, n_files, &mut diags)
+            .with_extra_output(files.add_text("-p", &options.extra_output));
         let compiled = compile(&items, &options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
         if !diags.errors.is_empty() {

@@ -91,6 +91,17 @@ impl Files {
         Pos { file, offset: 0 }
     }
 
+    /// A text that is no file, with the position of each of its bytes; none where it is empty.
+    pub(crate) fn add_text(&mut self, name: &str, text: &str) -> Option<Traced> {
+        if text.is_empty() {
+            return None;
+        }
+        let file = self.add(Source { name: name.to_owned(), text: text.to_owned() });
+        let mut traced = Traced::empty(Pos { file, offset: 0 });
+        traced.push_with(text, |i| Pos { file, offset: i as u32 });
+        Some(traced)
+    }
+
     pub(crate) fn name(&self, file: u32) -> &Arc<str> {
         &self.0[file as usize].name
     }

@@ -7,18 +7,41 @@ use super::schema::{self, Key, Kind, When};
 use super::tree::{Node, Origin, Tree, printable};
 use super::trouble::{Trouble, Weight};
 
-/// More troubles of a kind than that are not told one by one.
-const MAX_TOLD: usize = 100;
+/// More troubles than that are not told one by one.
+pub(super) const MAX_TOLD: usize = 100;
 
 /// What a tree comes to.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     /// The values that are read, each of its key's type.
     pub(super) values: Value,
-    /// Errors and doubts, in the order of the files.
+    /// Errors and doubts, in the order of the text.
     pub(super) troubles: Vec<Trouble>,
+    pub(super) untold: Untold,
     /// Keys that are set and do not do what they do in Falco, a line for each topic.
     pub(super) remarks: Vec<String>,
+}
+
+/// Troubles beyond those that are told one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Untold {
+    pub(super) n: usize,
+    /// The worst of them.
+    pub(super) weight: Option<Weight>,
+}
+
+impl Untold {
+    pub(super) fn add(&mut self, n: usize, weight: Weight) {
+        self.n += n;
+        // The lesser is the worse.
+        self.weight = Some(self.weight.map_or(weight, |worst| worst.min(weight)));
+    }
+
+    /// What is said of them.
+    pub(super) fn trouble(self, origin: &Origin) -> Option<Trouble> {
+        let text = format!("{} more that are not told", self.n);
+        Some(Trouble { origin: origin.clone(), text, weight: self.weight? })
+    }
 }
 
 /// Holds a tree against the schema.
@@ -27,12 +50,8 @@ pub(super) fn check(tree: &Node) -> Checked {
     let mut walk = Walk::default();
     let values = walk.map(tree, &keys, "", "");
     let remarks = remarks(&walk.set);
-    if walk.n_untold > 0 {
-        let text = format!("{} more that are not told", walk.n_untold);
-        let weight = walk.weight_untold.unwrap_or(Weight::Doubt);
-        walk.troubles.push(Trouble { origin: tree.origin.clone(), text, weight });
-    }
-    Checked { values: Value::Mapping(values), troubles: walk.troubles, remarks }
+    let Walk { troubles, untold, set: _ } = walk;
+    Checked { values: Value::Mapping(values), troubles, untold, remarks }
 }
 
 /// What a key holds where nobody gives it.
@@ -50,8 +69,7 @@ pub(super) fn value_of(key: &Key, node: &Node) -> Option<Value> {
 #[derive(Default)]
 struct Walk {
     troubles: Vec<Trouble>,
-    n_untold: usize,
-    weight_untold: Option<Weight>,
+    untold: Untold,
     /// Keys of the top level that were given, with their values.
     set: Vec<(&'static Key, Origin, Option<Value>)>,
 }
@@ -61,10 +79,7 @@ impl Walk {
         if self.troubles.len() < MAX_TOLD {
             self.troubles.push(trouble);
         } else {
-            self.n_untold += 1;
-            // The lesser is the worse.
-            let worst = self.weight_untold.map_or(trouble.weight, |w| w.min(trouble.weight));
-            self.weight_untold = Some(worst);
+            self.untold.add(1, trouble.weight);
         }
     }
 
@@ -106,7 +121,7 @@ impl Walk {
                 if self.troubles.len() < MAX_TOLD {
                     self.tell(Trouble::unknown_key(&entry.origin, &shown, &known(keys)));
                 } else {
-                    self.n_untold += 1;
+                    self.untold.add(1, Weight::Doubt);
                 }
                 continue;
             };
@@ -490,11 +505,8 @@ mod tests {
             writeln!(text, "key_{n}: 1").unwrap();
         }
         text.push_str("json_output: x\n");
-        let told = of(&text).troubles;
-        assert_eq!(told.len(), 101);
-        assert_eq!(
-            (&*told[100].text, told[100].weight),
-            ("99901 more that are not told", Weight::Error)
-        );
+        let told = of(&text);
+        assert_eq!(told.troubles.len(), 100);
+        assert_eq!(told.untold, Untold { n: 99_901, weight: Some(Weight::Error) });
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::environment::Environment;
 use super::tree::{Entry, Node, Tree, printable, read_file};
 use super::trouble::Trouble;
+use super::verdict::ReadFile;
 
 const KEY: &str = "config_files";
 
@@ -27,7 +28,7 @@ enum Strategy {
 /// What was read beside the main file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Included {
-    pub(super) files: Vec<PathBuf>,
+    pub(super) files: Vec<ReadFile>,
     /// Entries that are not there.
     pub(super) missing: Vec<PathBuf>,
 }
@@ -64,7 +65,9 @@ pub(super) fn include(
             if included.files.len() == MAX_FILES {
                 bail!("{}: config_files comes to more than {MAX_FILES} files", entry.origin);
             }
-            let Tree::Map(entries) = read_file(&file, environment)?.value else { continue };
+            let read = read_file(&file, environment)?;
+            included.files.push(ReadFile::new(file, &read));
+            let Tree::Map(entries) = read.value else { continue };
             for entry in entries {
                 if entry.name == KEY {
                     bail!(
@@ -74,7 +77,6 @@ pub(super) fn include(
                 }
                 merge(tree, entry, strategy);
             }
-            included.files.push(file);
         }
         if !path.exists() {
             included.missing.push(path);

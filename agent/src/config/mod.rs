@@ -19,6 +19,7 @@ mod show;
 mod sinks;
 mod tree;
 mod trouble;
+mod verdict;
 mod written;
 
 use std::ffi::OsString;
@@ -41,6 +42,7 @@ use self::environment::Environment;
 use self::include::Included;
 use self::tree::{Node, Origin};
 use self::trouble::{Trouble, Weight, Wrong};
+use self::verdict::{ReadFile, Verdict};
 
 /// Read where no `-c` is given and this file exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/peregrine/peregrine.yaml";
@@ -71,8 +73,11 @@ fn load_from(source: &ConfigSource, set: &Settings, default_file: &Path) -> Resu
 
 /// Files and options as they are written, held against the schema.
 pub(crate) struct Reading {
-    file: Option<PathBuf>,
-    included: Included,
+    /// The main file, if there is one, then those that it includes.
+    files: Vec<ReadFile>,
+    /// Those that it was to include, and that are not there.
+    missing: Vec<PathBuf>,
+    has_options: bool,
     tree: Node,
     checked: Checked,
 }
@@ -92,6 +97,8 @@ fn read(
         Some(path) => tree::read_file(path, environment)?,
         None => Node::empty_map(Origin::Default),
     };
+    let mut files: Vec<ReadFile> =
+        file.iter().map(|path| ReadFile::new(path.clone(), &tree)).collect();
     let mut troubles = Vec::new();
     let (first, others): (Vec<_>, Vec<_>) =
         source.options.iter().partition(|text| option::is_of(text, "config_files"));
@@ -102,11 +109,13 @@ fn read(
         })
     };
     apply(&mut tree, &first, environment)?;
-    let included = include::include(&mut tree, file.as_deref(), environment, &mut troubles)?;
+    let Included { files: included, missing } =
+        include::include(&mut tree, file.as_deref(), environment, &mut troubles)?;
+    files.extend(included);
     apply(&mut tree, &others, environment)?;
     let mut checked = check::check(&tree);
-    checked.troubles.splice(0..0, troubles);
-    Ok(Reading { file, included, tree, checked })
+    checked.troubles = verdict::told(&mut files, troubles, &checked, &tree.origin);
+    Ok(Reading { files, missing, has_options: !source.options.is_empty(), tree, checked })
 }
 
 impl Reading {
@@ -136,8 +145,7 @@ impl Reading {
                 .map_err(|e| anyhow!("configuration: {e}"))?;
         let doubts = self.checked.troubles.iter().map(ToString::to_string).collect();
         let origin = resolved::Origin {
-            file: self.file.clone(),
-            included: self.included.files.clone(),
+            files: self.files.iter().map(|file| file.path.clone()).collect(),
             warnings: self.checked.remarks.clone(),
             doubts,
         };
@@ -149,12 +157,14 @@ impl Reading {
         let origin =
             error.downcast_ref::<Wrong>().map(|wrong| &self.tree.nearest(&wrong.key).origin);
         match origin {
-            Some(origin) if *origin != Origin::Default => anyhow!("{origin}: {error}"),
+            Some(origin) if *origin != Origin::Default => {
+                Trouble::error(origin, error.to_string()).into()
+            }
             _ => error,
         }
     }
 
-    /// What is to be told of it, a line each, and how many of them are errors and warnings.
+    /// What is to be told of it, a line each, what each file comes to, and how many errors and warnings there are.
     pub(crate) fn report(&self, source: &ConfigSource) -> (Vec<String>, [usize; 2]) {
         let mut lines = Vec::new();
         let Checked { troubles, remarks, .. } = &self.checked;
@@ -165,28 +175,53 @@ impl Reading {
         of(Weight::Error, "error");
         of(Weight::Doubt, "warning");
         let mut notes = remarks.clone();
+        let mut across = None;
         if !troubles.iter().any(|t| t.weight == Weight::Error) {
             match self.resolve(source, &Settings::default()) {
                 Ok(config) => notes = config.warnings,
-                Err(e) => lines.push(format!("error: {e:#}")),
+                Err(e) => {
+                    lines.push(format!("error: {e:#}"));
+                    across = e.downcast::<Trouble>().ok();
+                }
             }
         }
         let n_of = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
         let n_wrong = [n_of("error: "), n_of("warning: ")];
         lines.extend(notes.iter().map(|note| format!("note: {note}")));
-        let missing = self.included.missing.iter();
-        lines.extend(missing.map(|path| {
+        lines.extend(self.missing.iter().map(|path| {
             format!(
                 "note: config_files: {} is not there",
                 tree::printable(&path.display().to_string())
             )
         }));
+        let verdicts = self.verdicts(across.as_ref()).into_iter();
+        lines.extend(verdicts.map(|(name, verdict)| format!("{name}: {verdict}")));
         (lines, n_wrong)
     }
 
-    /// The files that were read, for people.
-    pub(crate) fn files(&self) -> String {
-        resolved::files(self.file.as_deref(), &self.included.files)
+    /// What each file comes to, and the options; `across` is what is wrong between keys.
+    fn verdicts(&self, across: Option<&Trouble>) -> Vec<(String, Verdict)> {
+        let told: Vec<&Trouble> = self.checked.troubles.iter().chain(across).collect();
+        let of_file = |file: &ReadFile| (tree::printable(&file.shown()), file.verdict(&told));
+        let mut verdicts: Vec<_> = self.files.iter().map(of_file).collect();
+        if verdicts.is_empty() {
+            verdicts.push(("built in".to_owned(), Verdict::Ok));
+        }
+        if self.has_options {
+            let of_options = told.iter().filter(|t| matches!(t.origin, Origin::Option(_)));
+            verdicts.push(("-o".to_owned(), Verdict::of(of_options.map(|t| t.weight).min())));
+        }
+        verdicts
+    }
+
+    /// How each file was read, for `-v`, in Falco's words.
+    pub(crate) fn validations(&self) -> Vec<String> {
+        let told = |(name, verdict): (String, Verdict)| {
+            let verdict =
+                if verdict == Verdict::Ok { "ok".to_owned() } else { verdict.to_string() };
+            format!("configuration {name} | schema validation: {verdict}")
+        };
+        self.verdicts(None).into_iter().map(told).collect()
     }
 
     /// Every key with its value and where that comes from, as YAML.
@@ -197,6 +232,11 @@ impl Reading {
 
 /// A file with every key, what it is for and its default.
 pub(crate) use self::sample::sample;
+
+/// The schema of a file, as JSON.
+pub(crate) fn json_schema() -> String {
+    format!("{:#}\n", schema::json_schema())
+}
 
 /// What a trace is bounded by: of the configuration it has the keys of bounds, given on its command line.
 ///

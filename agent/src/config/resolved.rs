@@ -1,7 +1,7 @@
 //! The configuration resolved: defaults filled in, flags applied, every value checked. Nothing behind it asks where a value came from.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::cli::{ConfigSource, Settings, Switch};
 
 /// Where the running agent listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
+
+/// Every rule has a copy of it.
+const MAX_EXTRA_OUTPUT_BYTES: usize = 4096;
 
 /// Where frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +70,8 @@ pub(crate) enum Pinning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each a key of the file")]
 pub(crate) struct Config {
-    /// The file it was read from; none: built in.
-    pub(crate) file: Option<PathBuf>,
-    /// The files that it includes.
-    pub(crate) included: Vec<PathBuf>,
+    /// The file it was read from, then those that it includes; none: built in.
+    pub(crate) files: Vec<PathBuf>,
     /// Keys that do something else here than in Falco, or nothing, and what else there is to say of the configuration.
     pub(crate) warnings: Vec<String>,
     /// Keys that there are not.
@@ -85,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) selections: Vec<Selection>,
     /// Values of the fields `static.KEY`, by key.
     pub(crate) static_fields: Arc<BTreeMap<String, String>>,
+    /// What `-p` adds to the output of every rule.
+    pub(crate) extra_output: String,
     /// Which matches raise alerts.
     pub(crate) matching: Matching,
     /// How an alert is printed.
@@ -159,20 +162,14 @@ impl Config {
 
     /// The files that it was read from, for people.
     pub(crate) fn files(&self) -> String {
-        files(self.file.as_deref(), &self.included)
+        let names = self.files.iter().map(|path| printable(&path.display().to_string()));
+        let names: Vec<_> = names.collect();
+        if names.is_empty() { "built in".to_owned() } else { names.join(", ") }
     }
 }
 
-/// A file and those that it includes, for people.
-pub(super) fn files(main: Option<&Path>, included: &[PathBuf]) -> String {
-    let all = main.into_iter().chain(included.iter().map(PathBuf::as_path));
-    let names: Vec<_> = all.map(|path| printable(&path.display().to_string())).collect();
-    if names.is_empty() { "built in".to_owned() } else { names.join(", ") }
-}
-
 pub(super) struct Origin {
-    pub(super) file: Option<PathBuf>,
-    pub(super) included: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<String>,
     pub(super) doubts: Vec<String>,
 }
@@ -285,6 +282,18 @@ pub(super) fn resolve(
         timeout_ms: output_timeout,
         sections: peregrine.outputs,
     })?;
+    let extra_output = match set.print.as_deref().unwrap_or_default() {
+        alias @ ("c" | "container" | "k" | "kubernetes") => {
+            warnings.push(format!(
+                "-p {alias}: nothing here, as in Falco; outputs name the container.* and k8s.* fields that they are to have"
+            ));
+            String::new()
+        }
+        text if text.len() > MAX_EXTRA_OUTPUT_BYTES => {
+            bail!("-p: {} bytes are more than the limit of {MAX_EXTRA_OUTPUT_BYTES}", text.len());
+        }
+        text => text.to_owned(),
+    };
     let format = Format {
         json: set.json || json_output.unwrap_or(false),
         iso_time: time_format_iso_8601.unwrap_or(false),
@@ -300,8 +309,7 @@ pub(super) fn resolve(
         .unwrap_or_else(|| DEFAULT_SOCKET.into());
     let limits = limits::resolve(&peregrine.limits, &falco_libs)?;
     Ok(Config {
-        file: origin.file,
-        included: origin.included,
+        files: origin.files,
         warnings,
         doubts: origin.doubts,
         source: capture,
@@ -309,6 +317,7 @@ pub(super) fn resolve(
         min_priority,
         selections,
         static_fields: Arc::new(static_fields),
+        extra_output,
         matching,
         format,
         outputs,

@@ -31,7 +31,7 @@ fn refusal(yaml: &str, options: &[&str]) -> String {
 #[test]
 fn without_a_file_everything_is_built_in() {
     let c = load_text(None, &[], &Settings::default()).unwrap();
-    assert_eq!(c.file, None);
+    assert!(c.files.is_empty());
     assert_eq!(c.source, CaptureSource::Live);
     assert_eq!(c.rules, RuleInputs::BuiltIn);
     assert_eq!(c.socket, Path::new("/run/peregrine/peregrine.sock"));
@@ -65,7 +65,7 @@ fn a_named_file_hides_the_default_one() {
     let source = ConfigSource { config: Some(named.clone()), ..ConfigSource::default() };
     let c = load_from(&source, &Settings::default(), &default).unwrap();
     assert!(c.format.json);
-    assert_eq!((c.min_priority, c.file), (Priority::Debug, Some(named)));
+    assert_eq!((c.min_priority, c.files), (Priority::Debug, vec![named]));
     let missing = ConfigSource { config: Some(dir.path().join("none")), ..ConfigSource::default() };
     let e = format!("{:#}", load_from(&missing, &Settings::default(), &default).unwrap_err());
     assert!(e.starts_with("cannot read the configuration file "), "{e}");
@@ -308,12 +308,74 @@ fn files_are_included_in_order_each_by_its_strategy() {
     );
     // A map is replaced as a whole.
     assert_eq!(values["engine"].as_mapping().unwrap().len(), 1);
-    let included = &reading.included;
     let names: Vec<_> =
-        included.files.iter().map(|p| p.strip_prefix(dir.path()).unwrap()).collect();
-    assert_eq!(names, ["d/a", "d/b.txt", "o.yaml", "k.yaml"].map(Path::new));
-    assert_eq!(included.missing, [dir.path().join("none")]);
-    assert_eq!(reading.files().matches(", ").count(), 4);
+        reading.files.iter().map(|f| f.path.strip_prefix(dir.path()).unwrap()).collect();
+    assert_eq!(names, ["main.yaml", "d/a", "d/b.txt", "o.yaml", "k.yaml"].map(Path::new));
+    assert_eq!(reading.missing, [dir.path().join("none")]);
+}
+
+/// What `config check` tells of files, with their folder's name replaced.
+fn report(files: &[(&str, &str)], options: &[&str]) -> Vec<String> {
+    let (dir, reading) = load_files(files, options);
+    let (lines, _) = reading.unwrap().report(&ConfigSource::default());
+    let folder = format!("{}/", dir.path().display());
+    lines.iter().map(|line| line.replace(&folder, "")).collect()
+}
+
+#[test]
+fn each_file_is_judged_by_itself() {
+    let files = [
+        ("main.yaml", "config_files: [DIR/a, DIR/b]\nrules_files: [m]\n"),
+        ("a", "json_output: maybe\npriority: [x]\nrules_files: [[n]]\n"),
+        ("b", "json_output: true\nprioriti: info\n"),
+    ];
+    let expected = [
+        "error: a:2:11: priority: must be one of Emergency, Alert, Critical, Error, Warning, Notice, Informational, Debug, this is a list",
+        "error: a:3:15: rules_files[0]: must be a text, this is a list",
+        "warning: a:1:14: json_output: must be true or false, this is \"maybe\"; another value takes its place",
+        "warning: b:2:1: unknown key prioriti: it does nothing; did you mean priority?",
+        "main.yaml: Ok",
+        "a: Invalid",
+        "b: Ok, with warnings",
+    ];
+    assert_eq!(report(&files, &[]), expected);
+    // What an option replaces is no error any more, and one can be wrong itself.
+    let told = report(&files, &["priority=info", "rules_files[1]=x", "metrics.enabled=5"]);
+    assert!(told[0].starts_with("error: -o metrics.enabled=5: metrics.enabled: "), "{told:?}");
+    assert_eq!(
+        told.iter().filter(|line| line.ends_with("; another value takes its place")).count(),
+        3
+    );
+    assert_eq!(
+        told[5..],
+        ["main.yaml: Ok", "a: Ok, with warnings", "b: Ok, with warnings", "-o: Invalid"]
+    );
+}
+
+#[test]
+fn what_is_wrong_between_keys_is_the_file_s_that_has_the_key() {
+    let files = [("main.yaml", "config_files: [DIR/a]\n"), ("a", "file_output: {enabled: true}\n")];
+    let told = report(&files, &[]);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[1..], ["main.yaml: Ok", "a: Invalid"]);
+}
+
+#[test]
+fn troubles_of_many_files_are_told_up_to_a_hundred() {
+    use std::fmt::Write as _;
+    let mut texts = [String::new(), String::new()];
+    for n in 0..60 {
+        for (file, text) in texts.iter_mut().enumerate() {
+            writeln!(text, "key_{file}_{n}: 1").unwrap();
+        }
+    }
+    texts[1].push_str("json_output: maybe\n");
+    let files =
+        [("main.yaml", "config_files: [DIR/a, DIR/b]\n"), ("a", &*texts[0]), ("b", &*texts[1])];
+    let told = report(&files, &[]);
+    assert_eq!(told.len(), 104, "{told:?}");
+    assert_eq!(told[0], "error: main.yaml:1:1: 21 more that are not told");
+    assert_eq!(told[101..], ["main.yaml: Invalid", "a: Ok, with warnings", "b: Invalid"]);
 }
 
 #[test]
@@ -398,7 +460,7 @@ fn what_is_shown_can_be_read_again_and_is_the_same() {
     let shown = reading.show();
     let config = |reading: &Reading| {
         let config = reading.resolve(&ConfigSource::default(), &Settings::default()).unwrap();
-        Config { file: None, ..config.silent() }
+        Config { files: Vec::new(), ..config.silent() }
     };
     let again = dir.path().join("again.yaml");
     std::fs::write(&again, &shown).unwrap();
@@ -449,7 +511,7 @@ fn the_sample_has_every_key_with_what_the_code_takes_without_it() {
     }
     let config = reading.resolve(&source, &Settings::default()).unwrap();
     let built_in = load_text(None, &[], &Settings::default()).unwrap();
-    assert_eq!(Config { file: None, ..config.silent() }, built_in);
+    assert_eq!(Config { files: Vec::new(), ..config.silent() }, built_in);
 }
 
 /// A value that is not the default.

@@ -15,7 +15,7 @@ use super::environment::Environment;
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     /// Nobody gave it.
     Default,

@@ -27,6 +27,8 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl std::error::Error for Trouble {}
+
 impl Trouble {
     pub(super) fn error(origin: &Origin, text: String) -> Self {
         Self { origin: origin.clone(), text, weight: Weight::Error }

@@ -12,6 +12,7 @@ mod reload;
 mod test;
 
 pub(crate) use self::profile::table as profile_table;
+pub(crate) use self::push_down::text as pushed_down;
 use std::io::{ErrorKind, Write};
 
 use anyhow::Result;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::loaded::RulesFrom;
 use crate::cli::Settings;
-use crate::config;
+use crate::config::{self, Config};
 use crate::need::{Need, Why};
 use crate::push_down::PushDown;
 use crate::run::load_rules;
@@ -58,6 +58,13 @@ pub(super) fn run(from: &RulesFrom, json: bool, out: &mut dyn Write) -> Result<(
         write!(out, "\n{}", one.text())?;
     }
     Ok(())
+}
+
+/// The blocks of the events some of which are rejected, for `-v`.
+pub(crate) fn text(config: &Config, ruleset: &Ruleset) -> String {
+    let push_down = PushDown::of(config, ruleset);
+    let told = told(&Need::of(config, ruleset), &push_down, ruleset);
+    told.iter().filter(|one| !one.passes_where.is_empty()).map(Told::text).collect()
 }
 
 impl Told {

@@ -154,7 +154,8 @@ impl Catalog {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags);
+        let items = collect(&files, n_files, &mut diags)
+            .with_extra_output(files.add_text("-p", &options.extra_output));
         let compiled = compile(&items, options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
         if !diags.errors.is_empty() {

@@ -149,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     key("json_include_output_fields_property", Bool, "true", "With `output_fields`."),
     key("json_include_tags_property", Bool, "true", "With `tags`."),
     key("buffered_outputs", Bool, "false", "Lets alerts wait in a buffer.")
-        .does(Nothing(remark("buffered_outputs", "nothing here: alerts are written as they come", Changed))),
+        .does(Nothing(remark("buffered_outputs", "nothing here: alerts are written as soon as no further one waits, so that -U has nothing to do", Changed))),
     key("rule_matching", Word(&["first", "all"]), "first", "Whether the first rule that matches an event raises an alert, or all do."),
     key("outputs_queue.capacity", Whole(0, 1 << 20), "0", "Alerts that wait for each output; 0 means 16384, where it is no bound in Falco. peregrine.outputs.<output>.queue_alerts wins.")
         .does(Other(remark("outputs_queue.capacity", "each output has a queue of its own with this many places; 0 means 16384, since no queue is without a bound", Set))),

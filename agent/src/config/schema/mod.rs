@@ -2,9 +2,11 @@
 //! table are made of it.
 
 mod falco;
+mod json;
 mod own;
 mod sinks;
 
+pub(super) use self::json::schema as json_schema;
 use anyhow::{Result, bail};
 
 /// A key of the configuration.
