@@ -33,6 +33,7 @@ mod delivery;
 mod format;
 mod json;
 mod message;
+mod outbox;
 mod queue;
 mod sink;
 #[cfg(test)]
@@ -41,5 +42,9 @@ mod testing;
 pub use delivery::{AlertTimes, Delivery, MAX_ROUND, Outputs, Progress, RaisedUpTo};
 pub use format::{Format, Formatter, local_offset};
 pub use message::{AlertId, Message};
+pub use outbox::{
+    Counts as OutboxCounts, Fsync, MIN_SEGMENT_BYTES, Next, OpenError, Opened, Outbox,
+    OutboxSettings, Reader, Record, Recovery, Refused, SinkCounts, UncleanStop,
+};
 pub use queue::QueueLimits;
 pub use sink::{KeptOpen, Retry, Sink, SinkError, SinkLimits, SinkThread};

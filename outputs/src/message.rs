@@ -34,9 +34,9 @@ impl Message {
 }
 
 /// An alert's number, counted from 1 in the order of delivery, within the epoch of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId {
-    /// Tells runs apart; a later run has a larger one.
+    /// Tells runs apart; a later run has a larger one. Milliseconds since 1970 at its start, or one more than the last.
     pub epoch: u64,
     /// Without gaps within the epoch.
     pub sequence: u64,
