@@ -1,6 +1,6 @@
 //! Delivers alerts: prints each once as Falco's line or Falco's JSON object, and gives it to every sink.
 //!
-//! `alert lanes (one per shard) -> Delivery -> bounded queue -> SinkThread (stdout, file)`, a queue and a thread for each sink
+//! `alert lanes (one per shard) -> Delivery -> bounded queue -> SinkThread (stdout, file, http)`, a queue and a thread for each sink
 //!
 //! Conservation: received = emitted, and for each sink emitted = delivered + lost(queue full, closed, refused, gave up, unfinished) + waiting.
 //!
@@ -47,4 +47,7 @@ pub use outbox::{
     OutboxSettings, Reader, Record, Recovery, Refused, SinkCounts, UncleanStop,
 };
 pub use queue::QueueLimits;
-pub use sink::{KeptOpen, Retry, Sink, SinkError, SinkLimits, SinkThread};
+pub use sink::{
+    Batch, BatchForm, HeaderText, HttpOptions, HttpUrl, Identity, KeptOpen, Retry, Sink, SinkError,
+    SinkLimits, SinkThread, Tls, TlsError, TlsPart, Trust, UrlError,
+};

@@ -2,7 +2,10 @@
 //!
 //! `Delivery ─Message, bounded queue─▶ SinkThread { Transport::send, again and again until it is through }`
 
+mod connection;
+mod http;
 mod lines;
+mod tls;
 mod worker;
 
 use std::fs::File;
@@ -11,18 +14,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
+pub use http::{Batch, BatchForm, HeaderText, HttpOptions, HttpUrl, UrlError};
+pub use tls::{Identity, Tls, TlsError, TlsPart, Trust};
 pub use worker::SinkThread;
 
 pub(crate) use worker::{Handle, Notices, WhenFull, join};
 
 use crate::message::Shared;
 use crate::queue::QueueLimits;
+use http::Http;
 use lines::{AlertFile, Lines};
 
 /// How messages leave for one place. Called by the sink's thread alone, so that it may block; what it blocks for should end by itself.
 pub(crate) trait Transport: Send {
     /// Delivers messages from the oldest on, as many as it can in one go. There is at least one.
     fn send(&mut self, messages: &[Shared]) -> Sent;
+
+    /// A send is to wait for so many messages, or until the oldest is so old.
+    fn gathers(&self) -> Option<(usize, Duration)> {
+        None
+    }
 
     /// The oldest message that was not delivered is not tried again.
     fn skip(&mut self) {}
@@ -51,11 +62,17 @@ pub(crate) enum Stop {
         after: Option<Duration>,
     },
     /// Of the next ones so many will never be taken.
-    #[cfg_attr(not(test), expect(dead_code, reason = "streams take all; receivers do not"))]
     Refused {
         /// How many.
         n: usize,
         /// What the receiver says.
+        why: String,
+    },
+    /// Of the next ones so many are not tried again.
+    GaveUp {
+        /// How many.
+        n: usize,
+        /// What went wrong.
         why: String,
     },
     /// Nobody will ever take any more.
@@ -67,6 +84,15 @@ impl Sent {
     pub(crate) fn until_later(n_delivered: usize, why: impl fmt::Display) -> Self {
         let stop = Stop::Later { why: why.to_string(), after: None };
         Self { n_delivered, stop: Some(stop) }
+    }
+
+    /// Messages of which is known what became of them.
+    pub(crate) fn n_settled(&self) -> usize {
+        let n_lost = match self.stop {
+            Some(Stop::Refused { n, .. } | Stop::GaveUp { n, .. }) => n,
+            Some(Stop::Later { .. } | Stop::Closed) | None => 0,
+        };
+        self.n_delivered + n_lost
     }
 }
 
@@ -112,6 +138,9 @@ pub enum SinkError {
     /// No descriptor of standard output can be had.
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
+    /// A file that TLS needs.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// What calls when a sink's reader is gone for good.
@@ -131,9 +160,7 @@ impl Sink {
     /// # Errors
     /// There is no descriptor of it, or none to be had for this.
     pub fn stdout(limits: SinkLimits) -> Result<Self, SinkError> {
-        // What is buffered in between would count as delivered before it is.
-        let unbuffered = io::stdout().as_fd().try_clone_to_owned().map_err(SinkError::Stdout)?;
-        Ok(Self::new("stdout", Lines::new(File::from(unbuffered)), limits))
+        Ok(Self::new("stdout", Lines::new(unbuffered_stdout()?), limits))
     }
 
     /// A file that is appended to, created where it does not exist.
@@ -142,6 +169,14 @@ impl Sink {
     /// The file cannot be opened for appending.
     pub fn file(path: &Path, kept: KeptOpen, limits: SinkLimits) -> Result<Self, SinkError> {
         Ok(Self::new("file", AlertFile::open(path, kept)?, limits))
+    }
+
+    /// A server that alerts are posted to.
+    ///
+    /// # Errors
+    /// A file that TLS needs is not there, or not what it should be.
+    pub fn http(options: HttpOptions, limits: SinkLimits) -> Result<Self, SinkError> {
+        Ok(Self::new("http", Http::new(options, limits.retry.longest)?, limits))
     }
 
     pub(crate) fn new(
@@ -163,6 +198,12 @@ impl Sink {
     pub fn name(&self) -> &'static str {
         self.name
     }
+}
+
+/// What is buffered in between would count as delivered before it is.
+fn unbuffered_stdout() -> Result<File, SinkError> {
+    let unbuffered = io::stdout().as_fd().try_clone_to_owned().map_err(SinkError::Stdout)?;
+    Ok(File::from(unbuffered))
 }
 
 impl fmt::Debug for Sink {

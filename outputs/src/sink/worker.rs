@@ -294,6 +294,10 @@ impl SinkThread {
             self.settle(self.hand.len(), Fate::Closed);
             return true;
         }
+        if let Some(left) = self.gathering() {
+            self.source.wait(left);
+            return true;
+        }
         let n_reopens = self.control.n_reopens.load(Ordering::Relaxed);
         if n_reopens != self.n_reopens {
             self.n_reopens = n_reopens;
@@ -319,9 +323,28 @@ impl SinkThread {
                 self.settle(n.max(1), Fate::Refused);
                 self.tell(&format!("an alert was refused: {why}"));
             }
+            Some(Stop::GaveUp { n, why }) => {
+                self.settle(n.max(1), Fate::GaveUp);
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.n_attempts = 0;
+                }
+                self.tell(&format!("an alert was given up: {why}"));
+            }
             Some(Stop::Later { why, after }) => self.failed(&why, after),
         }
         true
+    }
+
+    /// How long the messages in hand may still wait for others, where the transport wants more of them at a time.
+    fn gathering(&self) -> Option<Duration> {
+        let (n_wanted, longest) = self.transport.gathers()?;
+        let oldest = self.hand.front()?;
+        let is_enough = self.hand.len() >= n_wanted.min(MAX_IN_HAND);
+        if is_enough || self.trouble.is_some() || self.source.is_ended() {
+            return None;
+        }
+        let age = Duration::from_nanos(boot_now_ns().saturating_sub(oldest.taken_ns));
+        longest.checked_sub(age).filter(|left| !left.is_zero())
     }
 
     fn failed(&mut self, why: &str, after: Option<Duration>) {
@@ -427,6 +450,7 @@ mod tests {
     use perf::{Moment, Snapshot};
 
     use super::*;
+    use crate::message::Message;
     use crate::sink::SinkLimits;
     use crate::testing::message;
 
@@ -532,6 +556,72 @@ mod tests {
         assert_eq!(ran.taken, ["0", "5"]);
         assert_eq!((ran.n("delivered"), ran.n("lost_refused")), (2, 4));
         assert_eq!(ran.notices[0], "output http: an alert was refused: 400 Bad Request");
+    }
+
+    #[test]
+    fn a_transport_may_give_up_by_itself() {
+        let give_up = |n| {
+            let why = "no answer".to_owned();
+            Sent { n_delivered: 0, stop: Some(Stop::GaveUp { n, why }) }
+        };
+        let ran = run(4, 2, [later(0), give_up(2), later(0), give_up(0)]);
+        assert_eq!(ran.taken, ["3"]);
+        assert_eq!((ran.n("delivered"), ran.n("lost_gave_up")), (1, 3));
+    }
+
+    /// Wants three at a time, and says how many it got.
+    struct Gatherer(Arc<Mutex<Vec<usize>>>, Duration);
+
+    impl Transport for Gatherer {
+        fn send(&mut self, messages: &[Shared]) -> Sent {
+            self.0.lock().unwrap().push(messages.len());
+            Sent { n_delivered: messages.len(), stop: None }
+        }
+
+        fn gathers(&self) -> Option<(usize, Duration)> {
+            Some((3, self.1))
+        }
+    }
+
+    #[test]
+    fn messages_wait_for_others_where_that_is_wanted() {
+        let lens = Arc::<Mutex<Vec<usize>>>::default();
+        let begin = |longest| {
+            let gatherer = Gatherer(Arc::clone(&lens), longest);
+            let sink = Sink::new("http", gatherer, SinkLimits::default());
+            let mut registry = Registry::new();
+            let room = Waiter::new(WaitLimits::default());
+            let notices: Notices = Arc::new(|_: &str| {});
+            let (handle, thread) =
+                join(sink, AlertTimes::Replayed, room.unparker(), notices, &mut registry);
+            (handle, std::thread::spawn(|| thread.run()))
+        };
+        let wait_for = |n| {
+            while lens.lock().unwrap().len() < n {
+                std::thread::yield_now();
+            }
+        };
+        let push = |handle: &mut Handle| {
+            let taken_ns = boot_now_ns();
+            let message = Message { taken_ns, ..Arc::into_inner(message("x")).unwrap() };
+            handle.push(&Arc::new(message), WhenFull::Lose);
+            handle.wake();
+        };
+        let (mut handle, thread) = begin(Duration::from_hours(1));
+        for _ in 0..4 {
+            push(&mut handle);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        wait_for(1);
+        assert_eq!(*lens.lock().unwrap(), [3], "the fourth waits");
+        handle.end();
+        thread.join().unwrap();
+        assert_eq!(*lens.lock().unwrap(), [3, 1], "at the end nothing waits");
+        let (mut handle, thread) = begin(Duration::from_millis(5));
+        push(&mut handle);
+        wait_for(3);
+        handle.end();
+        thread.join().unwrap();
     }
 
     #[test]
