@@ -43,7 +43,8 @@ pub(crate) fn options(config: &Config) -> Options {
         selections: config.selections.clone(),
         static_fields: Arc::clone(&config.static_fields),
         extra_output: config.extra_output.clone(),
-        tells_fields: config.format.json && config.format.with_output_fields,
+        tells_fields: config.format.json && config.format.with_output_fields
+            || config.outputs.rate_control.tells_same(),
         ..Options::default()
     }
 }

@@ -201,7 +201,7 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
 }
 
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
-    let config::Outputs { stdout, file, timeout: _ } = &config.outputs;
+    let config::Outputs { stdout, file, rate_control: _, timeout: _ } = &config.outputs;
     let mut sinks = Vec::new();
     if let Some(limits) = *stdout {
         sinks.push(Sink::stdout(limits)?);

@@ -266,6 +266,7 @@ impl Topology {
         let outputs = Outputs {
             sinks: sinks_with_reader(sinks, gone),
             formatter,
+            rate_control: config.outputs.rate_control,
             output_timeout: config.outputs.timeout,
             notices: Box::new(|line| say(&format!("{line}\n"))),
         };

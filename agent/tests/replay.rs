@@ -285,6 +285,52 @@ fn a_replay_ends_after_as_many_seconds_as_asked() {
     }
 }
 
+/// Four processes that go to a directory of their own every second, ten times.
+fn restless(path: &Path) {
+    let out = BufWriter::new(File::create(path).expect("a file"));
+    let mut writer = Writer::new(out, Compression::None, &Machine::default(), &[], &[], 0).unwrap();
+    for n in 0..40 {
+        let ts = 5_000_000_000 + n * 250_000_000;
+        let pid = 7 + n as u32 % 4;
+        put(&mut writer, EventType::CHDIR_X, ts, pid, |w| {
+            w.i64(0).str(format!("/{pid}").as_bytes());
+        });
+    }
+    writer.finish().expect("written");
+}
+
+#[test]
+fn what_is_held_back_is_the_same_on_any_number_of_shards() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("restless.scap"), dir.path().join("rules.yaml"));
+    restless(&file);
+    let rule = "- rule: Restless\n  desc: d\n  condition: evt.type = chdir\n  output: \"%evt.time %evt.arg.path\"\n  priority: INFO\n";
+    fs::write(&rules, rule).expect("a file");
+    let rules = [rules];
+    let field = |line: &String, name: &str| {
+        let alert: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        alert["output_fields"][name].as_u64()
+    };
+
+    let alerts = check_with(&file, &rules, &["-o", "peregrine.rate.same_within_ms=2500"]);
+    let repeated: Vec<u64> = alerts.iter().filter_map(|a| field(a, "peregrine.repeated")).collect();
+    // Of each process those at 0, 3, 6 and 9 seconds, and two behind each of the first three.
+    assert_eq!((alerts.len(), repeated.len()), (28, 12));
+    assert!(repeated.iter().all(|&n| n == 2), "{repeated:?}");
+
+    let rates = ["rule_per_second=1", "rule_burst=3", "report_ms=3000"];
+    let rates = rates.map(|r| format!("peregrine.rate.{r}"));
+    let rates: Vec<&str> = rates.iter().flat_map(|r| ["-o", r]).collect();
+    let alerts = check_with(&file, &rules, &rates);
+    let reports: Vec<u64> = alerts.iter().filter_map(|a| field(a, "n_rule_rate")).collect();
+    let n_passed = alerts.len() - reports.len();
+    assert_eq!(n_passed as u64 + reports.iter().sum::<u64>(), 40);
+    // Three at once, then one of the four in each of nine seconds and three quarters.
+    assert_eq!(n_passed, 12, "{alerts:?}");
+    // One every three seconds, and what is left at the end.
+    assert_eq!(reports.len(), 4, "{alerts:?}");
+}
+
 #[test]
 fn a_profile_tells_stages_and_rules() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bench_harness::{Pass, TargetFn, run_targets};
-use outputs::{Format, Formatter};
+use outputs::{Format, Formatter, Notes};
 use perf::CountingAlloc;
 use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
 
@@ -56,7 +56,7 @@ fn format(json: bool, expected: &'static str) -> Pass {
     let alert = alert();
     Pass::new(N, move || {
         for _ in 0..N {
-            let line = black_box(formatter.line(black_box(&alert)));
+            let line = black_box(formatter.line(black_box(&alert), Notes::default()));
             assert!(line.contains(expected) && line.ends_with('\n'), "{line}");
         }
     })

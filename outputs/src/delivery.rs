@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bus::{Rx, WaitLimits, Waiter};
-use perf::{Counter, Hop, Registry, boot_now_ns};
+use perf::{Counter, Hop, Registry, boot_now_ns, to_epoch_ns};
 use rules::Alert;
 
-use crate::format::Formatter;
+use crate::format::{Formatter, Notes};
 use crate::message::Message;
+use crate::rate::{DUPLICATES, Gate, OF_ALL, OF_RULE, Passed, REPORTS, RateControl};
 use crate::sink::{Handle, Notices, Sink, SinkThread, WhenFull, join};
 
 /// Counter of the alerts that reached the outputs.
@@ -73,6 +74,9 @@ pub struct Delivery {
     /// Where it waits for room in a queue.
     room: Waiter,
     meters: DeliveryMeters,
+    gate: Option<Gate>,
+    /// What the gate lets through, for a moment.
+    passed: Vec<Passed>,
     notices: Notices,
     output_timeout: Duration,
     ordered: Option<Ordered>,
@@ -120,6 +124,8 @@ pub struct Outputs {
     pub sinks: Vec<Sink>,
     /// How they are printed.
     pub formatter: Formatter,
+    /// What is held back.
+    pub rate_control: RateControl,
     /// A sink that is blocked for longer is told of; at the end of a live run sinks have so long for what waits.
     pub output_timeout: Duration,
     /// Is told of trouble with sinks, a line each.
@@ -136,13 +142,23 @@ impl Delivery {
         waiter: Waiter,
         registry: &mut Registry,
     ) -> (Self, Vec<SinkThread>) {
-        let Outputs { sinks, formatter, output_timeout, notices } = outputs;
+        let Outputs { sinks, formatter, rate_control, output_timeout, notices } = outputs;
         let notices: Notices = notices.into();
         let meters = DeliveryMeters {
             received: registry.counter(RECEIVED),
             emitted: registry.counter(EMITTED),
         };
-        registry.hop(Hop::new("outputs").input(RECEIVED).output(EMITTED).slack(MAX_ROUND));
+        let gate = rate_control.is_on().then(|| Gate::new(rate_control, registry));
+        let mut hop = Hop::new("outputs").input(RECEIVED).output(EMITTED).slack(MAX_ROUND);
+        if gate.is_some() {
+            hop = hop.input(REPORTS);
+            for (reason, counter) in
+                [("duplicate", DUPLICATES), ("rule_rate", OF_RULE), ("rate", OF_ALL)]
+            {
+                hop = hop.aside(reason, counter);
+            }
+        }
+        registry.hop(hop);
         let room = Waiter::new(WaitLimits::default());
         let join = |sink| join(sink, times, room.unparker(), Arc::clone(&notices), registry);
         let (sinks, threads) = sinks.into_iter().map(join).unzip();
@@ -154,6 +170,8 @@ impl Delivery {
             waiter,
             room,
             meters,
+            gate,
+            passed: Vec::new(),
             notices,
             output_timeout,
             ordered: None,
@@ -192,7 +210,7 @@ impl Delivery {
         for n in 0..self.lanes.len() {
             for _ in 0..MAX_PER_LANE {
                 let Some(alert) = self.lanes[n].pop() else { break };
-                self.write(&alert);
+                self.take(alert);
                 n_taken += 1;
             }
         }
@@ -214,7 +232,7 @@ impl Delivery {
         let mut has_worked = ordered.take(&mut self.lanes);
         let mut n_written = 0;
         while let Some(alert) = ordered.next(&bounds) {
-            self.write(&alert);
+            self.take(alert);
             has_worked = true;
             n_written += 1;
             if n_written % MAX_PER_LANE == 0 {
@@ -228,21 +246,44 @@ impl Delivery {
         if has_worked { Progress::Worked } else { Progress::Idle }
     }
 
-    fn write(&mut self, alert: &Alert) {
-        let Self { sinks, formatter, meters, told, times, room, .. } = self;
-        if let Some(told) = told {
-            told(alert);
+    fn take(&mut self, alert: Alert) {
+        if let Some(told) = &mut self.told {
+            told(&alert);
         }
         // Counted before a sink may count it as delivered.
-        meters.received.add(1);
+        self.meters.received.add(1);
+        match &mut self.gate {
+            None => self.emit(&Passed { alert, n_repeated: 0 }),
+            Some(gate) => {
+                gate.take(alert, &mut self.passed);
+                self.emit_passed();
+            }
+        }
+    }
+
+    /// Emits what the gate let through; gives whether that was anything.
+    fn emit_passed(&mut self) -> bool {
+        let mut passed = std::mem::take(&mut self.passed);
+        let is_any = !passed.is_empty();
+        for one in passed.drain(..) {
+            self.emit(&one);
+        }
+        self.passed = passed;
+        is_any
+    }
+
+    fn emit(&mut self, passed: &Passed) {
+        let Self { sinks, formatter, meters, times, room, .. } = self;
+        let Passed { alert, n_repeated } = passed;
         meters.emitted.add(1);
+        let notes = Notes { id: None, n_repeated: *n_repeated };
         let message = Arc::new(Message {
-            id: None,
+            id: notes.id,
             ts_ns: alert.ts_ns,
             taken_ns: boot_now_ns(),
             priority: alert.rule.priority,
             is_json: formatter.is_json(),
-            line: formatter.line(alert).into(),
+            line: formatter.line(alert, notes).into(),
         });
         for sink in sinks {
             // Live, nobody waits for a sink.
@@ -251,6 +292,16 @@ impl Delivery {
                 AlertTimes::Replayed => WhenFull::Wait(room),
             };
             sink.push(&message, when_full);
+        }
+    }
+
+    /// Emits what is due by the clock.
+    fn pass_time(&mut self) {
+        if let (Some(gate), Some(offset_ns)) = (&mut self.gate, self.times.realtime_offset_ns()) {
+            gate.pass_time(to_epoch_ns(boot_now_ns(), offset_ns), &mut self.passed);
+            if self.emit_passed() {
+                self.flush();
+            }
         }
     }
 
@@ -281,6 +332,7 @@ impl Delivery {
                 Progress::Worked => self.waiter.reset(),
                 Progress::Idle if self.is_finished() => return self.finish(),
                 Progress::Idle => {
+                    self.pass_time();
                     self.look_at_sinks();
                     self.waiter.idle();
                 }
@@ -290,7 +342,11 @@ impl Delivery {
 
     /// Waits for the sinks, in a live run no longer than for the output timeout; gives what they were not done with.
     #[must_use]
-    pub fn finish(self) -> Vec<String> {
+    pub fn finish(mut self) -> Vec<String> {
+        if let Some(gate) = &mut self.gate {
+            gate.finish(&mut self.passed);
+            self.emit_passed();
+        }
         let Self { mut sinks, times, output_timeout, .. } = self;
         sinks.iter().for_each(Handle::end);
         let deadline = match times {
@@ -318,10 +374,12 @@ mod tests {
 
     use bus::{Tx, alert_lane};
     use perf::Moment;
+    use rules::AlertValue;
 
     use super::*;
     use crate::format::Format;
     use crate::queue::QueueLimits;
+    use crate::rate::Rate;
     use crate::sink::{Sent, SinkLimits, Stop, Transport};
     use crate::testing::{Page, alert};
 
@@ -335,11 +393,21 @@ mod tests {
     const LIVE: AlertTimes = AlertTimes::Live { realtime_offset_ns: 0 };
 
     fn rig(n_lanes: usize, sinks: Vec<Sink>, times: AlertTimes) -> Rig {
+        rig_with(RateControl::default(), n_lanes, sinks, times)
+    }
+
+    fn rig_with(
+        rate_control: RateControl,
+        n_lanes: usize,
+        sinks: Vec<Sink>,
+        times: AlertTimes,
+    ) -> Rig {
         let (tx, rx) = (0..n_lanes).map(|_| alert_lane(1024)).unzip();
         let mut registry = Registry::new();
         let outputs = Outputs {
             sinks,
             formatter: Formatter::new(Format::default(), "h"),
+            rate_control,
             output_timeout: Duration::from_millis(20),
             notices: Box::new(|_| {}),
         };
@@ -481,6 +549,38 @@ mod tests {
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(s.get("outputs.stdout.delivered"), Some(100));
         assert_eq!(page.text().lines().count(), 100);
+    }
+
+    #[test]
+    fn what_is_held_back_is_counted_told_and_heard_of() {
+        let control = RateControl {
+            same_within: Duration::from_millis(10),
+            of_all: Some(Rate { per_second: 0.0, burst: 2.0 }),
+            ..RateControl::default()
+        };
+        let (page, sink) = page("stdout");
+        let mut rig = rig_with(control, 1, vec![sink], LIVE);
+        let n_heard = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&n_heard);
+        rig.delivery = rig.delivery.telling(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        for name in ["a", "a", "a", "b", "c", "c"] {
+            let fields = vec![("proc.name".into(), AlertValue::Text(name.into()))];
+            rig.tx[0].push(Alert { fields, ..alert(name) }).unwrap();
+        }
+        rig.delivery.poll_once();
+        rig.delivery.pass_time();
+        let (s, _) = rig.end();
+        let n = |what: &str| s.get(&format!("outputs.{what}")).unwrap();
+        assert_eq!((n("received"), n("suppressed_duplicate"), n("suppressed_rate")), (6, 3, 1));
+        assert_eq!((n("reports"), n("emitted"), n("stdout.delivered")), (3, 5, 5));
+        let shown: Vec<_> =
+            page.text().lines().map(|l| l.split_once("Warning ").unwrap().1.to_owned()).collect();
+        let (report, shown) = shown.split_last().unwrap();
+        assert_eq!(shown, ["a", "b", "a [peregrine: repeated=2]", "c [peregrine: repeated=1]"]);
+        assert!(report.contains("Above the rate: 1"), "{report}");
+        assert_eq!(n_heard.load(Ordering::Relaxed), 6, "recordings begin all the same");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use rules::{Alert, AlertMarks, NameView};
 
 use crate::json;
+use crate::message::AlertId;
 
 /// What an alert is printed as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,15 @@ impl Default for Format {
             with_tags: true,
         }
     }
+}
+
+/// What the outputs themselves have to say of an alert.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What names it for whoever may get it twice.
+    pub id: Option<AlertId>,
+    /// So often it was raised since it was told last; 0: it was not held back.
+    pub n_repeated: u64,
 }
 
 /// The local time zone (`TZ`, else /etc/localtime, else UTC).
@@ -89,7 +99,7 @@ impl Formatter {
     }
 
     /// The alert as one line, newline included. It never contains a control character other than that newline.
-    pub fn line(&mut self, alert: &Alert) -> &str {
+    pub fn line(&mut self, alert: &Alert, notes: Notes) -> &str {
         let Self { format, zone, hostname, line, text, escaped } = self;
         text.clear();
         if format.iso_time {
@@ -101,9 +111,9 @@ impl Formatter {
         line.clear();
         escaped.clear();
         if format.json {
-            json::put_object(escaped, alert, *format, hostname, text);
+            json::put_object(escaped, alert, notes, *format, hostname, text);
         } else {
-            marks_text(text, alert.marks);
+            marks_text(text, alert.marks, notes);
             rules::escape_line(escaped, text);
         }
         // A control character inside JSON text can only stand in a string.
@@ -163,9 +173,12 @@ pub(crate) fn telling_view(marks: AlertMarks) -> Option<NameView> {
     marks.name_view.filter(|&v| v != NameView::Both)
 }
 
-fn marks_text(to: &mut String, alert: AlertMarks) {
+fn marks_text(to: &mut String, alert: AlertMarks, notes: Notes) {
+    let Notes { id, n_repeated } = notes;
     let mut names: Vec<String> = marks(alert).map(str::to_owned).collect();
     names.extend(telling_view(alert).map(|v| format!("fd.name_view={}", v.as_str())));
+    names.extend((n_repeated > 0).then(|| format!("repeated={n_repeated}")));
+    names.extend(id.map(|id| format!("id={id}")));
     if !names.is_empty() {
         let _infallible = write!(to, " [peregrine: {}]", names.join(" "));
     }
@@ -211,7 +224,9 @@ mod tests {
     }
 
     fn line(format: Format, alert: &Alert) -> String {
-        Formatter::with_zone(format, "host-1", TimeZone::UTC).line(alert).to_owned()
+        Formatter::with_zone(format, "host-1", TimeZone::UTC)
+            .line(alert, Notes::default())
+            .to_owned()
     }
 
     #[test]
@@ -227,7 +242,7 @@ mod tests {
     fn the_prefix_follows_the_zone() {
         let a = alert("x");
         let mut f = Formatter::with_zone(Format::default(), "h", zone("IST-5:30"));
-        assert_eq!(f.line(&a), "19:57:51.000000042: Warning x\n");
+        assert_eq!(f.line(&a, Notes::default()), "19:57:51.000000042: Warning x\n");
         let iso = Format { iso_time: true, ..Format::default() };
         assert_eq!(line(iso, &a), "2026-11-22T14:27:51.000000042+0000: Warning x\n");
     }
@@ -320,6 +335,21 @@ mod tests {
             a.marks = AlertMarks { name_view: Some(view), ..AlertMarks::default() };
             assert!(line(Format::default(), &a).ends_with(end));
         }
+    }
+
+    #[test]
+    fn what_outputs_note_is_said() {
+        let notes = Notes { id: Some(AlertId { epoch: 0x1f, sequence: 7 }), n_repeated: 3 };
+        let mut text = Formatter::with_zone(Format::default(), "h", TimeZone::UTC);
+        let mut a = alert("x");
+        a.marks.late = true;
+        let line = text.line(&a, notes);
+        assert!(line.ends_with("x [peregrine: late repeated=3 id=1f-7]\n"), "{line}");
+        let mut json = Formatter::with_zone(JSON, "h", TimeZone::UTC);
+        let value: serde_json::Value = serde_json::from_str(json.line(&a, notes)).unwrap();
+        let fields = &value["output_fields"];
+        assert_eq!(fields["peregrine.id"], "1f-7");
+        assert_eq!(fields["peregrine.repeated"], 3);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use rules::{Alert, AlertValue};
 
-use crate::format::{Format, iso_time, marks, telling_view};
+use crate::format::{Format, Notes, iso_time, marks, telling_view};
 
 /// A value among the fields.
 enum Value<'a> {
     Field(&'a AlertValue),
-    Time(u64),
+    Number(u64),
     Text(&'a str),
     Texts(Vec<&'static str>),
 }
@@ -19,6 +19,7 @@ enum Value<'a> {
 pub(crate) fn put_object(
     to: &mut String,
     alert: &Alert,
+    notes: Notes,
     format: Format,
     hostname: &str,
     text: &str,
@@ -36,7 +37,7 @@ pub(crate) fn put_object(
     }
     if format.with_output_fields {
         to.push_str(",\"output_fields\":");
-        put_fields(to, alert, format);
+        put_fields(to, alert, notes, format);
     }
     to.push_str(",\"priority\":");
     put_text(to, rule.priority.as_str());
@@ -53,17 +54,25 @@ pub(crate) fn put_object(
     to.push_str("\"}");
 }
 
-fn put_fields(to: &mut String, alert: &Alert, format: Format) {
-    let mut all: Vec<(&str, Value<'_>)> = Vec::with_capacity(alert.fields.len() + 3);
+fn put_fields(to: &mut String, alert: &Alert, notes: Notes, format: Format) {
+    let Notes { id, n_repeated } = notes;
+    let id = id.map(|id| id.to_string());
+    let mut all: Vec<(&str, Value<'_>)> = Vec::with_capacity(alert.fields.len() + 5);
     all.extend(alert.fields.iter().map(|(name, value)| (&**name, Value::Field(value))));
     let time = if format.iso_time { "evt.time.iso8601" } else { "evt.time" };
-    all.push((time, Value::Time(alert.ts_ns)));
+    all.push((time, Value::Number(alert.ts_ns)));
     let names: Vec<_> = marks(alert.marks).collect();
     if !names.is_empty() {
         all.push(("peregrine.marks", Value::Texts(names)));
     }
     if let Some(view) = telling_view(alert.marks) {
         all.push(("fd.name_view", Value::Text(view.as_str())));
+    }
+    if n_repeated > 0 {
+        all.push(("peregrine.repeated", Value::Number(n_repeated)));
+    }
+    if let Some(id) = &id {
+        all.push(("peregrine.id", Value::Text(id)));
     }
     all.sort_by_key(|(name, _)| *name);
     to.push('{');
@@ -80,7 +89,7 @@ fn put_fields(to: &mut String, alert: &Alert, format: Format) {
         to.push(':');
         match value {
             Value::Field(value) => put_value(to, value),
-            Value::Time(ns) => put_number(to, ns),
+            Value::Number(n) => put_number(to, n),
             Value::Text(text) => put_text(to, text),
             Value::Texts(texts) => put_list(to, texts.iter(), |to, text| put_text(to, text)),
         }
@@ -156,7 +165,14 @@ mod tests {
         let mut alert = alert("x");
         alert.fields.insert(0, ("evt.time".into(), AlertValue::U64(1)));
         let mut out = String::new();
-        put_object(&mut out, &alert, Format { json: true, ..Format::default() }, "h", "x");
+        put_object(
+            &mut out,
+            &alert,
+            Notes::default(),
+            Format { json: true, ..Format::default() },
+            "h",
+            "x",
+        );
         assert_eq!(out.matches("\"evt.time\"").count(), 1, "{out}");
         assert!(out.contains("\"evt.time\":1795357671000000042"), "{out}");
     }

@@ -2,17 +2,18 @@
 //!
 //! `alert lanes (one per shard) -> Delivery -> bounded queue -> SinkThread (stdout, file, http)`, a queue and a thread for each sink
 //!
-//! Conservation: received = emitted, and for each sink emitted = delivered + lost(queue full, closed, refused, gave up, unfinished) + waiting.
+//! Conservation: received + reports = emitted + suppressed(duplicate, rule rate, rate), and for each sink emitted = delivered + lost(queue full, closed, refused, gave up, unfinished) + waiting.
 //!
 //! ```
 //! use std::time::Duration;
-//! use outputs::{AlertTimes, Delivery, Format, Formatter, Outputs, Progress, Sink, SinkLimits};
+//! use outputs::{AlertTimes, Delivery, Format, Formatter, Outputs, Progress, RateControl, Sink, SinkLimits};
 //!
 //! let (shard, lane) = bus::alert_lane(64);
 //! let mut registry = perf::Registry::new();
 //! let outputs = Outputs {
 //!     sinks: vec![Sink::stdout(SinkLimits::default()).unwrap()],
 //!     formatter: Formatter::new(Format::default(), "node-1"),
+//!     rate_control: RateControl::default(),
 //!     output_timeout: Duration::from_secs(2),
 //!     notices: Box::new(|line| eprintln!("{line}")),
 //! };
@@ -35,18 +36,20 @@ mod json;
 mod message;
 mod outbox;
 mod queue;
+mod rate;
 mod sink;
 #[cfg(test)]
 mod testing;
 
 pub use delivery::{AlertTimes, Delivery, MAX_ROUND, Outputs, Progress, RaisedUpTo};
-pub use format::{Format, Formatter, local_offset};
+pub use format::{Format, Formatter, Notes, local_offset};
 pub use message::{AlertId, Message};
 pub use outbox::{
     Counts as OutboxCounts, Fsync, MIN_SEGMENT_BYTES, Next, OpenError, Opened, Outbox,
     OutboxSettings, Reader, Record, Recovery, Refused, SinkCounts, UncleanStop,
 };
 pub use queue::QueueLimits;
+pub use rate::{Rate, RateControl};
 pub use sink::{
     Batch, BatchForm, HeaderText, HttpOptions, HttpUrl, Identity, KeptOpen, Retry, Sink, SinkError,
     SinkLimits, SinkThread, Tls, TlsError, TlsPart, Trust, UrlError,

@@ -25,9 +25,6 @@ pub(crate) struct EventDrops {
     pub(crate) simulate: bool,
 }
 
-// The schema refuses what is not a number.
-impl Eq for EventDrops {}
-
 /// What is done about dropped events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DropActions {

@@ -67,7 +67,7 @@ pub(crate) enum Pinning {
 }
 
 /// What the agent runs with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each a key of the file")]
 pub(crate) struct Config {
     /// The file it was read from, then those that it includes; none: built in.
@@ -281,6 +281,7 @@ pub(super) fn resolve(
         outputs_queue,
         timeout_ms: output_timeout,
         sections: peregrine.outputs,
+        rate: peregrine.rate,
     })?;
     let extra_output = match set.print.as_deref().unwrap_or_default() {
         alias @ ("c" | "container" | "k" | "kubernetes") => {

@@ -1,25 +1,27 @@
-//! Where alerts go.
+//! Where alerts go, and which are held back.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use outputs::{KeptOpen, QueueLimits, Retry, SinkLimits};
+use outputs::{KeptOpen, QueueLimits, Rate, RateControl, Retry, SinkLimits};
 
 use super::schema::number;
 use super::trouble::wrong;
-use super::written::{self, SinkBounds, SinkSections};
+use super::written::{self, RateSection, SinkBounds, SinkSections};
 
 /// Alerts that wait for a sink where nothing says how many.
 const DEFAULT_QUEUE: u64 = 16_384;
 
 /// All sinks that are on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outputs {
     /// Standard output.
     pub(crate) stdout: Option<SinkLimits>,
     /// A file.
     pub(crate) file: Option<FileOutput>,
+    /// What is held back of them.
+    pub(crate) rate_control: RateControl,
     /// A sink that is blocked for longer is told of, and at the end waited for so long.
     pub(crate) timeout: Duration,
 }
@@ -41,10 +43,11 @@ pub(super) struct OutputKeys {
     pub(super) outputs_queue: written::OutputsQueue,
     pub(super) timeout_ms: Option<u64>,
     pub(super) sections: SinkSections,
+    pub(super) rate: RateSection,
 }
 
 pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
-    let OutputKeys { stdout, file, outputs_queue, timeout_ms, sections } = keys;
+    let OutputKeys { stdout, file, outputs_queue, timeout_ms, sections, rate } = keys;
     let SinkSections { stdout: of_stdout, file: of_file } = sections;
     let default_queue = outputs_queue.capacity.filter(|&n| n > 0);
     let limits = |sink: &str, bounds: &SinkBounds| limits(sink, bounds, default_queue);
@@ -65,8 +68,34 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
     Ok(Outputs {
         stdout: stdout.enabled.unwrap_or(true).then(|| limits("stdout", &of_stdout)).transpose()?,
         file,
+        rate_control: rate_control(&rate)?,
         timeout: Duration::from_millis(number("output_timeout", timeout_ms)? as u64),
     })
+}
+
+fn rate_control(written: &RateSection) -> Result<RateControl> {
+    let RateSection {
+        burst,
+        max_remembered,
+        per_second,
+        report_ms,
+        rule_burst,
+        rule_per_second,
+        same_within_ms,
+    } = *written;
+    let ms = |key: &str, n| anyhow::Ok(Duration::from_millis(number(key, n)? as u64));
+    Ok(RateControl {
+        of_rule: rate(rule_per_second, rule_burst),
+        of_all: rate(per_second, burst),
+        same_within: ms("peregrine.rate.same_within_ms", same_within_ms)?,
+        max_windows: number("peregrine.rate.max_remembered", max_remembered)?,
+        report_every: ms("peregrine.rate.report_ms", report_ms)?,
+    })
+}
+
+fn rate(per_second: Option<f64>, burst: Option<f64>) -> Option<Rate> {
+    let per_second = per_second.filter(|&n| n > 0.0)?;
+    Some(Rate { per_second, burst: burst.unwrap_or(per_second.max(1.0)) })
 }
 
 fn limits(sink: &str, bounds: &SinkBounds, default_queue: Option<u64>) -> Result<SinkLimits> {

@@ -537,7 +537,7 @@ fn another(key: &schema::Key) -> Vec<String> {
             // Twice as much is another value of bounds that are rounded, too.
             set((default * 2).max(least).max(1).to_string())
         }
-        (_, schema::Kind::Real(..)) => set("0.5".into()),
+        (_, schema::Kind::Real(least, _)) => set((least + 0.5).to_string()),
         (_, schema::Kind::Word(words)) => {
             set((*words.iter().find(|w| **w != key.default).unwrap()).to_owned())
         }
@@ -557,6 +557,9 @@ fn every_key_that_is_honoured_changes_what_is_resolved() {
             _ if key.path.ends_with(".enabled") => &[],
             _ if key.path.starts_with("peregrine.capture.") => &["capture.enabled=true"],
             _ if key.path.starts_with("peregrine.outputs.file.") => FILE,
+            _ if key.path.starts_with("peregrine.rate.") => {
+                &["peregrine.rate.rule_per_second=1", "peregrine.rate.per_second=1"]
+            }
             Some("capture") => &["capture.enabled=true"],
             Some("file_output") => FILE,
             _ => &[],

@@ -80,6 +80,19 @@ pub(super) struct OutputsQueue {
     pub(super) capacity: Option<u64>,
 }
 
+/// What is held back of alerts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RateSection {
+    pub(super) burst: Option<f64>,
+    pub(super) max_remembered: Option<u64>,
+    pub(super) per_second: Option<f64>,
+    pub(super) report_ms: Option<u64>,
+    pub(super) rule_burst: Option<f64>,
+    pub(super) rule_per_second: Option<f64>,
+    pub(super) same_within_ms: Option<u64>,
+}
+
 /// What each sink has, by sink.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -147,6 +160,7 @@ pub(super) struct Peregrine {
     pub(super) outputs: SinkSections,
     pub(super) pinning: Option<bool>,
     pub(super) push_down: Option<bool>,
+    pub(super) rate: RateSection,
     pub(super) repair: Repair,
     pub(super) ring_bytes: Option<u64>,
     pub(super) scope_pid: Option<u32>,

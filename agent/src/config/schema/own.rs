@@ -1,7 +1,7 @@
 //! Keys of ours, below `peregrine`.
 
 use super::Key;
-use super::Kind::{Bool, Text, Texts, Whole};
+use super::Kind::{Bool, Real, Text, Texts, Whole};
 
 /// Threads beyond this are a typing error, not a machine.
 const MAX_THREADS: u64 = 1024;
@@ -86,6 +86,20 @@ pub(super) const KEYS: &[Key] = &[
         "Events of a shard that may wait so."),
     key("peregrine.containers.deferral_bytes", Whole(64 << 10, 1 << 30), "8388608",
         "Bytes of them."),
+    key("peregrine.rate.same_within_ms", Whole(0, 86_400_000), "0",
+        "An alert of the same rule with the same values as one before is held back for so many milliseconds after that one; then the last one held back is told, with their number. 0 holds back nothing."),
+    key("peregrine.rate.max_remembered", Whole(1, 1 << 20), "8192",
+        "Alerts that are remembered for that; those of more pass."),
+    key("peregrine.rate.rule_per_second", Real(0.0, f64::INFINITY), "0",
+        "Alerts of one rule in a second, on average; those above are held back, counted, and told in one alert now and then. 0 is no bound."),
+    key("peregrine.rate.rule_burst", Real(1.0, f64::INFINITY), "null",
+        "Alerts of one rule at once; null takes those of a second, one at least."),
+    key("peregrine.rate.per_second", Real(0.0, f64::INFINITY), "0",
+        "The same for the alerts of all rules together, behind the bound of each rule."),
+    key("peregrine.rate.burst", Real(1.0, f64::INFINITY), "null",
+        "All alerts at once; null takes those of a second, one at least."),
+    key("peregrine.rate.report_ms", Whole(100, 86_400_000), "10000",
+        "How often it is told what was above a rate, in milliseconds."),
     key("peregrine.limits.process_table_bytes", BYTES, "268435456",
         "Bound (docs/bounds.md has all of them): memory of processes with what they run."),
     key("peregrine.limits.address_names_bytes", BYTES, "16777216",
