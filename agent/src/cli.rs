@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config_command::ConfigCommand;
@@ -290,10 +291,21 @@ where
     I: IntoIterator<Item = T>,
     T: Into<std::ffi::OsString> + Clone,
 {
-    Cli::try_parse_from(args).map_err(|e| {
+    let args: Vec<std::ffi::OsString> = args.into_iter().map(Into::into).collect();
+    Cli::try_parse_from(&args).map_err(|e| {
+        if e.kind() == ErrorKind::InvalidUtf8 {
+            return CliEnd::Refuse(not_text(&args));
+        }
         let text = e.render().to_string();
         if e.use_stderr() { CliEnd::Refuse(one_line(&text)) } else { CliEnd::Print(text) }
     })
+}
+
+/// Which arguments are no text: paths need be none, clap does not say which one has to be.
+fn not_text(args: &[std::ffi::OsString]) -> String {
+    let shown = args.iter().filter(|arg| arg.to_str().is_none()).take(3);
+    let shown: Vec<_> = shown.map(|arg| format!("{:.200}", format!("{arg:?}"))).collect();
+    format!("not UTF-8, which all but paths have to be: {}", shown.join(", "))
 }
 
 /// The message and the tip of clap's error, without its usage block.

@@ -1,16 +1,16 @@
 //! Reads rule files: which paths, in which order, and what of them is missing.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use rules::{Source, Unread};
+use rules::{MAX_FILE_BYTES, Source, Unread};
 
 use crate::config::RuleInputs;
 
-/// A rule file larger than this is a mistake.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+/// All rule files of a load together.
+const MAX_BYTES: usize = 64 << 20;
 
 /// The texts of all rule files, in load order. A directory gives its `.yaml` and `.yml` files, sorted, without descending; a named file with
 /// another ending is skipped, which is said on stderr.
@@ -27,7 +27,10 @@ pub(crate) fn read(inputs: &RuleInputs) -> Result<Vec<Source>> {
             let name = "built-in rules".to_owned();
             Ok(vec![Source { name, text: rules::DEFAULT_RULES.to_owned() }])
         }
-        Some(files) => files.iter().map(|file| source(file)).collect(),
+        Some(files) => {
+            let mut room = MAX_BYTES;
+            files.iter().map(|file| source(file, &mut room)).collect()
+        }
     }
 }
 
@@ -68,14 +71,14 @@ fn is_yaml(path: &Path) -> bool {
 /// # Errors
 /// A directory cannot be read, or has no rule file.
 pub(crate) fn read_each(paths: &[PathBuf]) -> Result<Vec<Result<Source, Unread>>> {
-    let mut sources = Vec::new();
+    let (mut sources, mut room) = (Vec::new(), MAX_BYTES);
     for path in paths {
         let files = if path.is_dir() { directory(path)? } else { vec![path.clone()] };
         if files.is_empty() {
             bail!("no rule file in {}", path.display());
         }
         sources.extend(files.iter().map(|file| {
-            source(file).map_err(|e| Unread {
+            source(file, &mut room).map_err(|e| Unread {
                 name: file.display().to_string(),
                 why: e.root_cause().to_string(),
             })
@@ -98,18 +101,25 @@ pub(crate) fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn source(path: &Path) -> Result<Source> {
+/// Reads a file that still has room beside the others. Devices and pipes have no size to ask for.
+fn source(path: &Path, room: &mut usize) -> Result<Source> {
     let name = path.display().to_string();
     let context = || format!("cannot read the rule file {name}");
-    let len = fs::metadata(path).with_context(context)?.len();
-    if len > MAX_FILE_BYTES {
-        bail!(
-            "cannot read the rule file {name}: {len} bytes are more than the limit of {MAX_FILE_BYTES}"
-        );
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .with_context(context)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        bail!("cannot read the rule file {name}: it has more than {MAX_FILE_BYTES} bytes");
     }
-    let bytes = fs::read(path).with_context(context)?;
+    let Some(rest) = room.checked_sub(bytes.len()) else {
+        bail!(
+            "cannot read the rule file {name}: the rule files together have more than {MAX_BYTES} bytes"
+        );
+    };
+    *room = rest;
     Source::from_bytes(&name, bytes)
-        .map_err(|e| anyhow::anyhow!("{name}:{}:{}: {}", e.line, e.column, e.problem))
+        .map_err(|e| anyhow::anyhow!("{name}:{}:{}: {}", e.line, e.column, e.message()))
 }
 
 #[cfg(test)]

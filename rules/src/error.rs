@@ -435,7 +435,8 @@ impl RuleError {
     }
 
     /// What is wrong and what to do about it, on one line whatever the file says.
-    pub(crate) fn message(&self) -> String {
+    #[must_use]
+    pub fn message(&self) -> String {
         let hint = self.hint.as_ref().map_or_else(String::new, |h| format!("; {h}"));
         printable(&format!("{}{hint}", self.problem))
     }

@@ -126,3 +126,4 @@ pub use services::service_name;
 pub use source::Source;
 pub use validation::{FileResult, Finding, Unread, validate};
 pub use value::{Fields, ProcessId, Value};
+pub use yaml::MAX_FILE_BYTES;

@@ -28,7 +28,14 @@ impl Source {
             // What comes before is the same in both texts.
             let start = Pos { file, offset: offset as u32 };
             let problem = Problem::NotUtf8 { byte };
-            Diag::new(Code::YamlParse, problem, Span { start, end: start }).draw(&files).into()
+            let diag = Diag::new(Code::YamlParse, problem, Span { start, end: start });
+            let is_utf16 = matches!(e.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+            let diag = if is_utf16 {
+                diag.hint("it begins as UTF-16 does; save it as UTF-8")
+            } else {
+                diag
+            };
+            diag.draw(&files).into()
         })
     }
 }

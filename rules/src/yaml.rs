@@ -9,8 +9,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span as YamlSpan};
 use crate::error::{Code, Diag, Problem};
 use crate::source::{Files, Pos, Span, Traced};
 
-/// A file above this size is refused.
-pub(crate) const MAX_FILE_BYTES: usize = 8 << 20;
+/// A rule file of more bytes than that is refused.
+pub const MAX_FILE_BYTES: usize = 8 << 20;
 /// Nodes of one file once aliases are replaced: what stops alias bombs.
 pub(crate) const MAX_NODES: usize = 1_000_000;
 /// Bytes of the scalars of one file once aliases are replaced: a long text named often is a bomb too.

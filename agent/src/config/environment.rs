@@ -8,15 +8,43 @@ use anyhow::{Result, bail};
 /// Texts that variables give, in one run: a file may name a long one often.
 const MAX_EXPANDED_BYTES: usize = 16 << 20;
 
-/// Where variables come from.
+/// Values and keys of all files and options of one run, once aliases are replaced: a small file may stand for many. Falco's has 500.
+const MAX_NODES: usize = 250_000;
+
+/// Their texts.
+const MAX_TEXT_BYTES: usize = 16 << 20;
+
+/// Where variables come from, and what one run may still read.
 pub(super) struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<OsString>,
     room: usize,
+    n_nodes: usize,
+    n_text_bytes: usize,
 }
 
 impl<'a> Environment<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self { lookup, room: MAX_EXPANDED_BYTES }
+        Self { lookup, room: MAX_EXPANDED_BYTES, n_nodes: 0, n_text_bytes: 0 }
+    }
+
+    /// Counts a value or a key with so much text.
+    ///
+    /// # Errors
+    /// There are too many of them, or they are too long.
+    pub(super) fn count(&mut self, n_bytes: usize) -> Result<()> {
+        self.n_nodes += 1;
+        self.n_text_bytes += n_bytes;
+        if self.n_nodes > MAX_NODES {
+            bail!(
+                "the configuration has more than {MAX_NODES} keys and values once aliases are replaced"
+            );
+        }
+        if self.n_text_bytes > MAX_TEXT_BYTES {
+            bail!(
+                "the configuration has more than {MAX_TEXT_BYTES} bytes once aliases are replaced"
+            );
+        }
+        Ok(())
     }
 
     /// The text with its variables put in, and their names.

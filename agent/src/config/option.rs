@@ -4,7 +4,7 @@
 use anyhow::{Result, anyhow, bail};
 
 use super::environment::Environment;
-use super::tree::{Entry, MAX_FILE_BYTES, Node, Origin, Scalar, Tree};
+use super::tree::{Entry, MAX_FILE_BYTES, Node, Origin, Scalar, Tree, printable};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -102,7 +102,7 @@ fn steps(key: &str) -> Result<Vec<Step>> {
                 } else {
                     match inside.parse() {
                         Ok(n) if n <= MAX_INDEX => Step::Index(n),
-                        _ => bail!("[{inside}] is not an index up to {MAX_INDEX}"),
+                        _ => bail!("[{}] is not an index up to {MAX_INDEX}", printable(&inside)),
                     }
                 });
                 after_bracket = true;
@@ -156,7 +156,7 @@ fn set(at: &mut Node, steps: &[Step], value: Node, origin: &Origin) -> Result<()
                 *at = Node::empty_map(origin.clone());
             }
             let Tree::Map(entries) = &mut at.value else {
-                bail!("{name} is asked of a value that is not a map");
+                bail!("{} is asked of a value that is not a map", printable(name));
             };
             let at = entries.iter().position(|e| e.name == *name).unwrap_or_else(|| {
                 let node = Node::null(origin.clone());

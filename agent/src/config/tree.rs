@@ -155,7 +155,7 @@ impl Node {
         environment: &mut Environment<'_>,
     ) -> Result<Self> {
         let documents = YamlNode::read(Source { name: name.to_owned(), text })
-            .map_err(|e| anyhow!("{}: {}", place(e.line, e.column), e.problem))?;
+            .map_err(|e| anyhow!("{}: {}", place(e.line, e.column), e.message()))?;
         let mut documents = documents.into_iter();
         let Some(first) = documents.next() else { return Ok(Self::empty_map(place(1, 1))) };
         if let Some(second) = documents.next() {
@@ -172,17 +172,21 @@ fn convert(
     environment: &mut Environment<'_>,
 ) -> Result<Node> {
     let origin = place(node.line, node.column);
+    let mut count = |n_bytes| environment.count(n_bytes).map_err(|e| anyhow!("{origin}: {e}"));
     let value = match node.value {
         YamlValue::Scalar { text, is_plain } => {
+            count(text.len())?;
             let (text, variables) =
                 environment.expand(text).map_err(|e| anyhow!("{origin}: {e}"))?;
             Tree::Scalar(Scalar { text, is_plain, variables })
         }
         YamlValue::Sequence(nodes) => {
+            count(0)?;
             let nodes = nodes.into_iter().map(|n| convert(n, place, environment));
             Tree::List(nodes.collect::<Result<_>>()?)
         }
         YamlValue::Map(pairs) => {
+            count(0)?;
             let mut seen: HashMap<String, Origin> = HashMap::new();
             let mut entries = Vec::with_capacity(pairs.len());
             for (key, node) in pairs {
@@ -190,6 +194,7 @@ fn convert(
                 let YamlValue::Scalar { text: name, .. } = key.value else {
                     bail!("{origin}: a key must be a text");
                 };
+                environment.count(name.len()).map_err(|e| anyhow!("{origin}: {e}"))?;
                 if let Some(first) = seen.insert(name.clone(), origin.clone()) {
                     bail!(
                         "{origin}: the key {:?} is there twice, first at {first}; remove one of them",
@@ -219,7 +224,7 @@ pub(super) fn read_file(path: &Path, environment: &mut Environment<'_>) -> Resul
         bail!("{shown}: a configuration file of more than {MAX_FILE_BYTES} bytes");
     }
     let source = Source::from_bytes(&shown, bytes)
-        .map_err(|e| anyhow!("{shown}:{}:{}: {}", e.line, e.column, e.problem))?;
+        .map_err(|e| anyhow!("{shown}:{}:{}: {}", e.line, e.column, e.message()))?;
     let place = |line: u32, column: u32| {
         let file = Arc::clone(&name);
         Origin::File { file, line: line.max(1), column: column.max(1) }
