@@ -281,6 +281,7 @@ impl Delivery {
             id: notes.id,
             ts_ns: alert.ts_ns,
             taken_ns: boot_now_ns(),
+            rule: Arc::clone(&alert.rule.name),
             priority: alert.rule.priority,
             is_json: formatter.is_json(),
             line: formatter.line(alert, notes).into(),

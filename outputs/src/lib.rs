@@ -51,6 +51,7 @@ pub use outbox::{
 pub use queue::QueueLimits;
 pub use rate::{Rate, RateControl};
 pub use sink::{
-    Batch, BatchForm, HeaderText, HttpOptions, HttpUrl, Identity, KeptOpen, Retry, Sink, SinkError,
-    SinkLimits, SinkThread, Tls, TlsError, TlsPart, Trust, UrlError,
+    AddressError, Batch, BatchForm, Facility, HeaderText, HostPort, HttpOptions, HttpUrl, Identity,
+    KeptOpen, Lives, ProgramSettings, Retry, Sink, SinkError, SinkLimits, SinkThread,
+    SyslogAddress, SyslogSettings, Tls, TlsError, TlsPart, Trust, UrlError,
 };

@@ -14,6 +14,8 @@ pub struct Message {
     pub ts_ns: u64,
     /// When the outputs took it, ns of the boot clock.
     pub taken_ns: u64,
+    /// Name of its rule; may have any character.
+    pub rule: Arc<str>,
     /// Severity of its rule.
     pub priority: Priority,
     /// A JSON object instead of a line of text.

@@ -33,6 +33,7 @@ pub(crate) fn message(text: &str) -> Shared {
         id: None,
         ts_ns: 1_795_357_671_000_000_042,
         taken_ns: 0,
+        rule: "a rule".into(),
         priority: Priority::Warning,
         is_json: false,
         line: format!("{text}\n").into(),

@@ -5,6 +5,8 @@
 mod connection;
 mod http;
 mod lines;
+mod program;
+mod syslog;
 mod tls;
 mod worker;
 
@@ -15,15 +17,21 @@ use std::time::Duration;
 use std::{fmt, io};
 
 pub use http::{Batch, BatchForm, HeaderText, HttpOptions, HttpUrl, UrlError};
+pub use program::{Lives, ProgramSettings};
+pub use syslog::{AddressError, Facility, HostPort, SyslogAddress, SyslogSettings};
 pub use tls::{Identity, Tls, TlsError, TlsPart, Trust};
 pub use worker::SinkThread;
 
 pub(crate) use worker::{Handle, Notices, WhenFull, join};
 
+use perf::Registry;
+
 use crate::message::Shared;
 use crate::queue::QueueLimits;
 use http::Http;
 use lines::{AlertFile, Lines};
+use program::Program;
+use syslog::Syslog;
 
 /// How messages leave for one place. Called by the sink's thread alone, so that it may block; what it blocks for should end by itself.
 pub(crate) trait Transport: Send {
@@ -40,6 +48,14 @@ pub(crate) trait Transport: Send {
 
     /// Opens anew what is kept open (SIGUSR1).
     fn reopen(&mut self) {}
+
+    /// Nothing is sent any more: closes what is open. Where the end of a run has a deadline, it is not waited for longer than that.
+    fn close(&mut self) {}
+
+    /// Registers what it counts beside what every sink does.
+    fn register(&mut self, registry: &mut Registry) {
+        let _ = registry;
+    }
 }
 
 /// What became of messages.
@@ -146,12 +162,16 @@ pub enum SinkError {
 /// What calls when a sink's reader is gone for good.
 type OnClosed = Box<dyn FnOnce() + Send>;
 
+/// What ends from outside what a sink's thread left behind when it was not done in time.
+type GiveUp = Box<dyn FnOnce() + Send>;
+
 /// One destination of alerts, not yet running.
 pub struct Sink {
     name: &'static str,
     transport: Box<dyn Transport>,
     limits: SinkLimits,
     on_closed: Option<OnClosed>,
+    give_up: Option<GiveUp>,
 }
 
 impl Sink {
@@ -179,12 +199,28 @@ impl Sink {
         Ok(Self::new("http", Http::new(options, limits.retry.longest)?, limits))
     }
 
+    /// A receiver of syslog, which need not be there yet.
+    ///
+    /// # Errors
+    /// A file of TLS cannot be used.
+    pub fn syslog(settings: SyslogSettings, limits: SinkLimits) -> Result<Self, TlsError> {
+        Ok(Self::new("syslog", Syslog::new(settings)?, limits))
+    }
+
+    /// A program that reads alerts. It is started when there is one.
+    #[must_use]
+    pub fn program(settings: ProgramSettings, limits: SinkLimits) -> Self {
+        let program = Program::new(settings);
+        let give_up = Box::new(program.killer());
+        Self { give_up: Some(give_up), ..Self::new("program", program, limits) }
+    }
+
     pub(crate) fn new(
         name: &'static str,
         transport: impl Transport + 'static,
         limits: SinkLimits,
     ) -> Self {
-        Self { name, transport: Box::new(transport), limits, on_closed: None }
+        Self { name, transport: Box::new(transport), limits, on_closed: None, give_up: None }
     }
 
     /// Calls `f` once, when the sink's reader is gone for good. Of the sinks there are only stdout can be.
@@ -208,7 +244,7 @@ fn unbuffered_stdout() -> Result<File, SinkError> {
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, transport: _, limits, on_closed: _ } = self;
+        let Self { name, transport: _, limits, on_closed: _, give_up: _ } = self;
         f.debug_struct("Sink").field("name", name).field("limits", limits).finish_non_exhaustive()
     }
 }

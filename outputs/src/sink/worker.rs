@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bus::{Unparker, Waiter};
 use perf::{Counter, Hop, Latency, Registry, boot_now_ns, to_epoch_ns};
 
-use super::{OnClosed, Retry, Sent, Sink, Stop, Transport};
+use super::{GiveUp, OnClosed, Retry, Sent, Sink, Stop, Transport};
 use crate::delivery::{AlertTimes, EMITTED, MAX_ROUND};
 use crate::message::Shared;
 use crate::queue::{QueueRx, QueueTx, queue};
@@ -51,6 +51,7 @@ pub(crate) struct Handle {
     stalls: Arc<Counter>,
     /// The send that was said to be slow, by its beginning.
     stalled_ns: u64,
+    give_up: Option<GiveUp>,
 }
 
 /// A thread that delivers to one sink; whoever makes threads runs it.
@@ -109,7 +110,8 @@ pub(crate) fn join(
     notices: Notices,
     registry: &mut Registry,
 ) -> (Handle, SinkThread) {
-    let Sink { name, transport, limits, on_closed } = sink;
+    let Sink { name, mut transport, limits, on_closed, give_up } = sink;
+    transport.register(registry);
     let (queue, source) = queue(limits.queue, writer);
     let control = Arc::new(Control {
         name,
@@ -162,7 +164,7 @@ pub(crate) fn join(
         trouble: None,
         told: None,
     };
-    (Handle { queue, control, queue_full, unfinished, stalls, stalled_ns: 0 }, thread)
+    (Handle { queue, control, queue_full, unfinished, stalls, stalled_ns: 0, give_up }, thread)
 }
 
 impl Handle {
@@ -216,7 +218,7 @@ impl Handle {
         Some(format!("output {name}: blocked for more than {limit} ms; {n} alerts wait"))
     }
 
-    /// Waits until the thread has settled all messages, or until then; what it has not settled is lost, and said to be.
+    /// Waits until the thread has settled all messages and closed what was open, or until then; what it has not settled is lost, and said to be.
     pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Option<String> {
         let control = Arc::clone(&self.control);
         let mut is_done = control.is_done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,6 +233,9 @@ impl Handle {
             }
             let waited = control.done.wait_timeout(is_done, left);
             is_done = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if let (false, Some(give_up)) = (*is_done, self.give_up.take()) {
+            give_up();
         }
         drop(is_done);
         let mut is_abandoned = control.is_abandoned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,6 +280,7 @@ impl SinkThread {
     pub fn run(mut self) {
         let _done = Done(Arc::clone(&self.control));
         while self.step() {}
+        self.transport.close();
     }
 
     /// One attempt, or one wait; gives whether there may be more to do.
