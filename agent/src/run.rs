@@ -15,7 +15,7 @@ use perf::{Moment, Registry, Snapshot};
 use rules::Ruleset;
 
 use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Settings};
-use crate::config::{self, CaptureSource, Config, FileOutput, Reading, RuleInputs};
+use crate::config::{self, CaptureSource, Config, FileOutput, ProgramOutput, Reading, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
 use crate::live::{self, Kernel, Loaded};
@@ -201,13 +201,20 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
 }
 
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
-    let config::Outputs { stdout, file, rate_control: _, timeout: _ } = &config.outputs;
+    let config::Outputs { stdout, file, syslog, program, rate_control: _, timeout: _ } =
+        &config.outputs;
     let mut sinks = Vec::new();
     if let Some(limits) = *stdout {
         sinks.push(Sink::stdout(limits)?);
     }
     if let Some(FileOutput { filename, kept, limits }) = file {
         sinks.push(Sink::file(filename, *kept, *limits)?);
+    }
+    if let Some(syslog) = syslog {
+        sinks.push(syslog.sink()?);
+    }
+    if let Some(ProgramOutput { settings, limits }) = program {
+        sinks.push(Sink::program(settings.clone(), *limits));
     }
     Ok(sinks)
 }

@@ -17,6 +17,7 @@ mod sample;
 mod schema;
 mod show;
 mod sinks;
+mod syslog;
 mod tree;
 mod trouble;
 mod verdict;
@@ -35,7 +36,7 @@ pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
 pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
-pub(crate) use sinks::{FileOutput, Outputs};
+pub(crate) use sinks::{FileOutput, Outputs, ProgramOutput};
 
 use self::check::Checked;
 use self::environment::Environment;

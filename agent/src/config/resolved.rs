@@ -188,6 +188,7 @@ pub(super) fn resolve(
         engine,
         falco_libs,
         file_output,
+        program_output,
         json_include_message_property,
         json_include_output_fields_property,
         json_include_output_property,
@@ -203,6 +204,7 @@ pub(super) fn resolve(
         rules_files,
         static_fields,
         stdout_output,
+        syslog_output,
         syscall_event_drops,
         time_format_iso_8601,
     } = written;
@@ -278,6 +280,8 @@ pub(super) fn resolve(
     let outputs = sinks::resolve(OutputKeys {
         stdout: stdout_output,
         file: file_output,
+        syslog: syslog_output,
+        program: program_output,
         outputs_queue,
         timeout_ms: output_timeout,
         sections: peregrine.outputs,

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use outputs::{KeptOpen, QueueLimits, Rate, RateControl, Retry, SinkLimits};
+use outputs::{
+    KeptOpen, Lives, ProgramSettings, QueueLimits, Rate, RateControl, Retry, SinkLimits,
+};
 
 use super::schema::number;
+use super::syslog::{self as to_syslog, SyslogOutput};
 use super::trouble::wrong;
-use super::written::{self, RateSection, SinkBounds, SinkSections};
+use super::written::{self, ProgramSection, RateSection, SinkBounds, SinkSections};
 
 /// Alerts that wait for a sink where nothing says how many.
 const DEFAULT_QUEUE: u64 = 16_384;
@@ -20,6 +23,8 @@ pub(crate) struct Outputs {
     pub(crate) stdout: Option<SinkLimits>,
     /// A file.
     pub(crate) file: Option<FileOutput>,
+    pub(crate) syslog: Option<SyslogOutput>,
+    pub(crate) program: Option<ProgramOutput>,
     /// What is held back of them.
     pub(crate) rate_control: RateControl,
     /// A sink that is blocked for longer is told of, and at the end waited for so long.
@@ -36,10 +41,19 @@ pub(crate) struct FileOutput {
     pub(crate) limits: SinkLimits,
 }
 
+/// `program_output` when it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProgramOutput {
+    pub(crate) settings: ProgramSettings,
+    pub(crate) limits: SinkLimits,
+}
+
 /// The keys that say where alerts go, as written.
 pub(super) struct OutputKeys {
     pub(super) stdout: written::StdoutOutput,
     pub(super) file: written::FileOutput,
+    pub(super) syslog: written::SyslogOutput,
+    pub(super) program: written::ProgramOutput,
     pub(super) outputs_queue: written::OutputsQueue,
     pub(super) timeout_ms: Option<u64>,
     pub(super) sections: SinkSections,
@@ -47,8 +61,11 @@ pub(super) struct OutputKeys {
 }
 
 pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
-    let OutputKeys { stdout, file, outputs_queue, timeout_ms, sections, rate } = keys;
-    let SinkSections { stdout: of_stdout, file: of_file } = sections;
+    let OutputKeys { stdout, file, syslog, program, outputs_queue, timeout_ms, sections, rate } =
+        keys;
+    let SinkSections { stdout: of_stdout, file: of_file, syslog: of_syslog, program: of_program } =
+        sections;
+    let timeout = ms("output_timeout", timeout_ms)?;
     let default_queue = outputs_queue.capacity.filter(|&n| n > 0);
     let limits = |sink: &str, bounds: &SinkBounds| limits(sink, bounds, default_queue);
     let file = match file {
@@ -65,12 +82,42 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
         }
         _ => None,
     };
+    let syslog = if syslog.enabled == Some(true) {
+        let limits = limits("syslog", &of_syslog.bounds)?;
+        Some(SyslogOutput { settings: to_syslog::settings(of_syslog)?, limits })
+    } else {
+        None
+    };
+    let program = match program {
+        written::ProgramOutput { enabled: Some(true), keep_alive, program } => {
+            let Some(command) = program.filter(|p| !p.trim().is_empty()) else {
+                let why = "is true, but program_output.program is not set";
+                return Err(wrong("program_output.enabled", why));
+            };
+            let ProgramSection { bounds, timeout_ms } = of_program;
+            let settings = ProgramSettings {
+                command,
+                lives: if keep_alive == Some(true) { Lives::OnAndOn } else { Lives::ForOne },
+                timeout: ms("peregrine.outputs.program.timeout_ms", timeout_ms)?,
+                output_timeout: timeout,
+            };
+            Some(ProgramOutput { settings, limits: limits("program", &bounds)? })
+        }
+        _ => None,
+    };
     Ok(Outputs {
         stdout: stdout.enabled.unwrap_or(true).then(|| limits("stdout", &of_stdout)).transpose()?,
         file,
+        syslog,
+        program,
         rate_control: rate_control(&rate)?,
-        timeout: Duration::from_millis(number("output_timeout", timeout_ms)? as u64),
+        timeout,
     })
+}
+
+/// A number of milliseconds.
+pub(super) fn ms(key: &str, given: Option<u64>) -> Result<Duration> {
+    Ok(Duration::from_millis(number(key, given)? as u64))
 }
 
 fn rate_control(written: &RateSection) -> Result<RateControl> {
@@ -83,7 +130,6 @@ fn rate_control(written: &RateSection) -> Result<RateControl> {
         rule_per_second,
         same_within_ms,
     } = *written;
-    let ms = |key: &str, n| anyhow::Ok(Duration::from_millis(number(key, n)? as u64));
     Ok(RateControl {
         of_rule: rate(rule_per_second, rule_burst),
         of_all: rate(per_second, burst),

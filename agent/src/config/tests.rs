@@ -156,6 +156,10 @@ fn wrong_values_are_named_with_the_option() {
             "file_output.enabled: is true, but file_output.filename is not set",
         ),
         (
+            "program_output.enabled=true",
+            "program_output.enabled: is true, but program_output.program is not set",
+        ),
+        (
             "peregrine.ring_bytes=100000",
             "peregrine.ring_bytes: 100000 is not a power of two; the next is 131072",
         ),
@@ -171,6 +175,43 @@ fn wrong_values_are_named_with_the_option() {
     assert!(
         e.starts_with("-o engine.kind=nodriver: engine.kind: nodriver leaves nothing to watch"),
         "{e}"
+    );
+}
+
+#[test]
+fn what_syslog_cannot_be_is_named_with_its_key() {
+    for (given, message) in [
+        (
+            "address=/dev/log",
+            "address: must be unix://PATH, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT",
+        ),
+        ("address=udp://a", "address: must end with a port between 1 and 65535, as in a:6514"),
+        ("app_name=a b", "app_name: must be 1 to 48 printable characters of ASCII, no space"),
+        ("tls_ca=/x", "tls_ca: needs an address with tls://, this is unix:///dev/log"),
+        ("max_bytes=480", "max_bytes: 480 is out of range; it must lie between 1024 and 65507"),
+        (
+            "facility=local8",
+            "facility: must be one of kern, user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp, \
+             local0, local1, local2, local3, local4, local5, local6, local7, this is \"local8\"",
+        ),
+    ] {
+        let option = format!("peregrine.outputs.syslog.{given}");
+        let e = refusal("syslog_output: {enabled: true}", &[&option]);
+        assert_eq!(e, format!("-o {option}: peregrine.outputs.syslog.{message}"));
+    }
+    let address = "peregrine.outputs.syslog.address=tls://a:1";
+    let cert = "peregrine.outputs.syslog.tls_cert=/x";
+    let e = refusal("syslog_output: {enabled: true}", &[address, cert]);
+    assert_eq!(
+        e,
+        format!("-o {cert}: peregrine.outputs.syslog.tls_cert: is set, but tls_key is not")
+    );
+    let ca = "peregrine.outputs.syslog.tls_ca=/no/such";
+    let c = load_text(Some("syslog_output: {enabled: true}"), &[address, ca], &Settings::default());
+    let e = c.unwrap().outputs.syslog.unwrap().sink().unwrap_err().to_string();
+    assert_eq!(
+        e,
+        "peregrine.outputs.syslog.tls_ca: /no/such: No such file or directory (os error 2)"
     );
 }
 
@@ -525,6 +566,14 @@ fn another(key: &schema::Key) -> Vec<String> {
         ("file_output.enabled", _) => {
             vec!["file_output.enabled=true".into(), "file_output.filename=/x".into()]
         }
+        ("program_output.enabled", _) => {
+            vec!["program_output.enabled=true".into(), "program_output.program=cat".into()]
+        }
+        ("peregrine.outputs.syslog.address", _) => set("tcp://a:1".into()),
+        ("peregrine.outputs.syslog.tls_cert" | "peregrine.outputs.syslog.tls_key", _) => {
+            let both = ["tls_cert", "tls_key"];
+            both.map(|key| format!("peregrine.outputs.syslog.{key}=/other")).into()
+        }
         ("priority", _) => set("error".into()),
         ("rules", _) => vec!["rules[].disable.tag=x".into()],
         ("static_fields", _) => vec!["static_fields.x=y".into()],
@@ -548,6 +597,9 @@ fn another(key: &schema::Key) -> Vec<String> {
 }
 
 const FILE: &[&str] = &["file_output.enabled=true", "file_output.filename=/y"];
+const SYSLOG: &[&str] = &["syslog_output.enabled=true"];
+const TLS: &[&str] = &["syslog_output.enabled=true", "peregrine.outputs.syslog.address=tls://a:1"];
+const PROGRAM: &[&str] = &["program_output.enabled=true", "program_output.program=true"];
 
 #[test]
 fn every_key_that_is_honoured_changes_what_is_resolved() {
@@ -560,6 +612,10 @@ fn every_key_that_is_honoured_changes_what_is_resolved() {
             _ if key.path.starts_with("peregrine.rate.") => {
                 &["peregrine.rate.rule_per_second=1", "peregrine.rate.per_second=1"]
             }
+            _ if key.path.starts_with("peregrine.outputs.syslog.tls_") => TLS,
+            _ if key.path.starts_with("peregrine.outputs.syslog.") => SYSLOG,
+            _ if key.path.starts_with("peregrine.outputs.program.") => PROGRAM,
+            Some("program_output") => PROGRAM,
             Some("capture") => &["capture.enabled=true"],
             Some("file_output") => FILE,
             _ => &[],

@@ -27,9 +27,11 @@ pub(super) struct Written {
     pub(super) rules: Option<Vec<Selection>>,
     pub(super) rules_file: Option<Vec<PathBuf>>,
     pub(super) rules_files: Option<Vec<PathBuf>>,
+    pub(super) program_output: ProgramOutput,
     pub(super) static_fields: BTreeMap<String, String>,
     pub(super) stdout_output: StdoutOutput,
     pub(super) syscall_event_drops: EventDrops,
+    pub(super) syslog_output: SyslogOutput,
     pub(super) time_format_iso_8601: Option<bool>,
 }
 
@@ -98,7 +100,32 @@ pub(super) struct RateSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SinkSections {
     pub(super) file: SinkBounds,
+    pub(super) program: ProgramSection,
     pub(super) stdout: SinkBounds,
+    pub(super) syslog: SyslogSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ProgramSection {
+    #[serde(flatten)]
+    pub(super) bounds: SinkBounds,
+    pub(super) timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SyslogSection {
+    #[serde(flatten)]
+    pub(super) bounds: SinkBounds,
+    pub(super) address: Option<String>,
+    pub(super) app_name: Option<String>,
+    pub(super) facility: Option<String>,
+    pub(super) max_bytes: Option<u64>,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) tls_ca: Option<String>,
+    pub(super) tls_cert: Option<String>,
+    pub(super) tls_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -130,6 +157,20 @@ pub(super) struct Selected {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StdoutOutput {
     pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SyslogOutput {
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProgramOutput {
+    pub(super) enabled: Option<bool>,
+    pub(super) keep_alive: Option<bool>,
+    pub(super) program: Option<String>,
 }
 
 /// Falco's: what to do when events are dropped.

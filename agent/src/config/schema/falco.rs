@@ -50,11 +50,6 @@ const HTTP: Remark = remark(
     "not implemented yet: no alert is posted; alerts go to stdout and to a file only",
     On("http_output.enabled"),
 );
-const PROGRAM: Remark = remark(
-    "program_output",
-    "not implemented yet: the program is not started; alerts go to stdout and to a file only",
-    On("program_output.enabled"),
-);
 const APPEND: Remark = remark(
     "append_output",
     "not implemented yet: nothing is added to the outputs of rules",
@@ -156,8 +151,7 @@ pub(super) const KEYS: &[Key] = &[
     key("append_output", Entries(APPENDED), "[]", "Adds to the outputs of rules.").does(NotYet(APPEND)),
     key("static_fields", TextMap, "{}", "Names and texts, each the field static.NAME of conditions and outputs."),
     key("stdout_output.enabled", Bool, "true", "Alerts on stdout. Falco's default is false, the file that it ships says true."),
-    key("syslog_output.enabled", Bool, "false", "Alerts to syslog.")
-        .does(NotYet(remark("syslog_output", "not implemented yet: no alert goes to syslog; alerts go to other outputs only", On("syslog_output.enabled")))),
+    key("syslog_output.enabled", Bool, "false", "Alerts to syslog; peregrine.outputs.syslog says where."),
     key("file_output.enabled", Bool, "false", "Alerts to a file."),
     key("file_output.keep_alive", Bool, "false",
         "Goes on writing to the file when it was moved away, until SIGUSR1; false looks before each write whether the path still names it, and makes it anew."),
@@ -176,9 +170,9 @@ pub(super) const KEYS: &[Key] = &[
     key("http_output.compress_uploads", Bool, "false", "Compresses what is posted.").does(NotYet(HTTP)),
     key("http_output.keep_alive", Bool, "false", "Keeps the connection.").does(NotYet(HTTP)),
     key("http_output.max_consecutive_timeouts", ANY_WHOLE, "5", "How often a post that timed out is tried again.").does(NotYet(HTTP)),
-    key("program_output.enabled", Bool, "false", "Alerts to a program.").does(NotYet(PROGRAM)),
-    key("program_output.keep_alive", Bool, "false", "One process for all alerts.").does(NotYet(PROGRAM)),
-    key("program_output.program", Text, "\"\"", "The program.").does(NotYet(PROGRAM)),
+    key("program_output.enabled", Bool, "false", "Alerts to a program."),
+    key("program_output.keep_alive", Bool, "false", "One process for all alerts, until SIGUSR1; false starts one for each."),
+    key("program_output.program", Text, "\"\"", "A command line for /bin/sh, which reads each alert as a line. What it prints goes to stderr, since stdout has alerts."),
     key("webserver.enabled", Bool, "false", "Answers over HTTP.").does(NotYet(WEBSERVER)),
     key("webserver.threadiness", ANY_WHOLE, "0", "Threads for that; 0 is one for each CPU.").does(NotYet(WEBSERVER)),
     key("webserver.listen_port", Whole(0, 65_535), "8765", "Port.").does(NotYet(WEBSERVER)),

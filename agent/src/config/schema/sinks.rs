@@ -1,7 +1,7 @@
-//! Keys that every sink has, below `peregrine.outputs`.
+//! Keys below `peregrine.outputs`: those that every sink has, and those of one alone.
 
-use super::Key;
-use super::Kind::Whole;
+use super::Kind::{Text, Whole, Word};
+use super::{Key, Kind};
 
 macro_rules! keys {
     ($sink:literal) => {
@@ -40,5 +40,50 @@ macro_rules! keys {
     };
 }
 
+/// Milliseconds that a sink may be kept waiting for.
+const TIMEOUT: Kind = Whole(1, 600_000);
+
+const PROGRAM: &[Key] = &[Key::new(
+    "peregrine.outputs.program.timeout_ms",
+    TIMEOUT,
+    "10000",
+    "Milliseconds after which a program that reads nothing, or does not end, is killed, and its alert tried again.",
+)];
+
+#[rustfmt::skip]
+const SYSLOG: &[Key] = &[
+    Key::new("peregrine.outputs.syslog.address", Text, "unix:///dev/log",
+        "Where to: unix://PATH in the form of syslog(3), or udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT in that of RFC 5424."),
+    Key::new("peregrine.outputs.syslog.facility", Word(FACILITIES), "user", "What alerts are filed under."),
+    Key::new("peregrine.outputs.syslog.app_name", Text, "peregrine", "What messages call the program."),
+    // The head of a message may have some 900.
+    Key::new("peregrine.outputs.syslog.max_bytes", Whole(1024, 65_507), "8192",
+        "Bytes of a message; of a longer one the text is cut and says so, or the texts in its JSON. rsyslog takes 8192 without being told otherwise."),
+    Key::new("peregrine.outputs.syslog.timeout_ms", TIMEOUT, "5000",
+        "Milliseconds for a connection to come about, and for each write."),
+    Key::new("peregrine.outputs.syslog.tls_ca", Text, "/etc/ssl/certs",
+        "Certificates of those who sign servers', a file or a directory."),
+    Key::new("peregrine.outputs.syslog.tls_cert", Text, "\"\"", "Certificate that is shown to the server; empty: none."),
+    Key::new("peregrine.outputs.syslog.tls_key", Text, "\"\"", "Its key."),
+];
+
+const FACILITIES: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
+
 /// By sink.
-pub(super) const KEYS: [&[Key]; 2] = [keys!("stdout"), keys!("file")];
+pub(super) const KEYS: [&[Key]; 6] =
+    [keys!("stdout"), keys!("file"), SYSLOG, keys!("syslog"), PROGRAM, keys!("program")];
+
+#[cfg(test)]
+mod tests {
+    use outputs::Facility;
+
+    use super::*;
+
+    #[test]
+    fn facilities_are_those_that_there_are() {
+        assert_eq!(Facility::ALL.map(|(name, _)| name), FACILITIES);
+    }
+}
