@@ -52,4 +52,5 @@ mod thread_loads;
 mod topology;
 mod trace;
 
+pub use config::{Judged as JudgedConfiguration, judge as judge_configuration};
 pub use run::main;

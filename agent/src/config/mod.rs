@@ -239,6 +239,50 @@ pub(crate) fn json_schema() -> String {
     format!("{:#}\n", schema::json_schema())
 }
 
+/// What a configuration comes to.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What `peregrine config check` prints, a line each.
+    pub told: Vec<String>,
+    /// What `peregrine config show` prints.
+    pub shown: String,
+    /// What the agent would run with, where nothing is wrong.
+    pub resolved: Option<String>,
+}
+
+/// Judges the text of a configuration and options as `-o` has them. What it includes is not read, and variables are those of `lookup`. For tests
+/// with texts that somebody made up.
+///
+/// # Errors
+/// The line that says why it cannot be read at all.
+pub fn judge(
+    text: &str,
+    options: &[String],
+    lookup: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Judged, String> {
+    let environment = &mut Environment::new(lookup);
+    let source = ConfigSource { options: options.to_vec(), ..ConfigSource::default() };
+    let reading = read_text(text, options, environment).map_err(|e| format!("{e:#}"))?;
+    let (told, _) = reading.report(&source);
+    let resolved = reading.resolve(&source, &Settings::default()).ok();
+    let resolved =
+        resolved.map(|config| format!("{:?}", Config { files: Vec::new(), ..config.silent() }));
+    Ok(Judged { told, shown: reading.show(), resolved })
+}
+
+fn read_text(text: &str, options: &[String], environment: &mut Environment<'_>) -> Result<Reading> {
+    let place = |line, column| Origin::File { file: "text".into(), line, column };
+    let mut tree = Node::read("text", text.to_owned(), &place, environment)?;
+    let mut files = vec![ReadFile::new("text".into(), &tree)];
+    for option in options {
+        option::apply(&mut tree, option, environment)?;
+    }
+    let checked = check::check(&tree);
+    let troubles = verdict::told(&mut files, Vec::new(), &checked, &tree.origin);
+    let checked = Checked { troubles, ..checked };
+    Ok(Reading { files, missing: Vec::new(), has_options: !options.is_empty(), tree, checked })
+}
+
 /// What a trace is bounded by: of the configuration it has the keys of bounds, given on its command line.
 ///
 /// # Errors
