@@ -15,6 +15,7 @@ use aya_obj::{EbpfSectionKind, Object, ProgramSection};
 
 use super::{
     bpf::{self, Code, Place, Refused},
+    fold::{self, Frozen},
     load::chain,
 };
 
@@ -24,17 +25,27 @@ pub(super) struct Program {
     /// Until it is loaded.
     code: Option<Code>,
     types: Option<Arc<OwnedFd>>,
+    /// What its instructions are to be folded with.
+    frozen: Option<Arc<Frozen>>,
     fd: Option<(Place, OwnedFd)>,
 }
 
 impl Program {
     /// Has the kernel look at it, once.
     pub(super) fn load(&mut self, place: Place) -> Result<(), Refused> {
+        self.fold();
         let Some(code) = &self.code else { return Ok(()) };
         let types = self.types.as_ref().map(|types| types.as_fd());
         self.fd = Some((place, bpf::load_program(code, types, place)?));
         self.code = None;
         Ok(())
+    }
+
+    /// Puts into its instructions what is known by now, once.
+    fn fold(&mut self) {
+        if let (Some(code), Some(frozen)) = (&mut self.code, self.frozen.take()) {
+            fold::fold(code, &frozen);
+        }
     }
 
     /// Instructions that are still to be loaded.
@@ -99,6 +110,10 @@ impl LoadedObject {
         object.relocate_calls(&text).map_err(|e| chain(&e))?;
         object.sanitize_functions(features);
 
+        let is_frozen = |made: &&Made| made.said.section_kind() == EbpfSectionKind::Rodata;
+        let frozen = made.values().find(is_frozen).map(|Made { map, said }| {
+            Arc::new(Frozen { fd: map.fd().as_fd().as_raw_fd(), value: said.data().to_vec() })
+        });
         let mut programs = HashMap::new();
         for (name, said) in std::mem::take(&mut object.programs) {
             let Some(function) = object.functions.remove(&said.function_key()) else { continue };
@@ -110,7 +125,8 @@ impl LoadedObject {
                 license: said.license.into_boxed_c_str(),
                 sleeps: matches!(said.section, ProgramSection::Iter { sleepable: true }),
             };
-            programs.insert(name, Program { code: Some(code), types: types.clone(), fd: None });
+            let (types, frozen) = (types.clone(), frozen.clone());
+            programs.insert(name, Program { code: Some(code), types, frozen, fd: None });
         }
         let mut maps = HashMap::new();
         for (name, Made { map, .. }) in made {
@@ -152,7 +168,9 @@ impl LoadedObject {
 
     /// What there is to load, of a program that is loaded several times.
     pub(super) fn take_code(&mut self, name: &str) -> Option<Code> {
-        self.programs.remove(name)?.code
+        let mut program = self.programs.remove(name)?;
+        program.fold();
+        program.code
     }
 }
 

@@ -10,6 +10,7 @@ mod btf;
 mod change;
 mod counters;
 mod filters;
+mod fold;
 mod hooks;
 mod iterate;
 mod load;
