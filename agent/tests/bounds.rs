@@ -433,12 +433,25 @@ fn the_document_names_keys_and_counters_that_there_are() {
         fs::read_to_string(root.join("agent/src/config/schema").join(file)).expect("the keys")
     });
     let rows = schema.iter().flat_map(|text| text.split(" key(\"").skip(1));
-    let keys: Vec<&str> = rows.filter_map(|row| row.split('"').next()).collect();
+    let mut keys: Vec<&str> = rows.filter_map(|row| row.split('"').next()).collect();
+    let of_sinks =
+        fs::read_to_string(root.join("agent/src/config/schema/sinks.rs")).expect("the keys");
+    let quoted = of_sinks.split('"').skip(1).step_by(2);
+    keys.extend(
+        quoted
+            .clone()
+            .filter(|text| text.starts_with("peregrine.outputs.") && !text.ends_with('.')),
+    );
+    // Those of every sink: the end of their names is in the table.
+    let of_each = |key: &str| {
+        let end = key.rsplit("<output>").next().unwrap_or(key);
+        end.starts_with('.') && quoted.clone().any(|text| text == end)
+    };
     let counters = column(4);
     let named = column(2);
     assert!(named.len() > 12 && counters.len() > 20, "{named:?} {counters:?}");
     for key in &named {
-        assert!(keys.contains(key), "{key} is no key");
+        assert!(keys.contains(key) || of_each(key), "{key} is no key");
     }
     let is_bound = |key: &&str| {
         ["peregrine.limits.", "_bytes", "_capacity", "_frames", "_events"]
@@ -453,7 +466,12 @@ fn the_document_names_keys_and_counters_that_there_are() {
     sources(&root, &mut all);
     for counter in counters {
         let made = counter.strip_prefix("kernel.").unwrap_or(counter);
-        let is_there = [counter, made].iter().any(|name| all.contains(&format!("\"{name}\"")));
+        // Those of outputs are put together of the output's name and what it counts.
+        let of_output = counter.strip_prefix("outputs.").and_then(|c| c.rsplit('.').next());
+        let of_output =
+            of_output.map_or(counter, |name| name.strip_prefix("lost_").unwrap_or(name));
+        let is_there =
+            [counter, made, of_output].iter().any(|name| all.contains(&format!("\"{name}\"")));
         assert!(is_there, "{counter} is no counter");
     }
 }
