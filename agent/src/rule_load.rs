@@ -42,7 +42,8 @@ pub(crate) fn options(config: &Config) -> Options {
         min_priority: config.min_priority,
         selections: config.selections.clone(),
         static_fields: Arc::clone(&config.static_fields),
-        extra_output: config.extra_output.clone(),
+        appends: config.appends.clone(),
+        buffers_in_base64: config.buffers_in_base64,
         tells_fields: config.format.json && config.format.with_output_fields
             || config.outputs.rate_control.tells_same(),
         ..Options::default()

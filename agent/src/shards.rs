@@ -7,7 +7,7 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{Lineage, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
+use stages::{BufferFormat, Lineage, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
 
 use crate::config::Config;
 use crate::rule_load;
@@ -89,6 +89,11 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
             clock_offset_ns,
             utc_offset_s,
             evt_num_shift,
+            buffers: if config.buffers_in_base64 {
+                BufferFormat::Base64
+            } else {
+                BufferFormat::default()
+            },
             late_after,
             deferral: config.containers.deferral,
         });

@@ -332,6 +332,30 @@ fn what_is_held_back_is_the_same_on_any_number_of_shards() {
 }
 
 #[test]
+fn outputs_have_what_the_configuration_adds_to_them() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, rules) = (dir.path().join("writes.scap"), dir.path().join("rules.yaml"));
+    let out = BufWriter::new(File::create(&file).expect("a file"));
+    let mut writer = Writer::new(out, Compression::None, &Machine::default(), &[], &[], 0).unwrap();
+    put(&mut writer, EventType::WRITE_X, 5, 7, |w| {
+        w.i64(3).bytes(b"\x00\x01hi");
+    });
+    writer.finish().expect("written");
+    let rule = "- rule: Writes\n  desc: d\n  condition: evt.type = write\n  output: wrote %evt.buffer %evt.args\n  priority: INFO\n  tags: [a]\n";
+    fs::write(&rules, rule).expect("a file");
+    let config = dir.path().join("falco.yaml");
+    let text = "buffer_format_base64: true\nstatic_fields: {site: north}\nappend_output:\n  - match: {tags: [a]}\n    extra_output: at %static.site\n    extra_fields: [evt.type, {both: \"%evt.type/%static.site\"}]\n  - match: {rule: Reads}\n    extra_output: no\n  - suggested_output: true\n";
+    fs::write(&config, text).expect("a file");
+    let ended = replay(&file, &[rules], &["-c", config.to_str().expect("UTF-8")]);
+    let alert: serde_json::Value = serde_json::from_str(ended.stdout.trim()).expect("one alert");
+    let output = alert["output"].as_str().expect("text");
+    let wrote = "wrote AAFoaQ== res=3 data=AAFoaQ== fd=<NA> size=<NA> at north container_id=";
+    assert!(output.contains(wrote) && output.ends_with(" static_site=north"), "{output}");
+    let fields = &alert["output_fields"];
+    assert_eq!((&fields["evt.type"], &fields["both"]), (&"write".into(), &"write/north".into()));
+}
+
+#[test]
 fn a_profile_tells_stages_and_rules() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (file, rules) = (dir.path().join("forest.scap"), rules_in(dir.path()));

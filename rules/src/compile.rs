@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::alert::RuleInfo;
+use crate::append::Appends;
 use crate::collect::{Collected, RuleDef};
 use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::ir::IrId;
@@ -14,7 +15,6 @@ use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
 use crate::schema::{FieldRef, SYSCALL};
 use crate::selection::is_enabled;
-use crate::source::Traced;
 use crate::types;
 
 /// A rule that can match more types than this gets a warning.
@@ -41,6 +41,7 @@ pub(crate) struct CompiledRule {
 /// Compiles all definitions, disabled ones too, because they must be right as well.
 pub(crate) fn compile<'a>(
     items: &'a Collected,
+    mut appends: Appends,
     options: &Options,
     diags: &mut Diags,
 ) -> Compiled<'a> {
@@ -49,11 +50,9 @@ pub(crate) fn compile<'a>(
         items.check_plugins(diags);
     }
     let mut resolver = Resolver::new(items, Arc::clone(&options.static_fields), diags);
-    // Once, instead of once for each rule.
-    let extra = items.extra_output.as_ref().filter(|extra| {
-        let compiled = Template::compile(extra, resolver.scope(SYSCALL), &mut Vec::new());
-        diags.keep(compiled).is_some()
-    });
+    for wrong in appends.check(resolver.scope(SYSCALL)) {
+        diags.push(wrong);
+    }
     let mut rules = Vec::new();
     for (i, def) in items.rules.all.iter().enumerate() {
         if def.source != SYSCALL && !options.sources.contains(&def.source) {
@@ -62,16 +61,9 @@ pub(crate) fn compile<'a>(
             diags.push(diag.of(ItemKind::Rule, &def.name));
             continue;
         }
-        let output = match extra {
-            Some(extra) if def.source == SYSCALL => {
-                let mut output = def.output.clone();
-                output.join(extra);
-                Cow::Owned(output)
-            }
-            _ => Cow::Borrowed(&def.output),
+        let Some((rule, root)) = compile_rule(def, options, &appends, &mut resolver, diags) else {
+            continue;
         };
-        let compiled = compile_rule(def, &output, &mut resolver, diags);
-        let Some((rule, root)) = compiled else { continue };
         let is_enabled = is_enabled(def, &options.selections);
         let is_active = is_enabled && def.priority <= options.min_priority && def.source == SYSCALL;
         rules.push(CompiledRule { def: i, rule, root, is_enabled, is_active });
@@ -86,14 +78,19 @@ pub(crate) fn compile<'a>(
 
 fn compile_rule(
     def: &RuleDef,
-    output: &Traced,
+    options: &Options,
+    appends: &Appends,
     resolver: &mut Resolver<'_>,
     diags: &mut Diags,
 ) -> Option<(Rule, IrId)> {
     let name = &def.name;
     let mut warnings = Vec::new();
     let scope = resolver.scope(&def.source);
-    let template = Template::compile(output, scope, &mut warnings);
+    let output = appends.to_text(def).map_or(Cow::Borrowed(&def.output), Cow::Owned);
+    let template = Template::compile(&output, scope, &mut warnings).map(|mut template| {
+        appends.to_fields(def, scope, &mut template);
+        if options.buffers_in_base64 { template.in_base64() } else { template }
+    });
     let condition = resolver.rule(def, &mut warnings);
     for warning in resolver.warnings.drain(..) {
         diags.push(warning);

@@ -41,6 +41,7 @@
 
 mod affix;
 mod alert;
+mod append;
 mod ast;
 mod buffers;
 mod byte_bits;
@@ -100,6 +101,7 @@ mod value;
 mod yaml;
 
 pub use alert::{Alert, AlertMarks, AlertValue, NameView, Priority, RuleInfo, UnknownPriority};
+pub use append::{ExtraField, OutputAppend};
 pub use catalog::{
     Catalog, ConditionFacts, Description, ExceptionFacts, ListFacts, MacroFacts, RequiredPlugin,
     RuleFacts, SharedCheck,

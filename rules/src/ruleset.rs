@@ -6,6 +6,7 @@ use std::sync::Arc;
 use event::{CallSet, EventSet, EventType};
 
 use crate::alert::{Alert, AlertMarks, Priority, RuleInfo};
+use crate::append::{Appends, OutputAppend};
 use crate::collect::collect;
 use crate::compile::{Compiled, CompiledRule, compile};
 use crate::costs::{RuleCosts, Timed, Untimed};
@@ -62,8 +63,10 @@ pub struct Options {
     pub selections: Vec<Selection>,
     /// Values of the fields `static.KEY` by key.
     pub static_fields: Arc<BTreeMap<String, String>>,
-    /// Text added to the output of each rule that can raise alerts, behind a blank. What is wrong with it stands at the place `-p`.
-    pub extra_output: String,
+    /// What is added to outputs, in this order.
+    pub appends: Vec<OutputAppend>,
+    /// Whether outputs show buffers in base64.
+    pub buffers_in_base64: bool,
     /// Whether an alert tells the value of each field of its output beside the text. Where nobody prints them they cost more than the text.
     pub tells_fields: bool,
 }
@@ -76,7 +79,8 @@ impl Default for Options {
             sources: Vec::new(),
             selections: Vec::new(),
             static_fields: Arc::default(),
-            extra_output: String::new(),
+            appends: Vec::new(),
+            buffers_in_base64: false,
             tells_fields: true,
         }
     }
@@ -145,9 +149,9 @@ impl Ruleset {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags)
-            .with_extra_output(files.add_text("-p", &options.extra_output));
-        let compiled = compile(&items, &options, &mut diags);
+        let items = collect(&files, n_files, &mut diags);
+        let appends = Appends::read(&options, &mut files);
+        let compiled = compile(&items, appends, &options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
         if !diags.errors.is_empty() {
             return Err(draw(diags.errors));

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::append::Appends;
 use crate::collect::collect;
 use crate::compile::compile;
 use crate::error::{Code, Diag, Diags, RuleError};
@@ -152,7 +153,7 @@ impl Loading<'_> {
             }
         }
         if found.errors.is_empty() {
-            compile(&items, self.options, &mut found);
+            compile(&items, Appends::default(), self.options, &mut found);
             // So they have for the sources of their rules.
             let is_of_this = |d: &Diag| d.code != Code::UnknownSource || d.span.start.file == file;
             found.warnings.retain(is_of_this);

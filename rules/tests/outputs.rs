@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use event::EventType;
 use rules::{
-    Alert, AlertFacts, AlertValue, Field, FieldRef, Fields, Options, Ruleset, Source, Value,
-    escape_line,
+    Alert, AlertFacts, AlertValue, ExtraField, Field, FieldRef, Fields, Options, OutputAppend,
+    Ruleset, Source, Value, escape_line,
 };
 
 /// 2025-11-22 02:59:59.5 UTC.
@@ -371,4 +371,108 @@ fn event_types_follow_the_logic_of_the_condition() {
         assert_eq!(types(condition).len(), n_all, "{condition}");
     }
     assert_eq!(types("evt.type != open").len(), n_all - 1);
+}
+
+/// A rule with these tags and what is added to it.
+fn appended(tags: &str, appends: Vec<OutputAppend>) -> Result<Alert, String> {
+    let mut sources = source("evt.type = open", "%proc.name");
+    sources[0].text.push_str(&format!("  tags: {tags}\n"));
+    let constants = [("region".to_owned(), "north".to_owned())];
+    let static_fields = Arc::new(constants.into_iter().collect());
+    let options = Options { appends, static_fields, ..Options::default() };
+    let set = Ruleset::load(sources, options).map_err(|errors| errors[0].to_string())?;
+    let mut scratch = set.scratch();
+    let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
+    Ok(set.alert(id, &Event, AlertFacts::default()))
+}
+
+fn output(text: &str) -> OutputAppend {
+    OutputAppend {
+        extra_output: text.into(),
+        origin: "append_output[0]".into(),
+        ..Default::default()
+    }
+}
+
+fn fields(extra_fields: Vec<ExtraField>) -> OutputAppend {
+    OutputAppend { extra_fields, ..output("") }
+}
+
+#[test]
+fn what_is_added_to_outputs_stands_behind_them() {
+    let all = vec![output("pid=%proc.pid"), output("file=%evt.arg.name %static.region")];
+    let alert = appended("[]", all).unwrap();
+    assert_eq!(alert.output, "cat pid=-7 file=/etc/shadow north");
+    assert!(alert.fields.iter().any(|(name, _)| &**name == "proc.pid"));
+}
+
+#[test]
+fn it_is_added_to_the_rules_that_are_meant() {
+    let of = |change: fn(&mut OutputAppend)| {
+        let mut append = output("more");
+        change(&mut append);
+        appended("[a, b]", vec![append]).unwrap().output == "cat more"
+    };
+    assert!(of(|_| {}));
+    assert!(of(|a| a.rule = Some("r".into())));
+    assert!(!of(|a| a.rule = Some("R".into())));
+    assert!(of(|a| a.tags = vec!["b".into()]));
+    assert!(of(|a| a.tags = vec!["b".into(), "a".into()]));
+    assert!(!of(|a| a.tags = vec!["b".into(), "c".into()]));
+    assert!(of(|a| a.source = Some("syscall".into())));
+    assert!(!of(|a| a.source = Some("k8s_audit".into())));
+}
+
+#[test]
+fn fields_can_be_told_beside_the_text() {
+    let text =
+        |name: &str, format: &str| ExtraField::Text { name: name.into(), format: format.into() };
+    let added = fields(vec![
+        ExtraField::Value("proc.pid".into()),
+        ExtraField::Value("static.region".into()),
+        text("who", "%proc.name[%proc.pid]"),
+    ]);
+    let alert = appended("[]", vec![added]).unwrap();
+    assert_eq!(alert.output, "cat");
+    let told: Vec<_> = alert.fields.iter().map(|(name, value)| (&**name, value.clone())).collect();
+    let of = |text: &str| AlertValue::Text(text.into());
+    let expected = [
+        ("proc.name", of("cat")),
+        ("proc.pid", AlertValue::I64(-7)),
+        ("static.region", of("north")),
+        ("who", of("cat[-7]")),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_suggested_for_outputs_is_named_after_its_field() {
+    let suggests = OutputAppend { suggests: true, ..output("") };
+    let alert = appended("[]", vec![suggests]).unwrap();
+    let expected = "cat container_id=<NA> container_name=<NA> container_image_repository=<NA> \
+                    container_image_tag=<NA> k8s_pod_name=<NA> k8s_ns_name=<NA> static_region=north";
+    assert_eq!(alert.output, expected);
+}
+
+#[test]
+fn what_is_wrong_with_an_addition_is_told_once_and_where_it_stands() {
+    let said = appended("[]", vec![output("%no.such")]).unwrap_err();
+    assert!(said.contains("append_output[0].extra_output") && said.contains("no.such"), "{said}");
+    let value = |name: &str| vec![fields(vec![ExtraField::Value(name.into())])];
+    let said = appended("[]", value("proc.pid and more")).unwrap_err();
+    assert!(said.contains("append_output[0].extra_fields[0]"), "{said}");
+    assert!(said.contains("more than the name of a field"), "{said}");
+    let said = appended("[]", value("no.such")).unwrap_err();
+    assert!(said.contains("append_output[0].extra_fields[0]"), "{said}");
+}
+
+#[test]
+fn buffers_can_be_told_in_base64() {
+    let options = Options { buffers_in_base64: true, ..Options::default() };
+    let set = Ruleset::load(source("evt.type = open", "%evt.buffer %proc.name"), options).unwrap();
+    let mut scratch = set.scratch();
+    let id = set.evaluate(EventType::OPEN_X, &Event, &mut scratch)[0];
+    let alert = set.alert(id, &Event, AlertFacts::default());
+    assert_eq!(alert.output, "YUdrQg== cat");
+    assert_eq!(alert.fields[0].1, AlertValue::Text("YUdrQg==".into()));
 }

@@ -11,7 +11,7 @@
 //! use bus::{BatchLimits, Key, WaitLimits, Waiter, Watermark, alert_lane, lane};
 //! use event::{EventType, FrameHeader, FrameWriter};
 //! use rules::{Options, RuleMatching, Ruleset, Source};
-//! use stages::{DeferralLimits, Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+//! use stages::{BufferFormat, DeferralLimits, Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
 //!
 //! let text = "- rule: Hidden\n  desc: d\n  condition: evt.type = openat and fd.name = /etc/shadow\n  output: \"%user.name opened %fd.name\"\n  priority: INFO\n";
 //! let rules = Ruleset::load(vec![Source { name: "doc.yaml".into(), text: text.into() }], Options::default()).unwrap();
@@ -36,6 +36,7 @@
 //!     clock_offset_ns: 0,
 //!     utc_offset_s: 0,
 //!     evt_num_shift: 0,
+//!     buffers: BufferFormat::default(),
 //!     late_after: None,
 //!     deferral: DeferralLimits::default(),
 //! });

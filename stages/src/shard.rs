@@ -13,7 +13,7 @@ use rules::{Alert, RuleMatching, Ruleset};
 
 use crate::defer::{Deferral, DeferralLimits};
 use crate::detect::{Decision, Detector, Unanswered, WhenFull};
-use crate::fields::Scene;
+use crate::fields::{BufferFormat, Scene};
 use crate::merge::{Bounds, Merge};
 use crate::meters::{SAMPLE_EVERY, ShardMeters};
 use crate::parse::Event;
@@ -75,6 +75,8 @@ pub struct ShardConfig {
     pub utc_offset_s: i32,
     /// `evt.num` is the key without so many low bits: 0 live.
     pub evt_num_shift: u32,
+    /// How parameters show raw bytes.
+    pub buffers: BufferFormat,
     /// How long frames wait for a straggling watermark before the shard goes on without it. `None` in a replay, which never does, and which
     /// waits for room in the lane of its alerts too.
     pub late_after: Option<Duration>,
@@ -161,6 +163,7 @@ impl Shard {
             clock_offset_ns,
             utc_offset_s,
             evt_num_shift,
+            buffers,
             late_after,
             deferral,
         } = config;
@@ -177,7 +180,7 @@ impl Shard {
             rule_swap: None,
             output,
             meters,
-            scene: Scene { shard: index, users, hostname, clock_offset_ns, evt_num_shift },
+            scene: Scene { shard: index, users, hostname, clock_offset_ns, evt_num_shift, buffers },
             deferral: Deferral::new(deferral),
             bump: Bump::new(),
             window: Window::default(),

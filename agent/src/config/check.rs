@@ -160,6 +160,7 @@ impl Walk {
             Kind::Interval => node.scalar().filter(|t| is_interval(t)).map(Value::from),
             Kind::Texts => self.texts(node, shown),
             Kind::TextMap => self.text_map(node, shown),
+            Kind::TextsAndMaps => self.texts_and_maps(node, shown),
             Kind::Map(keys) => self.entry(keys, node, shown),
             Kind::Entries(keys) => match &node.value {
                 Tree::List(nodes) => {
@@ -207,6 +208,20 @@ impl Walk {
             Tree::Scalar(_) => node.scalar().map(|text| Value::Sequence(vec![text.into()])),
             Tree::Map(_) => None,
         }
+    }
+
+    fn texts_and_maps(&mut self, node: &Node, shown: &str) -> Option<Value> {
+        let Tree::List(nodes) = &node.value else { return None };
+        let mut all = Vec::new();
+        for (i, node) in nodes.iter().enumerate() {
+            let shown = format!("{shown}[{i}]");
+            let text = node.scalar().map(Value::from);
+            match text.or_else(|| self.text_map(node, &shown)) {
+                Some(value) => all.push(value),
+                None => self.misfit(&Kind::TextMap, node, &shown),
+            }
+        }
+        Some(Value::Sequence(all))
     }
 
     fn text_map(&mut self, node: &Node, shown: &str) -> Option<Value> {
@@ -486,15 +501,14 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_said_where_it_is_switched_on() {
-        assert_eq!(of("http_output: {enabled: false, url: x}").remarks, [""; 0]);
-        let said = of("http_output:\n  url: x\n  enabled: true\nappend_output: []\n").remarks;
+        assert_eq!(of("webserver: {enabled: false, listen_port: 1}").remarks, [""; 0]);
+        let said = of("webserver:\n  listen_port: 1\n  enabled: true\nmetrics: {}\n").remarks;
         assert_eq!(
             said,
             [
-                "f:3:3: http_output: not implemented yet: no alert is posted; alerts go to stdout and to a file only"
+                "f:3:3: webserver: not implemented yet: nothing listens, /healthz and /metrics do not answer"
             ]
         );
-        assert_eq!(of("append_output: [{suggested_output: true}]").remarks.len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use capture::{DEFAULT_SNAPLEN, MAX_SNAPLEN, Spread};
 use outputs::Format;
-use rules::{Priority, SelectBy, Selection};
+use rules::{ExtraField, OutputAppend, Priority, SelectBy, Selection};
 
 use super::capture::{self as on_alert, CaptureOnAlert};
 use super::containers::{self, Containers};
@@ -86,8 +86,10 @@ pub(crate) struct Config {
     pub(crate) selections: Vec<Selection>,
     /// Values of the fields `static.KEY`, by key.
     pub(crate) static_fields: Arc<BTreeMap<String, String>>,
-    /// What `-p` adds to the output of every rule.
-    pub(crate) extra_output: String,
+    /// What is added to outputs of rules.
+    pub(crate) appends: Vec<OutputAppend>,
+    /// Whether bytes that are read and written are printed in base64.
+    pub(crate) buffers_in_base64: bool,
     /// Which matches raise alerts.
     pub(crate) matching: Matching,
     /// How an alert is printed.
@@ -151,8 +153,9 @@ pub(crate) struct Config {
 impl Config {
     /// The same with the rules that another one selects: all that can change while the agent runs.
     pub(crate) fn with_rules_of(self, other: &Self) -> Self {
-        let Self { rules, min_priority, matching, selections, static_fields, .. } = other.clone();
-        Self { rules, min_priority, selections, static_fields, matching, ..self }
+        let Self { rules, min_priority, matching, selections, static_fields, appends, .. } =
+            other.clone();
+        Self { rules, min_priority, selections, static_fields, appends, matching, ..self }
     }
 
     /// The same without what is said of it.
@@ -182,6 +185,8 @@ pub(super) fn resolve(
     origin: Origin,
 ) -> Result<Config> {
     let Written {
+        append_output,
+        buffer_format_base64,
         capture: capture_on_alert,
         container_engines,
         base_syscalls,
@@ -287,18 +292,19 @@ pub(super) fn resolve(
         sections: peregrine.outputs,
         rate: peregrine.rate,
     })?;
-    let extra_output = match set.print.as_deref().unwrap_or_default() {
-        alias @ ("c" | "container" | "k" | "kubernetes") => {
-            warnings.push(format!(
-                "-p {alias}: nothing here, as in Falco; outputs name the container.* and k8s.* fields that they are to have"
-            ));
-            String::new()
-        }
-        text if text.len() > MAX_EXTRA_OUTPUT_BYTES => {
-            bail!("-p: {} bytes are more than the limit of {MAX_EXTRA_OUTPUT_BYTES}", text.len());
-        }
-        text => text.to_owned(),
-    };
+    let mut appends = appends(append_output);
+    match set.print.as_deref().unwrap_or_default() {
+        "" => {}
+        alias @ ("c" | "container" | "k" | "kubernetes") => warnings.push(format!(
+            "-p {alias}: nothing here, as in Falco; outputs name the container.* and k8s.* fields that they are to have"
+        )),
+        text => appends.push(OutputAppend {
+            origin: "-p".to_owned(),
+            extra_output: text.to_owned(),
+            ..OutputAppend::default()
+        }),
+    }
+    bounded(&appends)?;
     let format = Format {
         json: set.json || json_output.unwrap_or(false),
         iso_time: time_format_iso_8601.unwrap_or(false),
@@ -322,7 +328,8 @@ pub(super) fn resolve(
         min_priority,
         selections,
         static_fields: Arc::new(static_fields),
-        extra_output,
+        appends,
+        buffers_in_base64: buffer_format_base64.unwrap_or(false),
         matching,
         format,
         outputs,
@@ -368,6 +375,45 @@ pub(super) fn resolve(
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
         ends_after: set.seconds.map(Duration::from_secs),
     })
+}
+
+/// Falco's `append_output`.
+fn appends(written: Vec<written::Append>) -> Vec<OutputAppend> {
+    let append = |(i, entry)| {
+        let written::Append { extra_fields, extra_output, matching, suggested_output } = entry;
+        let written::AppendMatch { rule, source, tags } = matching.unwrap_or_default();
+        let fields = extra_fields.unwrap_or_default().into_iter().flat_map(|field| match field {
+            written::ExtraField::Value(field) => vec![ExtraField::Value(field)],
+            written::ExtraField::Texts(texts) => {
+                texts.into_iter().map(|(name, format)| ExtraField::Text { name, format }).collect()
+            }
+        });
+        OutputAppend {
+            origin: format!("append_output[{i}]"),
+            source,
+            tags: tags.unwrap_or_default(),
+            rule,
+            extra_output: extra_output.unwrap_or_default(),
+            extra_fields: fields.collect(),
+            suggests: suggested_output.unwrap_or(false),
+        }
+    };
+    written.into_iter().enumerate().map(append).collect()
+}
+
+/// Each rule has a copy of what is added to it.
+fn bounded(appends: &[OutputAppend]) -> Result<()> {
+    for OutputAppend { origin, extra_output, extra_fields, .. } in appends {
+        let of_field = |field: &ExtraField| match field {
+            ExtraField::Value(name) => name.len(),
+            ExtraField::Text { name, format } => name.len() + format.len(),
+        };
+        let n = extra_output.len() + extra_fields.iter().map(of_field).sum::<usize>();
+        if n > MAX_EXTRA_OUTPUT_BYTES {
+            bail!("{origin}: {n} bytes are more than the limit of {MAX_EXTRA_OUTPUT_BYTES}");
+        }
+    }
+    Ok(())
 }
 
 /// Falco's `rules`: an entry that names a rule and a tag counts as two.

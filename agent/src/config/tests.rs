@@ -575,6 +575,7 @@ fn another(key: &schema::Key) -> Vec<String> {
             both.map(|key| format!("peregrine.outputs.syslog.{key}=/other")).into()
         }
         ("priority", _) => set("error".into()),
+        ("append_output", _) => vec!["append_output[].suggested_output=true".into()],
         ("rules", _) => vec!["rules[].disable.tag=x".into()],
         ("static_fields", _) => vec!["static_fields.x=y".into()],
         ("syscall_event_drops.actions", _) => vec!["syscall_event_drops.actions[0]=exit".into()],

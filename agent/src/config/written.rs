@@ -8,6 +8,8 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
+    pub(super) append_output: Vec<Append>,
+    pub(super) buffer_format_base64: Option<bool>,
     pub(super) capture: Capture,
     pub(super) container_engines: ContainerEngines,
     pub(super) base_syscalls: BaseSyscalls,
@@ -136,6 +138,32 @@ pub(super) struct SinkBounds {
     pub(super) queue_bytes: Option<u64>,
     pub(super) retry_first_ms: Option<u64>,
     pub(super) retry_longest_ms: Option<u64>,
+}
+
+/// An entry of `append_output`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Append {
+    pub(super) extra_fields: Option<Vec<ExtraField>>,
+    pub(super) extra_output: Option<String>,
+    #[serde(rename = "match")]
+    pub(super) matching: Option<AppendMatch>,
+    pub(super) suggested_output: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AppendMatch {
+    pub(super) rule: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) tags: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ExtraField {
+    Value(String),
+    Texts(BTreeMap<String, String>),
 }
 
 /// An entry of `rules`: one of the two.

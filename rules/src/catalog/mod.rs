@@ -12,6 +12,7 @@ use std::sync::Arc;
 use event::EventSet;
 
 use crate::alert::RuleInfo;
+use crate::append::Appends;
 use crate::collect::{Collected, ExceptionDef, collect};
 use crate::compile::{Compiled, compile};
 use crate::error::{Diag, Diags, RuleError};
@@ -154,9 +155,9 @@ impl Catalog {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags)
-            .with_extra_output(files.add_text("-p", &options.extra_output));
-        let compiled = compile(&items, options, &mut diags);
+        let items = collect(&files, n_files, &mut diags);
+        let appends = Appends::read(options, &mut files);
+        let compiled = compile(&items, appends, options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();
         if !diags.errors.is_empty() {
             return Err(draw(diags.errors));

@@ -36,8 +36,6 @@ pub(crate) struct Collected {
     pub(crate) macros: Named<MacroDef>,
     pub(crate) rules: Named<RuleDef>,
     plugins: Vec<PluginNeed>,
-    /// What the output of each rule ends with, behind a blank.
-    pub(crate) extra_output: Option<Traced>,
     /// Lists whose names are no words.
     n_odd_lists: usize,
     /// Counts items; a definition's place in the reading order.
@@ -101,10 +99,6 @@ pub(crate) fn collect(files: &Files, n_files: u32, diags: &mut Diags) -> Collect
 }
 
 impl Collected {
-    pub(crate) fn with_extra_output(self, extra_output: Option<Traced>) -> Self {
-        Self { extra_output, ..self }
-    }
-
     /// Notes the required plugins that are not built in.
     pub(crate) fn check_plugins(&self, diags: &mut Diags) {
         versions::check_plugins(&self.plugins, diags);

@@ -169,7 +169,7 @@ impl LineFormat {
 
 impl Kind {
     fn of(field: &FieldRef) -> Self {
-        let Shown { ty, format, utc_offset_s: _ } = shown(field, 0);
+        let Shown { ty, format, .. } = shown(field, 0);
         let info = field.field.info();
         let is_made = matches!(field.field, Field::EvtArgs | Field::EvtInfo | Field::EvtOutputtime);
         Self {
@@ -182,7 +182,7 @@ impl Kind {
     }
 
     fn shown(self, utc_offset_s: i32) -> Shown {
-        Shown { ty: self.ty, format: self.format, utc_offset_s }
+        Shown { ty: self.ty, format: self.format, utc_offset_s, in_base64: false }
     }
 
     fn value<'f, F: Fields>(self, fields: &'f F, field: &FieldRef) -> Option<Value<'f>> {

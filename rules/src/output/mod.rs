@@ -30,6 +30,10 @@ pub(crate) struct Template {
     fields: Vec<(FieldRef, Arc<str>)>,
     /// Fields that the configuration defines, with their values.
     constants: Vec<(Arc<str>, String)>,
+    /// Texts told beside this one, by name.
+    texts: Vec<(Arc<str>, Self)>,
+    /// Whether buffers are shown in base64.
+    in_base64: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -183,8 +187,45 @@ impl Template {
         }
     }
 
+    /// Shows buffers in base64.
+    pub(crate) fn in_base64(self) -> Self {
+        let texts = self.texts.into_iter().map(|(name, text)| (name, text.in_base64())).collect();
+        Self { in_base64: true, texts, ..self }
+    }
+
+    fn shown(&self, field: &FieldRef, utc_offset_s: i32) -> Shown {
+        Shown { in_base64: self.in_base64, ..shown(field, utc_offset_s) }
+    }
+
+    /// Whether it is the value of a field, and nothing else.
+    pub(crate) fn is_one_field(&self) -> bool {
+        match (&*self.parts, &*self.constants) {
+            ([Part::Field { width: 0, .. }], []) => true,
+            ([Part::Text(text)], [(_, value)]) => text == value,
+            _ => false,
+        }
+    }
+
+    /// Tells the fields of another one beside the text.
+    pub(crate) fn tell(&mut self, other: &Self) {
+        for (field, _) in &other.fields {
+            self.field(field.clone());
+        }
+        for constant in &other.constants {
+            if self.constants.iter().all(|(known, _)| *known != constant.0) {
+                self.constants.push(constant.clone());
+            }
+        }
+    }
+
+    /// Tells another text beside this one.
+    pub(crate) fn tell_text(&mut self, name: Arc<str>, other: Self) {
+        self.texts.push((name, other));
+    }
+
     pub(crate) fn fields(&self) -> impl Iterator<Item = &FieldRef> {
-        self.fields.iter().map(|(f, _)| f)
+        let of_texts = self.texts.iter().flat_map(|(_, text)| &text.fields);
+        self.fields.iter().chain(of_texts).map(|(f, _)| f)
     }
 
     /// The text, and the value of each field where they are told. Times are shifted by `utc_offset_s` where local time is printed.
@@ -207,7 +248,7 @@ impl Template {
                 }
                 Part::Field { index, width } => {
                     let field = &self.fields[*index].0;
-                    let shown = shown(field, utc_offset_s);
+                    let shown = self.shown(field, utc_offset_s);
                     if field.is_list() {
                         print_list(&mut out, fields, field, shown);
                     } else {
@@ -229,20 +270,23 @@ impl Template {
             return (out, Vec::new());
         }
         let typed = self.fields.iter().zip(values).map(|((field, name), value)| {
-            let shown = shown(field, utc_offset_s);
+            let shown = self.shown(field, utc_offset_s);
             let value =
                 if field.is_list() { typed_list(fields, field, shown) } else { shown.typed(value) };
             (name.clone(), value)
         });
         let constants = self.constants.iter();
         let constants = constants.map(|(name, v)| (name.clone(), AlertValue::Text(v.clone())));
-        let typed = typed.chain(constants).collect();
+        let texts = self.texts.iter().map(|(name, text)| {
+            (name.clone(), AlertValue::Text(text.fill(fields, utc_offset_s, false).0))
+        });
+        let typed = typed.chain(constants).chain(texts).collect();
         (out, typed)
     }
 }
 
 fn shown(field: &FieldRef, utc_offset_s: i32) -> Shown {
-    Shown { ty: field.ty(), format: field.format(), utc_offset_s }
+    Shown { ty: field.ty(), format: field.format(), utc_offset_s, in_base64: false }
 }
 
 /// The value of a field that is no list; what only conditions know has none.
@@ -264,7 +308,7 @@ fn print_list<F: Fields>(out: &mut String, fields: &F, field: &FieldRef, shown: 
 
 /// What a transformer computes; its texts need no format.
 fn print_call<F: Fields>(out: &mut String, fields: &F, expr: &Expr, computed: &mut Computed) {
-    let shown = Shown { ty: expr.ty(), format: Format::Plain, utc_offset_s: 0 };
+    let shown = Shown { ty: expr.ty(), format: Format::Plain, utc_offset_s: 0, in_base64: false };
     let mut evaluator = Evaluator { fields, computed };
     if !expr.is_list() {
         let value = evaluator.scalar(expr);

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::alert::AlertValue;
 use crate::schema::{FieldType, Format};
 use crate::time;
@@ -23,6 +26,8 @@ pub(super) struct Shown {
     pub(super) format: Format,
     /// Added to times where local time is printed.
     pub(super) utc_offset_s: i32,
+    /// Raw bytes in base64, whole.
+    pub(super) in_base64: bool,
 }
 
 /// A list as `(a,b)`, element by element.
@@ -56,12 +61,15 @@ impl<'o> ListText<'o> {
 
 impl Shown {
     pub(super) fn print(self, out: &mut String, value: Option<Value<'_>>) {
-        let Self { ty, format, utc_offset_s } = self;
+        let Self { ty, format, utc_offset_s, in_base64 } = self;
         let Some(value) = value.filter(|_| ty != FieldType::Opaque) else {
             out.push_str(MISSING);
             return;
         };
         match (format, value) {
+            (_, Value::Bytes(b)) if ty == FieldType::Buffer && in_base64 => {
+                STANDARD.encode_string(b, out);
+            }
             (_, Value::Bytes(b)) if ty == FieldType::Buffer => push_dotted(out, b),
             (_, Value::Bytes(b)) => push_lossy(out, b),
             (_, Value::Bool(b)) => out.push_str(if b { "true" } else { "false" }),

@@ -31,6 +31,7 @@ pub(crate) fn config(
         clock_offset_ns: 0,
         utc_offset_s: 0,
         evt_num_shift: 0,
+        buffers: stages::BufferFormat::default(),
         late_after: None,
         deferral: DeferralLimits::default(),
     }

@@ -108,6 +108,7 @@ impl Ready {
             matching,
             users: Arc::clone(&recording.users),
             evt_num_shift: EVT_NUM_SHIFT,
+            buffers: stages::BufferFormat::default(),
             ..alone::config(rx, &watermark, Arc::clone(ruleset), alerts)
         });
         push(&mut tx, recording.seeds());

@@ -189,6 +189,7 @@ fn shard(frame: FrameOf, n_frames: u64, n_shards: usize) -> f64 {
         clock_offset_ns: 0,
         utc_offset_s: 0,
         evt_num_shift: 0,
+        buffers: stages::BufferFormat::default(),
         late_after: None,
         deferral: DeferralLimits::default(),
     });

@@ -84,6 +84,7 @@ pub(crate) struct Scene {
     pub(crate) hostname: Arc<str>,
     pub(crate) clock_offset_ns: i64,
     pub(crate) evt_num_shift: u32,
+    pub(crate) buffers: BufferFormat,
 }
 
 impl Scene {
@@ -93,7 +94,8 @@ impl Scene {
         utc_offset_s: i32,
         bump: &'e Bump,
     ) -> Surroundings<'e> {
-        let &Self { shard, ref users, ref hostname, clock_offset_ns, evt_num_shift } = self;
+        let &Self { shard, ref users, ref hostname, clock_offset_ns, evt_num_shift, buffers } =
+            self;
         Surroundings {
             lineage,
             shard,
@@ -102,7 +104,7 @@ impl Scene {
             clock_offset_ns,
             evt_num_shift,
             utc_offset_s,
-            buffers: BufferFormat::default(),
+            buffers,
             ports: PortFormat::Number,
             container_wait: None,
             bump,

@@ -403,6 +403,7 @@ pub(crate) fn pipeline(setup: &Setup<'_>) -> Pipeline {
             clock_offset_ns: 0,
             utc_offset_s: 0,
             evt_num_shift,
+            buffers: stages::BufferFormat::default(),
             late_after,
             deferral,
         }));

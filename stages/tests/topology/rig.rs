@@ -198,6 +198,7 @@ pub(crate) fn rig(shape: &Shape, rules: &Arc<Ruleset>, wait: WaitLimits, epoch: 
             clock_offset_ns: 0,
             utc_offset_s: 0,
             evt_num_shift: 0,
+            buffers: stages::BufferFormat::default(),
             late_after: Some(late_after),
             deferral: DeferralLimits::default(),
         }));

@@ -50,11 +50,6 @@ const HTTP: Remark = remark(
     "not implemented yet: no alert is posted; alerts go to stdout and to a file only",
     On("http_output.enabled"),
 );
-const APPEND: Remark = remark(
-    "append_output",
-    "not implemented yet: nothing is added to the outputs of rules",
-    Changed,
-);
 const RUNTIMES: Remark = remark(
     "container_engines",
     "nothing here: bpm, lxc and libvirt_lxc have no runtime to ask, and questions never block events longer than peregrine.containers.deferral_ms",
@@ -92,17 +87,17 @@ const PLUGIN: &[Key] = &[
 
 #[rustfmt::skip]
 const MATCH: &[Key] = &[
-    key("source", Text, "null", "Source of the rules."),
-    key("tags", Texts, "null", "Tags that they have."),
+    key("source", Text, "null", "Source that the rules have."),
+    key("tags", Texts, "null", "Tags, all of which they have."),
     key("rule", Text, "null", "Name of a rule."),
 ];
 
 #[rustfmt::skip]
 const APPENDED: &[Key] = &[
-    key("match", Kind::Map(MATCH), "null", "Rules that are meant."),
-    key("extra_output", Text, "null", "Text added to their output."),
-    key("extra_fields", Anything, "null", "Fields added to their JSON."),
-    key("suggested_output", Bool, "null", "Adds what plugins suggest."),
+    key("match", Kind::Map(MATCH), "null", "Rules that are meant; null means all."),
+    key("extra_output", Text, "null", "Text added to their output, behind a blank."),
+    key("extra_fields", Kind::TextsAndMaps, "null", "What is added to output_fields of their JSON: names of fields, and maps {name: text with %fields}."),
+    key("suggested_output", Bool, "null", "Adds name=%name of each field that is suggested: those of containers and pods, and static.*."),
 ];
 
 #[rustfmt::skip]
@@ -135,8 +130,7 @@ pub(super) const KEYS: &[Key] = &[
     key("plugins", Entries(PLUGIN), "[]", "Plugins that there are.").does(Nothing(PLUGINS)),
     key("plugins_hostinfo", Bool, "true", "Gives plugins what /proc says.").does(Nothing(PLUGINS)),
     key("time_format_iso_8601", Bool, "false", "Times of alerts in ISO 8601."),
-    key("buffer_format_base64", Bool, "false", "Buffers in base64.")
-        .does(NotYet(remark("buffer_format_base64", "not implemented yet: buffers are printed as text", Changed))),
+    key("buffer_format_base64", Bool, "false", "Bytes that are read and written (evt.buffer, evt.arg.data) in base64."),
     key("priority", Priority, "debug", "The least severe priority whose rules are loaded."),
     key("json_output", Bool, "false", "Alerts as JSON objects, one a line. So does --json."),
     key("json_include_output_property", Bool, "true", "With `output`."),
@@ -148,7 +142,8 @@ pub(super) const KEYS: &[Key] = &[
     key("rule_matching", Word(&["first", "all"]), "first", "Whether the first rule that matches an event raises an alert, or all do."),
     key("outputs_queue.capacity", Whole(0, 1 << 20), "0", "Alerts that wait for each output; 0 means 16384, where it is no bound in Falco. peregrine.outputs.<output>.queue_alerts wins.")
         .does(Other(remark("outputs_queue.capacity", "each output has a queue of its own with this many places; 0 means 16384, since no queue is without a bound", Set))),
-    key("append_output", Entries(APPENDED), "[]", "Adds to the outputs of rules.").does(NotYet(APPEND)),
+    key("append_output", Entries(APPENDED), "[]",
+        "Adds to the outputs of rules, entry after entry. The file that Falco ships has [{suggested_output: true}]."),
     key("static_fields", TextMap, "{}", "Names and texts, each the field static.NAME of conditions and outputs."),
     key("stdout_output.enabled", Bool, "true", "Alerts on stdout. Falco's default is false, the file that it ships says true."),
     key("syslog_output.enabled", Bool, "false", "Alerts to syslog; peregrine.outputs.syslog says where."),

@@ -124,6 +124,10 @@ fn takes(kind: &Kind) -> Map<String, Value> {
         Kind::TextMap => {
             json!({"type": ["object", "null"], "additionalProperties": definition("scalar")})
         }
+        Kind::TextsAndMaps => {
+            let map = json!({"type": "object", "additionalProperties": definition("scalar")});
+            json!({"type": ["array", "null"], "items": any_of(vec![definition("scalar"), map])})
+        }
         Kind::Map(keys) => {
             let mut map = entry(keys);
             map.insert("type".to_owned(), json!(["object", "null"]));

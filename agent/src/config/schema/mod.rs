@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Texts,
     /// A map of names to texts.
     TextMap,
+    /// A list of texts, and of maps of names to texts.
+    TextsAndMaps,
     /// A map with these keys, of an entry of a list.
     Map(&'static [Key]),
     /// A list of maps with these keys.
@@ -137,6 +139,7 @@ impl Kind {
             }
             Self::Texts => "a list of texts".to_owned(),
             Self::TextMap => "a map of names to texts".to_owned(),
+            Self::TextsAndMaps => "a list of texts, and of maps of names to texts".to_owned(),
             Self::Map(keys) => format!("a map with the keys {}", names(keys)),
             Self::Entries(keys) => format!("a list of maps with the keys {}", names(keys)),
             Self::Inclusions => {

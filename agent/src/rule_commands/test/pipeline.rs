@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use bus::{BatchLimits, Key, LaneTx, Rx, WaitLimits, Waiter, Watermark, alert_lane, lane};
 use capture::savefile::{EVT_NUM_SHIFT, event_key};
 use rules::{Alert, RuleMatching, Ruleset};
-use stages::{Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users};
+use stages::{
+    BufferFormat, Lineage, LineageLimits, Progress, Shard, ShardConfig, ShardMeters, Users,
+};
 
 use super::tree::BEGIN_NS;
 
@@ -60,6 +62,7 @@ impl Pipeline {
             clock_offset_ns: BEGIN_EPOCH_NS - BEGIN_NS as i64,
             utc_offset_s: 0,
             evt_num_shift: EVT_NUM_SHIFT,
+            buffers: BufferFormat::default(),
             late_after: None,
             deferral: stages::DeferralLimits::default(),
         });

@@ -416,6 +416,7 @@ fn shards(
                 clock_offset_ns: 0,
                 utc_offset_s: 0,
                 evt_num_shift: 0,
+                buffers: stages::BufferFormat::default(),
                 // Late is told by the boot clock, which does not run here.
                 late_after: None,
                 deferral: DeferralLimits::default(),
