@@ -376,7 +376,9 @@ fn event_types_follow_the_logic_of_the_condition() {
 /// A rule with these tags and what is added to it.
 fn appended(tags: &str, appends: Vec<OutputAppend>) -> Result<Alert, String> {
     let mut sources = source("evt.type = open", "%proc.name");
-    sources[0].text.push_str(&format!("  tags: {tags}\n"));
+    sources[0].text += "  tags: ";
+    sources[0].text += tags;
+    sources[0].text.push('\n');
     let constants = [("region".to_owned(), "north".to_owned())];
     let static_fields = Arc::new(constants.into_iter().collect());
     let options = Options { appends, static_fields, ..Options::default() };
