@@ -7,6 +7,9 @@ use super::outline::outline;
 use super::schema::Key;
 use super::tree::{Entry, Node, Origin, Tree, printable};
 
+/// YAML takes longer keys behind a question mark alone.
+const MAX_SIMPLE_KEY_CHARS: usize = 1000;
+
 /// Every key with its value.
 pub(super) fn show(tree: &Node) -> String {
     let mut out = String::new();
@@ -57,7 +60,12 @@ fn value(out: &mut String, node: &Node, depth: usize) {
         }
         Tree::Map(entries) => {
             for entry in entries {
-                put(out, &format!("{indent}  {}:", quoted(&entry.name)));
+                let name = quoted(&entry.name);
+                if name.chars().count() > MAX_SIMPLE_KEY_CHARS {
+                    put(out, &format!("{indent}  ? {name}\n{indent}  :"));
+                } else {
+                    put(out, &format!("{indent}  {name}:"));
+                }
                 value(out, &of_entry(entry), depth + 1);
             }
         }
