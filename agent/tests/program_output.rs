@@ -16,9 +16,9 @@ fn options(command: &str, keep_alive: bool) -> Vec<String> {
         "program_output.enabled=true".to_owned(),
         format!("program_output.program={command}"),
         format!("program_output.keep_alive={keep_alive}"),
-        "peregrine.outputs.program.timeout_ms=300".to_owned(),
+        "peregrine.outputs.program.timeout_ms=5000".to_owned(),
         "peregrine.outputs.program.retry_longest_ms=100".to_owned(),
-        "output_timeout=500".to_owned(),
+        "output_timeout=1000".to_owned(),
     ]
 }
 
@@ -81,7 +81,9 @@ fn each_alert_has_a_program_of_its_own() {
 /// Raises alerts beside a program that takes none; gives what the agent said in the end.
 fn beside(opens: &mut Opens, command: &str, keep_alive: bool, counter: &str) -> String {
     let before = opens.n();
-    let agent: Agent = opens.agent(&options(command, keep_alive));
+    let mut options = options(command, keep_alive);
+    options.push("peregrine.outputs.program.timeout_ms=500".to_owned());
+    let agent: Agent = opens.agent(&options);
     opens.raise(5);
     // Standard output is none the wiser.
     agent.wait_for_lines(opens.n() - before);

@@ -52,6 +52,8 @@ pub(super) struct Connector {
     address: SyslogAddress,
     timeout: Duration,
     tls: Option<(Arc<ClientConfig>, String)>,
+    /// How long a peer is watched that is not known yet.
+    pub(super) probation: Duration,
 }
 
 impl Connector {
@@ -64,7 +66,7 @@ impl Connector {
             SyslogAddress::Tls(HostPort { host, .. }) => Some((tls.client(&[])?, host.clone())),
             _ => None,
         };
-        Ok(Self { address, timeout, tls })
+        Ok(Self { address, timeout, tls, probation: PROBATION })
     }
 
     pub(super) fn address(&self) -> &SyslogAddress {
@@ -76,7 +78,7 @@ impl Connector {
     }
 
     fn open(&self) -> io::Result<Link> {
-        let Self { address, timeout, tls } = self;
+        let Self { address, timeout, tls, .. } = self;
         match address {
             SyslogAddress::Unix(path) => {
                 let to = SockAddr::unix(path)?;
@@ -116,8 +118,8 @@ impl Connector {
             socket.set_write_timeout(Some(self.timeout))?;
             socket.connect(to)?;
         }
-        let is_proven = framing == Framing::Datagram;
-        Ok(Link { socket, tls: None, framing, timeout: self.timeout, is_proven })
+        let probation = (framing != Framing::Datagram).then_some(self.probation);
+        Ok(Link { socket, tls: None, framing, timeout: self.timeout, probation })
     }
 
     fn connection(&self, to: &SockAddr) -> io::Result<Link> {
@@ -152,8 +154,8 @@ pub(super) struct Link {
     tls: Option<Box<ClientConnection>>,
     framing: Framing,
     timeout: Duration,
-    /// The peer has not closed after the first write.
-    is_proven: bool,
+    /// After the first write the peer is watched for so long.
+    probation: Option<Duration>,
 }
 
 impl Link {
@@ -162,7 +164,7 @@ impl Link {
     }
 
     pub(super) fn is_proven(&self) -> bool {
-        self.is_proven
+        self.probation.is_none()
     }
 
     /// Writes whole messages; gives how many bytes can be counted as sent.
@@ -183,11 +185,10 @@ impl Link {
         if let Err(e) = ended {
             return (n_written, Err(broken(&e)));
         }
-        if !self.is_proven {
-            if let Err(e) = self.watch(PROBATION) {
-                return (0, Err(broken(&e)));
-            }
-            self.is_proven = true;
+        if let Some(time) = self.probation.take()
+            && let Err(e) = self.watch(time)
+        {
+            return (0, Err(broken(&e)));
         }
         (n_written, Ok(()))
     }
