@@ -2,7 +2,6 @@
 //!
 //! `Delivery ─Message, bounded queue─▶ SinkThread { Transport::send, again and again until it is through }`
 
-mod connection;
 mod http;
 mod lines;
 mod program;

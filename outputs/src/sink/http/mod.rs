@@ -4,6 +4,7 @@
 //! whether an answer began, and TLS is that of the other sinks.
 
 mod answer;
+mod connection;
 mod url;
 
 use std::fs::File;
@@ -15,11 +16,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::net::sockopt;
 
-use super::connection::{Connection, Target};
 use super::tls::{Tls, TlsError};
 use super::{Sent, SinkError, Stop, Transport};
 use crate::message::Shared;
 use answer::{Answer, NoAnswer, printable};
+use connection::{Connection, Target};
 
 pub use url::{HttpUrl, UrlError};
 
