@@ -201,7 +201,7 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
 }
 
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
-    let config::Outputs { stdout, file, syslog, program, rate_control: _, timeout: _ } =
+    let config::Outputs { stdout, file, http, syslog, program, rate_control: _, timeout: _ } =
         &config.outputs;
     let mut sinks = Vec::new();
     if let Some(limits) = *stdout {
@@ -209,6 +209,9 @@ fn sinks(config: &Config) -> Result<Vec<Sink>> {
     }
     if let Some(FileOutput { filename, kept, limits }) = file {
         sinks.push(Sink::file(filename, *kept, *limits)?);
+    }
+    if let Some(http) = http {
+        sinks.push(http.sink()?);
     }
     if let Some(syslog) = syslog {
         sinks.push(syslog.sink()?);

@@ -8,6 +8,7 @@ mod containers;
 mod custom_set;
 mod drops;
 mod environment;
+mod http;
 mod include;
 mod limits;
 mod option;

@@ -8,6 +8,7 @@ use outputs::{
     KeptOpen, Lives, ProgramSettings, QueueLimits, Rate, RateControl, Retry, SinkLimits,
 };
 
+use super::http::{self as to_http, HttpOutput};
 use super::schema::number;
 use super::syslog::{self as to_syslog, SyslogOutput};
 use super::trouble::wrong;
@@ -23,6 +24,8 @@ pub(crate) struct Outputs {
     pub(crate) stdout: Option<SinkLimits>,
     /// A file.
     pub(crate) file: Option<FileOutput>,
+    /// A server that alerts are posted to.
+    pub(crate) http: Option<HttpOutput>,
     pub(crate) syslog: Option<SyslogOutput>,
     pub(crate) program: Option<ProgramOutput>,
     /// What is held back of them.
@@ -52,6 +55,7 @@ pub(crate) struct ProgramOutput {
 pub(super) struct OutputKeys {
     pub(super) stdout: written::StdoutOutput,
     pub(super) file: written::FileOutput,
+    pub(super) http: written::HttpOutput,
     pub(super) syslog: written::SyslogOutput,
     pub(super) program: written::ProgramOutput,
     pub(super) outputs_queue: written::OutputsQueue,
@@ -61,10 +65,24 @@ pub(super) struct OutputKeys {
 }
 
 pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
-    let OutputKeys { stdout, file, syslog, program, outputs_queue, timeout_ms, sections, rate } =
-        keys;
-    let SinkSections { stdout: of_stdout, file: of_file, syslog: of_syslog, program: of_program } =
-        sections;
+    let OutputKeys {
+        stdout,
+        file,
+        http,
+        syslog,
+        program,
+        outputs_queue,
+        timeout_ms,
+        sections,
+        rate,
+    } = keys;
+    let SinkSections {
+        stdout: of_stdout,
+        file: of_file,
+        http: of_http,
+        syslog: of_syslog,
+        program: of_program,
+    } = sections;
     let timeout = ms("output_timeout", timeout_ms)?;
     let default_queue = outputs_queue.capacity.filter(|&n| n > 0);
     let limits = |sink: &str, bounds: &SinkBounds| limits(sink, bounds, default_queue);
@@ -81,6 +99,12 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
             Some(FileOutput { filename: filename.into(), kept, limits: limits("file", &of_file)? })
         }
         _ => None,
+    };
+    let http = if http.enabled == Some(true) {
+        let limits = limits("http", &of_http.bounds)?;
+        Some(to_http::resolve(http, &of_http, limits)?)
+    } else {
+        None
     };
     let syslog = if syslog.enabled == Some(true) {
         let limits = limits("syslog", &of_syslog.bounds)?;
@@ -108,6 +132,7 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
     Ok(Outputs {
         stdout: stdout.enabled.unwrap_or(true).then(|| limits("stdout", &of_stdout)).transpose()?,
         file,
+        http,
         syslog,
         program,
         rate_control: rate_control(&rate)?,

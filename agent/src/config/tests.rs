@@ -160,6 +160,18 @@ fn wrong_values_are_named_with_the_option() {
             "program_output.enabled: is true, but program_output.program is not set",
         ),
         (
+            "http_output.enabled=true",
+            "http_output.enabled: is true, but http_output.url is not set",
+        ),
+        (
+            "http_output={enabled: true, url: localhost:80/x}",
+            "http_output.url: has no scheme; https://localhost:80/x or http://localhost:80/x?",
+        ),
+        (
+            "http_output={enabled: true, url: 'http://x', user_agent: ü}",
+            "http_output.user_agent: has a character that no header may have",
+        ),
+        (
             "peregrine.ring_bytes=100000",
             "peregrine.ring_bytes: 100000 is not a power of two; the next is 131072",
         ),
@@ -574,6 +586,10 @@ fn another(key: &schema::Key) -> Vec<String> {
             let both = ["tls_cert", "tls_key"];
             both.map(|key| format!("peregrine.outputs.syslog.{key}=/other")).into()
         }
+        ("http_output.enabled", _) => {
+            vec!["http_output.enabled=true".into(), "http_output.url=http://x".into()]
+        }
+        ("http_output.url", _) => set("http://other".into()),
         ("priority", _) => set("error".into()),
         ("append_output", _) => vec!["append_output[].suggested_output=true".into()],
         ("rules", _) => vec!["rules[].disable.tag=x".into()],
@@ -597,6 +613,8 @@ fn another(key: &schema::Key) -> Vec<String> {
     }
 }
 
+const HTTP: &[&str] =
+    &["http_output.enabled=true", "http_output.url=https://x", "http_output.mtls=true"];
 const FILE: &[&str] = &["file_output.enabled=true", "file_output.filename=/y"];
 const SYSLOG: &[&str] = &["syslog_output.enabled=true"];
 const TLS: &[&str] = &["syslog_output.enabled=true", "peregrine.outputs.syslog.address=tls://a:1"];
@@ -617,8 +635,11 @@ fn every_key_that_is_honoured_changes_what_is_resolved() {
             _ if key.path.starts_with("peregrine.outputs.syslog.") => SYSLOG,
             _ if key.path.starts_with("peregrine.outputs.program.") => PROGRAM,
             Some("program_output") => PROGRAM,
+            _ if key.path.starts_with("peregrine.outputs.http.") => HTTP,
             Some("capture") => &["capture.enabled=true"],
             Some("file_output") => FILE,
+            _ if key.path == "http_output.mtls" => &HTTP[..2],
+            Some("http_output") => HTTP,
             _ => &[],
         };
         let options = another(key);

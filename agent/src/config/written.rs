@@ -16,6 +16,7 @@ pub(super) struct Written {
     pub(super) engine: Engine,
     pub(super) falco_libs: FalcoLibs,
     pub(super) file_output: FileOutput,
+    pub(super) http_output: HttpOutput,
     pub(super) json_include_message_property: Option<bool>,
     pub(super) json_include_output_fields_property: Option<bool>,
     pub(super) json_include_output_property: Option<bool>,
@@ -80,6 +81,25 @@ pub(super) struct FileOutput {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct HttpOutput {
+    pub(super) ca_bundle: Option<String>,
+    pub(super) ca_cert: Option<String>,
+    pub(super) ca_path: Option<String>,
+    pub(super) client_cert: Option<String>,
+    pub(super) client_key: Option<String>,
+    pub(super) compress_uploads: Option<bool>,
+    pub(super) echo: Option<bool>,
+    pub(super) enabled: Option<bool>,
+    pub(super) insecure: Option<bool>,
+    pub(super) keep_alive: Option<bool>,
+    pub(super) max_consecutive_timeouts: Option<u64>,
+    pub(super) mtls: Option<bool>,
+    pub(super) url: Option<String>,
+    pub(super) user_agent: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct OutputsQueue {
     pub(super) capacity: Option<u64>,
 }
@@ -103,6 +123,7 @@ pub(super) struct RateSection {
 pub(super) struct SinkSections {
     pub(super) file: SinkBounds,
     pub(super) program: ProgramSection,
+    pub(super) http: HttpSection,
     pub(super) stdout: SinkBounds,
     pub(super) syslog: SyslogSection,
 }
@@ -128,6 +149,19 @@ pub(super) struct SyslogSection {
     pub(super) tls_ca: Option<String>,
     pub(super) tls_cert: Option<String>,
     pub(super) tls_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct HttpSection {
+    #[serde(flatten)]
+    pub(super) bounds: SinkBounds,
+    pub(super) batch_alerts: Option<u64>,
+    pub(super) batch_bytes: Option<u64>,
+    pub(super) batch_format: Option<String>,
+    pub(super) connect_timeout_ms: Option<u64>,
+    pub(super) linger_ms: Option<u64>,
+    pub(super) timeout_ms: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

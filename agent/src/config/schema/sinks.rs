@@ -72,9 +72,33 @@ const FACILITIES: &[&str] = &[
     "ftp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
+#[rustfmt::skip]
+const HTTP: &[Key] = &[
+    Key::new("peregrine.outputs.http.timeout_ms", TIMEOUT, "10000",
+        "Milliseconds that a post with its answer may take."),
+    Key::new("peregrine.outputs.http.connect_timeout_ms", TIMEOUT, "3000",
+        "Milliseconds that connecting may take, the handshake of TLS included."),
+    Key::new("peregrine.outputs.http.batch_alerts", Whole(1, 512), "1",
+        "Alerts that one post may have; 1 posts each by itself, as Falco does."),
+    Key::new("peregrine.outputs.http.batch_bytes", Whole(1024, 64 << 20), "524288",
+        "Bytes that a post of several may have, before compression."),
+    Key::new("peregrine.outputs.http.batch_format", Word(&["lines", "array"]), "lines",
+        "Form of a post of several JSON alerts: a line each (application/x-ndjson), or a JSON array."),
+    Key::new("peregrine.outputs.http.linger_ms", Whole(0, 60_000), "0",
+        "Milliseconds that the first alert of a post waits for others, where batch_alerts is more than 1."),
+];
+
 /// By sink.
-pub(super) const KEYS: [&[Key]; 6] =
-    [keys!("stdout"), keys!("file"), SYSLOG, keys!("syslog"), PROGRAM, keys!("program")];
+pub(super) const KEYS: [&[Key]; 8] = [
+    keys!("stdout"),
+    keys!("file"),
+    SYSLOG,
+    keys!("syslog"),
+    PROGRAM,
+    keys!("program"),
+    HTTP,
+    keys!("http"),
+];
 
 #[cfg(test)]
 mod tests {
