@@ -60,7 +60,7 @@ fn value(out: &mut String, node: &Node, depth: usize) {
         }
         Tree::Map(entries) => {
             for entry in entries {
-                let name = quoted(&entry.name);
+                let name = written(&entry.name);
                 if name.chars().count() > MAX_SIMPLE_KEY_CHARS {
                     put(out, &format!("{indent}  ? {name}\n{indent}  :"));
                 } else {
@@ -97,8 +97,16 @@ fn place(node: &Node) -> String {
     text
 }
 
-/// A text as YAML: plain where nothing in it means something to a reader, else in double quotes.
+/// A value as YAML. What looks like a variable would be one; keys have none.
 fn quoted(text: &str) -> String {
+    match text.rfind('}') {
+        Some(end) => written(&(text[..end].replace("${", "$${") + &text[end..])),
+        None => written(text),
+    }
+}
+
+/// A text as YAML: plain where nothing in it means something to a reader, else in double quotes.
+fn written(text: &str) -> String {
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "_/.".contains(c))
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_/.+-".contains(c))
         && !matches!(text, "null" | "Null" | "NULL")
@@ -106,11 +114,6 @@ fn quoted(text: &str) -> String {
     if is_plain {
         return text.to_owned();
     }
-    // What looks like a variable would be one.
-    let text = match text.rfind('}') {
-        Some(end) => text[..end].replace("${", "$${") + &text[end..],
-        None => text.to_owned(),
-    };
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
