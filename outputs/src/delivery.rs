@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bus::{Rx, WaitLimits, Waiter};
-use perf::{Counter, Hop, Registry, boot_now_ns, to_epoch_ns};
+use perf::{Counter, Equation, Hop, Registry, boot_now_ns, to_epoch_ns};
 use rules::Alert;
 
 use crate::format::{Formatter, Notes};
 use crate::message::Message;
+use crate::outbox::Outbox;
 use crate::rate::{DUPLICATES, Gate, OF_ALL, OF_RULE, Passed, REPORTS, RateControl};
-use crate::sink::{Handle, Notices, Sink, SinkThread, WhenFull, join};
+use crate::sink::{Handle, Notices, Sink, SinkThread, WhenFull, encode, join};
 
 /// Counter of the alerts that reached the outputs.
 const RECEIVED: &str = "outputs.received";
@@ -68,6 +69,8 @@ type Told = Box<dyn FnMut(&Alert) + Send>;
 pub struct Delivery {
     lanes: Vec<Rx<Alert>>,
     sinks: Vec<Handle>,
+    /// Where durable sinks take alerts from.
+    outbox: Option<Outbox>,
     formatter: Formatter,
     times: AlertTimes,
     waiter: Waiter,
@@ -122,6 +125,8 @@ struct DeliveryMeters {
 pub struct Outputs {
     /// Where they go.
     pub sinks: Vec<Sink>,
+    /// Where the durable ones of them take alerts from.
+    pub outbox: Option<Outbox>,
     /// How they are printed.
     pub formatter: Formatter,
     /// What is held back.
@@ -142,7 +147,7 @@ impl Delivery {
         waiter: Waiter,
         registry: &mut Registry,
     ) -> (Self, Vec<SinkThread>) {
-        let Outputs { sinks, formatter, rate_control, output_timeout, notices } = outputs;
+        let Outputs { sinks, outbox, formatter, rate_control, output_timeout, notices } = outputs;
         let notices: Notices = notices.into();
         let meters = DeliveryMeters {
             received: registry.counter(RECEIVED),
@@ -159,12 +164,22 @@ impl Delivery {
             }
         }
         registry.hop(hop);
+        if let Some(outbox) = &outbox {
+            outbox.register(registry);
+            registry.equation(
+                Equation::new("outbox: emitted = received")
+                    .left(EMITTED)
+                    .right("outbox.received")
+                    .slack(MAX_ROUND),
+            );
+        }
         let room = Waiter::new(WaitLimits::default());
         let join = |sink| join(sink, times, room.unparker(), Arc::clone(&notices), registry);
         let (sinks, threads) = sinks.into_iter().map(join).unzip();
         let delivery = Self {
             lanes,
             sinks,
+            outbox,
             formatter,
             times,
             waiter,
@@ -273,12 +288,13 @@ impl Delivery {
     }
 
     fn emit(&mut self, passed: &Passed) {
-        let Self { sinks, formatter, meters, times, room, .. } = self;
+        let Self { sinks, outbox, formatter, meters, times, room, .. } = self;
         let Passed { alert, n_repeated } = passed;
         meters.emitted.add(1);
-        let notes = Notes { id: None, n_repeated: *n_repeated };
+        let id = outbox.as_mut().map(Outbox::next_id);
+        let notes = Notes { id, n_repeated: *n_repeated };
         let message = Arc::new(Message {
-            id: notes.id,
+            id,
             ts_ns: alert.ts_ns,
             taken_ns: boot_now_ns(),
             rule: Arc::clone(&alert.rule.name),
@@ -286,6 +302,11 @@ impl Delivery {
             is_json: formatter.is_json(),
             line: formatter.line(alert, notes).into(),
         });
+        if let (Some(outbox), Some(id)) = (outbox, id) {
+            let text = encode(&message);
+            // What is refused is counted where it is.
+            drop(outbox.push(id, text));
+        }
         for sink in sinks {
             // Live, nobody waits for a sink.
             let when_full = match times {
@@ -348,13 +369,24 @@ impl Delivery {
             gate.finish(&mut self.passed);
             self.emit_passed();
         }
-        let Self { mut sinks, times, output_timeout, .. } = self;
+        let Self { mut sinks, outbox, times, output_timeout, notices, .. } = self;
         sinks.iter().for_each(Handle::end);
-        let deadline = match times {
+        let until = || match times {
             AlertTimes::Live { .. } => Some(Instant::now() + output_timeout),
             AlertTimes::Replayed => None,
         };
-        sinks.iter_mut().filter_map(|sink| sink.finish(deadline)).collect()
+        let is_written = outbox.is_none_or(|outbox| outbox.finish(until()));
+        let stuck = (!is_written).then(|| "outbox: the disk does not answer".to_owned());
+        let deadline = until();
+        let mut lost = Vec::from_iter(stuck);
+        for sink in &mut sinks {
+            let left = sink.finish(deadline);
+            lost.extend(left.lost);
+            if let Some(kept) = left.kept {
+                notices(&kept);
+            }
+        }
+        lost
     }
 }
 
@@ -407,6 +439,7 @@ mod tests {
         let mut registry = Registry::new();
         let outputs = Outputs {
             sinks,
+            outbox: None,
             formatter: Formatter::new(Format::default(), "h"),
             rate_control,
             output_timeout: Duration::from_millis(20),

@@ -12,6 +12,7 @@
 //! let mut registry = perf::Registry::new();
 //! let outputs = Outputs {
 //!     sinks: vec![Sink::stdout(SinkLimits::default()).unwrap()],
+//!     outbox: None,
 //!     formatter: Formatter::new(Format::default(), "node-1"),
 //!     rate_control: RateControl::default(),
 //!     output_timeout: Duration::from_secs(2),

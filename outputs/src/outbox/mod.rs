@@ -25,13 +25,14 @@ mod writer;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use perf::{Hop, Readings, Registry};
 
 use self::disk::Disk;
+pub(crate) use self::reader::ReaderEnd;
 pub use self::reader::{Next, Reader};
 pub use self::record::Record;
 pub use self::recovery::{Recovery, UncleanStop};
@@ -75,6 +76,9 @@ pub struct OutboxSettings {
     /// When what is written is forced to the disk.
     pub fsync: Fsync,
 }
+
+/// Who waits without an end is woken; this is how long a lost wake would cost.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The smallest [`OutboxSettings::segment_bytes`].
 pub const MIN_SEGMENT_BYTES: u64 = 4096;
@@ -128,7 +132,7 @@ pub enum OpenError {
 }
 
 /// Why an alert was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Memory is full of alerts that wait to be written.
     #[error("the outbox has no room in memory")]
@@ -143,6 +147,8 @@ pub enum Refused {
 pub struct Outbox {
     shared: Arc<Shared>,
     last_id: AlertId,
+    sinks: Vec<String>,
+    recovery: Recovery,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -153,21 +159,15 @@ pub struct Opened {
     pub outbox: Outbox,
     /// The way out of each sink, in the order that they were named in.
     pub readers: Vec<Reader>,
-    /// What was found.
-    pub recovery: Recovery,
 }
 
 impl Outbox {
     /// Opens the log, finds what earlier runs left in it for `sinks`, and starts the thread that writes. A sink that has no cursor yet gets
-    /// whatever the log has. Registers what is counted. Reads every segment once: about a second for 2 GB.
+    /// whatever the log has. Reads every segment once.
     ///
     /// # Errors
     /// The directory cannot be used, by this program or by this version of it.
-    pub fn open(
-        settings: &OutboxSettings,
-        sinks: &[&str],
-        registry: &mut Registry,
-    ) -> Result<Opened, OpenError> {
+    pub fn open(settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
         let OutboxSettings { directory, max_bytes, segment_bytes, fsync } = settings.clone();
         if segment_bytes < MIN_SEGMENT_BYTES || max_bytes / 2 < segment_bytes {
             return Err(OpenError::Sizes { max_bytes, segment_bytes });
@@ -177,8 +177,9 @@ impl Outbox {
         let recovery::Found { epoch, next_number, segments, cursors } = found;
         let start = AlertId { epoch, sequence: 0 };
         let progress = cursors.iter().map(|&(cursor, recovered)| {
+            let (taken, acked) = (cursor.id, cursor.id);
             let mut progress =
-                Progress { taken: cursor.id, acked: cursor.id, ..Progress::default() };
+                Progress { taken, acked, cursor, is_saved: true, ..Progress::default() };
             progress.counts.recovered = recovered;
             progress.counts.pending = recovered;
             if recovered == 0 {
@@ -193,11 +194,8 @@ impl Outbox {
             drop(disk.remove(&segment::file_name(number)));
         }
         let shared = Arc::new(Shared::new(state));
-        register(&shared, &recovery, sinks, registry);
-        let readers = (0..).zip(sinks).zip(&cursors).map(|((sink, name), &(cursor, _))| {
-            Reader::new(Arc::clone(&shared), Arc::clone(&disk), sink, name, cursor)
-        });
-        let readers = readers.collect();
+        let readers =
+            (0..).zip(sinks).map(|(sink, name)| Reader::new(&shared, &disk, sink, name)).collect();
         let writer = Writer {
             shared: Arc::clone(&shared),
             log: Log::new(Arc::clone(&disk), epoch, segment_bytes, next_number),
@@ -206,13 +204,32 @@ impl Outbox {
             max_bytes,
             segment_bytes,
             epoch,
+            owes_report: recovery.unclean_stop.is_some(),
         };
         let thread = std::thread::Builder::new()
             .name("out-spool".to_owned())
             .spawn(move || writer.run())
             .map_err(OpenError::Thread)?;
-        let outbox = Self { shared, last_id: start, thread: Some(thread) };
-        Ok(Opened { outbox, readers, recovery })
+        let outbox = Self {
+            shared,
+            last_id: start,
+            sinks: sinks.iter().map(|&sink| sink.to_owned()).collect(),
+            recovery,
+            thread: Some(thread),
+        };
+        Ok(Opened { outbox, readers })
+    }
+
+    /// What was found when it was opened.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Registers what is counted, and what must balance: received = appended + unspooled + refused + waiting, and for each sink accepted +
+    /// recovered = delivered + lost + pending.
+    pub fn register(&self, registry: &mut Registry) {
+        register(&self.shared, &self.recovery, &self.sinks, registry);
     }
 
     /// A new id, larger than all before.
@@ -245,11 +262,36 @@ impl Outbox {
     }
 }
 
-/// Writes what waits, then ends the log as it should end. The readers can go on.
-impl Drop for Outbox {
-    fn drop(&mut self) {
+impl Outbox {
+    /// Writes what waits, then ends the log as it should end; waits for that until then at most. The readers can go on. `false` if it is
+    /// not done, since the disk does not answer.
+    #[must_use]
+    pub fn finish(mut self, deadline: Option<Instant>) -> bool {
+        self.close();
+        let mut state = self.shared.lock();
+        while !state.has_writer_ended {
+            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                // The thread ends with the program.
+                self.thread = None;
+                return false;
+            }
+            let waited = self.shared.for_readers.wait_timeout(state, left.unwrap_or(LOOK_AGAIN));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn close(&self) {
         self.shared.lock().is_closed = true;
         self.shared.for_writer.notify_one();
+    }
+}
+
+/// As [`Outbox::finish`], however long it takes.
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.close();
         if let Some(thread) = self.thread.take() {
             // The thread does not panic, short of a bug that has been printed by then.
             drop(thread.join());
@@ -261,9 +303,7 @@ fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
 }
 
-/// What is counted, and what must balance: received = appended + unspooled + refused + waiting, and for each sink
-/// accepted + recovered = delivered + lost + pending.
-fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[&str], registry: &mut Registry) {
+fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[String], registry: &mut Registry) {
     let found = [
         ("outbox.found.records", recovery.n_records),
         ("outbox.found.missing", recovery.n_missing),
@@ -273,11 +313,10 @@ fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[&str], registry:
         ("outbox.found.lost_cursors", recovery.n_lost_cursors),
         ("outbox.found.unclean_stops", recovery.unclean_stop.is_some().into()),
     ];
-    let sinks: Vec<_> = sinks.iter().map(|&sink| sink.to_owned()).collect();
     let names: Vec<_> =
         sinks.iter().flat_map(|sink| SinkCounts::NAMES.map(|n| name(sink, n))).collect();
     let shared = Arc::clone(shared);
-    let of_sinks = sinks.clone();
+    let of_sinks = sinks.to_vec();
     registry.external(Counts::NAMES.into_iter().map(String::from).chain(names), move |out| {
         let state = shared.lock();
         let (counts, of_each) = (state.counts(), state.sinks.iter().map(|s| s.counts).collect());
@@ -298,7 +337,7 @@ fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[&str], registry:
             .dropped("too_long", "outbox.refused_too_long")
             .depth("outbox.waiting"),
     );
-    for sink in &sinks {
+    for sink in sinks {
         registry.hop(
             Hop::new(&format!("outbox {sink}"))
                 .input("outbox.accepted")

@@ -29,17 +29,73 @@ pub enum Next {
 /// One sink's place in the outbox. What it was given it says what became of, in order; dropping it saves the place.
 #[derive(Debug)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    end: ReaderEnd,
     pub(super) disk: Arc<Disk>,
+    shared: Arc<Shared>,
     sink: usize,
-    cursor_file: String,
     /// Taken and not done with.
     batch: VecDeque<Arc<Record>>,
     place: Option<Place>,
-    /// Of the newest record that the sink is done with.
-    cursor: Cursor,
-    is_saved: bool,
     saved_at: Instant,
+}
+
+/// What ends a reader from outside, should its thread be stuck.
+#[derive(Clone, Debug)]
+pub(crate) struct ReaderEnd {
+    shared: Arc<Shared>,
+    disk: Arc<Disk>,
+    sink: usize,
+    cursor_file: String,
+}
+
+impl ReaderEnd {
+    /// The reader takes nothing more, and what it says from now on is not heard. What it was not done with waits for the next run.
+    pub(crate) fn end(&self) {
+        self.save();
+        self.shared.lock().end_sink(self.sink);
+        self.remove_done();
+    }
+
+    /// Wakes the reader.
+    pub(crate) fn wake(&self) {
+        // Under the lock: whoever looked before and waits is then waiting.
+        drop(self.shared.lock());
+        self.shared.for_readers.notify_all();
+    }
+
+    /// Alerts that the sink is not done with.
+    pub(crate) fn n_pending(&self) -> u64 {
+        self.shared.lock().sinks[self.sink].counts.pending
+    }
+
+    /// Writes down how far the sink is.
+    fn save(&self) {
+        let mut state = self.shared.lock();
+        let progress = &mut state.sinks[self.sink];
+        if progress.is_saved {
+            return;
+        }
+        progress.is_saved = true;
+        let cursor = progress.cursor;
+        drop(state);
+        if self.disk.set_note(&self.cursor_file, &cursor.encode()).is_err() {
+            let mut state = self.shared.lock();
+            state.sinks[self.sink].is_saved = false;
+            state.count_cursor_error();
+        }
+    }
+
+    /// Removes the segments that no sink needs any more.
+    fn remove_done(&self) {
+        let done = self.shared.lock().done_segments();
+        for &number in &done {
+            // One that stays is found at the next start, and passed over.
+            drop(self.disk.remove(&segment::file_name(number)));
+        }
+        if !done.is_empty() {
+            self.shared.for_writer.notify_one();
+        }
+    }
 }
 
 /// In which file a reader is.
@@ -53,24 +109,21 @@ struct Place {
 }
 
 impl Reader {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        disk: Arc<Disk>,
-        sink: usize,
-        name: &str,
-        cursor: Cursor,
-    ) -> Self {
-        Self {
-            shared,
-            disk,
+    pub(super) fn new(shared: &Arc<Shared>, disk: &Arc<Disk>, sink: usize, name: &str) -> Self {
+        let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));
+        let end = ReaderEnd {
+            shared: Arc::clone(&shared),
+            disk: Arc::clone(&disk),
             sink,
             cursor_file: Cursor::file_name(name),
-            batch: VecDeque::new(),
-            place: None,
-            cursor,
-            is_saved: true,
-            saved_at: Instant::now(),
-        }
+        };
+        let (batch, place, saved_at) = (VecDeque::new(), None, Instant::now());
+        Self { end, disk, shared, sink, batch, place, saved_at }
+    }
+
+    /// What ends it from outside.
+    pub(crate) fn end(&self) -> ReaderEnd {
+        self.end.clone()
     }
 
     /// The oldest alerts that the sink was given and is not done with.
@@ -106,28 +159,48 @@ impl Reader {
 
     /// `false` once the time is up.
     fn wait(&mut self, until: Instant) -> bool {
-        let save_at = self.saved_at + SAVE_EVERY;
         let now = Instant::now();
-        if !self.is_saved && now >= save_at {
-            self.save();
+        let save_at = self.saved_at + SAVE_EVERY;
+        let mut state = self.shared.lock();
+        if state.has_news_for(self.sink) {
+            return true;
         }
         if now >= until {
             return false;
         }
-        let wake = if self.is_saved { until } else { until.min(save_at) };
-        let mut state = self.shared.lock();
-        // Once more under the lock: what came since has already told those that wait.
-        if state.has_news_for(self.sink) {
-            return true;
+        let is_saved = state.sinks[self.sink].is_saved;
+        if is_saved || now < save_at {
+            let wake = if is_saved { until } else { until.min(save_at) };
+            let waited = self.shared.for_readers.wait_timeout(state, wake - now);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state = self
-            .shared
-            .for_readers
-            .wait_timeout(state, wake.saturating_duration_since(now))
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
         drop(state);
+        self.save_if_due();
         true
+    }
+
+    /// Waits for alerts or a wake, or for so long.
+    pub(crate) fn idle(&mut self, longest: Duration) {
+        self.wait(Instant::now() + longest);
+    }
+
+    /// Waits for anything to happen, or for so long.
+    pub(crate) fn pause(&mut self, longest: Duration) {
+        self.save_if_due();
+        let state = self.shared.lock();
+        drop(self.shared.for_readers.wait_timeout(state, longest.min(SAVE_EVERY)));
+    }
+
+    /// Whether no more alerts come than those that are there.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.shared.lock().is_closed
+    }
+
+    fn save_if_due(&mut self) {
+        if self.saved_at.elapsed() >= SAVE_EVERY {
+            self.saved_at = Instant::now();
+            self.end.save();
+        }
     }
 
     /// The receiver has the `n` oldest of the batch.
@@ -143,25 +216,10 @@ impl Reader {
     fn done(&mut self, n: usize, outcome: Outcome) {
         let n = n.min(self.batch.len());
         let Some(last) = self.batch.drain(..n).next_back() else { return };
-        self.cursor = Cursor { id: last.id, time_ns: last.time_ns };
-        self.is_saved = false;
-        self.shared.lock().acked(self.sink, n as u64, last.id, outcome);
-        self.remove_done();
-        if self.saved_at.elapsed() >= SAVE_EVERY {
-            self.save();
-        }
-    }
-
-    /// Removes the segments that no sink needs any more.
-    fn remove_done(&self) {
-        let done = self.shared.lock().done_segments();
-        for &number in &done {
-            // One that stays is found at the next start, and passed over.
-            drop(self.disk.remove(&segment::file_name(number)));
-        }
-        if !done.is_empty() {
-            self.shared.for_writer.notify_one();
-        }
+        let cursor = Cursor { id: last.id, time_ns: last.time_ns };
+        self.shared.lock().acked(self.sink, n as u64, cursor, outcome);
+        self.end.remove_done();
+        self.save_if_due();
     }
 
     /// Takes records out of the files until there are enough or there is no further file.
@@ -225,23 +283,10 @@ impl Reader {
         }
         true
     }
-
-    fn save(&mut self) {
-        let saved = self.disk.set_note(&self.cursor_file, &self.cursor.encode());
-        self.is_saved = saved.is_ok();
-        self.saved_at = Instant::now();
-        if saved.is_err() {
-            self.shared.lock().count_cursor_error();
-        }
-    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if !self.is_saved {
-            self.save();
-        }
-        self.shared.lock().end_sink(self.sink);
-        self.remove_done();
+        self.end.end();
     }
 }

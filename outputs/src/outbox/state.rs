@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::notes::Cursor;
 use super::record::Record;
 use super::segment::MIN_FILE_BYTES;
 use super::{AlertId, Refused};
@@ -37,6 +38,10 @@ pub(super) struct Progress {
     pub(super) taken: AlertId,
     /// Up to here it is done with all.
     pub(super) acked: AlertId,
+    /// The newest record that it is done with, for its file.
+    pub(super) cursor: Cursor,
+    /// The file has it.
+    pub(super) is_saved: bool,
     /// Given and not done with.
     pub(super) n_in_hand: u64,
     /// It is behind the tail, or was when it last looked.
@@ -387,7 +392,9 @@ impl State {
             })
             .cloned()
             .collect();
-        if let Some(last) = records.last() {
+        if let Some(last) = records.last()
+            && !progress.has_ended
+        {
             progress.taken = last.id;
             progress.n_in_hand += records.len() as u64;
         }
@@ -397,6 +404,9 @@ impl State {
     /// A reader has taken a record out of a file.
     pub(super) fn taken_from_file(&mut self, sink: usize, id: AlertId) {
         let progress = &mut self.sinks[sink];
+        if progress.has_ended {
+            return;
+        }
         progress.taken = id;
         progress.n_in_hand += 1;
     }
@@ -424,9 +434,13 @@ impl State {
     }
 
     /// The sink is done with its `n` oldest records, up to `last`.
-    pub(super) fn acked(&mut self, sink: usize, n: u64, last: AlertId, outcome: Outcome) {
+    pub(super) fn acked(&mut self, sink: usize, n: u64, last: Cursor, outcome: Outcome) {
         let progress = &mut self.sinks[sink];
-        progress.acked = last;
+        if progress.has_ended {
+            return;
+        }
+        progress.acked = last.id;
+        (progress.cursor, progress.is_saved) = (last, false);
         progress.n_in_hand -= n;
         if progress.n_in_hand == 0 {
             // Nothing lies between what was taken last and what `files_read` has passed over.
@@ -459,10 +473,12 @@ impl State {
     /// The sink takes nothing more in this run. What is written waits for the next one.
     pub(super) fn end_sink(&mut self, sink: usize) {
         let progress = &mut self.sinks[sink];
-        progress.taken = progress.acked;
-        progress.n_in_hand = 0;
-        progress.has_ended = true;
-        self.settle();
+        if !progress.has_ended {
+            progress.taken = progress.acked;
+            progress.n_in_hand = 0;
+            progress.has_ended = true;
+            self.settle();
+        }
     }
 
     pub(super) fn writer_ended(&mut self) {

@@ -34,8 +34,9 @@ struct Rig {
 
 fn rig(settings: &OutboxSettings, sinks: &[&str]) -> Rig {
     let mut registry = Registry::new();
-    let Opened { outbox, readers, recovery } =
-        Outbox::open(settings, sinks, &mut registry).unwrap();
+    let Opened { outbox, readers } = Outbox::open(settings, sinks).unwrap();
+    outbox.register(&mut registry);
+    let recovery = outbox.recovery().clone();
     let readers = readers.into_iter().map(Some).collect();
     Rig { outbox: Some(outbox), readers, recovery, registry }
 }
@@ -481,7 +482,7 @@ fn a_directory_is_one_agents_and_closed_to_others() {
     let dir = tempfile::tempdir().unwrap();
     let settings = settings(dir.path());
     let r = rig(&settings, &["http"]);
-    let open = || Outbox::open(&settings, &["http"], &mut Registry::new()).map(drop).unwrap_err();
+    let open = || Outbox::open(&settings, &["http"]).map(drop).unwrap_err();
     let e = open().to_string();
     assert!(e.starts_with("another agent uses the outbox /"), "{e}");
     r.end();
@@ -490,7 +491,7 @@ fn a_directory_is_one_agents_and_closed_to_others() {
     assert!(e.ends_with("(mode 770)"), "{e}");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let sizes = OutboxSettings { max_bytes: 10_000, segment_bytes: 8192, ..settings.clone() };
-    let e = Outbox::open(&sizes, &["http"], &mut Registry::new()).map(drop).unwrap_err();
+    let e = Outbox::open(&sizes, &["http"]).map(drop).unwrap_err();
     assert!(matches!(e, OpenError::Sizes { .. }), "{e}");
 }
 
@@ -506,7 +507,7 @@ fn a_segment_of_a_newer_version_is_left_alone() {
     let crc = crc32fast::hash(&bytes[12..32]);
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     fs::write(&path, bytes).unwrap();
-    let e = Outbox::open(&settings(dir.path()), &["http"], &mut Registry::new());
+    let e = Outbox::open(&settings(dir.path()), &["http"]);
     let e = e.map(drop).unwrap_err().to_string();
     assert!(e.ends_with("in format 9, which this version does not know"), "{e}");
 }

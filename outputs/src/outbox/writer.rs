@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pub(super) max_bytes: u64,
     pub(super) segment_bytes: u64,
     pub(super) epoch: u64,
+    /// The run before did not end as it should, which the first alert tells.
+    pub(super) owes_report: bool,
 }
 
 impl Writer {
@@ -159,9 +161,10 @@ impl Writer {
             Fsync::Never => Ok(()),
             Fsync::Always | Fsync::Interval(_) => self.log.seal(),
         };
-        let ended = self
-            .disk
-            .set_note(Run::FILE_NAME, &Run { epoch: self.epoch, has_ended: true }.encode());
+        // A run that began nothing leaves the report to the next one.
+        let has_ended = !self.owes_report || self.shared.lock().counts().received > 0;
+        let run = Run { epoch: self.epoch, has_ended };
+        let ended = self.disk.set_note(Run::FILE_NAME, &run.encode());
         let mut state = self.shared.lock();
         for result in [sealed, ended] {
             if result.is_err() {

@@ -7,6 +7,7 @@ mod lines;
 mod program;
 mod syslog;
 mod tls;
+mod way;
 mod worker;
 
 use std::fs::File;
@@ -21,11 +22,13 @@ pub use syslog::{AddressError, Facility, HostPort, SyslogAddress, SyslogSettings
 pub use tls::{Identity, Tls, TlsError, TlsPart, Trust};
 pub use worker::SinkThread;
 
+pub(crate) use way::encode;
 pub(crate) use worker::{Handle, Notices, WhenFull, join};
 
 use perf::Registry;
 
 use crate::message::Shared;
+use crate::outbox::Reader;
 use crate::queue::QueueLimits;
 use http::Http;
 use lines::{AlertFile, Lines};
@@ -137,6 +140,8 @@ pub struct SinkLimits {
     pub queue: QueueLimits,
     /// How it tries again.
     pub retry: Retry,
+    /// It is to take alerts out of the outbox.
+    pub is_durable: bool,
 }
 
 /// A sink that cannot be used.
@@ -171,6 +176,7 @@ pub struct Sink {
     limits: SinkLimits,
     on_closed: Option<OnClosed>,
     give_up: Option<GiveUp>,
+    outbox: Option<Reader>,
 }
 
 impl Sink {
@@ -219,13 +225,32 @@ impl Sink {
         transport: impl Transport + 'static,
         limits: SinkLimits,
     ) -> Self {
-        Self { name, transport: Box::new(transport), limits, on_closed: None, give_up: None }
+        Self {
+            name,
+            transport: Box::new(transport),
+            limits,
+            on_closed: None,
+            give_up: None,
+            outbox: None,
+        }
     }
 
     /// Calls `f` once, when the sink's reader is gone for good. Of the sinks there are only stdout can be.
     #[must_use]
     pub fn when_closed(self, f: impl FnOnce() + Send + 'static) -> Self {
         Self { on_closed: Some(Box::new(f)), ..self }
+    }
+
+    /// Whether it is to take alerts out of the outbox.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.limits.is_durable
+    }
+
+    /// Takes alerts out of the outbox in the place of a queue.
+    #[must_use]
+    pub fn durable(self, outbox: Reader) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// `stdout`, `file` and so on.
@@ -243,8 +268,12 @@ fn unbuffered_stdout() -> Result<File, SinkError> {
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, transport: _, limits, on_closed: _, give_up: _ } = self;
-        f.debug_struct("Sink").field("name", name).field("limits", limits).finish_non_exhaustive()
+        let Self { name, transport: _, limits, on_closed: _, give_up: _, outbox } = self;
+        f.debug_struct("Sink")
+            .field("name", name)
+            .field("limits", limits)
+            .field("is_durable", &outbox.is_some())
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use bus::{Unparker, Waiter};
 use perf::{Counter, Hop, Latency, Registry, boot_now_ns, to_epoch_ns};
 
+use super::way::{Outgoing, Source, Way};
 use super::{GiveUp, OnClosed, Retry, Sent, Sink, Stop, Transport};
 use crate::delivery::{AlertTimes, EMITTED, MAX_ROUND};
 use crate::message::Shared;
-use crate::queue::{QueueRx, QueueTx, queue};
+use crate::outbox::Reader;
+use crate::queue::{QueueLimits, queue};
 
 /// Messages that a transport is given at a time.
 const MAX_IN_HAND: usize = 512;
@@ -44,7 +46,7 @@ pub(crate) struct Control {
 
 /// A sink's thread, as the outputs' thread holds it.
 pub(crate) struct Handle {
-    queue: QueueTx,
+    way: Way,
     control: Arc<Control>,
     queue_full: Arc<Counter>,
     unfinished: Arc<Counter>,
@@ -56,7 +58,7 @@ pub(crate) struct Handle {
 
 /// A thread that delivers to one sink; whoever makes threads runs it.
 pub struct SinkThread {
-    source: QueueRx,
+    source: Source,
     transport: Box<dyn Transport>,
     retry: Retry,
     on_closed: Option<OnClosed>,
@@ -110,9 +112,10 @@ pub(crate) fn join(
     notices: Notices,
     registry: &mut Registry,
 ) -> (Handle, SinkThread) {
-    let Sink { name, mut transport, limits, on_closed, give_up } = sink;
+    let Sink { name, mut transport, limits, on_closed, give_up, outbox } = sink;
     transport.register(registry);
-    let (queue, source) = queue(limits.queue, writer);
+    let is_durable = outbox.is_some();
+    let (way, source) = way(outbox, limits.queue, writer);
     let control = Arc::new(Control {
         name,
         is_abandoned: Mutex::new(false),
@@ -123,7 +126,14 @@ pub(crate) fn join(
         is_failing: AtomicBool::new(false),
     });
     let full_name = |what: &str| format!("outputs.{name}.{what}");
-    let mut hop = Hop::new(&format!("sink {name}")).input(EMITTED).slack(MAX_ROUND);
+    let mut hop = Hop::new(&format!("sink {name}")).slack(MAX_ROUND);
+    hop = if is_durable {
+        // What the outbox counts before that is a hop of its own.
+        let of_outbox = |what: &str| format!("outbox.{name}.{what}");
+        hop.input(&of_outbox("delivered")).input(&of_outbox("lost_refused"))
+    } else {
+        hop.input(EMITTED)
+    };
     let mut lost = |reason: &str| {
         let counter_name = full_name(&format!("lost_{reason}"));
         hop = std::mem::replace(&mut hop, Hop::new("")).dropped(reason, &counter_name);
@@ -142,13 +152,14 @@ pub(crate) fn join(
         end_to_end: registry.latency(&format!("end_to_end.{name}"), 1),
     };
     let stalls = registry.counter(&full_name("stalls"));
-    let depth = queue.depth();
-    registry.level(&full_name("waiting"), move || depth.get());
+    let depth = way.depth();
+    registry.level(&full_name("waiting"), depth);
     let watched = Arc::clone(&control);
     // Relaxed: it is looked at, nothing follows from it.
     registry
         .level(&full_name("failing"), move || watched.is_failing.load(Ordering::Relaxed).into());
-    registry.hop(hop.output(&full_name("delivered")).depth(&full_name("waiting")));
+    hop = hop.output(&full_name("delivered"));
+    registry.hop(if is_durable { hop } else { hop.depth(&full_name("waiting")) });
     let thread = SinkThread {
         source,
         transport,
@@ -164,16 +175,17 @@ pub(crate) fn join(
         trouble: None,
         told: None,
     };
-    (Handle { queue, control, queue_full, unfinished, stalls, stalled_ns: 0, give_up }, thread)
+    (Handle { way, control, queue_full, unfinished, stalls, stalled_ns: 0, give_up }, thread)
 }
 
 impl Handle {
     /// Puts a message into the queue; where it is full, waits for room or counts it as lost. The thread is not woken by this.
     pub(crate) fn push(&mut self, message: &Shared, mut when_full: WhenFull<'_>) {
-        while !self.queue.push(message) {
+        let Way::Queue(queue) = &mut self.way else { return };
+        while !queue.push(message) {
             match &mut when_full {
-                WhenFull::Wait(room) if !self.is_done() => {
-                    self.queue.wake();
+                WhenFull::Wait(room) if !self.control.is_done() => {
+                    queue.wake();
                     room.idle();
                 }
                 WhenFull::Wait(_) | WhenFull::Lose => {
@@ -186,21 +198,21 @@ impl Handle {
 
     /// Wakes the thread for what was pushed.
     pub(crate) fn wake(&self) {
-        self.queue.wake();
+        self.way.wake();
     }
 
     /// Says that no more messages come.
     pub(crate) fn end(&self) {
-        self.queue.end();
+        self.way.end();
     }
 
     /// What asks the thread to open anew what it keeps open.
     pub(crate) fn reopener(&self) -> impl Fn() + Send + Sync + use<> {
-        let (control, reader) = (Arc::clone(&self.control), self.queue.reader());
+        let (control, wake) = (Arc::clone(&self.control), self.way.waker());
         move || {
             // Relaxed: the wake orders it.
             control.n_reopens.fetch_add(1, Ordering::Relaxed);
-            reader.wake();
+            wake();
         }
     }
 
@@ -213,13 +225,14 @@ impl Handle {
         }
         self.stalled_ns = since_ns;
         self.stalls.add(1);
-        let (name, n) = (self.control.name, self.queue.depth().get());
+        let (name, n) = (self.control.name, self.way.depth()());
         let limit = limit.as_millis();
         Some(format!("output {name}: blocked for more than {limit} ms; {n} alerts wait"))
     }
 
-    /// Waits until the thread has settled all messages and closed what was open, or until then; what it has not settled is lost, and said to be.
-    pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Option<String> {
+    /// Waits until the thread has settled all messages and closed what was open, or until then; what it has not settled is lost, unless the
+    /// outbox has it.
+    pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Left {
         let control = Arc::clone(&self.control);
         let mut is_done = control.is_done.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_done {
@@ -240,15 +253,38 @@ impl Handle {
         drop(is_done);
         let mut is_abandoned = control.is_abandoned.lock().unwrap_or_else(PoisonError::into_inner);
         *is_abandoned = true;
-        let n = self.queue.settle_rest();
-        self.unfinished.add(n);
+        let (n_lost, n_kept) = self.way.give_up();
+        self.unfinished.add(n_lost);
         let name = control.name;
-        (n > 0).then(|| format!("output {name}: {n} alerts could not be delivered before the end"))
+        let lost =
+            || format!("output {name}: {n_lost} alerts could not be delivered before the end");
+        let kept = || format!("output {name}: {n_kept} alerts wait in the outbox for the next run");
+        Left { lost: (n_lost > 0).then(lost), kept: (n_kept > 0).then(kept) }
     }
+}
 
+/// What a sink was not done with at the end, in words.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Is lost.
+    pub(crate) lost: Option<String>,
+    /// Is delivered by the next run.
+    pub(crate) kept: Option<String>,
+}
+
+impl Control {
     fn is_done(&self) -> bool {
-        *self.control.is_done.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.is_done.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The two ends between the outputs and a sink. `writer` wakes who waits for room.
+fn way(outbox: Option<Reader>, limits: QueueLimits, writer: Unparker) -> (Way, Source) {
+    if let Some(reader) = outbox {
+        return (Way::Outbox(reader.end()), Source::Outbox(Outgoing::new(reader)));
+    }
+    let (tx, rx) = queue(limits, writer);
+    (Way::Queue(tx), Source::Queue(rx))
 }
 
 /// What becomes of a message that finds a queue full.
@@ -281,6 +317,8 @@ impl SinkThread {
         let _done = Done(Arc::clone(&self.control));
         while self.step() {}
         self.transport.close();
+        // How far it got is written down before anybody is told that it is done.
+        drop(self.source);
     }
 
     /// One attempt, or one wait; gives whether there may be more to do.
@@ -295,6 +333,9 @@ impl SinkThread {
             }
             self.source.wait(UNTIL_WOKEN);
             return true;
+        }
+        if self.is_closed && self.source.is_durable() {
+            return false;
         }
         if self.is_closed {
             self.settle(self.hand.len(), Fate::Closed);
@@ -421,7 +462,7 @@ impl SinkThread {
             Fate::GaveUp => &meters.gave_up,
         };
         counter.add(n as u64);
-        source.settle(hand.iter().take(n));
+        source.settle(hand.iter().take(n), fate == Fate::Delivered);
         let now_ns = boot_now_ns();
         for message in hand.drain(..n) {
             if fate != Fate::Delivered {
@@ -515,7 +556,7 @@ mod tests {
         }
         handle.end();
         thread.run();
-        assert_eq!(handle.finish(Some(Instant::now())), None);
+        assert_eq!(handle.finish(Some(Instant::now())), Left::default());
         let counts = registry.snapshot(Moment::Final);
         assert!(counts.balances(), "{}", counts.table());
         let of = |list: &Mutex<Vec<String>>| list.lock().unwrap().clone();
@@ -675,7 +716,7 @@ mod tests {
         }
         reopen();
         handle.end();
-        assert_eq!(handle.finish(None), None);
+        assert_eq!(handle.finish(None), Left::default());
         thread.join().unwrap();
     }
 
@@ -699,6 +740,6 @@ mod tests {
             handle.push(&message("x"), WhenFull::Wait(&mut room));
         }
         assert!(thread.join().is_err());
-        assert!(handle.finish(None).is_some());
+        assert!(handle.finish(None).lost.is_some());
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn outbox(input: &[u8]) {
         fsync: Fsync::Never,
     };
     let mut registry = Registry::new();
-    let Ok(mut opened) = Outbox::open(&settings, &["sink"], &mut registry) else { return };
+    let Ok(mut opened) = Outbox::open(&settings, &["sink"]) else { return };
+    opened.outbox.register(&mut registry);
+    let n_found = opened.outbox.recovery().n_records;
     let id = opened.outbox.next_id();
     opened.outbox.push(id, "new".to_owned()).expect("room in memory");
     drop(opened.outbox);
@@ -32,10 +34,10 @@ pub(crate) fn outbox(input: &[u8]) {
         }
         reader.delivered(usize::MAX);
     }
-    assert_eq!((n_read, last), (opened.recovery.n_records + 1, id), "what was found is delivered");
+    assert_eq!((n_read, last), (n_found + 1, id), "what was found is delivered");
     drop(reader);
     let s = registry.snapshot(Moment::Final);
     assert!(s.balances(), "{}", s.table());
-    let again = Outbox::open(&settings, &["sink"], &mut Registry::new()).expect("as before");
-    assert_eq!(again.recovery.n_records, 0, "nothing is left");
+    let again = Outbox::open(&settings, &["sink"]).expect("as before");
+    assert_eq!(again.outbox.recovery().n_records, 0, "nothing is left");
 }
