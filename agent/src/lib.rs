@@ -51,6 +51,7 @@ mod stats;
 mod thread_loads;
 mod topology;
 mod trace;
+mod unclean_stop;
 
 pub use config::{Judged as JudgedConfiguration, judge as judge_configuration};
 pub use run::main;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 use capture::savefile::Replay;
 use clap::CommandFactory as _;
-use outputs::Sink;
+use outputs::{Outbox, Sink};
 use perf::{Moment, Registry, Snapshot};
 use rules::Ruleset;
 
@@ -34,6 +34,7 @@ use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
     config_command, events_command, fields_command, host, launch, rule_commands, stats, trace,
+    unclean_stop,
 };
 
 /// How long after the start what was there before has gone through the shards.
@@ -201,8 +202,16 @@ pub(crate) fn blind_rules(ruleset: &Ruleset) -> Option<String> {
 }
 
 fn sinks(config: &Config) -> Result<Vec<Sink>> {
-    let config::Outputs { stdout, file, http, syslog, program, rate_control: _, timeout: _ } =
-        &config.outputs;
+    let config::Outputs {
+        stdout,
+        file,
+        http,
+        syslog,
+        program,
+        outbox: _,
+        rate_control: _,
+        timeout: _,
+    } = &config.outputs;
     let mut sinks = Vec::new();
     if let Some(limits) = *stdout {
         sinks.push(Sink::stdout(limits)?);
@@ -220,6 +229,21 @@ fn sinks(config: &Config) -> Result<Vec<Sink>> {
         sinks.push(Sink::program(settings.clone(), *limits));
     }
     Ok(sinks)
+}
+
+/// Opens the outbox, if a sink is durable, and joins those to it. A replay needs none: it waits for its sinks.
+fn join_outbox(config: &Config, sinks: Vec<Sink>) -> Result<(Vec<Sink>, Option<Outbox>)> {
+    let names: Vec<_> = sinks.iter().filter(|s| s.is_durable()).map(Sink::name).collect();
+    if names.is_empty() || matches!(config.source, CaptureSource::Replay(_)) {
+        return Ok((sinks, None));
+    }
+    let outputs::Opened { outbox, readers } = Outbox::open(&config.outputs.outbox, &names)?;
+    let mut readers = readers.into_iter();
+    let join = |sink: Sink| match sink.is_durable().then(|| readers.next()).flatten() {
+        Some(reader) => sink.durable(reader),
+        None => sink,
+    };
+    Ok((sinks.into_iter().map(join).collect(), Some(outbox)))
 }
 
 fn stdout(config: &Config) -> Stdout {
@@ -411,6 +435,7 @@ fn watch(
         replay.look_into(&looked_into(&ruleset));
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
+    let (sinks, outbox) = join_outbox(config, sinks)?;
     // Nor what loading the programs took to what the rings take, and the processes that are there.
     give_back();
     let Opened { kernel, source, users, hostname, recorder, mut block } =
@@ -420,6 +445,7 @@ fn watch(
     block.topology.clone_from(&plan.why);
     block.config = config.files();
     block.socket = control.is_some().then(|| config.socket.display().to_string());
+    block.warnings.extend(outbox.as_ref().and_then(unclean_stop::found));
     if let Some(path) = &config.write {
         block.source.extend([", recorded to ", &path.display().to_string()]);
     }
@@ -435,6 +461,7 @@ fn watch(
         users: Arc::new(users),
         hostname,
         sinks,
+        outbox,
         recorder,
         end,
     };

@@ -25,7 +25,7 @@ use capture::savefile::{
 use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
-use outputs::{AlertTimes, Delivery, Formatter, Outputs, Sink, SinkThread};
+use outputs::{AlertTimes, Delivery, Formatter, Outbox, Outputs, Sink, SinkThread};
 use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
@@ -43,7 +43,7 @@ use crate::run::say;
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
-use crate::{container_lookups, container_notes, name_lookups, repair};
+use crate::{container_lookups, container_notes, name_lookups, repair, unclean_stop};
 
 /// How late the recorder may notice that a time is over.
 const RECORDER_LOOKS_EVERY: Duration = Duration::from_millis(100);
@@ -115,6 +115,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) users: Arc<Users>,
     pub(crate) hostname: String,
     pub(crate) sinks: Vec<Sink>,
+    pub(crate) outbox: Option<Outbox>,
     pub(crate) recorder: Option<RecorderParts>,
     pub(crate) end: EndSender,
 }
@@ -159,7 +160,8 @@ impl Topology {
     /// Makes every lane, joins the parts, and registers every meter in the direction of flow.
     #[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
     pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Result<Self> {
-        let Parts { config, plan, source, ruleset, users, hostname, sinks, recorder, end } = parts;
+        let Parts { config, plan, source, ruleset, users, hostname, sinks, outbox, recorder, end } =
+            parts;
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
         let lanes =
@@ -263,8 +265,20 @@ impl Topology {
                 anyhow::Ok(DropAlerts::new(&config.event_drops, internal, offset_ns, end, registry))
             })
             .transpose()?;
+        let unclean_stop = outbox.as_ref().and_then(|o| o.recovery().unclean_stop.as_ref());
+        if let Some(stop) = unclean_stop {
+            let in_lanes = plan.n_shards * config.alert_lane_capacity;
+            let internal = own_lane(&mut alert_rx, &output_waiter);
+            unclean_stop::raise(stop, in_lanes as u64, internal, registry);
+        }
+        let own = [
+            (on_alert.is_some(), capture_on_alert::RAISED),
+            (drop_alerts.is_some(), drop_alerts::RAISED),
+            (unclean_stop.is_some(), unclean_stop::RAISED),
+        ];
         let outputs = Outputs {
             sinks: sinks_with_reader(sinks, gone),
+            outbox,
             formatter,
             rate_control: config.outputs.rate_control,
             output_timeout: config.outputs.timeout,
@@ -281,10 +295,6 @@ impl Topology {
             delivery =
                 delivery.in_order(Box::new(move |shard| lineage.done(shard).0 >> evt_num_shift));
         }
-        let own = [
-            (on_alert.is_some(), capture_on_alert::RAISED),
-            (drop_alerts.is_some(), drop_alerts::RAISED),
-        ];
         register_equations(config, &plan, &own, registry);
         let whole_run = recorder.map(|parts| WholeRun::new(parts, registry));
         let recorder = (whole_run.is_some() || on_alert.is_some()).then(|| {

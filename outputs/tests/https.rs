@@ -24,7 +24,8 @@ fn alone() -> MutexGuard<'static, ()> {
 fn limits() -> SinkLimits {
     let (first, longest) = (Duration::from_millis(20), Duration::from_millis(100));
     let queue = QueueLimits { n_alerts: 65_536, n_bytes: 64 << 20 };
-    SinkLimits { queue, retry: Retry { first, longest, max_attempts: 0 } }
+    let retry = Retry { first, longest, max_attempts: 0 };
+    SinkLimits { queue, retry, ..SinkLimits::default() }
 }
 
 fn options(place: &Place, certs: &Certs) -> HttpOptions {
@@ -56,6 +57,7 @@ struct Run {
     threads: Vec<JoinHandle<()>>,
     registry: Registry,
     notices: Arc<Mutex<Vec<String>>>,
+    reopen: Box<dyn Fn()>,
     rule: Arc<RuleInfo>,
     offset_ns: i64,
     n_raised: u64,
@@ -69,6 +71,7 @@ impl Run {
         let to = Arc::clone(&notices);
         let outputs = Outputs {
             sinks,
+            outbox: None,
             formatter: Formatter::new(Format { json: true, ..Format::default() }, "node-1"),
             rate_control: RateControl::default(),
             output_timeout,
@@ -80,6 +83,7 @@ impl Run {
         let times = AlertTimes::Live { realtime_offset_ns: offset_ns };
         let (delivery, sinks) = Delivery::new(vec![rx], outputs, times, waiter, &mut registry);
         let threads = sinks.into_iter().map(|s| std::thread::spawn(|| s.run())).collect();
+        let reopen = Box::new(delivery.reopener());
         let out = std::thread::spawn(|| delivery.run());
         let rule = RuleInfo {
             name: "Read sensitive file".into(),
@@ -100,6 +104,7 @@ impl Run {
             threads,
             registry,
             notices,
+            reopen,
             rule: Arc::new(rule),
             offset_ns,
             n_raised: 0,
@@ -244,6 +249,39 @@ fn both_ends_show_a_certificate() {
     };
     assert_eq!((e.part, e.path), (TlsPart::Key, certs.path("server.key")));
     assert!(e.why.starts_with("the key is not that of the certificate in "), "{}", e.why);
+}
+
+#[test]
+fn certificates_are_read_again_when_asked_for() {
+    if !can_serve("https") {
+        return;
+    }
+    let _alone = alone();
+    let certs = Certs::new();
+    let place = Place::new(&certs);
+    let _nginx = place.start();
+    let put = |from: &str, to: &str| {
+        std::fs::copy(certs.path(from), certs.path(to)).unwrap();
+    };
+    put("other.crt", "trusted");
+    let base = options(&place, &certs);
+    let tls = Tls { trust: Trust::File(certs.path("trusted")), ..base.tls.clone() };
+    let sink = Sink::http(HttpOptions { tls, ..base }, limits()).unwrap();
+    let mut run = Run::new(vec![sink], Duration::from_secs(10));
+    run.raise();
+    run.wait_for("outputs.http.retries", 1);
+    put("ca.crt", "trusted");
+    (run.reopen)();
+    run.wait_for("outputs.http.delivered", 1);
+    // What was good holds where what is there now is not.
+    std::fs::write(certs.path("trusted"), "").unwrap();
+    let n_retries = run.now("outputs.http.retries");
+    (run.reopen)();
+    run.raise();
+    run.wait_for("outputs.http.delivered", 2);
+    assert_eq!(run.now("outputs.http.retries"), n_retries + 1);
+    run.end();
+    assert_eq!(numbers(&place, 2), [0, 1]);
 }
 
 #[test]

@@ -292,6 +292,7 @@ pub(super) fn resolve(
         outputs_queue,
         timeout_ms: output_timeout,
         sections: peregrine.outputs,
+        outbox: peregrine.outbox,
         rate: peregrine.rate,
     })?;
     let mut appends = appends(append_output);

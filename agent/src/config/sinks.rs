@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use anyhow::Result;
 use outputs::{
-    KeptOpen, Lives, ProgramSettings, QueueLimits, Rate, RateControl, Retry, SinkLimits,
+    Fsync, KeptOpen, Lives, OutboxSettings, ProgramSettings, QueueLimits, Rate, RateControl, Retry,
+    SinkLimits,
 };
 
 use super::http::{self as to_http, HttpOutput};
 use super::schema::number;
 use super::syslog::{self as to_syslog, SyslogOutput};
 use super::trouble::wrong;
-use super::written::{self, ProgramSection, RateSection, SinkBounds, SinkSections};
+use super::written::{self, OutboxSection, ProgramSection, RateSection, SinkBounds, SinkSections};
 
 /// Alerts that wait for a sink where nothing says how many.
 const DEFAULT_QUEUE: u64 = 16_384;
+
+/// Where alerts wait on disk where nothing says where.
+const DEFAULT_OUTBOX: &str = "/var/lib/peregrine/outbox";
 
 /// All sinks that are on.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +32,8 @@ pub(crate) struct Outputs {
     pub(crate) http: Option<HttpOutput>,
     pub(crate) syslog: Option<SyslogOutput>,
     pub(crate) program: Option<ProgramOutput>,
+    /// Where alerts for durable sinks wait.
+    pub(crate) outbox: OutboxSettings,
     /// What is held back of them.
     pub(crate) rate_control: RateControl,
     /// A sink that is blocked for longer is told of, and at the end waited for so long.
@@ -61,6 +67,7 @@ pub(super) struct OutputKeys {
     pub(super) outputs_queue: written::OutputsQueue,
     pub(super) timeout_ms: Option<u64>,
     pub(super) sections: SinkSections,
+    pub(super) outbox: OutboxSection,
     pub(super) rate: RateSection,
 }
 
@@ -74,6 +81,7 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
         outputs_queue,
         timeout_ms,
         sections,
+        outbox,
         rate,
     } = keys;
     let SinkSections {
@@ -135,6 +143,7 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
         http,
         syslog,
         program,
+        outbox: self::outbox(outbox)?,
         rate_control: rate_control(&rate)?,
         timeout,
     })
@@ -143,6 +152,27 @@ pub(super) fn resolve(keys: OutputKeys) -> Result<Outputs> {
 /// A number of milliseconds.
 pub(super) fn ms(key: &str, given: Option<u64>) -> Result<Duration> {
     Ok(Duration::from_millis(number(key, given)? as u64))
+}
+
+fn outbox(written: OutboxSection) -> Result<OutboxSettings> {
+    let OutboxSection { directory, fsync, fsync_interval_ms, max_bytes, segment_bytes } = written;
+    let max_bytes = number("peregrine.outbox.max_bytes", max_bytes)? as u64;
+    let segment_bytes = number("peregrine.outbox.segment_bytes", segment_bytes)? as u64;
+    if segment_bytes > max_bytes / 2 {
+        let why = format!("of {segment_bytes} bytes no two have room in {max_bytes}");
+        return Err(wrong("peregrine.outbox.segment_bytes", why));
+    }
+    let interval_ms = number("peregrine.outbox.fsync_interval_ms", fsync_interval_ms)?;
+    Ok(OutboxSettings {
+        directory: directory.unwrap_or_else(|| DEFAULT_OUTBOX.into()),
+        max_bytes,
+        segment_bytes,
+        fsync: match fsync.as_deref() {
+            Some("never") => Fsync::Never,
+            Some("interval") => Fsync::Interval(Duration::from_millis(interval_ms as u64)),
+            _ => Fsync::Always,
+        },
+    })
 }
 
 fn rate_control(written: &RateSection) -> Result<RateControl> {
@@ -170,8 +200,14 @@ fn rate(per_second: Option<f64>, burst: Option<f64>) -> Option<Rate> {
 }
 
 fn limits(sink: &str, bounds: &SinkBounds, default_queue: Option<u64>) -> Result<SinkLimits> {
-    let SinkBounds { queue_alerts, queue_bytes, retry_first_ms, retry_longest_ms, max_attempts } =
-        *bounds;
+    let SinkBounds {
+        durable,
+        max_attempts,
+        queue_alerts,
+        queue_bytes,
+        retry_first_ms,
+        retry_longest_ms,
+    } = *bounds;
     let number = |key: &str, given| number(&format!("peregrine.outputs.{sink}.{key}"), given);
     let n_alerts = queue_alerts.or(default_queue).unwrap_or(DEFAULT_QUEUE);
     let ms = |n: usize| Duration::from_millis(n as u64);
@@ -191,5 +227,6 @@ fn limits(sink: &str, bounds: &SinkBounds, default_queue: Option<u64>) -> Result
             n_bytes: number("queue_bytes", queue_bytes)?,
         },
         retry: Retry { first, longest, max_attempts: number("max_attempts", max_attempts)? as u32 },
+        is_durable: durable.unwrap_or(false),
     })
 }

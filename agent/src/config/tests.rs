@@ -628,6 +628,9 @@ fn every_key_that_is_honoured_changes_what_is_resolved() {
             _ if key.path.ends_with(".enabled") => &[],
             _ if key.path.starts_with("peregrine.capture.") => &["capture.enabled=true"],
             _ if key.path.starts_with("peregrine.outputs.file.") => FILE,
+            _ if key.path == "peregrine.outbox.fsync_interval_ms" => {
+                &["peregrine.outbox.fsync=interval"]
+            }
             _ if key.path.starts_with("peregrine.rate.") => {
                 &["peregrine.rate.rule_per_second=1", "peregrine.rate.per_second=1"]
             }

@@ -167,6 +167,7 @@ pub(super) struct HttpSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SinkBounds {
+    pub(super) durable: Option<bool>,
     pub(super) max_attempts: Option<u64>,
     pub(super) queue_alerts: Option<u64>,
     pub(super) queue_bytes: Option<u64>,
@@ -198,6 +199,17 @@ pub(super) struct AppendMatch {
 pub(super) enum ExtraField {
     Value(String),
     Texts(BTreeMap<String, String>),
+}
+
+/// Where alerts for durable sinks wait.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OutboxSection {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) fsync: Option<String>,
+    pub(super) fsync_interval_ms: Option<u64>,
+    pub(super) max_bytes: Option<u64>,
+    pub(super) segment_bytes: Option<u64>,
 }
 
 /// An entry of `rules`: one of the two.
@@ -260,6 +272,7 @@ pub(super) struct Peregrine {
     pub(super) lane_capacity: Option<u64>,
     pub(super) late_after_ms: Option<u64>,
     pub(super) limits: Limits,
+    pub(super) outbox: OutboxSection,
     pub(super) outputs: SinkSections,
     pub(super) pinning: Option<bool>,
     pub(super) push_down: Option<bool>,

@@ -1,7 +1,7 @@
 //! Keys of ours, below `peregrine`.
 
 use super::Key;
-use super::Kind::{Bool, Real, Text, Texts, Whole};
+use super::Kind::{Bool, Real, Text, Texts, Whole, Word};
 
 /// Threads beyond this are a typing error, not a machine.
 const MAX_THREADS: u64 = 1024;
@@ -58,6 +58,16 @@ pub(super) const KEYS: &[Key] = &[
         "Alerts of each shard that wait for the outputs; one that finds no room is counted as lost."),
     key("peregrine.late_after_ms", Whole(1, 60_000), "1000",
         "How long a shard waits for a silent capture thread, in milliseconds."),
+    key("peregrine.outbox.directory", Text, "/var/lib/peregrine/outbox",
+        "Where alerts wait for sinks that are durable (docs/outbox.md); of one agent."),
+    key("peregrine.outbox.max_bytes", Whole(1 << 20, 1 << 40), "268435456",
+        "Bytes of alerts on disk; beyond them none is written until older ones are delivered."),
+    key("peregrine.outbox.segment_bytes", Whole(64 << 10, 1 << 30), "8388608",
+        "Bytes of each file of them; a file is removed once all in it is delivered."),
+    key("peregrine.outbox.fsync", Word(&["always", "interval", "never"]), "always",
+        "When they are forced to the disk: each batch before it is delivered, so often, or when the kernel likes. Matters for machines that stop, not for agents that do."),
+    key("peregrine.outbox.fsync_interval_ms", Whole(1, 3_600_000), "1000",
+        "Milliseconds between that, for interval."),
     key("peregrine.repair.rate", Whole(0, 100_000), "200",
         "Processes looked at in a second after an event that changed them was lost; 0 leaves them marked."),
     key("peregrine.repair.simulate_drops", Whole(0, 1 << 30), "0",

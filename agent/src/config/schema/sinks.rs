@@ -1,6 +1,6 @@
 //! Keys below `peregrine.outputs`: those that every sink has, and those of one alone.
 
-use super::Kind::{Text, Whole, Word};
+use super::Kind::{Bool, Text, Whole, Word};
 use super::{Key, Kind};
 
 macro_rules! keys {
@@ -35,6 +35,12 @@ macro_rules! keys {
                 Whole(0, u32::MAX as u64),
                 "0",
                 "Attempts after which an alert is given up and counted as lost; 0 never gives up.",
+            ),
+            Key::new(
+                concat!("peregrine.outputs.", $sink, ".durable"),
+                Bool,
+                "false",
+                "Alerts for it go to disk first (docs/outbox.md): they survive a receiver that is down and an agent that is killed, and come at least once, with an id. Its queue is then not used.",
             ),
         ]
     };
