@@ -25,6 +25,7 @@ mod falco_flags;
 mod fields_command;
 mod host;
 mod internal_alerts;
+mod lanes;
 mod launch;
 mod live;
 mod name_lookups;

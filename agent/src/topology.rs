@@ -18,11 +18,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use bus::{BatchLimits, KeyClock, LaneRx, Unparker, WaitLimits, Waiter, Watermark};
+use bus::{KeyClock, Unparker, WaitLimits, Waiter};
 use capture::savefile::{
     EVT_NUM_SHIFT, Findings, ReadMeters, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
-use capture::{CaptureMeters, CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
+use capture::{CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
 use outputs::{AlertTimes, Delivery, Formatter, Outbox, Outputs, Sink, SinkThread};
@@ -32,9 +32,10 @@ use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
 use crate::capture_on_alert::{self, AlertCapture};
 use crate::capture_threads::{self, Feed, spawn};
-use crate::config::{CaptureSource, Config};
+use crate::config::Config;
 use crate::drop_alerts::{self, DropAlerts, Looking};
 use crate::internal_alerts::InternalAlerts;
+use crate::lanes::Lanes;
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
@@ -44,9 +45,6 @@ use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
 use crate::{container_lookups, container_notes, name_lookups, repair, unclean_stop};
-
-/// How late the recorder may notice that a time is over.
-const RECORDER_LOOKS_EVERY: Duration = Duration::from_millis(100);
 
 /// The program's own alerts of one thread that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
@@ -631,72 +629,6 @@ fn join<T>(thread: JoinHandle<T>, end: &mut RunEnd) -> Option<T> {
     ended.ok()
 }
 
-/// Every lane between capture threads and their readers, by who holds which end.
-struct Lanes {
-    /// By capture thread.
-    feeds: Vec<Feed>,
-    /// By shard.
-    from_capture: Vec<Vec<LaneRx>>,
-    recorded: Vec<LaneRx>,
-    watermarks: Vec<Arc<Watermark>>,
-    shard_waiters: Vec<Waiter>,
-    recorder_waiter: Waiter,
-    thread_times: ThreadTimes,
-}
-
-impl Lanes {
-    fn new(config: &Config, plan: &Plan, recording: bool, registry: &mut Registry) -> Self {
-        let limits = BatchLimits { max_frames: config.batch_frames, max_bytes: config.batch_bytes };
-        let new_lane = || bus::lane(config.lane_capacity, limits);
-        // What wakes the readers, before they exist: capture threads are made first.
-        let reader_limits = reader_limits(config, plan);
-        let new_waiter = || Waiter::new(reader_limits);
-        let shard_waiters: Vec<Waiter> = (0..plan.n_shards).map(|_| new_waiter()).collect();
-        // It ends recordings by the clock.
-        let recorder_waiter = Waiter::new(reader_limits.looking_every(RECORDER_LOOKS_EVERY));
-        let mut from_capture: Vec<Vec<LaneRx>> = (0..plan.n_shards).map(|_| Vec::new()).collect();
-        let mut meters_of_shard = vec![Vec::new(); plan.n_shards];
-        let (mut feeds, mut recorded, mut meters) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..plan.n_capture {
-            let mut lanes = Vec::new();
-            for (n, (waiter, lanes_of_shard)) in
-                shard_waiters.iter().zip(&mut from_capture).enumerate()
-            {
-                let (tx, rx) = new_lane();
-                meters.push(tx.meters());
-                meters_of_shard[n].push(tx.meters());
-                lanes.push((tx, waiter.unparker()));
-                lanes_of_shard.push(rx);
-            }
-            let recorder = recording.then(|| {
-                let (tx, rx) = new_lane();
-                recorded.push(rx);
-                (tx, recorder_waiter.unparker())
-            });
-            let watermark = Arc::new(Watermark::new());
-            feeds.push(Feed {
-                lanes,
-                recorder,
-                watermark,
-                meters: CaptureMeters::register(registry),
-            });
-        }
-        registry.hop(CaptureMeters::hop());
-        register_lanes(meters, registry);
-        let thread_times = ThreadTimes::register(&feeds, meters_of_shard, registry);
-        let watermarks = feeds.iter().map(|f| Arc::clone(&f.watermark)).collect();
-        Self {
-            feeds,
-            from_capture,
-            recorded,
-            watermarks,
-            shard_waiters,
-            recorder_waiter,
-            thread_times,
-        }
-    }
-}
-
 impl Source {
     fn join(self, feeds: Vec<Feed>) -> Result<(Capture, Option<Losses>)> {
         match self {
@@ -716,23 +648,6 @@ impl Source {
             }
         }
     }
-}
-
-/// How those who read lanes wait. Live, when a wake comes some work has gathered, and more comes later than any spin lasts. In a replay, where threads outnumber
-/// CPUs, whoever spins or yields keeps those from running whom it waits for; what a reader waits for wakes it, so it sleeps almost at once, and not for a
-/// moment only.
-fn reader_limits(config: &Config, plan: &Plan) -> WaitLimits {
-    if matches!(config.source, CaptureSource::Live) {
-        // Of several capture threads one may come to what a shard waits for without having been asked for just that.
-        let min_sleep = Duration::from_millis(if plan.n_capture > 1 { 1 } else { 1000 });
-        return WaitLimits { min_sleep, ..WaitLimits::WOKEN };
-    }
-    // One thread reads the file.
-    if plan.n_shards < perf::allowed_cpus().len() {
-        return WaitLimits::default();
-    }
-    let min_sleep = Duration::from_millis(1);
-    WaitLimits { n_spins: 0, n_yields: 1, min_sleep, ..WaitLimits::default() }
 }
 
 /// The sinks; that nobody reads stdout any more ends the run.
@@ -759,18 +674,6 @@ fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> Inte
     let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
     alert_rx.push(rx);
     InternalAlerts::new(lane, outputs.unparker())
-}
-
-/// All lanes together: pushed = popped + depth.
-fn register_lanes(lanes: Vec<bus::LaneMeters>, registry: &mut Registry) {
-    for lane in &lanes {
-        registry.add_counter("lanes.pushed", Arc::clone(&lane.pushed));
-        registry.add_counter("lanes.popped", Arc::clone(&lane.popped));
-    }
-    registry.level("lanes.depth", move || lanes.iter().map(bus::LaneMeters::depth).sum());
-    registry.hop(
-        perf::Hop::new("lanes").input("lanes.pushed").output("lanes.popped").depth("lanes.depth"),
-    );
 }
 
 /// Sleeps that double while nothing happens: what the single thread does when idle.
