@@ -13,7 +13,7 @@ use crate::output::Template;
 use crate::predicate::{BytesTest, PredicateKey, TestKey};
 use crate::resolve::Resolver;
 use crate::ruleset::{Options, Rule};
-use crate::schema::{FieldRef, SYSCALL};
+use crate::schema::{FieldRef, SYSCALL, Scope};
 use crate::selection::is_enabled;
 use crate::types;
 
@@ -50,7 +50,7 @@ pub(crate) fn compile<'a>(
         items.check_plugins(diags);
     }
     let mut resolver = Resolver::new(items, Arc::clone(&options.static_fields), diags);
-    for wrong in appends.check(resolver.scope(SYSCALL)) {
+    for wrong in appends.check(&Scope::new(SYSCALL, &options.static_fields)) {
         diags.push(wrong);
     }
     let mut rules = Vec::new();
