@@ -193,8 +193,10 @@ impl Template {
         Self { in_base64: true, texts, ..self }
     }
 
+    #[inline]
     fn shown(&self, field: &FieldRef, utc_offset_s: i32) -> Shown {
-        Shown { in_base64: self.in_base64, ..shown(field, utc_offset_s) }
+        let Self { in_base64, .. } = *self;
+        Shown { ty: field.ty(), format: field.format(), utc_offset_s, in_base64 }
     }
 
     /// Whether it is the value of a field, and nothing else.
