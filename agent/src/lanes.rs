@@ -70,7 +70,7 @@ impl Lanes {
                 meters: CaptureMeters::register(registry),
             });
         }
-        registry.hop(CaptureMeters::hop());
+        registry.hop(CaptureMeters::hop(plan.n_capture));
         register_lanes(meters, registry);
         let thread_times = ThreadTimes::register(&feeds, meters_of_shard, registry);
         let watermarks = feeds.iter().map(|f| Arc::clone(&f.watermark)).collect();

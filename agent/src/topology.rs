@@ -22,7 +22,7 @@ use bus::{KeyClock, Unparker, WaitLimits, Waiter};
 use capture::savefile::{
     EVT_NUM_SHIFT, Findings, ReadMeters, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
-use capture::{CaptureThread, KernelRing, Losses, Progress, Seeds, Spread};
+use capture::{CaptureThread, KernelRing, Losses, MAX_UNCOUNTED, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
 use outputs::{AlertTimes, Delivery, Formatter, Outbox, Outputs, Sink, SinkThread};
@@ -722,7 +722,7 @@ fn register_equations(config: &Config, plan: &Plan, own: &[(bool, &str)], regist
             .left("capture.routed")
             .right("lanes.pushed")
             .right("capture.abandoned")
-            .slack(in_batches),
+            .slack(in_batches + plan.n_capture as u64 * MAX_UNCOUNTED),
     );
     registry.equation(
         Equation::new("shards: popped = received")

@@ -54,7 +54,7 @@ pub use kernel::{
     LossCounts, Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
     SocketLooks, TableLimits, Wanted, capturable, generic_calls, on_demand,
 };
-pub use meters::{CaptureMeters, LATENCY_EVERY};
+pub use meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED};
 pub use process::ProcessEntry;
 pub use procfs::{Look, OpenDescriptors, Target, interfaces, listed_processes};
 pub use ring::{Peek, Ring};

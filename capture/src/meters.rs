@@ -65,21 +65,21 @@ impl CaptureMeters {
         }
     }
 
-    /// The hop that these counters make; add it to the registry once.
+    /// The hop that the counters of so many threads make; add it to the registry once.
     #[must_use]
-    pub fn hop() -> Hop {
+    pub fn hop(n_threads: usize) -> Hop {
         Hop::new("capture")
             .input("capture.read")
             .output("capture.routed")
             .dropped("bad_header", "capture.bad_header")
             .dropped("bad_length", "capture.bad_length")
             .dropped("too_large", "capture.too_large")
-            .slack(MAX_UNCOUNTED)
+            .slack(n_threads as u64 * MAX_UNCOUNTED)
     }
 }
 
-/// Most frames that a poll reads before it adds to the shared counters.
-pub(crate) const MAX_UNCOUNTED: u64 = 1024;
+/// Most frames that a poll reads, and may push, before it adds to the shared counters.
+pub const MAX_UNCOUNTED: u64 = 1024;
 
 /// Counts of a poll, added to the shared counters at its end.
 #[derive(Debug, Default)]
