@@ -350,6 +350,10 @@ mod tests {
         let fields = &value["output_fields"];
         assert_eq!(fields["peregrine.id"], "1f-7");
         assert_eq!(fields["peregrine.repeated"], 3);
+        let bare = Format { with_output_fields: false, ..JSON };
+        let mut json = Formatter::with_zone(bare, "h", TimeZone::UTC);
+        let value: serde_json::Value = serde_json::from_str(json.line(&a, notes)).unwrap();
+        assert_eq!(value["peregrine.id"], "1f-7");
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub(crate) fn put_object(
     if format.with_output_fields {
         to.push_str(",\"output_fields\":");
         put_fields(to, alert, notes, format);
+    } else if let Some(id) = notes.id {
+        // Duplicates are told by it, in a post of many by nothing else.
+        let _infallible = write!(to, ",\"peregrine.id\":\"{id}\"");
     }
     to.push_str(",\"priority\":");
     put_text(to, rule.priority.as_str());

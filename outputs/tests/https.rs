@@ -1,5 +1,7 @@
 //! The sink that posts, against nginx over mutual TLS: whom it trusts, what it shows, that nothing is lost while the server is away, and how much goes through.
 
+#[path = "../src/testing/alerts.rs"]
+mod alerts;
 mod nginx;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +15,7 @@ use outputs::{
     Outputs, QueueLimits, RateControl, Retry, Sink, SinkError, SinkLimits, Tls, TlsPart, Trust,
 };
 use perf::{Moment, Registry, Snapshot, boot_now_ns, realtime_offset_ns, to_epoch_ns};
-use rules::{Alert, AlertMarks, Priority, RuleInfo};
+use rules::Alert;
 
 /// One at a time: they measure time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -58,7 +60,7 @@ struct Run {
     registry: Registry,
     notices: Arc<Mutex<Vec<String>>>,
     reopen: Box<dyn Fn()>,
-    rule: Arc<RuleInfo>,
+    template: Alert,
     offset_ns: i64,
     n_raised: u64,
 }
@@ -85,18 +87,6 @@ impl Run {
         let threads = sinks.into_iter().map(|s| std::thread::spawn(|| s.run())).collect();
         let reopen = Box::new(delivery.reopener());
         let out = std::thread::spawn(|| delivery.run());
-        let rule = RuleInfo {
-            name: "Read sensitive file".into(),
-            desc: String::new(),
-            priority: Priority::Warning,
-            source: "syscall".into(),
-            tags: vec!["T1555".into(), "filesystem".into()],
-            condition: String::new(),
-            output: String::new(),
-            exceptions: Vec::new(),
-            capture: false,
-            capture_duration_ms: 0,
-        };
         Self {
             lane,
             wake,
@@ -105,7 +95,7 @@ impl Run {
             registry,
             notices,
             reopen,
-            rule: Arc::new(rule),
+            template: alerts::alert(""),
             offset_ns,
             n_raised: 0,
         }
@@ -115,14 +105,12 @@ impl Run {
     fn raise(&mut self) {
         let n = self.n_raised;
         let alert = Alert {
-            rule: Arc::clone(&self.rule),
             evt_num: n + 1,
             ts_ns: to_epoch_ns(boot_now_ns(), self.offset_ns),
             output: format!(
                 "Sensitive file opened for reading (file=/etc/shadow gparent=sshd n={n})"
             ),
-            fields: Vec::new(),
-            marks: AlertMarks::default(),
+            ..self.template.clone()
         };
         self.lane.push(alert).unwrap();
         self.wake.wake();
@@ -151,7 +139,12 @@ impl Run {
     fn wait_for(&self, name: &str, least: u64) {
         let begin = Instant::now();
         while self.now(name) < least {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {}", self.now(name));
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{name}: {}: {:?}",
+                self.now(name),
+                self.notices.lock().unwrap()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

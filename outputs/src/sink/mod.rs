@@ -158,6 +158,9 @@ pub enum SinkError {
     /// No descriptor of standard output can be had.
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
+    /// The kernel gives nothing to wait for a network with.
+    #[error("cannot wait for the network: {0}")]
+    Network(io::Error),
     /// A file that TLS needs.
     #[error(transparent)]
     Tls(#[from] TlsError),

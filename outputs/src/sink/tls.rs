@@ -78,6 +78,15 @@ impl TlsPart {
     fn read(self, path: &Path) -> Result<Vec<u8>, TlsError> {
         read(path).map_err(|e| self.error(path, &e))
     }
+
+    /// The certificates of a file that must have one.
+    fn certificates(self, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let certs = certificates(&self.read(path)?).map_err(|e| self.error(path, &e))?;
+        if certs.is_empty() {
+            return Err(self.error(path, "no certificate in it (PEM)"));
+        }
+        Ok(certs)
+    }
 }
 
 impl Tls {
@@ -98,7 +107,7 @@ impl Tls {
         let mut client = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(Identity { cert, key }) => {
-                let (chain, private) = (chain(cert)?, private_key(key)?);
+                let (chain, private) = (TlsPart::Cert.certificates(cert)?, private_key(key)?);
                 let fits = builder.with_client_auth_cert(chain, private);
                 fits.map_err(|e| of_pair(cert, key, &e))?
             }
@@ -122,14 +131,10 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error>
 }
 
 fn of_file(path: &Path) -> Result<RootCertStore, TlsError> {
-    let text = TlsPart::Trust.read(path)?;
     let mut store = RootCertStore::empty();
-    for cert in certificates(&text).map_err(|e| TlsPart::Trust.error(path, &e))? {
+    for cert in TlsPart::Trust.certificates(path)? {
         // Whoever names a file means all of it.
         store.add(cert).map_err(|e| TlsPart::Trust.error(path, &e))?;
-    }
-    if store.is_empty() {
-        return Err(TlsPart::Trust.error(path, "no certificate in it (PEM)"));
     }
     Ok(store)
 }
@@ -154,15 +159,6 @@ fn of_folder(path: &Path) -> Result<RootCertStore, TlsError> {
         return Err(TlsPart::Trust.error(path, "no file with a certificate in it (PEM)"));
     }
     Ok(store)
-}
-
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = TlsPart::Cert.read(path)?;
-    let certs = certificates(&text).map_err(|e| TlsPart::Cert.error(path, &e))?;
-    if certs.is_empty() {
-        return Err(TlsPart::Cert.error(path, "no certificate in it (PEM)"));
-    }
-    Ok(certs)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -207,11 +203,11 @@ impl ServerCertVerifier for Unchecked {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        self.verify_tls13_signature(message, cert, signed)
     }
 
     fn verify_tls13_signature(

@@ -1,31 +1,27 @@
 //! Posts alerts over HTTP/1.1, one at a time or several in one request, over one connection that is kept.
-//!
-//! The client is a small one of our own, on the parser `httparse`: every step ends by one deadline, it is known whether a connection was used before and
-//! whether an answer began, and TLS is that of the other sinks.
 
-mod answer;
-mod connection;
+mod client;
 mod url;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::Write as _;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rustix::net::sockopt;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request};
+use http_body_util::Full;
 
 use super::tls::{Tls, TlsError};
 use super::{Sent, SinkError, Stop, Transport};
-use crate::message::Shared;
-use answer::{Answer, NoAnswer, printable};
-use connection::{Connection, Target};
+use crate::message::{Message, Shared};
+use client::{Answer, Client, NoAnswer, Post, Target, printable, resolve};
 
 pub use url::{HttpUrl, UrlError};
 
-/// TCP asks so often whether the server is still there.
-const PROBE_EVERY: Duration = Duration::from_mins(1);
+const ALERT_ID: HeaderName = HeaderName::from_static("x-peregrine-alert-id");
 
 /// How alerts are posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,30 +72,26 @@ pub enum BatchForm {
 
 /// A text that may stand in a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderText(String);
+pub struct HeaderText(HeaderValue);
 
 impl FromStr for HeaderText {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
-            return Err(UrlError::new("has a character that no header may have"));
-        }
-        Ok(Self(text.to_owned()))
+        let value = text.bytes().all(|b| b != b'\t').then(|| text.parse().ok()).flatten();
+        let wrong = || UrlError::new("has a character that no header may have");
+        value.map(Self).ok_or_else(wrong)
     }
 }
 
 /// Posts messages.
 pub(super) struct Http {
     options: HttpOptions,
-    target: Target,
+    client: Client,
+    /// Headers that all posts have.
+    headers: HeaderMap,
     longest_wait: Duration,
     echo: Option<File>,
-    /// Where the last post went, if it may be used again.
-    connection: Option<Connection>,
-    /// Head and body of a post.
-    request: Vec<u8>,
-    body: Vec<u8>,
     n_timeouts: u32,
     /// So many messages go alone, since they were refused together.
     n_alone: usize,
@@ -110,38 +102,26 @@ pub(super) struct Http {
 impl Http {
     /// `longest_wait` bounds what a server may ask for.
     pub(super) fn new(options: HttpOptions, longest_wait: Duration) -> Result<Self, SinkError> {
-        let target = target(&options)?;
+        let client = Client::new(target(&options)?, resolve).map_err(SinkError::Network)?;
         let echo = options.is_echoed.then(super::unbuffered_stdout).transpose()?;
-        Ok(Self {
-            options,
-            target,
-            longest_wait,
-            echo,
-            connection: None,
-            request: Vec::new(),
-            body: Vec::new(),
-            n_timeouts: 0,
-            n_alone: 0,
-            is_stale: false,
-        })
+        let headers = headers(&options);
+        let (n_timeouts, n_alone, is_stale) = (0, 0, false);
+        Ok(Self { options, client, headers, longest_wait, echo, n_timeouts, n_alone, is_stale })
     }
 
-    /// Makes a body of messages; gives of how many.
-    fn fill(&mut self, messages: &[Shared]) -> usize {
-        let Self { options, body, n_alone, .. } = self;
-        let Batch { n_alerts, n_bytes, form, .. } = options.batch;
-        body.clear();
+    /// A body of messages, and of how many.
+    fn body(&self, messages: &[Shared]) -> (Vec<u8>, usize) {
+        let Batch { n_alerts, n_bytes, form, .. } = self.options.batch;
         let is_json = messages[0].is_json;
         if n_alerts == 1 {
-            body.extend_from_slice(messages[0].text().as_bytes());
-            return 1;
+            return (messages[0].text().into(), 1);
         }
         let (open, between, close) = match form {
             BatchForm::Array if is_json => ("[", ",", "]"),
             _ => ("", "\n", "\n"),
         };
-        body.extend_from_slice(open.as_bytes());
-        let most = if *n_alone > 0 { 1 } else { n_alerts };
+        let mut body = Vec::from(open);
+        let most = if self.n_alone > 0 { 1 } else { n_alerts };
         let mut n = 0;
         for message in messages.iter().take(most).take_while(|m| m.is_json == is_json) {
             let text = message.text().as_bytes();
@@ -155,85 +135,34 @@ impl Http {
             n += 1;
         }
         body.extend_from_slice(close.as_bytes());
-        n
+        (body, n)
     }
 
-    /// Makes the request of the body.
-    fn request(&mut self, messages: &[Shared]) -> io::Result<()> {
-        let Self { options, request, body, .. } = self;
-        let HttpOptions { url, user_agent, is_compressed, batch, .. } = options;
-        let compressed = if *is_compressed {
+    /// The post of a body that begins with this message.
+    fn request(&self, first: &Message, mut body: Vec<u8>) -> Post {
+        let Self { options, headers, .. } = self;
+        let HttpOptions { url, is_compressed, batch, .. } = options;
+        if *is_compressed {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            gzip.write_all(body)?;
-            Some(gzip.finish()?)
-        } else {
-            None
-        };
-        let sent = compressed.as_deref().unwrap_or(body);
+            body = gzip.write_all(&body).and_then(|()| gzip.finish()).expect("memory takes all");
+        }
         let is_one = batch.n_alerts == 1;
         let content_type = match batch.form {
-            _ if !messages[0].is_json => "text/plain",
+            _ if !first.is_json => "text/plain",
             BatchForm::Lines if !is_one => "application/x-ndjson",
             _ => "application/json",
         };
-        request.clear();
-        let (path, host) = (&url.path, &url.authority);
-        write!(request, "POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n")?;
-        if !user_agent.0.is_empty() {
-            write!(request, "User-Agent: {}\r\n", user_agent.0)?;
+        let mut post = Request::new(Full::from(body));
+        *post.method_mut() = Method::POST;
+        *post.uri_mut() = url.path.clone();
+        let to = post.headers_mut();
+        to.clone_from(headers);
+        to.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(id) = first.id.filter(|_| is_one) {
+            let id = HeaderValue::try_from(id.to_string()).expect("digits and a hyphen");
+            to.insert(ALERT_ID, id);
         }
-        if let Some(authorization) = &url.authorization {
-            write!(request, "Authorization: {authorization}\r\n")?;
-        }
-        if compressed.is_some() {
-            write!(request, "Content-Encoding: gzip\r\n")?;
-        }
-        if let Some(id) = messages[0].id.filter(|_| is_one) {
-            write!(request, "X-Peregrine-Alert-Id: {id}\r\n")?;
-        }
-        let n = sent.len();
-        write!(request, "Content-Type: {content_type}\r\nContent-Length: {n}\r\n\r\n")?;
-        request.extend_from_slice(sent);
-        Ok(())
-    }
-
-    /// Posts the request. Where the server has closed a connection that was kept, it is posted once more on a new one.
-    fn post(&mut self) -> io::Result<Answer> {
-        let begin = Instant::now();
-        let deadline = begin + self.options.timeout;
-        if let Some(mut kept) = self.connection.take() {
-            kept.set_deadline(deadline);
-            match self.exchange(kept) {
-                Err(NoAnswer { why, is_silent: true }) if why.kind() != ErrorKind::TimedOut => {}
-                ended => return ended.map_err(|no| no.why),
-            }
-        }
-        let mut new = self.target.connect(deadline.min(begin + self.options.connect_timeout))?;
-        if self.options.is_probed {
-            let tcp = new.tcp();
-            sockopt::set_socket_keepalive(tcp, true)?;
-            sockopt::set_tcp_keepidle(tcp, PROBE_EVERY)?;
-            sockopt::set_tcp_keepintvl(tcp, PROBE_EVERY)?;
-        }
-        new.set_deadline(deadline);
-        self.exchange(new).map_err(|no| no.why)
-    }
-
-    fn exchange(&mut self, mut connection: Connection) -> Result<Answer, NoAnswer> {
-        let written = connection.write_all(&self.request).and_then(|()| connection.flush());
-        let answer = match written {
-            Err(why) if why.kind() == ErrorKind::TimedOut => {
-                return Err(NoAnswer { why, is_silent: true });
-            }
-            // A server that wants no more of it may have said so.
-            Err(why) => Answer::read(&mut connection)
-                .map_err(|NoAnswer { is_silent, .. }| NoAnswer { why, is_silent })?,
-            Ok(()) => Answer::read(&mut connection)?,
-        };
-        if answer.is_reusable {
-            self.connection = Some(connection);
-        }
-        Ok(answer)
+        post
     }
 
     fn echo(&mut self, answer: &Answer) {
@@ -248,9 +177,9 @@ impl Http {
         }
     }
 
-    fn failed(&mut self, n: usize, e: &io::Error) -> Sent {
+    fn failed(&mut self, n: usize, e: &NoAnswer) -> Sent {
         let why = format!("{}: {e}", self.options.url);
-        if e.kind() != ErrorKind::TimedOut {
+        if !matches!(e, NoAnswer::TimedOut) {
             self.n_timeouts = 0;
             return Sent::until_later(0, why);
         }
@@ -270,7 +199,7 @@ impl Http {
         let Self { options, longest_wait, n_alone, .. } = self;
         let why = || format!("{}: {}", options.url, answer.said());
         let refused = |why| Sent { n_delivered: 0, stop: Some(Stop::Refused { n, why }) };
-        match answer.status {
+        match answer.status.as_u16() {
             200..=299 => Sent { n_delivered: n, stop: None },
             408 | 425 | 429 | 500..=599 => {
                 let after = answer.retry_after.map(|wait| wait.min(*longest_wait));
@@ -283,7 +212,7 @@ impl Http {
             }
             300..=399 => {
                 let to = answer.location.as_deref().unwrap_or("nowhere");
-                let (status, url) = (answer.status, &options.url);
+                let (status, url) = (answer.status.as_u16(), &options.url);
                 refused(format!("{url}: {status}, a redirection to {to}, which is not followed"))
             }
             _ => refused(why()),
@@ -292,24 +221,48 @@ impl Http {
 }
 
 fn target(options: &HttpOptions) -> Result<Target, TlsError> {
-    let HttpOptions { url, tls, .. } = options;
+    let HttpOptions { url, tls, is_probed, timeout, connect_timeout, .. } = options;
     let tls = url.tls_name.clone().map(|name| Ok((tls.client(&[b"http/1.1"])?, name)));
-    Ok(Target { host: url.host.clone(), port: url.port, tls: tls.transpose()? })
+    Ok(Target {
+        host: url.host.clone(),
+        port: url.port,
+        tls: tls.transpose()?,
+        is_probed: *is_probed,
+        timeout: *timeout,
+        connect_timeout: *connect_timeout,
+    })
+}
+
+fn headers(options: &HttpOptions) -> HeaderMap {
+    let HttpOptions { url, user_agent: HeaderText(user_agent), is_compressed, .. } = options;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, url.authority.clone());
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    if !user_agent.is_empty() {
+        headers.insert(header::USER_AGENT, user_agent.clone());
+    }
+    if let Some(authorization) = &url.authorization {
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
+    if *is_compressed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers
 }
 
 impl Transport for Http {
     fn send(&mut self, messages: &[Shared]) -> Sent {
         if std::mem::take(&mut self.is_stale) {
-            self.connection = None;
+            self.client.disconnect();
             match target(&self.options) {
-                Ok(target) => self.target = target,
+                Ok(target) => self.client.target = target,
                 // What was read before still holds.
                 Err(e) => return Sent::until_later(0, printable(&e.to_string(), 300)),
             }
         }
-        let n = self.fill(messages);
-        let posted = self.request(&messages[..n]).and_then(|()| self.post());
-        let sent = match posted {
+        let (body, n) = self.body(messages);
+        let post = self.request(&messages[0], body);
+        let sent = match self.client.post(&post) {
             Ok(answer) => {
                 self.n_timeouts = 0;
                 self.echo(&answer);

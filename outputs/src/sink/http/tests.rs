@@ -1,10 +1,11 @@
 //! Posts to a small server of our own, which answers by a script.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use flate2::read::GzDecoder;
 
@@ -28,6 +29,8 @@ enum Act {
     Drip,
     /// Closes without reading.
     Shut,
+    /// Answers after the head of the request, and reads no more.
+    Early(&'static str),
 }
 
 const FINE: Act = Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
@@ -110,8 +113,15 @@ fn serve(stream: &TcpStream, acts: &mut impl Iterator<Item = Act>, seen: &Mutex<
     let mut writer = stream;
     loop {
         let act = acts.next().unwrap_or(FINE);
-        if let Act::Shut = act {
-            return;
+        match act {
+            Act::Shut => return,
+            Act::Early(text) => {
+                drop(reader.fill_buf());
+                writer.write_all(text.as_bytes()).unwrap();
+                thread::sleep(Duration::from_millis(50));
+                return;
+            }
+            _ => {}
         }
         let Some(request) = read_request(&mut reader) else { return };
         seen.lock().unwrap().push(request);
@@ -123,6 +133,7 @@ fn serve(stream: &TcpStream, acts: &mut impl Iterator<Item = Act>, seen: &Mutex<
             }
             Act::CutIdle(text) => {
                 writer.write_all(text.as_bytes()).unwrap();
+                thread::sleep(Duration::from_millis(50));
                 stream.shutdown(Shutdown::Both).unwrap();
                 return;
             }
@@ -138,7 +149,7 @@ fn serve(stream: &TcpStream, acts: &mut impl Iterator<Item = Act>, seen: &Mutex<
                     thread::sleep(Duration::from_millis(20));
                 }
             }
-            Act::Shut => return,
+            Act::Shut | Act::Early(_) => return,
         }
     }
 }
@@ -361,7 +372,8 @@ fn a_connection_that_was_closed_meanwhile_is_no_failure() {
     let server = Server::new([Act::CutIdle("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]);
     let mut http = server.http(|_| {});
     assert_eq!(delivered(&http.send(&messages(1))), 1);
-    assert!(http.connection.is_some());
+    assert!(http.client.is_connected());
+    thread::sleep(Duration::from_millis(100));
     assert_eq!(delivered(&http.send(&messages(1))), 1);
     assert_eq!((server.n_connections(), server.seen().len()), (2, 2));
 }
@@ -407,4 +419,104 @@ fn bodies_of_answers_are_printed_where_that_is_wanted() {
         assert_eq!(delivered(&http.send(&messages(1))), 1);
     }
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "{\"ok\":\u{fffd}[1m}\n");
+}
+
+/// What a post gets from a server that then closes, or stays: the status, the body's beginning, and `+` where the connection is kept; or why
+/// there is no answer.
+fn answer(act: fn(&'static str) -> Act, text: &str) -> String {
+    let server = Server::new([act(String::from(text).leak())]);
+    let mut http = server.http(|o| o.timeout = Duration::from_secs(10));
+    let post = http.request(&messages(1)[0], Vec::new());
+    let begin = Instant::now();
+    let posted = http.client.post(&post);
+    assert!(begin.elapsed() < Duration::from_secs(5), "waits for more than {text}");
+    match posted {
+        Ok(Answer { status, body, .. }) => {
+            let plus = if http.client.is_connected() { "+" } else { "" };
+            format!("{} {}{plus}", status.as_u16(), String::from_utf8_lossy(&body))
+        }
+        Err(e) => e.to_string(),
+    }
+}
+
+#[test]
+fn bodies_have_an_end_or_none() {
+    for (text, expected) in [
+        ("200 OK\r\nContent-Length: 2\r\n\r\nhi", "200 hi+"),
+        ("204 No Content\r\n\r\n", "204 +"),
+        ("100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "200 +"),
+        (
+            "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n1\r\nd\r\n0\r\nX: y\r\n\r\n",
+            "200 abcd+",
+        ),
+        ("200 OK\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx", "200 x"),
+        ("200 OK\r\n\r\nuntil the end", "200 until the end"),
+        ("200 OK\r\nContent-Length: 9\r\n\r\ncut", "200 cut"),
+        ("500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "500 ab"),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "200 "),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", "200 a"),
+        ("200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n", "200 "),
+    ] {
+        let act = if expected.ends_with('+') { Act::Say } else { Act::Cut };
+        assert_eq!(answer(act, &format!("HTTP/1.1 {text}")), expected, "{text}");
+    }
+    assert_eq!(answer(Act::Cut, "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"), "200 x");
+}
+
+#[test]
+fn what_is_no_answer_is_said() {
+    let closed = "the connection was closed before the answer";
+    assert_eq!(answer(Act::Cut, ""), closed);
+    assert_eq!(answer(Act::Cut, "HTTP/1.1 200 OK\r\nA: b\r\n"), closed);
+    let of = |text: &str| answer(Act::Cut, text).replace("an answer that is not HTTP/1.1: ", "");
+    assert_eq!(of("SSH-2.0-x\r\n\r\n"), "invalid HTTP version parsed");
+    let too_large = "message head is too large";
+    assert_eq!(of(&format!("HTTP/1.1 200 OK\r\n{}", "A: b\r\n".repeat(200))), too_large);
+    assert_eq!(of(&format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(40_000))), too_large);
+    let lengths = "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy";
+    assert_eq!(of(&format!("HTTP/1.1 200 OK\r\n{lengths}")), "invalid content-length parsed");
+}
+
+#[test]
+fn of_a_long_body_the_beginning_is_kept_and_the_rest_is_not_read() {
+    for head in ["Content-Length: 1000000000000", "X: y", "Content-Length: 70000"] {
+        let body = "x".repeat(70_000);
+        let kept = answer(Act::Say, &format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}"));
+        assert!(kept == format!("200 {}", "x".repeat(64 << 10)), "{head}: {}", kept.len());
+    }
+}
+
+#[test]
+fn a_server_may_answer_before_it_has_read_the_post() {
+    let server = Server::new([Act::Early("HTTP/1.1 413 Long\r\nContent-Length: 0\r\n\r\n")]);
+    let mut http = server.http(|o| o.timeout = Duration::from_secs(5));
+    let long = message(&"x".repeat(8 << 20));
+    assert!(refused(http.send(&[long])).1.ends_with(": 413 Long"));
+}
+
+#[test]
+fn a_name_that_nobody_looks_up_holds_nothing_up() {
+    static N_LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+    static IS_STUCK: Mutex<()> = Mutex::new(());
+    fn stuck(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        N_LOOKUPS.fetch_add(1, Ordering::Relaxed);
+        drop(IS_STUCK.lock());
+        Err(io::Error::other("nobody knows it"))
+    }
+    let held = IS_STUCK.lock().unwrap();
+    let server = Server::new([]);
+    let mut http = server.http(|o| o.url = "http://logs.example/".parse().unwrap());
+    http.client.resolve = stuck;
+    let begin = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(later(http.send(&messages(1))).0, "http://logs.example/: no answer in time");
+    }
+    assert_eq!(N_LOOKUPS.load(Ordering::Relaxed), 1, "one at a time");
+    drop(held);
+    while !later(http.send(&messages(1))).0.ends_with("nobody knows it") {}
+    let held = IS_STUCK.lock().unwrap();
+    later(http.send(&messages(1)));
+    drop(http);
+    assert!(begin.elapsed() < Duration::from_secs(10), "the end does not wait for it");
+    drop(held);
 }

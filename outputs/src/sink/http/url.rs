@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::Uri;
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 
 /// An `http` or `https` address. Its text has no password.
@@ -17,11 +18,11 @@ pub struct HttpUrl {
     pub(super) host: String,
     pub(super) port: u16,
     /// Value of the header `Host`.
-    pub(super) authority: String,
+    pub(super) authority: HeaderValue,
     /// Path and query.
-    pub(super) path: String,
+    pub(super) path: Uri,
     /// Value of the header `Authorization`, of a name and password before the host.
-    pub(super) authorization: Option<String>,
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// Why a text is not what it should be: an address to post to, or a header.
@@ -82,45 +83,33 @@ impl FromStr for HttpUrl {
             name.map_err(|_| UrlError(format!("{host:?} is neither a name nor an address")))?;
         // Of an address without a path, but with a query, the path is a slash all the same.
         let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
-        let path = format!("{}{query}", uri.path());
-        let basic = |user: &str| format!("Basic {}", BASE64_STANDARD.encode(decoded(user)));
+        let path = Uri::try_from(format!("{}{query}", uri.path()));
+        let path = path.map_err(|e| UrlError(format!("is not an address: {e}")))?;
+        let header = |text: String| {
+            HeaderValue::try_from(text).map_err(|_| no("has a character that no header may have"))
+        };
+        let basic = |user: &str| {
+            let user: Vec<u8> = percent_decode_str(user).collect();
+            let mut value = header(format!("Basic {}", BASE64_STANDARD.encode(user)))?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
         Ok(Self {
             tls_name: is_tls.then_some(name),
             host: host.to_owned(),
             port,
-            authority: place.to_owned(),
+            authority: header(place.to_owned())?,
             path,
-            authorization: user.map(basic),
+            authorization: user.map(basic).transpose()?,
         })
     }
-}
-
-/// `%41` is `A`; what is no such code stays.
-fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).and_then(|c| std::str::from_utf8(c).ok());
-        let code = code.filter(|c| c.bytes().all(|b| b.is_ascii_hexdigit()));
-        match code.and_then(|c| u8::from_str_radix(c, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
-                out.push(byte);
-                at += 3;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_tls() { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        let host = self.authority.to_str().unwrap_or_default();
+        write!(f, "{scheme}://{host}{}", self.path)
     }
 }
 
@@ -139,8 +128,10 @@ mod tests {
         let of = |text: &str| {
             let HttpUrl { tls_name, host, port, authority, path, authorization } =
                 text.parse().unwrap();
-            let auth = authorization.unwrap_or_default();
-            format!("{} {host} {port} {authority} {path} {auth}", tls_name.is_some())
+            let text = |v: &HeaderValue| v.to_str().unwrap().to_owned();
+            let auth = authorization.as_ref().map(text).unwrap_or_default();
+            let (is_tls, authority) = (tls_name.is_some(), text(&authority));
+            format!("{is_tls} {host} {port} {authority} {path} {auth}")
         };
         assert_eq!(of("http://a.b"), "false a.b 80 a.b / ");
         assert_eq!(of("HTTPS://a:8443/x/y?z=1#part"), "true a 8443 a:8443 /x/y?z=1 ");
