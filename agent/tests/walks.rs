@@ -1,0 +1,296 @@
+//! The pages for people who meet the program for the first time, walked through: every command of theirs is run, in its order, and its output held
+//! to what the page shows.
+//!
+//! A `yaml` block whose first line is `# NAME` is a file. In a `console` block a line that begins with `$ ` is run by one bash for the whole page,
+//! and the lines below it are what it prints: `...` on a line of its own stands for any lines, `…` for any text within one. A `sh` block is only
+//! read: it may have nothing but commands that CI runs as steps of its own.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use common::{PEREGRINE, Running, alone, can_run_live};
+
+/// For one command.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What a `sh` block may have: builds, which CI has done when this runs.
+const BUILDS: [&str; 3] =
+    ["cargo build --release", "cargo run --release", "cargo test --workspace"];
+
+/// Comes after what a command prints, on a line of its own.
+const END: &str = "=====end-of-command";
+
+struct Page {
+    name: &'static str,
+    text: &'static str,
+}
+
+macro_rules! page {
+    ($name:literal) => {
+        Page { name: $name, text: include_str!(concat!("../../docs/", $name)) }
+    };
+}
+
+/// One fenced block of a page.
+struct Block<'a> {
+    kind: &'a str,
+    lines: Vec<&'a str>,
+}
+
+impl Page {
+    fn blocks(&self) -> Vec<Block<'_>> {
+        let mut blocks = Vec::new();
+        let mut lines = self.text.lines();
+        while let Some(line) = lines.next() {
+            if let Some(kind) = line.strip_prefix("```") {
+                let body = lines.by_ref().take_while(|l| *l != "```").collect();
+                blocks.push(Block { kind, lines: body });
+            }
+        }
+        blocks
+    }
+
+    /// Runs the page from its first command to its last.
+    fn walk(&self) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut shell = Shell::start(folder.path());
+        let mut n_run = 0;
+        for Block { kind, lines } in self.blocks() {
+            match kind {
+                "yaml" => {
+                    let name = lines.first().and_then(|l| l.strip_prefix("# "));
+                    let name = name.filter(|n| !n.contains(' ')).expect("a file's name first");
+                    fs::write(folder.path().join(name), lines.join("\n") + "\n").expect("a file");
+                }
+                "console" => {
+                    assert!(lines[0].starts_with("$ "), "{}: {}", self.name, lines[0]);
+                    for part in lines.chunk_by(|_, next| !next.starts_with("$ ")) {
+                        let command = &part[0][2..];
+                        let printed = shell.run(command);
+                        let is_alike = matches(&part[1..], &printed);
+                        assert!(
+                            is_alike,
+                            "{}: `{command}` is to print\n{}\nand printed\n{}",
+                            self.name,
+                            part[1..].join("\n"),
+                            printed.join("\n")
+                        );
+                        n_run += 1;
+                    }
+                }
+                "sh" => {
+                    let other = lines.iter().find(|l| !BUILDS.iter().any(|b| l.starts_with(b)));
+                    assert_eq!(other, None, "{}: a command that nothing runs", self.name);
+                }
+                "text" => {}
+                other => panic!("{}: a block of the kind {other:?}", self.name),
+            }
+        }
+        assert!(n_run > 0, "{}: no commands", self.name);
+    }
+}
+
+/// Whether the lines are those that the page shows.
+fn matches(shown: &[&str], printed: &[String]) -> bool {
+    match (shown, printed) {
+        ([], printed) => printed.is_empty(),
+        (["...", rest @ ..], printed) => (0..=printed.len()).any(|n| matches(rest, &printed[n..])),
+        (_, []) => false,
+        ([shown, rest @ ..], [line, printed @ ..]) => {
+            is_line(shown, line) && matches(rest, printed)
+        }
+    }
+}
+
+fn is_line(shown: &str, line: &str) -> bool {
+    let mut parts = shown.split('…');
+    let Some(mut left) = parts.next().and_then(|first| line.strip_prefix(first)) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return left.is_empty() };
+    for part in middle {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(last)
+}
+
+/// A bash in a folder of its own, in which `sudo` does nothing and what `peregrine` watches is what that bash starts.
+struct Shell {
+    bash: Running,
+    printed: Receiver<String>,
+}
+
+impl Shell {
+    fn start(folder: &Path) -> Self {
+        let bin = folder.join(".bin");
+        fs::create_dir(&bin).expect("a folder");
+        let program = |name: &str, text: &str| {
+            let path = bin.join(name);
+            fs::write(&path, text).expect("a script");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        };
+        program("sudo", "#!/bin/sh\nexec \"$@\"\n");
+        program(
+            "peregrine",
+            "#!/bin/bash\n\
+             case \"$1 $2\" in\n\
+             stats*|top*|'rules reload'|'rules profile') exec \"$REAL\" \"$@\" --socket \"$WALK/control.sock\" ;;\n\
+             *--dry-run*|*--support*|*--version*|-V*|-L*|-l*|--list*) exec \"$REAL\" \"$@\" ;;\n\
+             ' '|-*) exec \"$REAL\" \"$@\" --socket \"$WALK/control.sock\" --scope-pid \"$BASH_OF_WALK\" ;;\n\
+             *) exec \"$REAL\" \"$@\" ;;\n\
+             esac\n",
+        );
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut bash = Command::new("bash")
+            .args(["--noprofile", "--norc"])
+            .current_dir(folder)
+            .env("PATH", path)
+            .env("REAL", PEREGRINE)
+            .env("WALK", folder)
+            .env("TZ", "UTC")
+            .env_remove("PEREGRINE_CORPUS")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash starts");
+        let stdout = BufReader::new(bash.stdout.take().expect("a pipe"));
+        let (tx, printed) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if tx.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut shell = Self { bash: Running(bash), printed };
+        shell.run("exec 2>&1; export BASH_OF_WALK=$$");
+        shell
+    }
+
+    fn run(&mut self, command: &str) -> Vec<String> {
+        let stdin = self.bash.0.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "{command}\nprintf '\\n{END}\\n'").expect("bash reads");
+        let deadline = Instant::now() + DEADLINE;
+        let mut lines = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.printed.recv_timeout(left) {
+                Ok(line) if line == END => {
+                    // The end of the last line, or an empty one.
+                    if lines.last().is_some_and(String::is_empty) {
+                        lines.pop();
+                    }
+                    return lines;
+                }
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Timeout) => panic!("`{command}` hangs: {lines:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("`{command}` ended bash: {lines:?}"),
+            }
+        }
+    }
+}
+
+/// Whatever a page left running ends with it.
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let end = "kill -INT $(jobs -p) 2> /dev/null; wait";
+        if let Some(stdin) = self.bash.0.stdin.as_mut() {
+            drop(writeln!(stdin, "{end}\necho \"{END}\""));
+        }
+        let deadline = Instant::now() + DEADLINE / 3;
+        while Instant::now() < deadline {
+            match self.printed.recv_timeout(DEADLINE / 3) {
+                Ok(line) if line != END => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_page_shows_stands_for_what_is_printed() {
+    let printed = ["a 1 b".to_owned(), "x".to_owned(), "y".to_owned()];
+    assert!(matches(&["a … b", "...", "y"], &printed));
+    assert!(matches(&["...", "a 1 b", "x", "y", "..."], &printed));
+    assert!(!matches(&["a … c", "..."], &printed));
+    assert!(!matches(&["a … b", "y"], &printed));
+    assert!(!matches(&["a 1 b", "x"], &printed));
+    assert!(is_line("…1…", "a 1 b") && !is_line("a…1", "a 1 b") && !is_line("a … b …", "a b"));
+}
+
+#[test]
+fn getting_started() {
+    if can_run_live("getting_started") {
+        let _alone = alone();
+        page!("getting-started.md").walk();
+    }
+}
+
+#[test]
+fn migrating_from_falco() {
+    page!("migrating-from-falco.md").walk();
+}
+
+#[test]
+fn tuning_rules() {
+    if can_run_live("tuning_rules") {
+        let _alone = alone();
+        page!("tuning-rules.md").walk();
+    }
+}
+
+#[test]
+fn operating() {
+    if can_run_live("operating") {
+        let _alone = alone();
+        page!("operating.md").walk();
+    }
+}
+
+/// Each counter and each reason of the hops of a running agent, with everything on that brings counters of its own.
+#[test]
+fn operating_has_every_counter() {
+    if !can_run_live("operating_has_every_counter") {
+        return;
+    }
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let outbox = format!("peregrine.outbox.directory={}", folder.path().join("outbox").display());
+    let captures = format!("capture.path_prefix={}", folder.path().join("alert").display());
+    let pid = std::process::id().to_string();
+    let options =
+        ["capture.enabled=true", "peregrine.outputs.stdout.durable=true", &outbox, &captures];
+    let mut args = vec!["--scope-pid", &*pid];
+    args.extend(options.iter().flat_map(|option| ["-o", option]));
+    let agent = common::Agent::start(&args);
+    let stats = agent.stats();
+    let ended = agent.interrupt();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let text = page!("operating.md").text;
+    let is_told = |name: &str| text.contains(&format!("`{name}`"));
+    let general = |name: &str| {
+        let mut parts: Vec<&str> = name.split('.').collect();
+        match &mut *parts {
+            ["outputs" | "outbox", part @ "stdout", _] => *part = "<output>",
+            ["containers", part @ ("docker" | "podman" | "containerd" | "cri" | "disk"), _] => {
+                *part = "<runtime>";
+            }
+            _ => {}
+        }
+        parts.join(".")
+    };
+    let counters = stats.counters.keys().map(|name| general(name));
+    let reasons =
+        stats.hops.iter().flat_map(|h| h.aside.iter().chain(&h.dropped)).map(|r| r.reason.clone());
+    let untold: Vec<_> = counters.chain(reasons).filter(|name| !is_told(name)).collect();
+    assert!(untold.is_empty(), "not in operating.md: {untold:?}");
+}
