@@ -92,6 +92,9 @@ pub(crate) struct Reloaded {
     pub(crate) no_longer_asked: Vec<String>,
     /// What the new rules ask for and do not get.
     pub(crate) not_covered: Vec<String>,
+    /// Keys of the configuration that have changed and take a restart, each with where it is set.
+    #[serde(default)]
+    pub(crate) needs_restart: Vec<String>,
     /// Drawn warnings of the loader, then others.
     pub(crate) warnings: Vec<String>,
     /// Time to read and compile the files, to change what is captured, and to change the rules of every shard.

@@ -4,30 +4,38 @@
 //! narrows to what the new rules need.
 //! What is wrong on the way leaves the old rules in force.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use bus::{Key, KeyClock};
 use event::EventType;
+use outputs::Format;
 use rules::Ruleset;
 use stages::{RuleProfile, RuleSwap};
 
 use crate::cli::{ConfigSource, Settings};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Given, RuleInputs};
 use crate::control::Asker;
+use crate::lifecycle::Lifecycle;
 use crate::live::{self, Kernel};
 use crate::name_lookups::NameLookups;
 use crate::need::{Need, names};
 use crate::push_down::PushDown;
+use crate::reload_alerts::{Failure, ReloadAlerts};
+use crate::reload_thread::ReloadWisher;
 use crate::request::{
     ProfileReport, ProfileRequest, Refused, ReloadRequest, Reloaded, Response, RuleCostLine,
     RulesInForce,
 };
+use crate::rule_commands::reload::line;
 use crate::rule_load::{self, LoadError, LoadedRules};
-use crate::run::blind_rules;
+use crate::run::{blind_rules, say};
+use crate::start::count;
+use crate::watched_files::{Contents, Watched};
 
-/// Keys that a reload may set: they select rules. All others take a restart.
+/// Keys that a reload may set on top of the configuration: they select rules.
 const RELOADABLE: [&str; 4] = ["priority", "rule_matching", "rules", "rules_files"];
 /// How long shards may take to lay the old rules down, or to hand in what they measured.
 const SHARDS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -50,13 +58,85 @@ pub(crate) struct LiveSource {
     pub(crate) names: Option<NameLookups>,
 }
 
+/// What asks for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    /// SIGHUP.
+    Signal,
+    /// A file that changed.
+    Files,
+    /// A client of the control socket, which gets the answer.
+    Client,
+}
+
+impl AskedBy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "SIGHUP",
+            Self::Files => "a changed file",
+            Self::Client => "a client",
+        }
+    }
+}
+
+/// What the rules of a run are made of.
+pub(crate) struct Parts {
+    pub(crate) origin: Origin,
+    pub(crate) config: Config,
+    pub(crate) at_start: AtStart,
+    pub(crate) rules: LoadedRules,
+    pub(crate) swap: Arc<RuleSwap>,
+    /// None in a replay.
+    pub(crate) live: Option<LiveSource>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    /// None in a replay.
+    pub(crate) alerts: Option<ReloadAlerts>,
+    pub(crate) reformat: Box<dyn Fn(Format) + Send + Sync>,
+    /// Told when other files may have to be watched.
+    pub(crate) wisher: ReloadWisher,
+}
+
+/// What the configuration and its files had at the start.
+#[derive(Clone, Debug)]
+pub(crate) struct AtStart {
+    given: Given,
+    watched: Vec<Watched>,
+    contents: Contents,
+}
+
+impl AtStart {
+    /// To be taken as soon as the configuration was read.
+    pub(crate) fn of(config: &Config, given: Given) -> Self {
+        let watched = watched(config, &given);
+        let contents = Contents::of(&watched);
+        Self { given, watched, contents }
+    }
+}
+
+/// What a reload of this configuration reads.
+fn watched(config: &Config, given: &Given) -> Vec<Watched> {
+    if !config.watches_files {
+        return Vec::new();
+    }
+    let rules = match &config.rules {
+        RuleInputs::BuiltIn => &[][..],
+        RuleInputs::Configured(paths) | RuleInputs::Given(paths) => paths,
+    };
+    let files = given.files().map(|path| Watched::Config(path.to_owned()));
+    files.chain(rules.iter().cloned().map(Watched::Rules)).collect()
+}
+
 /// The rules of the running agent.
 pub(crate) struct RulesAtWork {
     origin: Origin,
     config: Config,
+    given: Given,
     swap: Arc<RuleSwap>,
-    /// None in a replay.
     live: Option<LiveSource>,
+    lifecycle: Arc<Lifecycle>,
+    alerts: Mutex<Option<ReloadAlerts>>,
+    reformat: Box<dyn Fn(Format) + Send + Sync>,
+    wisher: ReloadWisher,
     in_force: Mutex<InForce>,
 }
 
@@ -66,17 +146,28 @@ struct InForce {
     since: SystemTime,
     n_refused: u64,
     not_covered: Vec<String>,
+    /// What the agent's own configuration is read from, and had when that was last tried.
+    watched: Vec<Watched>,
+    contents: Contents,
+    /// Keys that take a restart, as they were told last.
+    needs_restart: Vec<String>,
 }
 
 impl RulesAtWork {
     /// Takes over the rules with which the shards started.
-    pub(crate) fn new(
-        origin: Origin,
-        config: Config,
-        rules: LoadedRules,
-        swap: Arc<RuleSwap>,
-        live: Option<LiveSource>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            origin,
+            config,
+            at_start: AtStart { given, watched, contents },
+            rules,
+            swap,
+            live,
+            lifecycle,
+            alerts,
+            reformat,
+            wisher,
+        } = parts;
         let rules = Arc::new(rules);
         if let Some(names) = live.as_ref().and_then(|l| l.names.as_ref()) {
             names.ask_for(&rules.ruleset);
@@ -87,8 +178,22 @@ impl RulesAtWork {
             since: SystemTime::now(),
             n_refused: 0,
             not_covered: Vec::new(),
+            watched,
+            contents,
+            needs_restart: Vec::new(),
         };
-        Self { origin, config, swap, live, in_force: Mutex::new(in_force) }
+        Self {
+            origin,
+            config,
+            given,
+            swap,
+            live,
+            lifecycle,
+            alerts: Mutex::new(alerts),
+            reformat,
+            wisher,
+            in_force: Mutex::new(in_force),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, InForce> {
@@ -99,7 +204,7 @@ impl RulesAtWork {
     /// The rules in force.
     pub(crate) fn stats(&self) -> RulesInForce {
         let in_force = self.lock();
-        let InForce { rules, generation, since, n_refused, not_covered } = &*in_force;
+        let InForce { rules, generation, since, n_refused, not_covered, .. } = &*in_force;
         let matches = rules.ruleset.rules().zip(self.swap.matches()).filter(|(_, n)| *n > 0);
         RulesInForce {
             matches: matches.map(|(rule, n)| (rule.name.to_string(), n)).collect(),
@@ -112,33 +217,120 @@ impl RulesAtWork {
         }
     }
 
-    /// Replaces the rules; where that fails those in force stay, and the answer says why.
+    /// What the agent's own configuration is read from.
+    pub(crate) fn watched(&self) -> Vec<Watched> {
+        self.lock().watched.clone()
+    }
+
+    /// What that had when it was last tried.
+    pub(crate) fn contents(&self) -> Contents {
+        self.lock().contents
+    }
+
+    /// Raises no more alerts: the outputs end when nobody can raise any.
+    pub(crate) fn end(&self) {
+        drop(self.alerts.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Replaces the rules as a client asks for it; where that fails those in force stay, and the answer says why.
     pub(crate) fn reload(&self, request: &ReloadRequest, asker: &Asker<'_>) -> Response {
-        match self.try_reload(request, asker) {
-            Ok(reloaded) => Response::Reloaded(Box::new(reloaded)),
+        self.reload_for(AskedBy::Client, request, &|| asker.has_gone())
+    }
+
+    /// Replaces the rules by those of the agent's own configuration and files.
+    pub(crate) fn reload_own(&self, asked_by: AskedBy) {
+        let is_ending = || !self.lifecycle.is_running();
+        // What there is to say is said.
+        drop(self.reload_for(asked_by, &ReloadRequest::default(), &is_ending));
+    }
+
+    fn reload_for(
+        &self,
+        asked_by: AskedBy,
+        request: &ReloadRequest,
+        has_gone: &dyn Fn() -> bool,
+    ) -> Response {
+        let Some(_turn) = self.lifecycle.reloading() else {
+            return Response::Error("the agent starts, or ends".to_owned());
+        };
+        let response = match self.try_reload(request, has_gone) {
+            Ok(reloaded) => {
+                self.tell_reloaded(asked_by, &reloaded);
+                Response::Reloaded(Box::new(reloaded))
+            }
             Err(error) => {
                 let errors = match error {
                     LoadError::Rules(drawn) => drawn,
                     LoadError::Other(e) => vec![format!("{e:#}")],
                 };
-                let mut in_force = self.lock();
-                in_force.n_refused += 1;
-                Response::Refused(Refused { errors, n_rules: in_force.rules.ruleset.rules().len() })
+                let (n_rules, generation) = {
+                    let mut in_force = self.lock();
+                    in_force.n_refused += 1;
+                    (in_force.rules.ruleset.rules().len(), in_force.generation)
+                };
+                if !has_gone() {
+                    let asked_by = asked_by.name();
+                    let failure = Failure { errors: &errors, asked_by, n_rules, generation };
+                    self.tell_refused(&failure, request == &ReloadRequest::default());
+                }
+                Response::Refused(Refused { errors, n_rules })
+            }
+        };
+        self.wisher.look();
+        response
+    }
+
+    fn tell_reloaded(&self, asked_by: AskedBy, reloaded: &Reloaded) {
+        let mut text = format!(
+            "peregrine: rules reloaded, asked for by {}: {}\n",
+            asked_by.name(),
+            line(reloaded)
+        );
+        let is_news = {
+            let told = &mut self.lock().needs_restart;
+            std::mem::replace(told, reloaded.needs_restart.clone()) != reloaded.needs_restart
+        };
+        if is_news && !reloaded.needs_restart.is_empty() {
+            let keys = reloaded.needs_restart.join(", ");
+            let _infallible = writeln!(text, "peregrine: changed, and needs a restart: {keys}");
+        }
+        if asked_by != AskedBy::Client {
+            for warning in &reloaded.warnings {
+                let _infallible = writeln!(text, "{warning}");
             }
         }
+        say(&text);
+    }
+
+    /// A client that names other files than the agent's own sees what is wrong with them; nobody else is alarmed.
+    fn tell_refused(&self, failure: &Failure<'_>, is_own: bool) {
+        let Failure { errors, asked_by, n_rules, generation } = failure;
+        let mut text = errors.join("\n");
+        let _infallible = writeln!(
+            text,
+            "\nperegrine: reload refused, asked for by {asked_by}: {} in force as before, generation {generation}",
+            count(*n_rules, "rule")
+        );
+        if is_own {
+            let mut alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+            if alerts.as_mut().is_some_and(|alerts| !alerts.raise(failure)) {
+                text += "peregrine: the outputs have no room for the alert about it\n";
+            }
+        }
+        say(&text);
     }
 
     fn try_reload(
         &self,
         request: &ReloadRequest,
-        asker: &Asker<'_>,
+        has_gone: &dyn Fn() -> bool,
     ) -> Result<Reloaded, LoadError> {
         let begin = Instant::now();
-        let config = self.configured(request)?;
+        let Fresh { config, needs_restart } = self.configured(request)?;
         let new = Arc::new(rule_load::load(&config)?);
         let ruleset = Arc::clone(&new.ruleset);
         let compile_ms = ms_since(begin);
-        still_asked(asker)?;
+        still_asked(has_gone)?;
         let old_rules = Arc::clone(&self.lock().rules);
         let old = &old_rules.ruleset;
         let begin = Instant::now();
@@ -160,7 +352,7 @@ impl RulesAtWork {
         let now = self.live.as_ref().map_or(Key::MIN, |l| l.clock.below(perf::boot_now_ns()));
         let matching = rule_load::matching(&config);
         let installed =
-            still_asked(asker).and_then(|()| Ok(self.swap.install(&ruleset, matching, now)?));
+            still_asked(has_gone).and_then(|()| Ok(self.swap.install(&ruleset, matching, now)?));
         if let Err(e) = installed {
             drop(self.narrow(old));
             drop(self.push_down(old));
@@ -169,6 +361,7 @@ impl RulesAtWork {
         if let Some(names) = self.live.as_ref().and_then(|l| l.names.as_ref()) {
             names.ask_for(&ruleset);
         }
+        (self.reformat)(config.format);
         let generation = {
             let mut in_force = self.lock();
             in_force.rules = Arc::clone(&new);
@@ -177,8 +370,7 @@ impl RulesAtWork {
             in_force.generation
         };
         let mut warnings = rule_load::remarks(&ruleset, &self.config);
-        warnings.extend(config.doubts.iter().cloned());
-        warnings.extend(self.restart_warning(&config));
+        warnings.extend(config.doubts);
         // Whatever happens from here on lies behind the new rules' key.
         if let Err(e) = self.push_down(&ruleset) {
             warnings.push(format!("the kernel rejects nothing: {e:#}"));
@@ -215,13 +407,14 @@ impl RulesAtWork {
             newly_asked: new_only(&asked, &asked_before),
             no_longer_asked: new_only(&asked_before, &asked),
             not_covered,
+            needs_restart,
             warnings,
             ..difference(&old_rules, &new)
         })
     }
 
-    /// The configuration as it would be if the agent were started now, with what the request asks for on top.
-    fn configured(&self, request: &ReloadRequest) -> Result<Config> {
+    /// What a running agent takes of the configuration as it is now, with what the request asks for on top.
+    fn configured(&self, request: &ReloadRequest) -> Result<Fresh> {
         let Origin { mut source, mut set } = self.origin.clone();
         for option in &request.options {
             let key = option.split(['=', '.', '[']).next().unwrap_or_default().trim();
@@ -239,16 +432,25 @@ impl RulesAtWork {
         if !request.files.is_empty() {
             set.rules.clone_from(&request.files);
         }
-        config::load(&source, &set)
-    }
-
-    /// Says that the configuration has changed in more than its rules.
-    fn restart_warning(&self, fresh: &Config) -> Option<String> {
-        let only_rules = fresh.clone().with_rules_of(&self.config);
-        let is_same = only_rules.silent() == self.config.clone().silent();
-        (!is_same).then(|| {
-            "the configuration has changed in more than rules: that takes a restart".to_owned()
-        })
+        let is_own = request == &ReloadRequest::default();
+        if is_own {
+            // Before anything is read: what changes from here on is for another reload.
+            let contents = Contents::of(&self.watched());
+            self.lock().contents = contents;
+        }
+        let (fresh, given) = config::load_given(&source, &set)?;
+        let watched = watched(&fresh, &given);
+        if is_own && watched != self.watched() {
+            let mut in_force = self.lock();
+            // Nobody has looked at these yet: once they are watched they are read once more.
+            (in_force.watched, in_force.contents) = (watched, Contents::default());
+        }
+        let doubts = fresh.doubts.clone();
+        let config = self.config.clone().with_live_keys_of(&fresh);
+        // A key that a flag overrides may change.
+        let is_taken = fresh.silent() == config.clone().silent();
+        let needs_restart = if is_taken { Vec::new() } else { given.changed_since(&self.given) };
+        Ok(Fresh { config: Config { doubts, ..config }, needs_restart })
     }
 
     /// Captures what the new rules need besides what is captured. Gives what cannot be had.
@@ -299,9 +501,17 @@ impl RulesAtWork {
     }
 }
 
+/// What the configuration comes to when it is read anew.
+struct Fresh {
+    /// What runs, with what of the new one can be taken.
+    config: Config,
+    /// What cannot.
+    needs_restart: Vec<String>,
+}
+
 /// An error where nobody waits for the answer: then nothing is changed.
-fn still_asked(asker: &Asker<'_>) -> Result<()> {
-    if asker.has_gone() {
+fn still_asked(has_gone: &dyn Fn() -> bool) -> Result<()> {
+    if has_gone() {
         bail!("whoever asked has gone, nothing was changed");
     }
     Ok(())

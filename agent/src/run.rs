@@ -18,16 +18,18 @@ use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Sett
 use crate::config::{self, CaptureSource, Config, FileOutput, ProgramOutput, Reading, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
+use crate::lifecycle::Lifecycle;
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
 use crate::push_down::PushDown;
 use crate::recorder::RecorderParts;
+use crate::reload_thread::{self, ReloadThread};
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
 use crate::request::AgentStats;
 use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
-use crate::rules_at_work::{LiveSource, Origin, RulesAtWork, whole_profile};
+use crate::rules_at_work::{self, AtStart, LiveSource, Origin, RulesAtWork, whole_profile};
 use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
@@ -393,7 +395,8 @@ fn tell_rules(
 
 /// Watches, or does as if.
 fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
-    let config = config::load(&origin.source, &origin.set)?;
+    let (config, given) = config::load_given(&origin.source, &origin.set)?;
+    let at_start = AtStart::of(&config, given);
     flags.check_sources(&config)?;
     if flags.verbose {
         for line in Reading::of(&origin.source)?.validations() {
@@ -403,11 +406,13 @@ fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> R
     if flags.dry_run {
         return falco_flags::dry_run(&config, flags);
     }
-    watch(&config, origin, wishes, flags, give_back)
+    watch(&config, at_start, origin, wishes, flags, give_back)
 }
 
+#[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
 fn watch(
     config: &Config,
+    at_start: AtStart,
     origin: Origin,
     wishes: Wishes,
     flags: &RunFlags,
@@ -421,6 +426,11 @@ fn watch(
     let measured = Arc::clone(&ruleset);
     let sinks = sinks(config)?;
     let (mut ending, end) = signals::install(stdout(config))?;
+    let (wisher, reload_wishes) = reload_thread::channel()?;
+    if config.source == CaptureSource::Live {
+        let wisher = wisher.try_clone()?;
+        ending.when_told_to_reload(&end, move || wisher.reload())?;
+    }
     let mut registry = Registry::new();
     // What reading the rules took is not to add to what reading the kernel's types takes.
     give_back();
@@ -466,7 +476,7 @@ fn watch(
         end,
     };
     let _pidfile = flags.write_pidfile()?;
-    let topology = Topology::build(parts, &mut registry)?;
+    let mut topology = Topology::build(parts, &mut registry)?;
     let registry = Arc::new(registry);
     let live = kernel.clone().zip(clock).map(|(kernel, clock)| LiveSource {
         kernel,
@@ -479,21 +489,40 @@ fn watch(
     if wishes.is_profiled {
         swap.begin_profile(PROFILE_EVERY)?;
     }
-    let rules = RulesAtWork::new(origin, config.clone(), rules, Arc::clone(&swap), live);
-    let answers = answers(Arc::clone(&registry), Arc::new(rules));
+    let lifecycle = Arc::new(Lifecycle::default());
+    let rules = Arc::new(RulesAtWork::new(rules_at_work::Parts {
+        origin,
+        config: config.clone(),
+        at_start,
+        rules,
+        swap: Arc::clone(&swap),
+        live,
+        lifecycle: Arc::clone(&lifecycle),
+        alerts: topology.take_reload_alerts(),
+        reformat: Box::new(topology.reformatter()),
+        wisher: wisher.try_clone()?,
+    }));
+    let answers = answers(Arc::clone(&registry), Arc::clone(&rules));
     let control = control.map(|control| control.serve(answers)).transpose()?;
+    let started = || {
+        lifecycle.started(&block.text());
+        let start = || ReloadThread::start(Arc::clone(&rules), wisher, reload_wishes);
+        kernel.is_some().then(start).transpose()
+    };
     let begin = Instant::now();
     let detach = || {
+        lifecycle.ending();
+        rules.end();
         if let Some(kernel) = &kernel {
             kernel.detach();
         }
     };
     let (why, RunEnd { troubles, passed_over, findings }) = if single_thread {
-        say(&block.text());
+        let _reload = started()?;
         topology.run_single(&registry, &ending, detach)?
     } else {
         let running = topology.start(&registry)?;
-        say(&block.text());
+        let _reload = started()?;
         give_back();
         let why = ending.wait_for(SETTLED).unwrap_or_else(|| {
             give_back();

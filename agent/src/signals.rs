@@ -1,5 +1,5 @@
 //! Why the agent ends: a signal, a reader that is gone, a replay that is through, or dropped events. All arrive as bytes on one socket pair,
-//! as does SIGUSR1, by which outputs are opened anew.
+//! as do SIGUSR1, by which outputs are opened anew, and SIGHUP, by which rules are read anew.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Why the agent ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(crate) struct EndWaiter {
     stdout: Stdout,
     wishes: Wishes,
     reopen: Box<dyn Fn() + Send>,
+    reload: Box<dyn Fn() + Send>,
     /// Raised once a further signal shall end the process at once.
     impatient: Arc<AtomicBool>,
 }
@@ -48,6 +49,7 @@ pub(crate) struct EndWaiter {
 struct Wishes {
     end: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 /// Whether the reader of stdout is watched.
@@ -77,7 +79,8 @@ pub(crate) fn install(stdout: Stdout) -> Result<(EndWaiter, EndSender)> {
             .and_then(|_| signal_hook::low_level::pipe::register(signal, tx.try_clone()?))
             .context("cannot install a signal handler")?;
     }
-    let waiter = EndWaiter { reasons: rx, stdout, wishes, reopen: Box::new(|| {}), impatient };
+    let [reopen, reload] = [(); 2].map(|()| Box::new(|| {}) as Box<dyn Fn() + Send>);
+    let waiter = EndWaiter { reasons: rx, stdout, wishes, reopen, reload, impatient };
     Ok((waiter, EndSender(tx)))
 }
 
@@ -85,6 +88,19 @@ impl EndWaiter {
     /// SIGUSR1 calls this, on the thread that waits for the end.
     pub(crate) fn when_told_to_reopen(&mut self, f: impl Fn() + Send + 'static) {
         self.reopen = Box::new(f);
+    }
+
+    /// SIGHUP calls this, on the thread that waits for the end, instead of ending the process. `tx` is of the same pair.
+    pub(crate) fn when_told_to_reload(
+        &mut self,
+        tx: &EndSender,
+        f: impl Fn() + Send + 'static,
+    ) -> Result<()> {
+        self.reload = Box::new(f);
+        signal_hook::flag::register(SIGHUP, Arc::clone(&self.wishes.reload))
+            .and_then(|_| signal_hook::low_level::pipe::register(SIGHUP, tx.0.try_clone()?))
+            .context("cannot install a signal handler")?;
+        Ok(())
     }
 
     /// From now on whoever reads stdout may leave.
@@ -150,6 +166,9 @@ impl EndWaiter {
         if self.wishes.reopen.swap(false, Ordering::SeqCst) {
             (self.reopen)();
         }
+        if self.wishes.reload.swap(false, Ordering::SeqCst) {
+            (self.reload)();
+        }
         self.wishes.end.load(Ordering::SeqCst).then(|| {
             self.lose_patience_later();
             Ending::Signal
@@ -211,6 +230,7 @@ mod tests {
             stdout: Stdout::Unused,
             wishes,
             reopen: Box::new(|| {}),
+            reload: Box::new(|| {}),
             impatient: Arc::default(),
         };
         waiter.when_told_to_reopen(move || {

@@ -9,6 +9,7 @@
 //! containers   asks runtimes of the containers that shards meet  (live)
 //! repair       looks at processes of which something was lost, by way of cap-0  (live)
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
+//! reload       waits for SIGHUP and changed files, an alert lane of its own  (live; made in run.rs)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
 
@@ -25,7 +26,7 @@ use capture::savefile::{
 use capture::{CaptureThread, KernelRing, Losses, MAX_UNCOUNTED, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
-use outputs::{AlertTimes, Delivery, Formatter, Outbox, Outputs, Sink, SinkThread};
+use outputs::{AlertTimes, Delivery, Format, Formatter, Outbox, Outputs, Sink, SinkThread};
 use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
@@ -39,6 +40,7 @@ use crate::lanes::Lanes;
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
+use crate::reload_alerts::{self, ReloadAlerts};
 use crate::repair::Repair;
 use crate::run::say;
 use crate::shards;
@@ -139,6 +141,7 @@ pub(crate) struct Topology {
     repair: Option<Repair>,
     names: Option<NameLookups>,
     drop_alerts: Option<DropAlerts>,
+    reload_alerts: Option<ReloadAlerts>,
     thread_times: ThreadTimes,
     end: EndSender,
 }
@@ -263,6 +266,10 @@ impl Topology {
                 anyhow::Ok(DropAlerts::new(&config.event_drops, internal, offset_ns, end, registry))
             })
             .transpose()?;
+        let reload_alerts = times.realtime_offset_ns().map(|offset_ns| {
+            let internal = own_lane(&mut alert_rx, &output_waiter);
+            ReloadAlerts::new(internal, offset_ns, registry)
+        });
         let unclean_stop = outbox.as_ref().and_then(|o| o.recovery().unclean_stop.as_ref());
         if let Some(stop) = unclean_stop {
             let in_lanes = plan.n_shards * config.alert_lane_capacity;
@@ -272,6 +279,7 @@ impl Topology {
         let own = [
             (on_alert.is_some(), capture_on_alert::RAISED),
             (drop_alerts.is_some(), drop_alerts::RAISED),
+            (reload_alerts.is_some(), reload_alerts::RAISED),
             (unclean_stop.is_some(), unclean_stop::RAISED),
         ];
         let outputs = Outputs {
@@ -313,9 +321,20 @@ impl Topology {
             repair,
             names,
             drop_alerts,
+            reload_alerts,
             thread_times,
             end,
         })
+    }
+
+    /// What tells of reloads that were refused, live; its owner must let go of it before the end.
+    pub(crate) fn take_reload_alerts(&mut self) -> Option<ReloadAlerts> {
+        self.reload_alerts.take()
+    }
+
+    /// What has alerts printed in another form.
+    pub(crate) fn reformatter(&self) -> impl Fn(Format) + Send + Sync + use<> {
+        self.delivery.reformatter()
     }
 
     /// What the shards were not told of users and containers until the function is called.

@@ -397,7 +397,7 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let few = written(dir.path(), "few.yaml", &opens("x"));
-    let large = written(dir.path(), "large.yaml", &many(10_000));
+    let large = written(dir.path(), "large.yaml", &many(4_000));
     let shell = Shell::start();
     let agent = Agent::start(&["--scope-pid", &shell.pid(), "-r", few.to_str().expect("UTF-8")]);
     let start = || {
@@ -429,4 +429,123 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let text = reload(&agent, &[]);
     assert!(text.starts_with("1 rule in force, generation 2, "), "{text}");
     agent.interrupt().assert_balanced();
+}
+
+/// `rules` of `peregrine stats --json`: generation and number of refused reloads.
+fn reloads(agent: &Agent) -> (u64, u64) {
+    let out = Command::new(PEREGRINE)
+        .args(["stats", "--json", "--socket"])
+        .arg(agent.socket())
+        .output()
+        .expect("the program starts");
+    let stats: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let n = |name: &str| stats["rules"][name].as_u64().expect("a number");
+    (n("generation"), n("n_refused"))
+}
+
+fn wait_for_reloads(agent: &Agent, expected: (u64, u64)) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let found = reloads(agent);
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{expected:?} wanted, {found:?} found");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn signals_and_changed_files_reload() {
+    if !can_run_live("signals_and_changed_files_reload") {
+        return;
+    }
+    let _alone = alone();
+    for args in [&["--shards", "2"][..], &["--single-thread"]] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let rules_d = dir.path().join("rules.d");
+        fs::create_dir(&rules_d).expect("a directory");
+        written(&rules_d, "a.yaml", &opens("a"));
+        let rules_d = rules_d.to_str().expect("UTF-8");
+        let first = format!("rules_files: [{rules_d}]\n");
+        let config = written(dir.path(), "p.yaml", &first);
+        let config = config.to_str().expect("UTF-8");
+        let mut shell = Shell::start();
+        let agent = Agent::start(&[&["-c", config, "--scope-pid", &shell.pid()], args].concat());
+        act(&mut shell, dir.path(), 1);
+
+        // A file more, then one that is half written, then whole.
+        let other = Path::new(rules_d).join("b.yaml");
+        fs::write(&other, OTHERS).expect("a file");
+        wait_for_reloads(&agent, (2, 0));
+        act(&mut shell, dir.path(), 2);
+        fs::write(&other, &OTHERS[..OTHERS.len() - 30]).expect("a file");
+        wait_for_reloads(&agent, (2, 1));
+        act(&mut shell, dir.path(), 3);
+        let less = OTHERS.replace("- rule: Connected", "- rule: Reached");
+        fs::write(&other, &less).expect("a file");
+        wait_for_reloads(&agent, (3, 1));
+        // The same once more, without a change.
+        agent.signal(rustix::process::Signal::HUP);
+        wait_for_reloads(&agent, (4, 1));
+        fs::write(&other, &less).expect("a file");
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(reloads(&agent), (4, 1), "nothing is there to reload");
+
+        // Keys that are taken, and one that is not.
+        let more =
+            format!("{first}json_output: true\npriority: error\nperegrine:\n  spread: false\n");
+        fs::write(config, more).expect("a file");
+        wait_for_reloads(&agent, (5, 1));
+        act(&mut shell, dir.path(), 4);
+        let text = reload(&agent, &[]);
+        let key = format!("needs restart 1: peregrine.spread ({config}:5)\n");
+        assert!(text.contains(&key), "{text}");
+        // A broken configuration.
+        fs::write(config, "rules_files: {\n").expect("a file");
+        wait_for_reloads(&agent, (6, 2));
+        let ended = agent.interrupt();
+        ended.assert_balanced();
+
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        let (text, json) = lines.split_at(lines.partition_point(|line| !line.starts_with('{')));
+        let text: Vec<String> = text
+            .iter()
+            .map(|l| without_time(l).split_once(' ').expect("a priority").1.to_owned())
+            .filter(|l| !l.starts_with("Peregrine internal"))
+            .collect();
+        let turn = |n| {
+            [
+                format!("a mark-{n}"),
+                format!("removed mark-{n} by rm"),
+                "connected by bash".to_owned(),
+            ]
+        };
+        assert_eq!(brief(&text), [&turn(1)[..1], &turn(2), &turn(3)].concat(), "{args:?}");
+        let failure = "Critical Peregrine internal: reload failure: ";
+        let n_told = ended.stdout.lines().filter(|l| l.contains(failure)).count();
+        assert_eq!(n_told, 2, "{}", ended.stdout);
+        assert!(ended.stdout.contains(
+            "1 error, asked for by a changed file; 3 rules in force, generation 2, as before"
+        ));
+        let json: Vec<serde_json::Value> =
+            json.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let rules: Vec<&str> = json.iter().filter_map(|alert| alert["rule"].as_str()).collect();
+        assert_eq!(rules, ["Removed", "Peregrine internal: reload failure"]);
+        assert!(json[1]["output_fields"]["reason"].as_str().is_some_and(|r| r.contains("p.yaml")));
+
+        for line in [
+            "peregrine: rules reloaded, asked for by a changed file: added Connected, Removed; 3 rules in force, generation 2, after ".to_owned(),
+            "peregrine: reload refused, asked for by a changed file: 3 rules in force as before, generation 2\n".to_owned(),
+            "added Reached; removed Connected; 3 rules in force, generation 3, after ".to_owned(),
+            "peregrine: rules reloaded, asked for by SIGHUP: the rules are the same; 3 rules in force, generation 4, after ".to_owned(),
+            "removed Reached, a opens; 1 rule in force, generation 5, after ".to_owned(),
+            "peregrine: rules reloaded, asked for by a client: the rules are the same; ".to_owned(),
+        ] {
+            assert!(ended.stderr.contains(&line), "{line}\n{}", ended.stderr);
+        }
+        let told =
+            format!("peregrine: changed, and needs a restart: peregrine.spread ({config}:5)\n");
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
+    }
 }

@@ -8,7 +8,7 @@ use bus::{Rx, WaitLimits, Waiter};
 use perf::{Counter, Equation, Hop, Registry, boot_now_ns, to_epoch_ns};
 use rules::Alert;
 
-use crate::format::{Formatter, Notes};
+use crate::format::{Format, Formatter, Notes};
 use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::rate::{DUPLICATES, Gate, OF_ALL, OF_RULE, Passed, REPORTS, RateControl};
@@ -216,6 +216,11 @@ impl Delivery {
         move || all.iter().for_each(|reopen| reopen())
     }
 
+    /// What has alerts printed in another form from the next one on.
+    pub fn reformatter(&self) -> impl Fn(Format) + Send + Sync + use<> {
+        self.formatter.reformatter()
+    }
+
     /// Takes what the lanes hold, up to a bound per lane, and writes it.
     pub fn poll_once(&mut self) -> Progress {
         if self.ordered.is_some() {
@@ -293,6 +298,7 @@ impl Delivery {
         meters.emitted.add(1);
         let id = outbox.as_mut().map(Outbox::next_id);
         let notes = Notes { id, n_repeated: *n_repeated };
+        let line = formatter.line(alert, notes).into();
         let message = Arc::new(Message {
             id,
             ts_ns: alert.ts_ns,
@@ -300,7 +306,7 @@ impl Delivery {
             rule: Arc::clone(&alert.rule.name),
             priority: alert.rule.priority,
             is_json: formatter.is_json(),
-            line: formatter.line(alert, notes).into(),
+            line,
         });
         if let (Some(outbox), Some(id)) = (outbox, id) {
             let text = encode(&message);
@@ -410,7 +416,6 @@ mod tests {
     use rules::AlertValue;
 
     use super::*;
-    use crate::format::Format;
     use crate::queue::QueueLimits;
     use crate::rate::Rate;
     use crate::sink::{Sent, SinkLimits, Stop, Transport};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use jiff::tz::TimeZone;
 use rules::{Alert, AlertMarks, NameView};
@@ -40,6 +41,22 @@ impl Default for Format {
     }
 }
 
+impl Format {
+    /// A bit for each switch.
+    fn packed(self) -> u8 {
+        let Self { json, iso_time, with_message, with_output, with_output_fields, with_tags } =
+            self;
+        let switches = [json, iso_time, with_message, with_output, with_output_fields, with_tags];
+        switches.iter().rev().fold(0, |bits, &is_on| bits << 1 | u8::from(is_on))
+    }
+
+    fn unpacked(bits: u8) -> Self {
+        let [json, iso_time, with_message, with_output, with_output_fields, with_tags] =
+            [0, 1, 2, 3, 4, 5].map(|n| bits >> n & 1 == 1);
+        Self { json, iso_time, with_message, with_output, with_output_fields, with_tags }
+    }
+}
+
 /// What the outputs themselves have to say of an alert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
@@ -66,7 +83,9 @@ pub fn local_offset() -> Box<dyn Fn(i64) -> i32 + Send> {
 /// Prints alerts. Holds the time zone (`TZ`, else /etc/localtime, else UTC) and the host's name.
 #[derive(Debug)]
 pub struct Formatter {
-    format: Format,
+    /// Packed; written by whoever has it changed.
+    format: Arc<AtomicU8>,
+    is_json: bool,
     zone: TimeZone,
     hostname: Arc<str>,
     line: String,
@@ -83,7 +102,16 @@ impl Formatter {
 
     fn with_zone(format: Format, hostname: &str, zone: TimeZone) -> Self {
         let [line, text, escaped] = [const { String::new() }; 3];
-        Self { format, zone, hostname: hostname.into(), line, text, escaped }
+        let is_json = format.json;
+        let format = Arc::new(AtomicU8::new(format.packed()));
+        Self { format, is_json, zone, hostname: hostname.into(), line, text, escaped }
+    }
+
+    /// What has alerts printed in another form from the next one on.
+    pub fn reformatter(&self) -> impl Fn(Format) + Send + Sync + use<> {
+        let format = Arc::clone(&self.format);
+        // Relaxed: the form is all that it tells.
+        move |new| format.store(new.packed(), Ordering::Relaxed)
     }
 
     /// Seconds by which local time is ahead of UTC now, for outputs of rules that print local time.
@@ -92,15 +120,17 @@ impl Formatter {
         self.zone.to_offset(jiff::Timestamp::now()).seconds()
     }
 
-    /// Whether alerts are JSON objects.
+    /// Whether the last line is a JSON object.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.format.json
+        self.is_json
     }
 
     /// The alert as one line, newline included. It never contains a control character other than that newline.
     pub fn line(&mut self, alert: &Alert, notes: Notes) -> &str {
-        let Self { format, zone, hostname, line, text, escaped } = self;
+        let Self { format, is_json, zone, hostname, line, text, escaped } = self;
+        let format = Format::unpacked(format.load(Ordering::Relaxed));
+        *is_json = format.json;
         text.clear();
         if format.iso_time {
             iso_time(text, alert.ts_ns, "+0000");
@@ -111,7 +141,7 @@ impl Formatter {
         line.clear();
         escaped.clear();
         if format.json {
-            json::put_object(escaped, alert, notes, *format, hostname, text);
+            json::put_object(escaped, alert, notes, format, hostname, text);
         } else {
             marks_text(text, alert.marks, notes);
             rules::escape_line(escaped, text);
@@ -227,6 +257,21 @@ mod tests {
         Formatter::with_zone(format, "host-1", TimeZone::UTC)
             .line(alert, Notes::default())
             .to_owned()
+    }
+
+    #[test]
+    fn the_form_changes_from_the_next_line_on() {
+        for bits in 0..64 {
+            assert_eq!(Format::unpacked(bits).packed(), bits);
+        }
+        let mut formatter = Formatter::with_zone(Format::default(), "h", TimeZone::UTC);
+        let reformat = formatter.reformatter();
+        let alert = alert("x");
+        assert!(!formatter.line(&alert, Notes::default()).starts_with('{'));
+        reformat(Format { json: true, ..Format::default() });
+        assert!(!formatter.is_json());
+        assert!(formatter.line(&alert, Notes::default()).starts_with('{'));
+        assert!(formatter.is_json());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod containers;
 mod custom_set;
 mod drops;
 mod environment;
+mod given;
 mod http;
 mod include;
 mod limits;
@@ -35,6 +36,7 @@ use crate::start::count;
 
 pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
+pub(crate) use given::Given;
 pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 pub(crate) use sinks::{FileOutput, Outputs, ProgramOutput};
@@ -57,7 +59,16 @@ pub(crate) fn load(source: &ConfigSource, set: &Settings) -> Result<Config> {
     load_from(source, set, Path::new(DEFAULT_FILE))
 }
 
-/// The same for a command that ends by itself: it says at once which keys there are not, where a start has a block for that.
+/// The same, and what its keys are set to.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_given(source: &ConfigSource, set: &Settings) -> Result<(Config, Given)> {
+    let reading = Reading::of(source)?;
+    Ok((reading.resolve(source, set)?, Given::of(&reading.tree, source)))
+}
+
+/// The same as [`load`] for a command that ends by itself: it says at once which keys there are not, where a start has a block for that.
 ///
 /// # Errors
 /// As [`load`].

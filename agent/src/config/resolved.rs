@@ -80,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) source: CaptureSource,
     /// Where rules come from.
     pub(crate) rules: RuleInputs,
+    /// Whether changed files are read anew.
+    pub(crate) watches_files: bool,
     /// Least severe priority whose rules are loaded.
     pub(crate) min_priority: Priority,
     /// Rules enabled and disabled on top of their own `enabled`.
@@ -151,11 +153,34 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The same with the rules that another one selects: all that can change while the agent runs.
-    pub(crate) fn with_rules_of(self, other: &Self) -> Self {
-        let Self { rules, min_priority, matching, selections, static_fields, appends, .. } =
-            other.clone();
-        Self { rules, min_priority, selections, static_fields, appends, matching, ..self }
+    /// The same with what of another one a running agent takes: the rules that it selects, what alerts look like, and which files tell of that.
+    pub(crate) fn with_live_keys_of(self, other: &Self) -> Self {
+        let Self {
+            files,
+            rules,
+            watches_files,
+            min_priority,
+            selections,
+            static_fields,
+            appends,
+            buffers_in_base64,
+            matching,
+            format,
+            ..
+        } = other.clone();
+        Self {
+            files,
+            rules,
+            watches_files,
+            min_priority,
+            selections,
+            static_fields,
+            appends,
+            buffers_in_base64,
+            matching,
+            format,
+            ..self
+        }
     }
 
     /// The same without what is said of it.
@@ -213,6 +238,7 @@ pub(super) fn resolve(
         syslog_output,
         syscall_event_drops,
         time_format_iso_8601,
+        watch_config_files,
     } = written;
     let mut warnings = origin.warnings;
     let capture = match engine.kind.as_deref() {
@@ -328,6 +354,7 @@ pub(super) fn resolve(
         doubts: origin.doubts,
         source: capture,
         rules,
+        watches_files: watch_config_files.unwrap_or(true),
         min_priority,
         selections,
         static_fields: Arc::new(static_fields),

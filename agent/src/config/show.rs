@@ -30,7 +30,8 @@ fn put(out: &mut String, text: &str) {
     out.push_str(text);
 }
 
-fn given(tree: &Node, key: &Key) -> Option<Node> {
+/// The value of a key, where there is one.
+pub(super) fn given(tree: &Node, key: &Key) -> Option<Node> {
     let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
     let names = section.split('.').filter(|name| !name.is_empty());
     let section = names.into_iter().try_fold(tree, |at, name| at.get(name))?;
@@ -81,7 +82,8 @@ fn of_entry(entry: &Entry) -> Node {
     Node { origin: origin.clone(), value: entry.node.value.clone() }
 }
 
-fn place(node: &Node) -> String {
+/// Where a value comes from, for people.
+pub(super) fn place(node: &Node) -> String {
     let mut text = match &node.origin {
         // A column is for editors.
         Origin::File { file, line, .. } => format!("{}:{line}", printable(file)),

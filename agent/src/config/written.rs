@@ -36,6 +36,7 @@ pub(super) struct Written {
     pub(super) syscall_event_drops: EventDrops,
     pub(super) syslog_output: SyslogOutput,
     pub(super) time_format_iso_8601: Option<bool>,
+    pub(super) watch_config_files: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

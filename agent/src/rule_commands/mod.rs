@@ -8,7 +8,7 @@ mod loaded;
 pub(crate) mod missing;
 mod profile;
 mod push_down;
-mod reload;
+pub(crate) mod reload;
 mod test;
 
 pub(crate) use self::profile::table as profile_table;

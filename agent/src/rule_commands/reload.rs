@@ -85,6 +85,28 @@ pub(crate) fn run(args: &ReloadArgs, out: &mut dyn Write) -> Result<()> {
 /// Names in a line stop here; the JSON has all.
 const MAX_NAMES: usize = 12;
 
+fn listed(items: &[String], between: &str) -> String {
+    let shown = &items[..items.len().min(MAX_NAMES)];
+    let more = match items.len() - shown.len() {
+        0 => String::new(),
+        n => format!("{between}and {n} more"),
+    };
+    shown.join(between) + &more
+}
+
+/// A reload in one line, for who did not ask for it.
+pub(crate) fn line(reloaded: &Reloaded) -> String {
+    let Reloaded { n_rules, generation, added, removed, changed, .. } = reloaded;
+    let kinds = [("added", added), ("removed", removed), ("changed", changed)];
+    let some = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+    let parts: Vec<_> =
+        some.map(|(kind, names)| format!("{kind} {}", listed(names, ", "))).collect();
+    let what =
+        if parts.is_empty() { "the rules are the same".to_owned() } else { parts.join("; ") };
+    let ms = reloaded.compile_ms + reloaded.capture_ms + reloaded.swap_ms;
+    format!("{what}; {} in force, generation {generation}, after {ms} ms", count(*n_rules, "rule"))
+}
+
 fn text(reloaded: &Reloaded) -> String {
     let Reloaded {
         n_rules,
@@ -95,6 +117,7 @@ fn text(reloaded: &Reloaded) -> String {
         newly_asked,
         no_longer_asked,
         not_covered,
+        needs_restart,
         warnings,
         compile_ms,
         capture_ms,
@@ -114,13 +137,8 @@ fn text(reloaded: &Reloaded) -> String {
     );
     let mut line = |name: &str, items: &[String], between: &str| {
         if !items.is_empty() {
-            let shown = &items[..items.len().min(MAX_NAMES)];
-            let more = match items.len() - shown.len() {
-                0 => String::new(),
-                n => format!("{between}and {n} more"),
-            };
             let n = items.len();
-            let _infallible = writeln!(text, "  {name:<14}{n}: {}{more}", shown.join(between));
+            let _infallible = writeln!(text, "  {name:<14}{n}: {}", listed(items, between));
         }
     };
     line("added", added, ", ");
@@ -129,6 +147,7 @@ fn text(reloaded: &Reloaded) -> String {
     line("asked anew", newly_asked, " ");
     line("asked no more", no_longer_asked, " ");
     line("not covered", not_covered, "; ");
+    line("needs restart", needs_restart, ", ");
     if [added, removed, changed].iter().all(|names| names.is_empty()) {
         text.push_str("  the rules are the same\n");
     }
@@ -169,5 +188,12 @@ mod tests {
         );
         let same = Reloaded { n_rules: 1, generation: 2, ..Reloaded::default() };
         assert!(text(&same).ends_with("\n  the rules are the same\n"));
+        assert_eq!(
+            line(&same),
+            "the rules are the same; 1 rule in force, generation 2, after 0 ms"
+        );
+        let reloaded = Reloaded { removed: names(0..2), changed: names(2..3), ..reloaded };
+        let cut = "added r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, and 2 more; removed r0, r1; changed r2; ";
+        assert_eq!(line(&reloaded), format!("{cut}2 rules in force, generation 3, after 12 ms"));
     }
 }

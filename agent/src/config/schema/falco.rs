@@ -100,8 +100,7 @@ pub(super) const KEYS: &[Key] = &[
     key("config_files", Inclusions, "[]",
         "Further files, and directories whose files are read sorted by name; each a path, or a map {path, strategy} with strategy append (top-level lists are joined, other top-level keys replaced), override (replaced) or add-only (only keys that are not there yet). Entries that are not there are skipped. Falco reads /etc/falco/config.d where the key is absent, Peregrine nothing."),
     key("watch_config_files", Bool, "true",
-        "Reads configuration and rules anew when a file changes.")
-        .does(NotYet(remark("watch_config_files", "not implemented yet: changed files are not noticed; `peregrine rules reload` reads rules anew without losing an event", Set))),
+        "Reads configuration and rules anew when a file of theirs changes (docs/reload.md)."),
     key("rules_files", Texts, "null",
         "Rule files that end in .yaml or .yml, and directories of them, in order; null takes the rules that the program carries. -r wins."),
     key("rules_file", Texts, "null", "Old name of rules_files.")
