@@ -1,7 +1,8 @@
 //! Durable outputs: receivers that are down, a spool without room, damaged files, and agents that are killed. The receiver is the file of
-//! `file_output`, and it is down while its folder is not there.
+//! `file_output`, which is down while its folder is not there, or one on loopback.
 
 mod common;
+mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::{Agent, DEADLINE, PEREGRINE, Running, alone, can_run_live, skip};
+use receiver::{Form, Receiver};
 
 /// An alert's epoch and number.
 type Id = (u64, u64);
@@ -21,10 +23,23 @@ type Id = (u64, u64);
 /// A place for everything: actions, rules, the receiver's folder, the outbox.
 struct Scene {
     dir: tempfile::TempDir,
+    /// The durable output.
+    output: &'static str,
+    options: Vec<String>,
 }
 
 impl Scene {
+    /// Alerts go to a file.
     fn new() -> Self {
+        let mut scene = Self::with("file", &[]);
+        let file = scene.path("receiver/alerts").display().to_string();
+        scene.options.push(format!("file_output.filename={file}"));
+        scene
+    }
+
+    /// They go to an output that these options set up.
+    fn with(output: &'static str, options: &[&str]) -> Self {
+        let options = options.iter().map(|&o| o.to_owned()).collect();
         let dir = tempfile::tempdir().expect("a temporary directory");
         for folder in ["actions", "receiver"] {
             fs::create_dir(dir.path().join(folder)).expect("a folder");
@@ -34,7 +49,7 @@ impl Scene {
             dir.path().join("actions").display()
         );
         fs::write(dir.path().join("rules.yaml"), rules).expect("a file");
-        Self { dir }
+        Self { dir, output, options }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -52,15 +67,17 @@ impl Scene {
             .map(str::to_owned)
             .collect();
         args.push(self.path("rules.yaml").display().to_string());
+        let output = self.output;
         let options = [
             "stdout_output.enabled=false".to_owned(),
-            "file_output.enabled=true".to_owned(),
-            format!("file_output.filename={}", self.path("receiver/alerts").display()),
-            "peregrine.outputs.file.durable=true".to_owned(),
-            "peregrine.outputs.file.retry_longest_ms=200".to_owned(),
+            format!("{output}_output.enabled=true"),
+            format!("peregrine.outputs.{output}.durable=true"),
+            format!("peregrine.outputs.{output}.retry_longest_ms=200"),
             format!("peregrine.outbox.directory={}", self.outbox().display()),
         ];
-        for option in options.into_iter().chain(more.iter().map(|&o| o.to_owned())) {
+        let of_scene = self.options.iter().cloned();
+        let more = more.iter().map(|&o| o.to_owned());
+        for option in options.into_iter().chain(of_scene).chain(more) {
             args.extend(["-o".to_owned(), option]);
         }
         args
@@ -80,7 +97,11 @@ impl Scene {
     }
 
     fn received(&self) -> Received {
-        let text = fs::read_to_string(self.path("receiver/alerts")).unwrap_or_default();
+        self.read(&fs::read_to_string(self.path("receiver/alerts")).unwrap_or_default())
+    }
+
+    /// What a line for each alert says.
+    fn read(&self, text: &str) -> Received {
         let mut received = Received::default();
         let prefix = format!("action {}/", self.path("actions").display());
         for line in text.lines() {
@@ -113,12 +134,12 @@ impl Scene {
         received
     }
 
-    /// Waits until the receiver has everything of the outbox, then ends the agent and holds its equations.
-    fn end(&self, agent: Agent) -> Received {
+    /// Waits until the receiver has everything of the outbox, then ends the agent and holds its equations. Gives what the agent printed.
+    fn drain(&self, agent: Agent) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let stats = agent.at_rest();
-            let left = stats.levels.get("outbox.file.pending").copied();
+            let left = stats.levels.get(&*format!("outbox.{}.pending", self.output)).copied();
             if left == Some(0) {
                 break;
             }
@@ -127,7 +148,11 @@ impl Scene {
         }
         let ended = agent.interrupt();
         ended.assert_balanced();
-        Received { said: ended.stderr, ..self.received() }
+        ended.stderr
+    }
+
+    fn end(&self, agent: Agent) -> Received {
+        Received { said: self.drain(agent), ..self.received() }
     }
 }
 
@@ -404,6 +429,76 @@ fn killed_after(scene: &Scene, actions: &Actions, after: Duration) -> Killed {
     assert_eq!(status.code(), None, "{said}");
     let attached = Some(attached.load(SeqCst)).filter(|&n| n > 0);
     Killed { at, attached, spooled: spooled(&scene.outbox()) }
+}
+
+#[test]
+fn receivers_over_the_network_get_what_was_on_disk() {
+    if !can_run_live("receivers_over_the_network_get_what_was_on_disk") {
+        return;
+    }
+    let _alone = alone();
+    for form in [Form::Http, Form::Syslog] {
+        let mut receiver = Receiver::new(form);
+        let at = receiver.at;
+        let scene = match form {
+            Form::Http => Scene::with(
+                "http",
+                &[
+                    &format!("http_output.url=http://{at}/alerts"),
+                    "peregrine.outputs.http.batch_alerts=64",
+                    "peregrine.outputs.http.timeout_ms=500",
+                ],
+            ),
+            Form::Syslog => {
+                Scene::with("syslog", &[&format!("peregrine.outputs.syslog.address=tcp://{at}")])
+            }
+        };
+        let mut actions = Actions::start(&scene, 1000);
+        let mut kills = Vec::new();
+        // It goes while nobody is connected: what lies in the buffers of a receiver of syslog that dies is lost.
+        for is_there in [false, true, false] {
+            if is_there {
+                receiver.comes();
+            }
+            let agent = scene.start(&[]);
+            let delivered = format!("outputs.{}.delivered", scene.output);
+            let what = if is_there { &delivered } else { "outbox.appended" };
+            wait_for(&agent, |s| number(s, what) > 500);
+            agent.signal(rustix::process::Signal::KILL);
+            drop(agent);
+            kills.push(spooled(&scene.outbox()));
+            receiver.goes();
+        }
+        let n_before = scene.read(&receiver.text()).all.len();
+        receiver.set_faulty(true);
+        receiver.comes();
+        let agent = scene.start(&[]);
+        wait_for(&agent, |s| number(s, &format!("outputs.{}.delivered", scene.output)) > 1000);
+        receiver.set_faulty(false);
+        let last = actions.stop();
+        scene.drain(agent);
+        receiver.goes();
+
+        let received = scene.read(&receiver.text());
+        for (n, kill) in kills.iter().enumerate() {
+            let lost: Vec<_> = kill.iter().filter(|id| !received.all.contains_key(id)).collect();
+            assert!(lost.is_empty(), "{form:?}, kill {n}: of {} {lost:?}", kill.len());
+            assert!(!kill.is_empty(), "{form:?}, kill {n}");
+        }
+        assert!(n_before > 500, "{form:?}: {n_before}");
+        assert!(received.actions.contains_key(&last), "{form:?}: {last}");
+        assert!(received.unclean_stops.len() >= kills.len(), "{:?}", received.unclean_stops);
+        let n_again = received.n_lines - received.all.len();
+        let n_faults = receiver.n_faults();
+        if form == Form::Http {
+            assert!(n_faults.iter().all(|&n| n > 0) && n_again > 0, "{n_faults:?} {n_again}");
+        }
+        println!(
+            "{form:?}: {} alerts of all runs, {n_before} of them while one was to be killed; {n_again} came again; posts answered with 500, \
+             not at all, by half: {n_faults:?}",
+            received.all.len()
+        );
+    }
 }
 
 #[test]
