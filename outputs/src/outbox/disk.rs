@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
@@ -34,6 +34,11 @@ impl Default for Faults {
     fn default() -> Self {
         Self { room: u64::MAX.into(), sync_fails: false.into() }
     }
+}
+
+/// There may be room later.
+pub(super) fn is_no_room(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Disk {
@@ -116,6 +121,20 @@ impl Disk {
             return Err(e);
         }
         self.sync_directory()
+    }
+
+    /// As [`Disk::set_note`]; where there is no room for a new file, over the old one, which must be there. Whoever stops in the middle of that
+    /// leaves a text that is no note.
+    pub(super) fn set_note_at_all(&self, name: &str, text: &str) -> io::Result<()> {
+        match self.set_note(name, text) {
+            Err(e) if is_no_room(&e) => {
+                let file = OpenOptions::new().write(true).open(self.path(name))?;
+                file.write_all_at(text.as_bytes(), 0)?;
+                file.set_len(text.len() as u64)?;
+                file.sync_data()
+            }
+            done => done,
+        }
     }
 
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "in tests the disk fails"))]

@@ -168,13 +168,18 @@ impl Outbox {
     /// # Errors
     /// The directory cannot be used, by this program or by this version of it.
     pub fn open(settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
-        let OutboxSettings { directory, max_bytes, segment_bytes, fsync } = settings.clone();
-        if segment_bytes < MIN_SEGMENT_BYTES || max_bytes / 2 < segment_bytes {
-            return Err(OpenError::Sizes { max_bytes, segment_bytes });
+        let OutboxSettings { directory, max_bytes, segment_bytes, .. } = settings;
+        if *segment_bytes < MIN_SEGMENT_BYTES || max_bytes / 2 < *segment_bytes {
+            return Err(OpenError::Sizes { max_bytes: *max_bytes, segment_bytes: *segment_bytes });
         }
-        let disk = Arc::new(Disk::open(&directory)?);
-        let (found, recovery) = recovery::recover(&disk, &directory, sinks)?;
-        let recovery::Found { epoch, next_number, segments, cursors } = found;
+        Self::open_on(Disk::open(directory)?, settings, sinks)
+    }
+
+    fn open_on(disk: Disk, settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
+        let &OutboxSettings { ref directory, max_bytes, segment_bytes, fsync } = settings;
+        let disk = Arc::new(disk);
+        let (found, recovery) = recovery::recover(&disk, directory, sinks)?;
+        let recovery::Found { epoch, is_begun, next_number, segments, cursors } = found;
         let start = AlertId { epoch, sequence: 0 };
         let progress = cursors.iter().map(|&(cursor, recovered)| {
             let (taken, acked) = (cursor.id, cursor.id);
@@ -204,6 +209,7 @@ impl Outbox {
             max_bytes,
             segment_bytes,
             epoch,
+            is_begun,
             owes_report: recovery.unclean_stop.is_some(),
         };
         let thread = std::thread::Builder::new()

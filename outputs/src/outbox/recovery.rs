@@ -1,9 +1,10 @@
 //! What is found when the outbox is opened: what earlier runs left, how the last one ended, and what is damaged.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use super::disk::Disk;
+use super::disk::{Disk, is_no_room};
 use super::notes::{Cursor, Run};
 use super::record::Item;
 use super::segment::{self, Header};
@@ -48,6 +49,8 @@ pub struct UncleanStop {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) epoch: u64,
+    /// The disk knows of the new run.
+    pub(super) is_begun: bool,
     pub(super) next_number: u64,
     pub(super) segments: VecDeque<Segment>,
     /// For each sink its cursor and the records behind it.
@@ -124,7 +127,8 @@ pub(super) fn recover(
     // Neither a run nor anything of one: a new outbox.
     let is_new = run.is_none() && numbers.is_empty() && newest == Cursor::default();
     let found_ns = now_ns();
-    if !is_new && !before.is_some_and(|run| run.has_ended) {
+    // A later run than the one that the note is about had no room for its own.
+    if !is_new && !before.is_some_and(|run| run.has_ended && run.epoch >= epoch) {
         recovery.unclean_stop = Some(UncleanStop {
             last: (newest.id != AlertId::default()).then_some(newest.id),
             last_ns: newest.time_ns,
@@ -134,12 +138,12 @@ pub(super) fn recover(
         });
     }
     let epoch = (found_ns / 1_000_000).clamp(1, u64::MAX >> 2).max(epoch + 1);
-    let begun = disk.set_note(Run::FILE_NAME, &Run { epoch, has_ended: false }.encode());
+    let begun = disk.set_note_at_all(Run::FILE_NAME, &Run { epoch, has_ended: false }.encode());
+    let is_begun = match begun {
+        // Time has given an epoch of its own.
+        Err(e) if is_no_room(&e) || e.kind() == ErrorKind::NotFound => false,
+        begun => begun.map(|()| true).map_err(failed)?,
+    };
     let next_number = numbers.last().map_or(1, |n| n + 1);
-    match begun {
-        // There may be room later, and time has given an epoch of its own.
-        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {}
-        begun => begun.map_err(failed)?,
-    }
-    Ok((Found { epoch, next_number, segments, cursors }, recovery))
+    Ok((Found { epoch, is_begun, next_number, segments, cursors }, recovery))
 }

@@ -33,8 +33,15 @@ struct Rig {
 }
 
 fn rig(settings: &OutboxSettings, sinks: &[&str]) -> Rig {
+    rig_with(settings, sinks, u64::MAX)
+}
+
+/// One on a disk with so much room.
+fn rig_with(settings: &OutboxSettings, sinks: &[&str], room: u64) -> Rig {
     let mut registry = Registry::new();
-    let Opened { outbox, readers } = Outbox::open(settings, sinks).unwrap();
+    let disk = Disk::open(&settings.directory).unwrap();
+    disk.faults.room.store(room, SeqCst);
+    let Opened { outbox, readers } = Outbox::open_on(disk, settings, sinks).unwrap();
     outbox.register(&mut registry);
     let recovery = outbox.recovery().clone();
     let readers = readers.into_iter().map(Some).collect();
@@ -310,6 +317,51 @@ fn a_full_disk_stops_no_delivery_and_costs_only_who_is_behind() {
     assert_eq!(number(taken.last().unwrap()), n + 99);
     again.end();
     r.end();
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_hides_no_unclean_stop() {
+    // What a run that begins on a full disk and is killed leaves, whether or not it has alerts, and there is room for them in the end.
+    let left = |dir: &Path, n_alerts, gets_room| {
+        let mut r = rig_with(&settings(dir), &["http"], 0);
+        let faults = r.faults();
+        r.push_all(texts(0..n_alerts));
+        r.take(0, n_alerts as usize);
+        let run = dir.join("run");
+        if gets_room {
+            faults.room.store(u64::MAX, SeqCst);
+            let until = Instant::now() + LONG;
+            while !run.exists() {
+                assert!(Instant::now() < until, "it is not noted");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let copy = killed(dir);
+        let was_told = r.recovery.unclean_stop.is_some();
+        faults.room.store(u64::MAX, SeqCst);
+        r.end();
+        (was_told, rig(&settings(copy.path()), &["http"]).recovery.unclean_stop.is_some())
+    };
+    for n_alerts in [0, 10] {
+        let dir = tempfile::tempdir().unwrap();
+        // Nothing can be noted where there is nothing and no room for it; once there is, it is.
+        assert_eq!(left(dir.path(), n_alerts, true), (false, true));
+        assert_eq!(left(dir.path(), n_alerts, false), (false, true), "that one had ended");
+        assert_eq!(left(dir.path(), n_alerts, false), (false, true), "so had that one");
+    }
+    // A run that ends on a full disk has ended all the same.
+    let dir = tempfile::tempdir().unwrap();
+    drop(rig(&settings(dir.path()), &["http"]));
+    drop(rig_with(&settings(dir.path()), &["http"], 0));
+    let mut r = rig(&settings(dir.path()), &["http"]);
+    assert!(r.recovery.unclean_stop.is_none());
+    // A note of an earlier run that has ended does not speak for a later one, of which there are alerts.
+    r.push_all(texts(0..1));
+    r.wait_until(|c| c.waiting == 0);
+    let copy = killed(dir.path());
+    let ended = notes::Run { epoch: 1, has_ended: true };
+    fs::write(copy.path().join("run"), ended.encode()).unwrap();
+    assert!(rig(&settings(copy.path()), &["http"]).recovery.unclean_stop.is_some());
 }
 
 fn number(text: &str) -> u32 {

@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pub(super) max_bytes: u64,
     pub(super) segment_bytes: u64,
     pub(super) epoch: u64,
+    /// The disk knows of this run: what follows can tell that it did not end.
+    pub(super) is_begun: bool,
     /// The run before did not end as it should, which the first alert tells.
     pub(super) owes_report: bool,
 }
@@ -69,7 +71,8 @@ impl Writer {
                 _ => None,
             };
             let now = Instant::now();
-            let write_at = (state.n_waiting() > 0).then(|| retry_at.unwrap_or(now));
+            let wants_room = state.n_waiting() > 0 || !self.is_begun;
+            let write_at = wants_room.then(|| retry_at.unwrap_or(now));
             let Some(at) = sync_at.into_iter().chain(write_at).min() else {
                 let waited = self.shared.for_writer.wait(state);
                 state = waited.unwrap_or_else(PoisonError::into_inner);
@@ -89,13 +92,17 @@ impl Writer {
 
     /// Writes what waits, as much of it as one batch takes and the bound leaves room for. `false` if that has to be tried again later.
     fn write(&mut self) -> bool {
+        if !self.is_begun {
+            let run = Run { epoch: self.epoch, has_ended: false };
+            self.is_begun = self.disk.set_note(Run::FILE_NAME, &run.encode()).is_ok();
+        }
         let mut state = self.shared.lock();
         let max_bytes = MAX_BATCH_BYTES.min(self.segment_bytes - segment::HEADER_LEN as u64);
         let batch = state.begin_batch(MAX_BATCH_RECORDS, max_bytes);
         let used = state.bytes();
         drop(state);
         if batch.is_empty() {
-            return true;
+            return self.is_begun;
         }
         let mut n_bytes = 0;
         let fits = |r: &&Arc<Record>| {
@@ -118,7 +125,7 @@ impl Writer {
             Err(_) => state.batch_failed(Failing::Error),
         }
         self.shared.for_readers.notify_all();
-        appended.is_ok()
+        appended.is_ok() && self.is_begun
     }
 
     /// The spool is at its bound. If everything in the newest segment is delivered, that one can go.
@@ -164,7 +171,7 @@ impl Writer {
         // A run that began nothing leaves the report to the next one.
         let has_ended = !self.owes_report || self.shared.lock().counts().received > 0;
         let run = Run { epoch: self.epoch, has_ended };
-        let ended = self.disk.set_note(Run::FILE_NAME, &run.encode());
+        let ended = self.disk.set_note_at_all(Run::FILE_NAME, &run.encode());
         let mut state = self.shared.lock();
         for result in [sealed, ended] {
             if result.is_err() {
