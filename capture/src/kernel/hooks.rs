@@ -18,7 +18,7 @@ use super::{
     btf::KernelTypes,
     load::refusal,
     loaded::LoadedObject,
-    sys::mount_cgroups,
+    sys::{is_cgroup2, mount_cgroups},
 };
 
 const PROGRAM: &str = "socket_hook";
@@ -141,7 +141,10 @@ fn root_of_cgroups() -> Result<OwnedFd, String> {
     };
     let mut found =
         mount_cgroups().map(File::from).into_iter().chain(MOUNTS.iter().filter_map(mounted));
-    let is_root = |directory: &File| directory.metadata().is_ok_and(|m| m.ino() == ROOT_INO);
+    // Where the hierarchies of version 1 are mounted too, /sys/fs/cgroup is a tmpfs, whose root has the same number.
+    let is_root = |directory: &File| {
+        is_cgroup2(directory.as_fd()) && directory.metadata().is_ok_and(|m| m.ino() == ROOT_INO)
+    };
     let root = found.find(is_root).map(OwnedFd::from);
     root.ok_or_else(|| "the root of the control groups is out of reach from here".to_owned())
 }

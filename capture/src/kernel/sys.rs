@@ -158,6 +158,16 @@ pub(crate) fn mount_cgroups() -> io::Result<OwnedFd> {
     }
 }
 
+/// Whether this is of a hierarchy of control groups of version 2.
+pub(crate) fn is_cgroup2(directory: BorrowedFd<'_>) -> bool {
+    // SAFETY: all zeros is a value of the structure, which the kernel fills in.
+    unsafe {
+        let mut of: libc::statfs = std::mem::zeroed();
+        libc::fstatfs(directory.as_raw_fd(), &raw mut of) == 0
+            && of.f_type == libc::CGROUP2_SUPER_MAGIC
+    }
+}
+
 /// Raises the limit on locked memory, which kernels before 5.11 charge maps to.
 pub(crate) fn raise_memlock() -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
