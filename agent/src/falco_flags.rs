@@ -239,7 +239,7 @@ pub(crate) fn plugin_info(name: &str) -> Result<()> {
 }
 
 /// As Falco counts its engines: the middle number.
-fn engine_number() -> &'static str {
+pub(crate) fn engine_number() -> &'static str {
     rules::ENGINE_VERSION.split('.').nth(1).unwrap_or_default()
 }
 

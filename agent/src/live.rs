@@ -229,6 +229,9 @@ const SOCKETS_FORGOTTEN: &str = "kernel.sockets_forgotten";
 /// Events that are in a ring.
 pub(crate) const WRITTEN: &str = "kernel.written";
 
+/// Before the number of a CPU, what went into its ring.
+pub(crate) const WRITTEN_BY_CPU: &str = "kernel.written.cpu.";
+
 /// Calls whose number is in no table: nobody can ask for them. They are among the filtered.
 const UNMAPPED: &str = "kernel.unmapped";
 
@@ -243,13 +246,20 @@ fn readings(probe: &Probe, to: &mut Readings) {
             to.count(&counter_name(outcome), counters.total(outcome));
         }
     }
+    let mut written = vec![0; counters.n_cpus()];
     for (cpu, ty, outcome, n) in counters.cells() {
+        if outcome == Outcome::Written {
+            written[cpu] += n;
+        }
         let (name, cpu) = (counter_name(outcome), cpu as u16);
         if outcome.is_drop() {
             to.loss(&name, Some(cpu), ty.name(), n);
         } else if outcome == Outcome::Rejected {
             to.set_aside(&name, cpu, ty.name(), n);
         }
+    }
+    for (cpu, n) in written.into_iter().enumerate() {
+        to.count(&format!("{WRITTEN_BY_CPU}{cpu}"), n);
     }
     for (program, n) in &counters.recursion_misses {
         to.loss(RECURSION_MISSES, None, program, *n);

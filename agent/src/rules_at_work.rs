@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use bus::{Key, KeyClock};
 use event::EventType;
 use outputs::Format;
-use rules::Ruleset;
+use rules::{RuleInfo, Ruleset};
 use stages::{RuleProfile, RuleSwap};
 
 use crate::cli::{ConfigSource, Settings};
@@ -215,6 +215,13 @@ impl RulesAtWork {
             in_force_s: since.elapsed().map_or(0, |d| d.as_secs()),
             n_refused: *n_refused,
         }
+    }
+
+    /// How often each of the rules in force has matched.
+    pub(crate) fn matches(&self) -> Vec<(Arc<RuleInfo>, u64)> {
+        let in_force = self.lock();
+        let matches = self.swap.matches().into_iter().chain(std::iter::repeat(0));
+        in_force.rules.ruleset.rules().cloned().zip(matches).collect()
     }
 
     /// What the agent's own configuration is read from.

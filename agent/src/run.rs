@@ -35,8 +35,8 @@ use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
-    config_command, events_command, fields_command, host, launch, rule_commands, stats, trace,
-    unclean_stop,
+    config_command, events_command, fields_command, host, launch, rule_commands, stats, telling,
+    trace, unclean_stop,
 };
 
 /// How long after the start what was there before has gone through the shards.
@@ -383,6 +383,10 @@ fn tell_rules(
     flags: &RunFlags,
 ) {
     block.rules = rules_line(&config.rules, ruleset);
+    block.config = config.files();
+    if let Some(path) = &config.write {
+        block.source.extend([", recorded to ", &path.display().to_string()]);
+    }
     block.warnings.extend(config.doubts.iter().chain(&config.warnings).cloned());
     block.warnings.extend(rule_load::notes(ruleset, config));
     let Some(kernel) = kernel else { return };
@@ -445,6 +449,7 @@ fn watch(
         replay.look_into(&looked_into(&ruleset));
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
+    let telling = telling::open(config)?;
     let (sinks, outbox) = join_outbox(config, sinks)?;
     // Nor what loading the programs took to what the rings take, and the processes that are there.
     give_back();
@@ -453,12 +458,9 @@ fn watch(
     let plan = Plan::new(config, &perf::allowed_cpus());
     tell_rules(&mut block, config, &ruleset, kernel.as_ref(), flags);
     block.topology.clone_from(&plan.why);
-    block.config = config.files();
     block.socket = control.is_some().then(|| config.socket.display().to_string());
+    block.web = telling.shown()?;
     block.warnings.extend(outbox.as_ref().and_then(unclean_stop::found));
-    if let Some(path) = &config.write {
-        block.source.extend([", recorded to ", &path.display().to_string()]);
-    }
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);
     }
@@ -502,6 +504,7 @@ fn watch(
         reformat: Box::new(topology.reformatter()),
         wisher: wisher.try_clone()?,
     }));
+    let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
     let answers = answers(Arc::clone(&registry), Arc::clone(&rules));
     let control = control.map(|control| control.serve(answers)).transpose()?;
     let started = || {
@@ -510,9 +513,10 @@ fn watch(
         kernel.is_some().then(start).transpose()
     };
     let begin = Instant::now();
-    let detach = || {
+    let mut detach = || {
         lifecycle.ending();
         rules.end();
+        telling.end_snapshots();
         if let Some(kernel) = &kernel {
             kernel.detach();
         }
@@ -532,7 +536,7 @@ fn watch(
         (why, running.finish())
     };
     let seconds = begin.elapsed().as_secs_f64();
-    drop(control);
+    drop((control, telling));
     let snapshot = registry.snapshot(Moment::Final);
     if wishes.is_profiled {
         let rules = whole_profile(&swap, &measured, PROFILE_EVERY, seconds);

@@ -23,6 +23,8 @@ pub(crate) struct StartBlock {
     pub(crate) topology: String,
     /// Where `peregrine stats` asks, if anywhere.
     pub(crate) socket: Option<String>,
+    /// Where the web server answers, if there is one.
+    pub(crate) web: Option<String>,
     /// What else there is to say.
     pub(crate) warnings: Vec<String>,
     /// What the user can do to see an alert.
@@ -42,6 +44,7 @@ impl StartBlock {
             push_down,
             topology,
             socket,
+            web,
             warnings,
             to_try,
         } = self;
@@ -68,6 +71,9 @@ impl StartBlock {
         }
         line("topology", topology);
         line("config", config);
+        if let Some(web) = web {
+            line("web", web);
+        }
         if let Some(socket) = socket {
             line("stats", &format!("peregrine stats --socket {socket}"));
         }
@@ -102,6 +108,7 @@ mod tests {
             push_down: Some("events of 2 types by 3 clauses".into()),
             topology: "1 capture thread".into(),
             socket: Some("/run/p.sock".into()),
+            web: Some("http://127.0.0.1:8765/healthz".into()),
             warnings: vec!["w".into()],
             to_try: Some("cat /etc/shadow in another shell".into()),
         };
@@ -111,7 +118,7 @@ mod tests {
             format!(
                 "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 calls and hooks: sys_exit openat\n  \
                  refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
-                 push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  stats       peregrine stats --socket /run/p.sock\n  \
+                 push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  web         http://127.0.0.1:8765/healthz\n  stats       peregrine stats --socket /run/p.sock\n  \
                  warning     w\n  try         cat /etc/shadow in another shell\n"
             )
         );

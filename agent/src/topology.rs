@@ -9,6 +9,7 @@
 //! containers   asks runtimes of the containers that shards meet  (live)
 //! repair       looks at processes of which something was lost, by way of cap-0  (live)
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
+//! metrics      takes snapshots of the counters, an alert lane of its own  (live; made in telling.rs, as is web, which answers over HTTP)
 //! reload       waits for SIGHUP and changed files, an alert lane of its own  (live; made in run.rs)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
@@ -19,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use bus::{KeyClock, Unparker, WaitLimits, Waiter};
+use bus::{KeyClock, Unparker, WaitLimits, Waiter, Watermark};
 use capture::savefile::{
     EVT_NUM_SHIFT, Findings, ReadMeters, ReaderCounts, Replay, ReplayEnd, ReplayFeed, ReplayThread,
 };
@@ -33,12 +34,14 @@ use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
 use crate::capture_on_alert::{self, AlertCapture};
 use crate::capture_threads::{self, Feed, spawn};
-use crate::config::Config;
+use crate::config::{Config, Metrics};
 use crate::drop_alerts::{self, DropAlerts, Looking};
 use crate::internal_alerts::InternalAlerts;
 use crate::lanes::Lanes;
+use crate::metrics::{self, SnapshotAlerts};
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
+use crate::progress::{self, Progress as Reached};
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::reload_alerts::{self, ReloadAlerts};
 use crate::repair::Repair;
@@ -142,7 +145,9 @@ pub(crate) struct Topology {
     names: Option<NameLookups>,
     drop_alerts: Option<DropAlerts>,
     reload_alerts: Option<ReloadAlerts>,
+    snapshot_alerts: Option<SnapshotAlerts>,
     thread_times: ThreadTimes,
+    watermarks: Vec<Arc<Watermark>>,
     end: EndSender,
 }
 
@@ -270,6 +275,13 @@ impl Topology {
             let internal = own_lane(&mut alert_rx, &output_waiter);
             ReloadAlerts::new(internal, offset_ns, registry)
         });
+        let has_snapshots = config.metrics.as_ref().is_some_and(Metrics::raises_alerts);
+        let snapshot_alerts =
+            times.realtime_offset_ns().filter(|_| has_snapshots).map(|offset_ns| SnapshotAlerts {
+                internal: own_lane(&mut alert_rx, &output_waiter),
+                realtime_offset_ns: offset_ns,
+                raised: registry.counter(metrics::RAISED),
+            });
         let unclean_stop = outbox.as_ref().and_then(|o| o.recovery().unclean_stop.as_ref());
         if let Some(stop) = unclean_stop {
             let in_lanes = plan.n_shards * config.alert_lane_capacity;
@@ -280,6 +292,7 @@ impl Topology {
             (on_alert.is_some(), capture_on_alert::RAISED),
             (drop_alerts.is_some(), drop_alerts::RAISED),
             (reload_alerts.is_some(), reload_alerts::RAISED),
+            (snapshot_alerts.is_some(), metrics::RAISED),
             (unclean_stop.is_some(), unclean_stop::RAISED),
         ];
         let outputs = Outputs {
@@ -304,7 +317,7 @@ impl Topology {
         register_equations(config, &plan, &own, registry);
         let whole_run = recorder.map(|parts| WholeRun::new(parts, registry));
         let recorder = (whole_run.is_some() || on_alert.is_some()).then(|| {
-            Recorder::new(whole_run, on_alert, told, recorded, watermarks, recorder_waiter)
+            Recorder::new(whole_run, on_alert, told, recorded, watermarks.clone(), recorder_waiter)
         });
         let users = users_asked;
         Ok(Self {
@@ -322,7 +335,9 @@ impl Topology {
             names,
             drop_alerts,
             reload_alerts,
+            snapshot_alerts,
             thread_times,
+            watermarks,
             end,
         })
     }
@@ -330,6 +345,11 @@ impl Topology {
     /// What tells of reloads that were refused, live; its owner must let go of it before the end.
     pub(crate) fn take_reload_alerts(&mut self) -> Option<ReloadAlerts> {
         self.reload_alerts.take()
+    }
+
+    /// Where snapshots of metrics go as alerts; its owner must let go of it before the end, too.
+    pub(crate) fn take_snapshot_alerts(&mut self) -> Option<SnapshotAlerts> {
+        self.snapshot_alerts.take()
     }
 
     /// What has alerts printed in another form.
@@ -346,6 +366,11 @@ impl Topology {
     /// What asks for names of addresses.
     pub(crate) fn name_lookups(&self) -> Option<NameLookups> {
         self.names.clone()
+    }
+
+    /// How far its threads have come.
+    pub(crate) fn progress(&self) -> Vec<Reached> {
+        progress::of(&self.watermarks, &self.lineage)
     }
 
     /// What has the sinks open anew what they keep open.

@@ -73,6 +73,49 @@ impl Latency {
     }
 }
 
+/// What latencies of one name recorded, folded into buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    /// What was timed.
+    pub name: String,
+    /// 1 in this many was timed.
+    pub sampled_1_in: u32,
+    /// By bound, how many durations were at or below it. A cell belongs to the bucket that its middle belongs to, so a duration within 1/64 of
+    /// a bound may count on either side.
+    pub n_up_to: Vec<u64>,
+    /// How many were timed.
+    pub n: u64,
+    /// Their sum, ns: of the middles of their cells, so within 0.8 %. Nothing is added up where they are recorded.
+    pub sum_ns: u64,
+}
+
+impl Buckets {
+    pub(crate) fn new(name: &str, sampled_1_in: u32, n_bounds: usize) -> Self {
+        Self { name: name.to_owned(), sampled_1_in, n_up_to: vec![0; n_bounds], n: 0, sum_ns: 0 }
+    }
+
+    /// Adds what was recorded so far. Each cell is read once, so that sum, count and buckets are of the same durations.
+    pub(crate) fn add(&mut self, latency: &Latency, bounds_ns: &[u64]) {
+        let Self { name: _, sampled_1_in: _, n_up_to, n, sum_ns } = self;
+        let mut first = 0;
+        for (i, cell) in latency.cells.iter().enumerate() {
+            let in_cell = cell.load(Ordering::Relaxed);
+            if in_cell == 0 {
+                continue;
+            }
+            let middle = middle_of(i);
+            while bounds_ns.get(first).is_some_and(|&bound| bound < middle) {
+                first += 1;
+            }
+            for up_to in &mut n_up_to[first..] {
+                *up_to += in_cell;
+            }
+            *n += in_cell;
+            *sum_ns = sum_ns.saturating_add(middle.saturating_mul(in_cell));
+        }
+    }
+}
+
 /// An empty HDR histogram wide and fine enough for every [`Latency`].
 pub(crate) fn empty_histogram() -> Histogram<u64> {
     // Two digits are 128 cells per power of two, twice as fine as ours. The bounds are constants that the constructor accepts, which the
@@ -181,6 +224,23 @@ mod tests {
     }
 
     #[test]
+    fn buckets_are_cumulative_and_have_their_sum() {
+        let l = Latency::new();
+        let bounds = [100, 1_000, 1_000_000];
+        for (ns, n) in [(7, 3), (100, 1), (900, 2), (2_000_000, 1), (u64::MAX, 1)] {
+            l.record_n(ns, n);
+        }
+        let mut b = Buckets::new("parse", 64, bounds.len());
+        b.add(&l, &bounds);
+        assert_eq!((b.n_up_to.clone(), b.n), (vec![4, 6, 6], 8));
+        let exact = 7 * 3 + 100 + 900 * 2 + 2_000_000 + CEILING;
+        assert!((b.sum_ns as f64 / exact as f64 - 1.0).abs() < 0.01, "{b:?}");
+        // Another thread's latency of the same name.
+        b.add(&l, &bounds);
+        assert_eq!((b.n_up_to, b.n), (vec![8, 12, 12], 16));
+    }
+
+    #[test]
     fn a_sampler_takes_one_in_n() {
         let mut one = Sampler::new(0);
         assert!(one.due() && one.due());
@@ -203,6 +263,24 @@ mod tests {
         #[test]
         fn cells_are_in_the_order_of_values(a: u64, b: u64) {
             prop_assert!(a > b || cell_of(a) <= cell_of(b));
+        }
+
+        #[test]
+        fn buckets_and_the_durations_themselves_agree(values: Vec<u32>, bounds in prop::collection::btree_set(1u64..1 << 33, 1..20)) {
+            let l = Latency::new();
+            for &v in &values {
+                l.record(v.into());
+            }
+            let bounds: Vec<u64> = bounds.into_iter().collect();
+            let mut b = Buckets::new("", 1, bounds.len());
+            b.add(&l, &bounds);
+            prop_assert_eq!(b.n, values.len() as u64);
+            for (&bound, &n) in bounds.iter().zip(&b.n_up_to) {
+                let up_to = |most: u64| values.iter().filter(|&&v| u64::from(v) <= most).count() as u64;
+                prop_assert!((up_to(bound - bound / 64)..=up_to(bound + bound / 64)).contains(&n));
+            }
+            let sum: u64 = values.iter().map(|&v| u64::from(v)).sum();
+            prop_assert!(b.sum_ns.abs_diff(sum) * 100 <= sum);
         }
 
         #[test]

@@ -62,7 +62,7 @@ pub use clock::{boot_now_ns, realtime_offset_ns, to_epoch_ns};
 pub use counter::{Counter, Gauge, Tally};
 pub use equation::{Equation, EquationReport, Term};
 pub use hop::{Hop, HopReport, Reason};
-pub use latency::{Latency, Sampler};
+pub use latency::{Buckets, Latency, Sampler};
 pub use load::{LoadReport, ThreadTime};
 pub use pin::{allowed_cpus, pin_to_cpus};
 pub use registry::{CellName, Readings, Registry};

@@ -7,7 +7,7 @@ use crate::clock::boot_now_ns;
 use crate::counter::{Counter, Gauge, Tally};
 use crate::equation::{Equation, Readout};
 use crate::hop::Hop;
-use crate::latency::{Latency, empty_histogram};
+use crate::latency::{Buckets, Latency, empty_histogram};
 use crate::load::{Load, ThreadTime, with_shares};
 use crate::snapshot::{LatencyReport, Loss, Moment, SetAside, Snapshot};
 
@@ -131,7 +131,35 @@ impl Registry {
     /// Reads every meter. Allocates; never call it from a hot path.
     #[must_use]
     pub fn snapshot(&self, moment: Moment) -> Snapshot {
-        let Self { meters: _, latencies, hops, equations, loads, notes } = self;
+        let latencies = self.latencies.iter().map(|(name, every, all)| {
+            let mut total = empty_histogram();
+            for latency in all {
+                latency.add_to(&mut total);
+            }
+            let max_ns = all.iter().map(|l| l.max_ns()).max().unwrap_or(0);
+            LatencyReport::new(name, *every, &total, max_ns)
+        });
+        let latencies = latencies.collect();
+        Snapshot { latencies, ..self.counts(moment) }
+    }
+
+    /// The latencies in buckets up to each of `bounds_ns`, which ascend: for who computes percentiles itself.
+    #[must_use]
+    pub fn buckets(&self, bounds_ns: &[u64]) -> Vec<Buckets> {
+        let folded = self.latencies.iter().map(|(name, every, all)| {
+            let mut buckets = Buckets::new(name, *every, bounds_ns.len());
+            for latency in all {
+                buckets.add(latency, bounds_ns);
+            }
+            buckets
+        });
+        folded.collect()
+    }
+
+    /// A snapshot without latencies, whose histograms are most of what a snapshot costs.
+    #[must_use]
+    pub fn counts(&self, moment: Moment) -> Snapshot {
+        let Self { meters: _, latencies: _, hops, equations, loads, notes } = self;
         // What an equation's left side had reached before its right side was read. At rest both readings are the same.
         let early = match moment {
             Moment::Running => Some(self.read()),
@@ -143,17 +171,6 @@ impl Registry {
         let mut notes = notes.clone();
         let equations = equations.iter().map(|e| e.check(&readout, moment, &mut notes)).collect();
         let hops = hops.iter().map(|h| h.report(&late.values)).collect();
-        let latencies = latencies
-            .iter()
-            .map(|(name, every, all)| {
-                let mut total = empty_histogram();
-                for latency in all {
-                    latency.add_to(&mut total);
-                }
-                let max_ns = all.iter().map(|l| l.max_ns()).max().unwrap_or(0);
-                LatencyReport::new(name, *every, &total, max_ns)
-            })
-            .collect();
         let Readings { values, losses, set_aside } = late;
         let (mut counters, mut levels) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in values {
@@ -180,7 +197,7 @@ impl Registry {
             moment,
             hops,
             loads: with_shares(loads.iter().map(Load::report).collect()),
-            latencies,
+            latencies: Vec::new(),
             equations,
             losses: losses.collect(),
             set_aside: set_aside.collect(),

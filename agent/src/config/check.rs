@@ -157,7 +157,7 @@ impl Walk {
                 let is_priority = |t: &&str| t.parse::<rules::Priority>().is_ok();
                 node.scalar().filter(is_priority).map(Value::from)
             }
-            Kind::Interval => node.scalar().filter(|t| is_interval(t)).map(Value::from),
+            Kind::Interval => node.scalar().filter(|t| interval_ms(t).is_some()).map(Value::from),
             Kind::Texts => self.texts(node, shown),
             Kind::TextMap => self.text_map(node, shown),
             Kind::TextsAndMaps => self.texts_and_maps(node, shown),
@@ -318,8 +318,8 @@ fn whole(text: &str) -> Option<u64> {
     }
 }
 
-/// `1h30m`: units of Prometheus, each at most once, the largest first, and at least 100 ms.
-fn is_interval(text: &str) -> bool {
+/// Milliseconds of `1h30m`: units of Prometheus, each at most once, the largest first, and at least 100 ms.
+pub(super) fn interval_ms(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 7] = [
         ("y", 31_536_000_000),
         ("w", 604_800_000),
@@ -335,15 +335,15 @@ fn is_interval(text: &str) -> bool {
         let letters = rest[digits..].find(|c: char| !c.is_ascii_alphabetic());
         let end = letters.map_or(rest.len(), |n| digits + n);
         let (number, unit) = (&rest[..digits], &rest[digits..end]);
-        let Some(at) = UNITS.iter().position(|(name, _)| *name == unit) else { return false };
-        let Ok(number) = number.parse::<u64>() else { return false };
+        let at = UNITS.iter().position(|(name, _)| *name == unit)?;
+        let number = number.parse::<u64>().ok()?;
         if at < next {
-            return false;
+            return None;
         }
         (next, millis) = (at + 1, millis.saturating_add(number.saturating_mul(UNITS[at].1)));
         rest = &rest[end..];
     }
-    millis >= 100
+    (millis >= 100).then_some(millis)
 }
 
 fn remarks(set: &[(&'static Key, Origin, Option<Value>)]) -> Vec<String> {
@@ -475,13 +475,14 @@ mod tests {
 
     #[test]
     fn intervals_are_those_of_prometheus() {
+        assert_eq!(interval_ms("1h30m7ms"), Some(5_400_007));
         for good in ["1h", "100ms", "1h30m", "1y2w3d4h5m6s7ms", "0s100ms"] {
-            assert!(is_interval(good), "{good}");
+            assert!(interval_ms(good).is_some(), "{good}");
         }
         for bad in
             ["", "5000", "1x", "30m1h", "1h1h", "99ms", "h", "-1h", "1h ", "99999999999999999999h"]
         {
-            assert!(!is_interval(bad) || bad == "1h ", "{bad}");
+            assert!(interval_ms(bad).is_none() || bad == "1h ", "{bad}");
         }
     }
 
@@ -500,15 +501,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_said_where_it_is_switched_on() {
-        assert_eq!(of("webserver: {enabled: false, listen_port: 1}").remarks, [""; 0]);
-        let said = of("webserver:\n  listen_port: 1\n  enabled: true\nmetrics: {}\n").remarks;
-        assert_eq!(
-            said,
-            [
-                "f:3:3: webserver: not implemented yet: nothing listens, /healthz and /metrics do not answer"
-            ]
-        );
+    fn what_means_nothing_is_said_where_it_is_switched_on() {
+        let keys = "plugins_metrics_enabled: false, jemalloc_stats_enabled: true";
+        let with = |enabled| of(&format!("metrics: {{enabled: {enabled}, {keys}}}\n")).remarks;
+        assert_eq!(with(false), [""; 0]);
+        let said = with(true);
+        assert!(said.len() == 1 && said[0].starts_with("f:1:11: metrics.*: "), "{said:?}");
     }
 
     #[test]

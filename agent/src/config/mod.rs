@@ -23,6 +23,7 @@ mod syslog;
 mod tree;
 mod trouble;
 mod verdict;
+mod web;
 mod written;
 
 use std::ffi::OsString;
@@ -40,6 +41,7 @@ pub(crate) use given::Given;
 pub(crate) use limits::Limits;
 pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
 pub(crate) use sinks::{FileOutput, Outputs, ProgramOutput};
+pub(crate) use web::{Detail, Metrics, Snapshots, WebServer};
 
 use self::check::Checked;
 use self::environment::Environment;

@@ -19,6 +19,7 @@ use super::schema::number;
 use super::sinks::{self, OutputKeys, Outputs};
 use super::tree::printable;
 use super::trouble::wrong;
+use super::web::{self, Metrics, WebServer};
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings, Switch};
 
@@ -124,6 +125,10 @@ pub(crate) struct Config {
     pub(crate) on_alert: Option<CaptureOnAlert>,
     /// What to do when events are dropped.
     pub(crate) event_drops: EventDrops,
+    /// What is told over HTTP; none: nothing, as of a replay.
+    pub(crate) web: Option<WebServer>,
+    /// What is told of the counters.
+    pub(crate) metrics: Option<Metrics>,
     /// Processes looked at in a second after losses; 0: none.
     pub(crate) repair_rate: u32,
     /// Of the frames that tell of changes of processes one in so many is dropped in the kernel; 0: none.
@@ -225,6 +230,7 @@ pub(super) fn resolve(
         json_include_output_property,
         json_include_tags_property,
         json_output,
+        metrics,
         output_timeout,
         outputs_queue,
         peregrine,
@@ -239,6 +245,7 @@ pub(super) fn resolve(
         syscall_event_drops,
         time_format_iso_8601,
         watch_config_files,
+        webserver,
     } = written;
     let mut warnings = origin.warnings;
     let capture = match engine.kind.as_deref() {
@@ -348,6 +355,8 @@ pub(super) fn resolve(
         .or(peregrine.socket.filter(|s| !s.is_empty()).map(Into::into))
         .unwrap_or_else(|| DEFAULT_SOCKET.into());
     let limits = limits::resolve(&peregrine.limits, &falco_libs)?;
+    let is_live = capture == CaptureSource::Live;
+    let (web, metrics) = web::resolve(webserver, metrics, is_live, &mut warnings)?;
     Ok(Config {
         files: origin.files,
         warnings,
@@ -384,6 +393,8 @@ pub(super) fn resolve(
         write,
         on_alert,
         event_drops: drops::resolve(syscall_event_drops)?,
+        web,
+        metrics,
         repair_rate: number("peregrine.repair.rate", peregrine.repair.rate)? as u32,
         simulate_drops: number("peregrine.repair.simulate_drops", peregrine.repair.simulate_drops)?
             as u32,

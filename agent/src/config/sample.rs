@@ -52,7 +52,7 @@ fn about(key: &Key, told: &mut Vec<&'static str>) -> String {
     if let Some(takes) = takes {
         write!(text, " It takes {takes}.").expect("a String takes all text");
     }
-    if let Does::Nothing(remark) | Does::NotYet(remark) = key.does
+    if let Does::Nothing(remark) = key.does
         && !told.contains(&remark.topic)
     {
         told.push(remark.topic);

@@ -597,6 +597,8 @@ fn another(key: &schema::Key) -> Vec<String> {
         ("syscall_event_drops.actions", _) => vec!["syscall_event_drops.actions[0]=exit".into()],
         ("base_syscalls.custom_set", _) => vec!["base_syscalls.custom_set[]=getpid".into()],
         ("peregrine.ring_bytes", _) => set("65536".into()),
+        ("webserver.listen_address", _) => set("'::1'".into()),
+        ("metrics.interval", _) => set("7s".into()),
         (_, schema::Kind::Bool) => set((key.default != "true").to_string()),
         (_, schema::Kind::Whole(least, _)) => {
             let default: u64 = key.default.parse().unwrap_or(0);
@@ -618,6 +620,9 @@ const HTTP: &[&str] =
 const FILE: &[&str] = &["file_output.enabled=true", "file_output.filename=/y"];
 const SYSLOG: &[&str] = &["syslog_output.enabled=true"];
 const TLS: &[&str] = &["syslog_output.enabled=true", "peregrine.outputs.syslog.address=tls://a:1"];
+const METRICS: &[&str] = &["metrics.enabled=true", "metrics.output_file=/y"];
+const WEB: &[&str] =
+    &["webserver.enabled=true", "webserver.ssl_enabled=true", "metrics.enabled=true"];
 const PROGRAM: &[&str] = &["program_output.enabled=true", "program_output.program=true"];
 
 #[test]
@@ -638,6 +643,9 @@ fn every_key_that_is_honoured_changes_what_is_resolved() {
             _ if key.path.starts_with("peregrine.outputs.syslog.") => SYSLOG,
             _ if key.path.starts_with("peregrine.outputs.program.") => PROGRAM,
             Some("program_output") => PROGRAM,
+            Some("metrics") => METRICS,
+            _ if key.path == "webserver.ssl_enabled" => &WEB[..1],
+            Some("webserver") => WEB,
             _ if key.path.starts_with("peregrine.outputs.http.") => HTTP,
             Some("capture") => &["capture.enabled=true"],
             Some("file_output") => FILE,
@@ -663,9 +671,7 @@ fn table() -> String {
         let here = match key.does {
             schema::Does::Honoured => format!("honoured. {}", key.about),
             schema::Does::Other(r) => format!("something else: {}", r.why),
-            schema::Does::Nothing(r) | schema::Does::NotYet(r) | schema::Does::Removed(r) => {
-                r.why.to_owned()
-            }
+            schema::Does::Nothing(r) | schema::Does::Removed(r) => r.why.to_owned(),
         };
         let here = here.trim_end_matches('.').replace('|', "\\|");
         writeln!(out, "| `{}` | {} | `{}` | {here} |", key.path, key.kind.expected(), key.default)
@@ -711,12 +717,15 @@ fn the_snap_length_is_falcos_key_or_a_flag() {
 #[test]
 fn keys_of_falco_that_do_nothing_are_said() {
     let c = load_text(
-        Some("webserver: {enabled: true}\nengine: {kind: kmod}"),
+        Some("webserver: {enabled: true, threadiness: 4}\nengine: {kind: kmod}"),
         &[],
         &Settings::default(),
     );
     let warnings = c.unwrap().warnings;
-    assert!(warnings[0].ends_with(":1:13: webserver: not implemented yet: nothing listens, /healthz and /metrics do not answer"), "{warnings:?}");
+    assert!(
+        warnings[0].contains(":1:28: webserver.threadiness: nothing here: one thread"),
+        "{warnings:?}"
+    );
     assert_eq!(warnings[1..], ["engine.kind: kmod means modern_ebpf here"]);
 }
 

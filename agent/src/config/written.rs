@@ -22,6 +22,7 @@ pub(super) struct Written {
     pub(super) json_include_output_property: Option<bool>,
     pub(super) json_include_tags_property: Option<bool>,
     pub(super) json_output: Option<bool>,
+    pub(super) metrics: Metrics,
     pub(super) output_timeout: Option<u64>,
     pub(super) outputs_queue: OutputsQueue,
     pub(super) peregrine: Peregrine,
@@ -37,6 +38,7 @@ pub(super) struct Written {
     pub(super) syslog_output: SyslogOutput,
     pub(super) time_format_iso_8601: Option<bool>,
     pub(super) watch_config_files: Option<bool>,
+    pub(super) webserver: WebServer,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -257,6 +259,35 @@ pub(super) struct EventDrops {
     pub(super) rate: Option<f64>,
     pub(super) simulate_drops: Option<bool>,
     pub(super) threshold: Option<f64>,
+}
+
+/// What is told of the counters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) convert_memory_to_mb: Option<bool>,
+    pub(super) enabled: Option<bool>,
+    pub(super) include_empty_values: Option<bool>,
+    pub(super) interval: Option<String>,
+    pub(super) kernel_event_counters_enabled: Option<bool>,
+    pub(super) kernel_event_counters_per_cpu_enabled: Option<bool>,
+    pub(super) output_file: Option<String>,
+    pub(super) output_rule: Option<bool>,
+    pub(super) resource_utilization_enabled: Option<bool>,
+    pub(super) rules_counters_enabled: Option<bool>,
+    pub(super) state_counters_enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebServer {
+    pub(super) enabled: Option<bool>,
+    pub(super) k8s_healthz_endpoint: Option<String>,
+    pub(super) listen_address: Option<String>,
+    pub(super) listen_port: Option<u64>,
+    pub(super) prometheus_metrics_enabled: Option<bool>,
+    pub(super) ssl_certificate: Option<String>,
+    pub(super) ssl_enabled: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

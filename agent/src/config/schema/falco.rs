@@ -1,6 +1,6 @@
 //! Keys of Falco, and what becomes of them here.
 
-use super::Does::{NotYet, Nothing, Other, Removed};
+use super::Does::{Nothing, Other, Removed};
 use super::Kind::{
     Anything, Bool, Entries, Inclusions, Interval, Priority, Real, Text, TextMap, Texts, Whole,
     Word,
@@ -35,15 +35,15 @@ const PURGING: Remark = remark(
     "nothing here: a process leaves the table when it has ended and nobody asks for it any more, not by age",
     Set,
 );
-const METRICS: Remark = remark(
-    "metrics",
-    "not implemented yet: no snapshots are taken; `peregrine stats` has the counters",
+const NO_SUCH_METRICS: Remark = remark(
+    "metrics.*",
+    "kernel_iter_event_counters_enabled, plugins_metrics_enabled and jemalloc_stats_enabled mean nothing here: BPF iterators are read at the start alone, and there are no plugins and no jemalloc",
     On("metrics.enabled"),
 );
-const WEBSERVER: Remark = remark(
-    "webserver",
-    "not implemented yet: nothing listens, /healthz and /metrics do not answer",
-    On("webserver.enabled"),
+const BPF_STATS: Remark = remark(
+    "metrics.libbpf_stats_enabled",
+    "nothing here: the kernel keeps runs of programs for `bpftool prog` where kernel.bpf_stats_enabled is set; what programs did is told by the counters of the kernel side",
+    On("metrics.enabled"),
 );
 const RUNTIMES: Remark = remark(
     "container_engines",
@@ -164,14 +164,23 @@ pub(super) const KEYS: &[Key] = &[
     key("program_output.enabled", Bool, "false", "Alerts to a program."),
     key("program_output.keep_alive", Bool, "false", "One process for all alerts, until SIGUSR1; false starts one for each."),
     key("program_output.program", Text, "\"\"", "A command line for /bin/sh, which reads each alert as a line. What it prints goes to stderr, since stdout has alerts."),
-    key("webserver.enabled", Bool, "false", "Answers over HTTP.").does(NotYet(WEBSERVER)),
-    key("webserver.threadiness", ANY_WHOLE, "0", "Threads for that; 0 is one for each CPU.").does(NotYet(WEBSERVER)),
-    key("webserver.listen_port", Whole(0, 65_535), "8765", "Port.").does(NotYet(WEBSERVER)),
-    key("webserver.listen_address", Text, "0.0.0.0", "Address.").does(NotYet(WEBSERVER)),
-    key("webserver.k8s_healthz_endpoint", Text, "/healthz", "Path that tells whether it lives.").does(NotYet(WEBSERVER)),
-    key("webserver.prometheus_metrics_enabled", Bool, "false", "Counters at /metrics.").does(NotYet(WEBSERVER)),
-    key("webserver.ssl_enabled", Bool, "false", "With TLS.").does(NotYet(WEBSERVER)),
-    key("webserver.ssl_certificate", Text, "/etc/falco/falco.pem", "Key and certificate for that.").does(NotYet(WEBSERVER)),
+    key("webserver.enabled", Bool, "false",
+        "Answers over HTTP: whether it works, versions, and metrics (docs/metrics.md). One thread does it. Not of a replay. Falco's default is false, the file that it ships says true."),
+    key("webserver.threadiness", ANY_WHOLE, "0",
+        "Threads for that in Falco.")
+        .does(Nothing(remark("webserver.threadiness", "nothing here: one thread answers, which takes next to nothing", Changed))),
+    key("webserver.listen_port", Whole(0, 65_535), "8765",
+        "Port; 0 takes one that is free, and the start says which."),
+    key("webserver.listen_address", Text, "127.0.0.1",
+        "Address, of IPv4 or IPv6. Falco's default is 0.0.0.0, which is every address of the machine."),
+    key("webserver.k8s_healthz_endpoint", Text, "/healthz",
+        "Path that answers 200 where events are taken in, and 503 with the reason where a thread that takes them in or evaluates them has come to a stand."),
+    key("webserver.prometheus_metrics_enabled", Bool, "false",
+        "All counters and latencies at /metrics, for Prometheus. It takes metrics.enabled, too, as in Falco."),
+    key("webserver.ssl_enabled", Bool, "false",
+        "With TLS."),
+    key("webserver.ssl_certificate", Text, "/etc/falco/falco.pem",
+        "File in PEM with the key and the certificate for that."),
     key("log_stderr", Bool, "false", "The agent's messages on stderr.").does(Nothing(LOG)),
     key("log_syslog", Bool, "false", "The agent's messages to syslog.").does(Nothing(LOG)),
     key("log_level", LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
@@ -185,21 +194,40 @@ pub(super) const KEYS: &[Key] = &[
     key("syscall_event_drops.rate", Real(0.0, f64::INFINITY), "0.03333", "How often in a second that may be, on average."),
     key("syscall_event_drops.max_burst", Real(0.0, f64::INFINITY), "1", "How often it may be at once."),
     key("syscall_event_drops.simulate_drops", Bool, "false", "For tests: each second counts as one with a drop."),
-    key("metrics.enabled", Bool, "false", "Takes snapshots of the counters.").does(NotYet(METRICS)),
-    key("metrics.interval", Interval, "5000ms", "How often.").does(NotYet(METRICS)),
-    key("metrics.output_rule", Bool, "false", "As alerts.").does(NotYet(METRICS)),
-    key("metrics.output_file", Text, "\"\"", "Into a file.").does(NotYet(METRICS)),
-    key("metrics.rules_counters_enabled", Bool, "true", "With matches of rules.").does(NotYet(METRICS)),
-    key("metrics.resource_utilization_enabled", Bool, "true", "With CPU and memory.").does(NotYet(METRICS)),
-    key("metrics.state_counters_enabled", Bool, "true", "With the tables of processes.").does(NotYet(METRICS)),
-    key("metrics.kernel_event_counters_enabled", Bool, "true", "With the kernel's counters.").does(NotYet(METRICS)),
-    key("metrics.kernel_event_counters_per_cpu_enabled", Bool, "true", "With those of each CPU.").does(NotYet(METRICS)),
-    key("metrics.kernel_iter_event_counters_enabled", Bool, "true", "With those of BPF iterators.").does(NotYet(METRICS)),
-    key("metrics.libbpf_stats_enabled", Bool, "true", "With runs of the programs.").does(NotYet(METRICS)),
-    key("metrics.plugins_metrics_enabled", Bool, "true", "With those of plugins.").does(NotYet(METRICS)),
-    key("metrics.jemalloc_stats_enabled", Bool, "true", "With those of the allocator.").does(NotYet(METRICS)),
-    key("metrics.convert_memory_to_mb", Bool, "true", "Memory in MB.").does(NotYet(METRICS)),
-    key("metrics.include_empty_values", Bool, "false", "With what is 0.").does(NotYet(METRICS)),
+    key("metrics.enabled", Bool, "false",
+        "Tells the counters (docs/metrics.md): as snapshots by the next keys, and at /metrics where webserver.prometheus_metrics_enabled is true."),
+    key("metrics.interval", Interval, "5000ms",
+        "How often a snapshot is taken. The file that Falco ships says 1h."),
+    key("metrics.output_rule", Bool, "false",
+        "Snapshots as alerts `Peregrine internal: metrics snapshot`, Informational, which Falco calls `Falco internal: metrics snapshot`."),
+    key("metrics.output_file", Text, "\"\"",
+        "Snapshots as lines of JSON at the end of this file, which is opened once."),
+    key("metrics.rules_counters_enabled", Bool, "true",
+        "With how often each rule matched."),
+    key("metrics.resource_utilization_enabled", Bool, "true",
+        "With CPU and memory of the agent and the machine."),
+    key("metrics.state_counters_enabled", Bool, "true",
+        "With what is kept of processes, containers and names."),
+    key("metrics.kernel_event_counters_enabled", Bool, "true",
+        "With the counters of the kernel side."),
+    key("metrics.kernel_event_counters_per_cpu_enabled", Bool, "false",
+        "With those of each CPU, which on a machine of many CPUs are many. Falco's default is true, the file that it ships says false."),
+    key("metrics.kernel_iter_event_counters_enabled", Bool, "true",
+        "With those of BPF iterators.")
+        .does(Nothing(NO_SUCH_METRICS)),
+    key("metrics.libbpf_stats_enabled", Bool, "true",
+        "With runs of the programs.")
+        .does(Nothing(BPF_STATS)),
+    key("metrics.plugins_metrics_enabled", Bool, "true",
+        "With those of plugins.")
+        .does(Nothing(NO_SUCH_METRICS)),
+    key("metrics.jemalloc_stats_enabled", Bool, "true",
+        "With those of the allocator.")
+        .does(Nothing(NO_SUCH_METRICS)),
+    key("metrics.convert_memory_to_mb", Bool, "true",
+        "Memory of snapshots in MB, where false is kB."),
+    key("metrics.include_empty_values", Bool, "false",
+        "Snapshots with what is 0."),
     key("base_syscalls.custom_set", Texts, "[]",
         "Events and calls that are captured beside what rules ask for; with ! before the name, those that are not. It adds to what processes are followed by, where Falco's takes the place of it."),
     key("base_syscalls.repair", Bool, "false", "Captures what Falco's process table needs.")

@@ -62,8 +62,6 @@ pub(super) enum Does {
     Other(Remark),
     /// Nothing, and nothing is missing for it.
     Nothing(Remark),
-    /// Nothing, since what it is for is not there yet.
-    NotYet(Remark),
     /// Nothing: Falco has no such key any more either.
     Removed(Remark),
 }
@@ -113,7 +111,7 @@ impl Key {
     pub(super) const fn remark(&self) -> Option<Remark> {
         match self.does {
             Does::Honoured => None,
-            Does::Other(r) | Does::Nothing(r) | Does::NotYet(r) | Does::Removed(r) => Some(r),
+            Does::Other(r) | Does::Nothing(r) | Does::Removed(r) => Some(r),
         }
     }
 }
