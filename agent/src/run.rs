@@ -533,6 +533,9 @@ fn watch(
             ending.wait()
         });
         detach();
+        if why == Ending::SourceEnded {
+            ending.end_at_once();
+        }
         (why, running.finish())
     };
     let seconds = begin.elapsed().as_secs_f64();

@@ -108,6 +108,12 @@ impl EndWaiter {
         self.stdout = Stdout::Unused;
     }
 
+    /// The source has ended and nobody asks for reasons any more: what is left is to deliver, and the first signal ends the process.
+    pub(crate) fn end_at_once(&self) {
+        // Relaxed: the flag says all there is to say.
+        self.impatient.store(true, Ordering::Relaxed);
+    }
+
     /// Blocks until there is a reason to end.
     pub(crate) fn wait(&self) -> Ending {
         loop {

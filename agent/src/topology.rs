@@ -489,6 +489,9 @@ impl Topology {
                 nap.sleep();
             }
         };
+        if why == Ending::SourceEnded {
+            ending.end_at_once();
+        }
         detach();
         drop(repair);
         let mut end = RunEnd::default();

@@ -6,9 +6,10 @@ mod nginx;
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Agent, Shell, alone, can_run_live, run};
+use common::{Agent, PEREGRINE, Running, Shell, alone, can_run_live, run};
 use nginx::{Certs, Place, can_serve};
 
 const RULES: &str = "
@@ -77,6 +78,46 @@ fn a_replay_posts_what_it_prints() {
     let printed: Vec<&str> = ended.stdout.lines().collect();
     assert!(printed.len() > 10, "{}", ended.stdout);
     assert!(bodies(&place, printed.len()) == printed, "{}", ended.stderr);
+}
+
+#[test]
+fn a_replay_that_waits_for_a_dead_server_says_so_and_is_ended_by_a_signal() {
+    let recording =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings/ordinary-work.scap.gz");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let rules = dir.path().join("rules.yaml");
+    let any = RULES
+        .replace("evt.type in (open, openat) and fd.name = /etc/hostname", "evt.type = execve");
+    std::fs::write(&rules, any).expect("a file");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    for more in [&[][..], &["--single-thread"]] {
+        let said = dir.path().join("said");
+        let child = Command::new(PEREGRINE)
+            .arg("replay")
+            .arg(&recording)
+            .arg("-r")
+            .arg(&rules)
+            .args(more)
+            .args(["-o", "stdout_output.enabled=false", "-o", "http_output.enabled=true"])
+            .args(["-o", &format!("http_output.url=http://{free}/")])
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&said).expect("a file"))
+            .spawn()
+            .expect("the program starts");
+        let mut child = Running(child);
+        let begin = Instant::now();
+        let waits = "output http: the replay waits for it with ";
+        while !std::fs::read_to_string(&said).expect("text").contains(waits) {
+            assert!(child.0.try_wait().expect("our child").is_none(), "it waits");
+            assert!(begin.elapsed() < common::DEADLINE, "{:?}", std::fs::read_to_string(&said));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let pid = rustix::process::Pid::from_child(&child.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        assert_eq!(child.0.wait().expect("our child").code(), Some(1));
+        let said = std::fs::read_to_string(&said).expect("text");
+        assert_eq!(said.matches(waits).count(), 1, "{said}");
+    }
 }
 
 #[test]

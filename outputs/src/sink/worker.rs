@@ -27,6 +27,9 @@ const LAST_WAITS: Duration = Duration::from_millis(100);
 /// Of one sink no more than one trouble is told in so long.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// A replay that waits for a sink through which nothing went for so long says so.
+const LONG_WAIT: Duration = Duration::from_secs(2);
+
 /// Who is told of trouble, a line each.
 pub(crate) type Notices = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -54,6 +57,9 @@ pub(crate) struct Handle {
     /// The send that was said to be slow, by its beginning.
     stalled_ns: u64,
     give_up: Option<GiveUp>,
+    /// It was said that a replay waits for it.
+    is_wait_told: bool,
+    notices: Notices,
 }
 
 /// A thread that delivers to one sink; whoever makes threads runs it.
@@ -168,31 +174,66 @@ pub(crate) fn join(
         times,
         control: Arc::clone(&control),
         meters,
-        notices,
+        notices: Arc::clone(&notices),
         hand: VecDeque::with_capacity(MAX_IN_HAND),
         is_closed: false,
         n_reopens: 0,
         trouble: None,
         told: None,
     };
-    (Handle { way, control, queue_full, unfinished, stalls, stalled_ns: 0, give_up }, thread)
+    let handle = Handle {
+        way,
+        control,
+        queue_full,
+        unfinished,
+        stalls,
+        stalled_ns: 0,
+        give_up,
+        is_wait_told: false,
+        notices,
+    };
+    (handle, thread)
 }
 
 impl Handle {
     /// Puts a message into the queue; where it is full, waits for room or counts it as lost. The thread is not woken by this.
     pub(crate) fn push(&mut self, message: &Shared, mut when_full: WhenFull<'_>) {
-        let Way::Queue(queue) = &mut self.way else { return };
-        while !queue.push(message) {
+        let mut begin = None;
+        loop {
+            let Way::Queue(queue) = &mut self.way else { return };
+            if queue.push(message) {
+                return;
+            }
             match &mut when_full {
                 WhenFull::Wait(room) if !self.control.is_done() => {
                     queue.wake();
                     room.idle();
+                    self.tell_wait(*begin.get_or_insert_with(Instant::now));
                 }
                 WhenFull::Wait(_) | WhenFull::Lose => {
                     self.queue_full.add(1);
                     return;
                 }
             }
+        }
+    }
+
+    /// Says once that a replay waits for this sink, if it has for long and nothing goes through.
+    fn tell_wait(&mut self, since: Instant) {
+        if self.is_wait_told || since.elapsed() < LONG_WAIT {
+            return;
+        }
+        let Control { name, is_failing, busy_since_ns, .. } = &*self.control;
+        let since_ns = busy_since_ns.load(Ordering::Relaxed);
+        let is_stuck =
+            since_ns != 0 && boot_now_ns().saturating_sub(since_ns) >= LONG_WAIT.as_nanos() as u64;
+        if is_failing.load(Ordering::Relaxed) || is_stuck {
+            self.is_wait_told = true;
+            let n = self.way.depth()();
+            (self.notices)(&format!(
+                "output {name}: the replay waits for it with {n} alerts; SIGINT (Ctrl-C) ends the replay without them, a second one where it \
+                 still reads; peregrine.outputs.{name}.max_attempts bounds the attempts"
+            ));
         }
     }
 
@@ -233,11 +274,15 @@ impl Handle {
     /// Waits until the thread has settled all messages and closed what was open, or until then; what it has not settled is lost, unless the
     /// outbox has it.
     pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Left {
-        let control = Arc::clone(&self.control);
+        let (control, begin) = (Arc::clone(&self.control), Instant::now());
         let mut is_done = control.is_done.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_done {
             let Some(deadline) = deadline else {
-                is_done = control.done.wait(is_done).unwrap_or_else(PoisonError::into_inner);
+                let waited = control.done.wait_timeout(is_done, LONG_WAIT);
+                is_done = waited.unwrap_or_else(PoisonError::into_inner).0;
+                if !*is_done {
+                    self.tell_wait(begin);
+                }
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
