@@ -94,6 +94,20 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// The text that [`Environment::expand`] makes this one of.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    // What stands in braces is taken as it is there, too.
+    while let Some(at) = rest.find("${") {
+        let Some(len) = rest[at..].find('}') else { break };
+        let (before, behind) = rest.split_at(at);
+        out.extend([before, "$", &behind[..=len]]);
+        rest = &behind[len + 1..];
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStringExt as _;
@@ -125,6 +139,15 @@ mod tests {
         check("键${A}值", "键one值");
         let (_, names) = Environment::new(&lookup).expand("${A}${B}${A}".into()).unwrap();
         assert_eq!(names, ["A", "B"]);
+    }
+
+    #[test]
+    fn what_is_escaped_is_read_as_it_was() {
+        for text in
+            ["", "${A}", "$${A}", "${A ${A}", "${A ${A} ${A}}", "}${A", "$$", "${A}键${", "a}b"]
+        {
+            check(&escaped(text), text);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::check::default_of;
+use super::environment;
 use super::outline::outline;
 use super::schema::Key;
 use super::tree::{Entry, Node, Origin, Tree, printable};
@@ -101,10 +102,7 @@ pub(super) fn place(node: &Node) -> String {
 
 /// A value as YAML. What looks like a variable would be one; keys have none.
 fn quoted(text: &str) -> String {
-    match text.rfind('}') {
-        Some(end) => written(&(text[..end].replace("${", "$${") + &text[end..])),
-        None => written(text),
-    }
+    written(&environment::escaped(text))
 }
 
 /// A text as YAML: plain where nothing in it means something to a reader, else in double quotes.

@@ -534,6 +534,26 @@ fn what_is_shown_can_be_read_again_and_is_the_same() {
     }
 }
 
+#[test]
+fn keys_that_are_long_or_look_like_variables_are_shown_as_they_are_read() {
+    // From 1,025 characters on a key has to stand behind a question mark.
+    for key in
+        ["k".repeat(1000), "k".repeat(1025), "键".repeat(1100), "${D}".into(), "a ${D} ${".into()]
+    {
+        let text = format!("static_fields:\n  ? \"{key}\"\n  : \"$${{D ${{D}}\"\n");
+        let (dir, reading) = load_files(&[("main.yaml", &text)], &[]);
+        let shown = reading.unwrap().show();
+        let again = dir.path().join("again.yaml");
+        std::fs::write(&again, &shown).unwrap();
+        let source = ConfigSource { config: Some(again), ..ConfigSource::default() };
+        let read_again =
+            read(&source, Path::new("/no/default"), &|_| Some("other".into())).unwrap();
+        let config = read_again.resolve(&ConfigSource::default(), &Settings::default()).unwrap();
+        let fields: Vec<_> = config.static_fields.iter().collect();
+        assert_eq!(fields, [(&key, &"${D ${D}".to_owned())], "{shown}");
+    }
+}
+
 fn doc(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
