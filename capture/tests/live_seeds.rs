@@ -40,7 +40,7 @@ const READY: &str = "echo ready; read line";
 
 fn entry(seeds: &Seeds, pid: u32) -> Option<ProcessEntry> {
     seeds.iter().find_map(|bytes| {
-        let frame = Frame::parse(bytes).unwrap();
+        let frame = Frame::parse(&bytes).unwrap();
         (frame.header().tgid == pid).then(|| ProcessEntry::from_seed(&frame))
     })
 }
@@ -116,8 +116,9 @@ fn iterators_and_proc_tell_the_same() {
         assert_eq!(in_kernel, in_proc, "{pid}");
         assert_eq!(comparable(kernel), comparable(proc), "{pid}");
     }
+    let all: Vec<_> = by_kernel.iter().collect();
     let frame_of = |pid: u32| {
-        let mut all = by_kernel.iter().map(|bytes| Frame::parse(bytes).unwrap());
+        let mut all = all.iter().map(|bytes| Frame::parse(bytes).unwrap());
         all.find(|f| f.header().tgid == pid).unwrap()
     };
     let own = frame_of(std::process::id());

@@ -3,8 +3,8 @@
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bus::Key;
 use rules::RuleMatching;
@@ -33,6 +33,9 @@ unsafe impl GlobalAlloc for CountingBytes {
 
 #[global_allocator]
 static ALLOC: CountingBytes = CountingBytes;
+
+/// One test at a time: they count what the program allocates.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const INIT: Proc = Proc { tgid: 1, start: 10 };
 const N: u32 = 20_000;
@@ -74,6 +77,7 @@ fn left_by(p: &mut Pipeline, first_key: u64, frames: &[Vec<u8>]) -> Left {
 
 #[test]
 fn a_process_takes_little_and_no_more_than_the_table_counts() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let rules = ruleset(rules::DEFAULT_RULES, RuleMatching::First);
     let mut p = pipeline(&Setup::new(1, 1, &rules));
     left_by(&mut p, 1, &[seed(INIT, proc(0, 0), "init")]);
@@ -91,4 +95,16 @@ fn a_process_takes_little_and_no_more_than_the_table_counts() {
     assert!(really <= EXECUTED_BYTES, "{forked:?}, {executed:?}");
     // A process pays for a short program when it is let in.
     assert!(really <= forked.counted + executed.counted, "{forked:?}, {executed:?}");
+}
+
+#[test]
+fn a_seed_that_says_what_its_parent_said_takes_as_little_as_a_fork() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let rules = ruleset(rules::DEFAULT_RULES, RuleMatching::First);
+    let mut p = pipeline(&Setup::new(1, 1, &rules));
+    left_by(&mut p, 1, &[seed(INIT, proc(0, 0), "init")]);
+    let seeds: Vec<_> = (0..N).map(|n| seed(child(n), INIT, "init")).collect();
+    let forked = left_by(&mut p, 2, &seeds);
+    assert_eq!(p.lineage.n_processes(), u64::from(N) + 1);
+    assert!(forked.really <= FORKED_BYTES && forked.really <= forked.counted, "{forked:?}");
 }

@@ -46,8 +46,10 @@ pub(super) fn begin(
     let seeds = Seeds::snapshot().unwrap_or_default();
     writer.threads(seeds.threads());
     writer.open_descriptors(recorder::open_descriptors(&seeds.pids()));
-    for frame in seeds.iter().filter_map(|bytes| Frame::parse(bytes).ok()) {
-        writer.frame(&frame).map_err(|e| broken(&e))?;
+    for bytes in seeds.iter() {
+        if let Ok(frame) = Frame::parse(&bytes) {
+            writer.frame(&frame).map_err(|e| broken(&e))?;
+        }
     }
     Ok(writer)
 }

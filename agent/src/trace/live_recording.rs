@@ -230,9 +230,10 @@ impl LiveRecording {
     /// Lists the processes that live, with what `/proc` has of them now.
     fn list(&self, living: &[LivingProcess], writer: &mut FileWriter) -> Result<(), SavefileError> {
         let now = Seeds::snapshot().unwrap_or_default();
-        let seeds = now.iter().filter_map(|frame| Frame::parse(frame).ok());
-        let of_proc: HashMap<i64, ProcessEntry> =
-            seeds.map(|frame| ProcessEntry::from_seed(&frame)).map(|e| (e.pid, e)).collect();
+        let listed = now.iter().filter_map(|bytes| {
+            Frame::parse(&bytes).ok().map(|frame| ProcessEntry::from_seed(&frame))
+        });
+        let of_proc: HashMap<i64, ProcessEntry> = listed.map(|e| (e.pid, e)).collect();
         writer.threads(now.threads());
         let mut pids = Vec::with_capacity(living.len());
         for process in living {

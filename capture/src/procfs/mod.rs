@@ -345,7 +345,7 @@ mod tests {
 
     fn find(seeds: &Seeds, pid: u32) -> Option<(usize, ProcessEntry)> {
         seeds.iter().enumerate().find_map(|(n, bytes)| {
-            let frame = Frame::parse(bytes).unwrap();
+            let frame = Frame::parse(&bytes).unwrap();
             (frame.header().tgid == pid).then(|| (n, ProcessEntry::from_seed(&frame)))
         })
     }
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(entry.ptid, i64::from(std::process::id()));
         let (parent, _) = find(&seeds, std::process::id()).unwrap();
         assert!(parent < place);
-        let frame = Frame::parse(seeds.get(place).unwrap()).unwrap();
+        let frame = Frame::parse(seeds.whole(place).unwrap()).unwrap();
         assert!(frame.has(flags::SEED | flags::START_COARSE));
         assert!(frame.header().start_ns > 0 && frame.trailer().proc().unwrap().parent_start_ns > 0);
     }

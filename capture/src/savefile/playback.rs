@@ -337,7 +337,7 @@ impl Playback {
             Last::Seed => {
                 let n = self.n_seeded_before + self.n_seeded as u64;
                 let key = Key(event_key(self.evt_num).0 + n);
-                (key, self.seeds.get(self.n_seeded.checked_sub(1)?)?)
+                (key, self.seeds.whole(self.n_seeded.checked_sub(1)?)?)
             }
         };
         Some(PlayedFrame { key, frame })

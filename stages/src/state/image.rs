@@ -51,7 +51,7 @@ enum Text {
 const N_TEXTS: usize = Text::Exeline as usize + 1;
 
 /// What an image is filled with.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Program<'a> {
     pub(super) comm: &'a [u8],
     pub(super) exe: &'a [u8],

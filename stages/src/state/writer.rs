@@ -240,10 +240,16 @@ impl StateWriter {
             self.ask(event);
         }
         let ids = exec_ids(before.as_deref(), exec, header, event.is_from_file());
+        // Who was forked and has not executed anything since has what its parent has.
+        let like = match &parent {
+            Parent::Node(parent) if is_look && before.is_none() => parent.as_of(key),
+            _ => None,
+        };
+        let there = like.as_ref().filter(|like| **like.cwd == *exec.cwd);
         let cwd = match &before {
             // As Falco has it: what is kept of the history of a file is the directory, whatever the exec tells.
             _ if !event.is_from_file() || event.frame.has(flags::SEED) => {
-                self.cwd(header, before.as_deref(), exec.cwd, meters)
+                self.cwd(header, before.as_ref().or(there).map(|v| &**v), exec.cwd, meters)
             }
             Some(v) => Arc::clone(&v.cwd),
             None => Arc::clone(self.pool.nowhere()),
@@ -258,7 +264,10 @@ impl StateWriter {
             prev: Earlier::default(),
             until: Until::default(),
             parent,
-            image: self.image(header, &program, meters),
+            image: match like {
+                Some(like) if like.image.program() == program => Arc::clone(&like.image),
+                _ => self.image(header, &program, meters),
+            },
             cwd,
             container: self.container(before.as_deref(), exec.cgroups),
             ids,
