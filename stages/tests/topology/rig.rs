@@ -169,7 +169,7 @@ pub(crate) fn rig(shape: &Shape, rules: &Arc<Ruleset>, wait: WaitLimits, epoch: 
         captures.push(capture);
     }
     CaptureThread::connect(&mut captures);
-    registry.hop(CaptureMeters::hop(1));
+    registry.hop(CaptureMeters::hop(watermarks.len()));
     let sources: Vec<_> = captures.iter().map(CaptureThread::unparker).collect();
     let users = Arc::new(users());
     let (mut shards, mut alerts) = (Vec::new(), Vec::new());
