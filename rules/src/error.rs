@@ -153,6 +153,8 @@ pub enum Problem {
     UnknownItem,
     #[error("unknown key {}", shown(.0))]
     UnknownKey(String),
+    #[error("`{key}` stands here a second time, which does nothing: the one of line {line} counts")]
+    KeyTwice { key: String, line: u32 },
     #[error("`{key}` must be {expected}")]
     WrongType { key: &'static str, expected: &'static str },
     #[error("{}", missing(.0))]

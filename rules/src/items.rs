@@ -1,5 +1,7 @@
 //! Items of a rule file: which kind a map is, and typed access to its keys.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::error::{Code, Diag, Diags, ItemKind, Problem, closest};
@@ -79,12 +81,27 @@ fn item<'a>(files: &'a Files, node: &'a Node, diags: &mut Diags) -> Option<Item<
     Some(Item::Named { kind, name, map })
 }
 
-/// A warning for each key that is not one of these.
+/// A warning for each key that does nothing: it is not one of these, or stands there a second time.
 pub(crate) fn unknown_keys(map: &Map<'_>, known: &[&str]) -> impl Iterator<Item = Diag> {
-    let unknown = map.pairs.iter().map(|(key, _)| (key.scalar().unwrap_or_default(), key.span));
-    unknown.filter(|(key, _)| !known.contains(key)).map(|(key, span)| {
-        Diag::new(Code::UnknownKey, Problem::UnknownKey(key.to_owned()), span)
-            .did_you_mean(closest(key, known.iter().copied()))
+    let files = map.files;
+    let mut first: HashMap<&str, Span> = HashMap::new();
+    map.pairs.iter().filter_map(move |(key, _)| {
+        let (key, span) = (key.scalar().unwrap_or_default(), key.span);
+        if !known.contains(&key) {
+            let diag = Diag::new(Code::UnknownKey, Problem::UnknownKey(key.to_owned()), span);
+            return Some(diag.did_you_mean(closest(key, known.iter().copied())));
+        }
+        match first.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(span);
+                None
+            }
+            Entry::Occupied(first) => {
+                let line = files.place(*first.get()).line;
+                let problem = Problem::KeyTwice { key: key.to_owned(), line };
+                Some(Diag::new(Code::UnknownKey, problem, span))
+            }
+        }
     })
 }
 
