@@ -5,9 +5,6 @@ use std::sync::Arc;
 use bus::{Tx, Unparker};
 use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
 
-/// Source of the program's own alerts.
-pub(crate) const SOURCE: &str = "internal";
-
 /// What becomes of the program's own alerts.
 pub(crate) struct InternalAlerts {
     lane: Tx<Alert>,
@@ -49,17 +46,6 @@ pub(crate) fn alert(
     fields: Vec<(Arc<str>, AlertValue)>,
     ts_ns: u64,
 ) -> Alert {
-    let rule = RuleInfo {
-        name: name.into(),
-        desc: String::new(),
-        priority,
-        source: SOURCE.into(),
-        tags: Vec::new(),
-        condition: String::new(),
-        output: name.to_owned(),
-        exceptions: Vec::new(),
-        capture: false,
-        capture_duration_ms: 0,
-    };
+    let rule = RuleInfo::internal(name, priority);
     Alert { rule: Arc::new(rule), evt_num: 0, ts_ns, output, fields, marks: AlertMarks::default() }
 }

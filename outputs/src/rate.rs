@@ -8,8 +8,8 @@ use std::time::Duration;
 use perf::{Counter, Registry};
 use rules::{Alert, AlertMarks, AlertValue, Priority, RuleInfo};
 
-/// Source of the program's own alerts, which are never held back.
-const INTERNAL: &str = "internal";
+/// What the program says of what was held back; its own alerts never are.
+const SUPPRESSED: &str = "Peregrine internal: alerts suppressed";
 
 /// Rules that a report names; the others are in its sums.
 const MAX_NAMED: usize = 20;
@@ -164,7 +164,7 @@ impl Gate {
     /// Takes an alert; puts what goes on behind `to`, what time has made due first.
     pub(crate) fn take(&mut self, alert: Alert, to: &mut Vec<Passed>) {
         self.pass_time(alert.ts_ns, to);
-        let is_held = &*alert.rule.source != INTERNAL
+        let is_held = &*alert.rule.source != RuleInfo::INTERNAL
             && (self.is_held_as_same(&alert) || self.is_above_rate(&alert));
         if !is_held {
             to.push(Passed { alert, n_repeated: 0 });
@@ -275,7 +275,7 @@ impl Gate {
         ];
         self.meters.reports.add(1);
         let alert = Alert {
-            rule: report_rule(),
+            rule: Arc::new(RuleInfo::internal(SUPPRESSED, Priority::Warning)),
             evt_num: 0,
             ts_ns: self.now_ns,
             output,
@@ -284,22 +284,6 @@ impl Gate {
         };
         to.push(Passed { alert, n_repeated: 0 });
     }
-}
-
-fn report_rule() -> Arc<RuleInfo> {
-    let name = "Peregrine internal: alerts suppressed";
-    Arc::new(RuleInfo {
-        name: name.into(),
-        desc: String::new(),
-        priority: Priority::Warning,
-        source: INTERNAL.into(),
-        tags: Vec::new(),
-        condition: String::new(),
-        output: name.to_owned(),
-        exceptions: Vec::new(),
-        capture: false,
-        capture_duration_ms: 0,
-    })
 }
 
 /// What makes an alert the same as another: its rule and the values of its fields, those aside that tell when it was, or which event of many; of
@@ -478,7 +462,7 @@ mod tests {
         let of_all = Some(Rate { per_second: 0.0, burst: 0.0 });
         let mut rig = rig(RateControl { of_all, ..same_within(1000) });
         let mut own = raised("Peregrine internal: x", "x", 1);
-        Arc::make_mut(&mut own.rule).source = INTERNAL.into();
+        Arc::make_mut(&mut own.rule).source = RuleInfo::INTERNAL.into();
         for _ in 0..3 {
             assert_eq!(rig.take(own.clone()).len(), 1);
         }

@@ -108,6 +108,28 @@ pub struct RuleInfo {
     pub capture_duration_ms: u64,
 }
 
+impl RuleInfo {
+    /// Source of the program's own alerts.
+    pub const INTERNAL: &str = "internal";
+
+    /// What stands in the place of a rule in an alert of the program's own.
+    #[must_use]
+    pub fn internal(name: &str, priority: Priority) -> Self {
+        Self {
+            name: name.into(),
+            desc: String::new(),
+            priority,
+            source: Self::INTERNAL.into(),
+            tags: Vec::new(),
+            condition: String::new(),
+            output: name.to_owned(),
+            exceptions: Vec::new(),
+            capture: false,
+            capture_duration_ms: 0,
+        }
+    }
+}
+
 /// A field's value in an alert's `output_fields`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -200,5 +222,15 @@ mod tests {
         assert_eq!("WARNING".parse(), Ok(Priority::Warning));
         assert_eq!("warn".parse::<Priority>(), Err(UnknownPriority("warn".into())));
         assert!(Priority::Emergency < Priority::Debug);
+    }
+
+    #[test]
+    fn the_program_s_own_alerts_have_a_source_of_their_own_and_nothing_to_capture() {
+        let info = RuleInfo::internal("name", Priority::Warning);
+        assert_eq!(
+            (&*info.name, &*info.output, info.priority),
+            ("name", "name", Priority::Warning)
+        );
+        assert_eq!((&*info.source, info.capture), (RuleInfo::INTERNAL, false));
     }
 }

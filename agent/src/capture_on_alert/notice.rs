@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use bus::Unparker;
 use perf::Counter;
-use rules::Alert;
+use rules::{Alert, RuleInfo};
 
 use crate::config::CaptureOnAlert;
-use crate::internal_alerts::SOURCE;
 
 /// Alerts that the recorder has not heard of yet.
 const MAX_WAITING: usize = 1024;
@@ -30,7 +29,7 @@ pub(super) struct Notice {
 impl Notice {
     pub(super) fn of(alert: &Alert, config: &CaptureOnAlert) -> Option<Self> {
         let Alert { rule, evt_num, ts_ns, .. } = alert;
-        if &*rule.source == SOURCE {
+        if &*rule.source == RuleInfo::INTERNAL {
             return None;
         }
         let duration = match rule.capture_duration_ms {
