@@ -1,15 +1,27 @@
 //! Started, reloading, ending: the one place that knows where a run stands, and thus where a supervisor would be told.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::run::say;
 
 /// Where a run stands. Of reloads there is one at a time, none before everything runs, and none once the end has begun.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lifecycle {
     turn: Mutex<()>,
     is_running: AtomicBool,
+    end_within: Duration,
+    ends_by: OnceLock<Instant>,
+}
+
+/// How long an end may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As the configuration says.
+    Bounded,
+    /// As long as sinks need for all of a recording.
+    Unbounded,
 }
 
 /// The turn of one reload; it is over when this is dropped.
@@ -17,6 +29,12 @@ pub(crate) struct Lifecycle {
 pub(crate) struct Reloading<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, ()>);
 
 impl Lifecycle {
+    /// A run that has so long for its end.
+    pub(crate) fn new(end_within: Duration) -> Self {
+        let (turn, ends_by) = (Mutex::new(()), OnceLock::new());
+        Self { turn, is_running: AtomicBool::new(false), end_within, ends_by }
+    }
+
     /// Everything runs, and what there is to say of it.
     pub(crate) fn started(&self, block: &str) {
         // Relaxed, here and below: nothing else is communicated by it.
@@ -31,9 +49,19 @@ impl Lifecycle {
         self.is_running().then_some(Reloading(turn))
     }
 
-    /// The run ends: what was captured is still evaluated and delivered.
-    pub(crate) fn ending(&self) {
+    /// The run ends: what was captured is still evaluated and delivered, where it is bounded until the moment that is given.
+    pub(crate) fn ending(&self, patience: Patience) -> Option<Instant> {
+        if patience == Patience::Bounded {
+            // Only once: the first wish counts.
+            self.ends_by.get_or_init(|| Instant::now() + self.end_within);
+        }
         self.is_running.store(false, Ordering::Relaxed);
+        self.ends_by()
+    }
+
+    /// Until when the end may take; none where it is not bounded, or has not begun.
+    pub(crate) fn ends_by(&self) -> Option<Instant> {
+        self.ends_by.get().copied()
     }
 
     /// Whether it has started and does not end yet.
@@ -46,13 +74,12 @@ impl Lifecycle {
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn reloads_take_turns_and_the_end_lets_none_begin() {
-        let lifecycle = Arc::new(Lifecycle::default());
+        let lifecycle = Arc::new(Lifecycle::new(Duration::ZERO));
         assert!(lifecycle.reloading().is_none());
         lifecycle.started("");
         let first = lifecycle.reloading().unwrap();
@@ -63,7 +90,9 @@ mod tests {
         drop(first);
         assert_eq!(told.recv(), Ok(true));
         second.join().unwrap();
-        lifecycle.ending();
+        assert_eq!(lifecycle.ending(Patience::Unbounded), None);
         assert!(lifecycle.reloading().is_none());
+        let end = lifecycle.ending(Patience::Bounded);
+        assert!(end.is_some() && lifecycle.ending(Patience::Bounded) == end);
     }
 }

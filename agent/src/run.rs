@@ -18,7 +18,7 @@ use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Sett
 use crate::config::{self, CaptureSource, Config, FileOutput, ProgramOutput, Reading, RuleInputs};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Patience};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
@@ -38,6 +38,9 @@ use crate::{
     config_command, events_command, fields_command, host, launch, rule_commands, stats, telling,
     trace, unclean_stop,
 };
+
+/// How long sinks that are given up have to be counted.
+const GIVEN_UP: Duration = Duration::from_secs(1);
 
 /// How long after the start what was there before has gone through the shards.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -365,6 +368,26 @@ fn end_after(limit: Duration, end: EndSender) {
     }));
 }
 
+/// Ends the process where the end takes longer than it may: a thread of the pipeline is stuck, in a file that does not answer or a rule that
+/// does not end. Sinks are given up before.
+fn end_by(deadline: Instant, registry: Arc<Registry>) {
+    // It ends with the process.
+    drop(std::thread::spawn(move || {
+        std::thread::sleep((deadline + GIVEN_UP).saturating_duration_since(Instant::now()));
+        let snapshot = registry.snapshot(Moment::Running);
+        let n = |name: &str| snapshot.get(name).unwrap_or(0);
+        let n_events = n("capture.read").saturating_sub(n("shard.parsed"));
+        let n_alerts = n("shard.alerts").saturating_sub(n("outputs.received"));
+        say(&format!(
+            "{}Error: not at the end within peregrine.end_within_ms: {} read and not evaluated, {} raised and not given to outputs; the process ends\n",
+            snapshot.table(),
+            count(n_events as usize, "event"),
+            count(n_alerts as usize, "alert"),
+        ));
+        signal_hook::low_level::exit(1);
+    }));
+}
+
 /// Has the kernel reject what no rule can match; says what that comes to.
 fn pushed_down(config: &Config, ruleset: &Ruleset, kernel: &Kernel) -> String {
     let push_down = PushDown::of(config, ruleset);
@@ -464,6 +487,7 @@ fn watch(
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);
     }
+    let lifecycle = Arc::new(Lifecycle::new(config.end_within));
     let (single_thread, clock) = (plan.single_thread, source.clock());
     let parts = Parts {
         config,
@@ -476,6 +500,7 @@ fn watch(
         outbox,
         recorder,
         end,
+        lifecycle: Arc::clone(&lifecycle),
     };
     let _pidfile = flags.write_pidfile()?;
     let mut topology = Topology::build(parts, &mut registry)?;
@@ -491,7 +516,6 @@ fn watch(
     if wishes.is_profiled {
         swap.begin_profile(PROFILE_EVERY)?;
     }
-    let lifecycle = Arc::new(Lifecycle::default());
     let rules = Arc::new(RulesAtWork::new(rules_at_work::Parts {
         origin,
         config: config.clone(),
@@ -513,8 +537,12 @@ fn watch(
         kernel.is_some().then(start).transpose()
     };
     let begin = Instant::now();
-    let mut detach = || {
-        lifecycle.ending();
+    let mut detach = |why| {
+        let is_bounded = kernel.is_some() || why == Ending::Signal;
+        let patience = if is_bounded { Patience::Bounded } else { Patience::Unbounded };
+        if let Some(deadline) = lifecycle.ending(patience) {
+            end_by(deadline, Arc::clone(&registry));
+        }
         rules.end();
         telling.end_snapshots();
         if let Some(kernel) = &kernel {
@@ -532,7 +560,7 @@ fn watch(
             give_back();
             ending.wait()
         });
-        detach();
+        detach(why);
         if why == Ending::SourceEnded {
             ending.end_at_once();
         }

@@ -38,6 +38,7 @@ use crate::config::{Config, Metrics};
 use crate::drop_alerts::{self, DropAlerts, Looking};
 use crate::internal_alerts::InternalAlerts;
 use crate::lanes::Lanes;
+use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, SnapshotAlerts};
 use crate::name_lookups::NameLookups;
 use crate::plan::Plan;
@@ -121,6 +122,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) outbox: Option<Outbox>,
     pub(crate) recorder: Option<RecorderParts>,
     pub(crate) end: EndSender,
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 /// The source, joined to its lanes.
@@ -166,8 +168,19 @@ impl Topology {
     /// Makes every lane, joins the parts, and registers every meter in the direction of flow.
     #[expect(clippy::too_many_lines, reason = "one part after the other, each once")]
     pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Result<Self> {
-        let Parts { config, plan, source, ruleset, users, hostname, sinks, outbox, recorder, end } =
-            parts;
+        let Parts {
+            config,
+            plan,
+            source,
+            ruleset,
+            users,
+            hostname,
+            sinks,
+            outbox,
+            recorder,
+            end,
+            lifecycle,
+        } = parts;
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
         let lanes =
@@ -301,6 +314,7 @@ impl Topology {
             formatter,
             rate_control: config.outputs.rate_control,
             output_timeout: config.outputs.timeout,
+            ends_by: Box::new(move || lifecycle.ends_by()),
             notices: Box::new(|line| say(&format!("{line}\n"))),
         };
         let (mut delivery, sinks) =
@@ -459,7 +473,7 @@ impl Topology {
         self,
         registry: &Arc<Registry>,
         ending: &EndWaiter,
-        detach: impl FnOnce(),
+        detach: impl FnOnce(Ending),
     ) -> Result<(Ending, RunEnd)> {
         let Self {
             mut capture,
@@ -492,7 +506,7 @@ impl Topology {
         if why == Ending::SourceEnded {
             ending.end_at_once();
         }
-        detach();
+        detach(why);
         drop(repair);
         let mut end = RunEnd::default();
         // The end of a source waits for room in its lanes, so for this once it has a thread of its own.

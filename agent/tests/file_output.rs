@@ -5,11 +5,14 @@ mod alerts;
 mod common;
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use alerts::{Opens, wait_for_count, wait_for_lines};
-use common::{alone, can_run_live, skip};
+use common::{DEADLINE, alone, can_run_live, skip};
+use rustix::process::Signal;
 
 const LOGROTATE: &str = "/usr/sbin/logrotate";
 
@@ -86,6 +89,7 @@ fn a_stdout_that_nobody_reads_costs_the_file_nothing() {
         format!("file_output.filename={}", file.display()),
         "peregrine.outputs.stdout.queue_alerts=50".to_owned(),
         "output_timeout=300".to_owned(),
+        "peregrine.end_within_ms=300".to_owned(),
     ];
     let agent = opens.agent_into(&options, stdout.into());
     // More than the pipe and the queue together have room for.
@@ -105,5 +109,80 @@ fn a_stdout_that_nobody_reads_costs_the_file_nothing() {
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
+    drop(unread);
+}
+
+/// Of one run: a sink that hangs, one that is dead, one whose queue is full, and one that works.
+#[test]
+fn the_end_delivers_what_it_can_within_its_deadline_and_counts_the_rest() {
+    if !can_run_live("the_end_delivers_what_it_can_within_its_deadline_and_counts_the_rest") {
+        return;
+    }
+    let _alone = alone();
+    let mut opens = Opens::new();
+    let file = opens.path("alerts");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Nobody listens on a port that was just let go of.
+    let dead = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let options = [
+        "file_output.enabled=true".to_owned(),
+        format!("file_output.filename={}", file.display()),
+        "http_output.enabled=true".to_owned(),
+        format!("http_output.url=http://{}/", silent.local_addr().expect("an address")),
+        "syslog_output.enabled=true".to_owned(),
+        format!("peregrine.outputs.syslog.address=tcp://{dead}"),
+        "program_output.enabled=true".to_owned(),
+        "program_output.program=exec sleep 1000".to_owned(),
+        "program_output.keep_alive=true".to_owned(),
+        "peregrine.outputs.program.queue_alerts=20".to_owned(),
+        "output_timeout=300".to_owned(),
+        "peregrine.end_within_ms=1500".to_owned(),
+    ];
+    let agent = opens.agent(&options);
+    opens.raise_long(300, 1000);
+    wait_for_lines(&file, 300);
+    let stats = wait_for_count(&agent, "outputs.program.lost_queue_full", |n| n > 0);
+    assert!(stats.balances(), "{}", stats.table());
+    let begin = Instant::now();
+    agent.signal(Signal::TERM);
+    let ended = agent.wait();
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(1400) && took < DEADLINE / 2, "{took:?}");
+    assert!(!ended.status.success(), "{}", ended.stderr);
+    assert_eq!((lines(&file).len(), ended.stdout.lines().count()), (300, 300));
+    for said in [
+        "output http: 300 alerts could not be delivered before the end",
+        "output syslog: 300 alerts could not be delivered before the end",
+        "output program: ",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    ended.assert_equations();
+}
+
+/// A part that nobody can give up: the file of a recording that takes nothing.
+#[test]
+fn an_end_that_is_stuck_is_ended() {
+    if !can_run_live("an_end_that_is_stuck_is_ended") {
+        return;
+    }
+    let _alone = alone();
+    let mut opens = Opens::new();
+    let pipe = opens.path("recording");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    // For both directions opening it waits for nobody.
+    let unread = fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
+    let options =
+        [format!("peregrine.write={}", pipe.display()), "peregrine.end_within_ms=500".to_owned()];
+    let agent = opens.agent(&options);
+    opens.raise_long(300, 1000);
+    agent.wait_for_lines(300);
+    let begin = Instant::now();
+    agent.signal(Signal::TERM);
+    let ended = agent.wait();
+    assert!(begin.elapsed() < DEADLINE / 2, "{:?}", begin.elapsed());
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let said = "Error: not at the end within peregrine.end_within_ms: 0 events read and not evaluated, 0 alerts raised and not given to outputs";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
     drop(unread);
 }

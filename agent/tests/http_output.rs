@@ -254,6 +254,8 @@ fn a_server_that_hangs_costs_stdout_nothing() {
         "peregrine.outputs.http.timeout_ms=500",
         "-o",
         "output_timeout=300",
+        "-o",
+        "peregrine.end_within_ms=300",
     ];
     let (printed, ended, _) = storm(n, &options);
     assert_eq!(printed.len(), n, "{}", ended.stderr);

@@ -19,6 +19,7 @@ fn options(command: &str, keep_alive: bool) -> Vec<String> {
         "peregrine.outputs.program.timeout_ms=5000".to_owned(),
         "peregrine.outputs.program.retry_longest_ms=100".to_owned(),
         "output_timeout=1000".to_owned(),
+        "peregrine.end_within_ms=1000".to_owned(),
     ]
 }
 

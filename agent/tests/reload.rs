@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -548,4 +549,107 @@ fn signals_and_changed_files_reload() {
             format!("peregrine: changed, and needs a restart: peregrine.spread ({config}:5)\n");
         assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
     }
+}
+
+/// Resident memory in KiB, and open descriptors.
+fn footprint(agent: &Agent) -> (u64, usize) {
+    let pid = agent.pid();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("it has memory");
+    let kib = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    (kib, fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count())
+}
+
+/// `PEREGRINE_STRESS_RELOADS=200` makes it long.
+#[test]
+fn many_reloads_in_a_storm_lose_nothing_and_keep_nothing() {
+    const TEST: &str = "many_reloads_in_a_storm_lose_nothing_and_keep_nothing";
+    const BROKEN_EVERY: usize = 10;
+    if !can_run_live(TEST) {
+        return;
+    }
+    let _alone = alone();
+    let n_reloads =
+        std::env::var("PEREGRINE_STRESS_RELOADS").map_or(20, |n| n.parse().expect("a number"));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let sets = [opens("even") + LESS, opens("odd") + OTHERS + MORE];
+    let rules = written(dir.path(), "rules.yaml", &sets[0]);
+    let mut shell = Shell::start();
+    let agent = Agent::start(&[
+        "--scope-pid",
+        &shell.pid(),
+        "-r",
+        rules.to_str().expect("UTF-8"),
+        "-o",
+        "watch_config_files=false",
+        // A lane takes its memory when it is first gone through: then it is to be over before anything is compared.
+        "-o",
+        "peregrine.alert_lane_capacity=1024",
+        "--shards",
+        "2",
+    ]);
+    let stop = dir.path().join("stop");
+    let storm = format!(
+        "i=0; while [ ! -e {} ]; do true < /mark-$i; true < /dev/null; i=$((i+1)); [ $((i%100)) -ne 0 ] || /bin/sleep 0.005; done",
+        stop.display()
+    );
+    let storming = std::thread::spawn(move || shell.run(&storm));
+    let (mut times, mut prints, mut n_broken) = (Vec::new(), Vec::new(), 0);
+    for n in 1..=n_reloads {
+        fs::write(&rules, &sets[n % 2]).expect("a file");
+        let begin = Instant::now();
+        let answer: serde_json::Value =
+            serde_json::from_str(&reload(&agent, &["--json"])).expect("JSON");
+        times.push(begin.elapsed());
+        assert_eq!(answer["generation"], n + 1);
+        if n % BROKEN_EVERY == 0 {
+            fs::write(&rules, "- rule: x\n  condition: proc.nam = y\n").expect("a file");
+            refused(&agent, &[]);
+            n_broken += 1;
+        }
+        prints.push(footprint(&agent));
+    }
+    fs::write(&stop, "").expect("a file");
+    storming.join().expect("the storm's thread");
+    let stats = agent.at_rest();
+    assert!(stats.balances(), "{}", stats.table());
+    assert!(stats.losses.is_empty(), "{:?}", stats.losses);
+    assert_eq!(reloads(&agent), (n_reloads as u64 + 1, n_broken as u64));
+    let n_events = stats.get("capture.read").expect("a counter");
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+    let (failures, alerts): (Vec<String>, Vec<String>) =
+        told(&ended).into_iter().partition(|l| l.starts_with("Peregrine internal: reload failure"));
+    assert_eq!(failures.len(), n_broken);
+    let mut marks: Vec<usize> = alerts
+        .iter()
+        .map(|a| {
+            a.split_once(" /mark-").expect("an alert of the storm").1.parse().expect("a number")
+        })
+        .collect();
+    marks.sort_unstable();
+    assert!(marks.iter().copied().eq(0..marks.len()), "each numbered open raises one alert");
+
+    times.sort();
+    let quarter = n_reloads / 4;
+    let most = |part: &[(u64, usize)]| part.iter().map(|(kib, _)| *kib).max().expect("some");
+    let (early, late) = (most(&prints[quarter..2 * quarter]), most(&prints[3 * quarter..]));
+    // Not `eprintln!`: the test harness keeps what that prints by a test that passes.
+    drop(writeln!(
+        std::io::stderr(),
+        "{n_reloads} reloads, {n_broken} refused, {n_events} events, {} alerts; as the client sees it median {:?}, longest {:?}; \
+         resident {early} KiB at most in the second quarter, {late} in the last",
+        marks.len(),
+        times[times.len() / 2],
+        times[times.len() - 1],
+    ));
+    for (n, (kib, n_fds)) in prints.iter().enumerate().step_by((n_reloads / 10).max(1)) {
+        drop(writeln!(std::io::stderr(), "  after {:>3}: {kib} KiB, {n_fds} descriptors", n + 1));
+    }
+    // A leak of one ruleset or of one map of the kernel's side would show as hundreds of KiB a reload.
+    assert!(late < early + 4 * 1024, "memory grows");
+    // Some come and go: of a client, of a look into /proc.
+    let most = |part: &[(u64, usize)]| part.iter().map(|(_, n)| *n).max().expect("some");
+    let (early, late) = (most(&prints[quarter..2 * quarter]), most(&prints[3 * quarter..]));
+    assert!(late < early + 10, "descriptors are kept: {early}, then {late}");
 }

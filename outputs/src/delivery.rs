@@ -61,6 +61,9 @@ impl AlertTimes {
 /// Up to which event a lane's shard has raised all its alerts.
 pub type RaisedUpTo = Box<dyn Fn(usize) -> u64 + Send>;
 
+/// Asked once at the end: until when sinks may take for what waits; none: for as long as they need.
+pub type EndsBy = Box<dyn Fn() -> Option<Instant> + Send>;
+
 /// Hears of every alert.
 type Told = Box<dyn FnMut(&Alert) + Send>;
 
@@ -82,6 +85,7 @@ pub struct Delivery {
     passed: Vec<Passed>,
     notices: Notices,
     output_timeout: Duration,
+    ends_by: EndsBy,
     ordered: Option<Ordered>,
     told: Option<Told>,
 }
@@ -131,8 +135,10 @@ pub struct Outputs {
     pub formatter: Formatter,
     /// What is held back.
     pub rate_control: RateControl,
-    /// A sink that is blocked for longer is told of; at the end of a live run sinks have so long for what waits.
+    /// A sink that is blocked for longer is told of, and a durable one is not waited for any longer at the end.
     pub output_timeout: Duration,
+    /// Until when sinks may take for what waits at the end.
+    pub ends_by: EndsBy,
     /// Is told of trouble with sinks, a line each.
     pub notices: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -147,7 +153,8 @@ impl Delivery {
         waiter: Waiter,
         registry: &mut Registry,
     ) -> (Self, Vec<SinkThread>) {
-        let Outputs { sinks, outbox, formatter, rate_control, output_timeout, notices } = outputs;
+        let Outputs { sinks, outbox, formatter, rate_control, output_timeout, ends_by, notices } =
+            outputs;
         let notices: Notices = notices.into();
         let meters = DeliveryMeters {
             received: registry.counter(RECEIVED),
@@ -189,6 +196,7 @@ impl Delivery {
             passed: Vec::new(),
             notices,
             output_timeout,
+            ends_by,
             ordered: None,
             told: None,
         };
@@ -368,25 +376,29 @@ impl Delivery {
         }
     }
 
-    /// Waits for the sinks, in a live run no longer than for the output timeout; gives what they were not done with.
+    /// Waits for the sinks, no longer than they may take; gives what they were not done with.
     #[must_use]
     pub fn finish(mut self) -> Vec<String> {
         if let Some(gate) = &mut self.gate {
             gate.finish(&mut self.passed);
             self.emit_passed();
         }
-        let Self { mut sinks, outbox, times, output_timeout, notices, .. } = self;
+        let Self { mut sinks, outbox, ends_by, output_timeout, notices, .. } = self;
         sinks.iter().for_each(Handle::end);
-        let until = || match times {
-            AlertTimes::Live { .. } => Some(Instant::now() + output_timeout),
-            AlertTimes::Replayed => None,
-        };
-        let is_written = outbox.is_none_or(|outbox| outbox.finish(until()));
+        let deadline = ends_by();
+        // A disk that does not answer leaves half of the time to sinks that need none.
+        let for_disk = deadline.map(|end| {
+            let now = Instant::now();
+            now + end.saturating_duration_since(now) / 2
+        });
+        let is_written = outbox.is_none_or(|outbox| outbox.finish(for_disk));
         let stuck = (!is_written).then(|| "outbox: the disk does not answer".to_owned());
-        let deadline = until();
         let mut lost = Vec::from_iter(stuck);
         for sink in &mut sinks {
-            let left = sink.finish(deadline);
+            // What a durable one is not done with, the next run delivers.
+            let patience = Instant::now() + output_timeout;
+            let until = deadline.map(|end| if sink.is_durable() { end.min(patience) } else { end });
+            let left = sink.finish(until);
             lost.extend(left.lost);
             if let Some(kept) = left.kept {
                 notices(&kept);
@@ -448,6 +460,9 @@ mod tests {
             formatter: Formatter::new(Format::default(), "h"),
             rate_control,
             output_timeout: Duration::from_millis(20),
+            ends_by: Box::new(move || {
+                (times != AlertTimes::Replayed).then(|| Instant::now() + Duration::from_millis(20))
+            }),
             notices: Box::new(|_| {}),
         };
         let waiter = Waiter::new(WaitLimits::default());

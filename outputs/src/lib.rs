@@ -16,6 +16,7 @@
 //!     formatter: Formatter::new(Format::default(), "node-1"),
 //!     rate_control: RateControl::default(),
 //!     output_timeout: Duration::from_secs(2),
+//!     ends_by: Box::new(|| None),
 //!     notices: Box::new(|line| eprintln!("{line}")),
 //! };
 //! let waiter = bus::Waiter::new(bus::WaitLimits::default());
@@ -42,7 +43,7 @@ mod sink;
 #[cfg(test)]
 mod testing;
 
-pub use delivery::{AlertTimes, Delivery, MAX_ROUND, Outputs, Progress, RaisedUpTo};
+pub use delivery::{AlertTimes, Delivery, EndsBy, MAX_ROUND, Outputs, Progress, RaisedUpTo};
 pub use format::{Format, Formatter, Notes, local_offset};
 pub use message::{AlertId, Message};
 pub use outbox::{

@@ -77,6 +77,7 @@ impl Run {
             formatter: Formatter::new(Format { json: true, ..Format::default() }, "node-1"),
             rate_control: RateControl::default(),
             output_timeout,
+            ends_by: Box::new(move || Some(Instant::now() + output_timeout)),
             notices: Box::new(move |line| to.lock().unwrap().push(line.to_owned())),
         };
         let waiter = Waiter::new(WaitLimits::WOKEN);

@@ -153,6 +153,8 @@ pub(crate) struct Config {
     pub(crate) pinning: Pinning,
     /// Whether frames of a busy process go to several shards.
     pub(crate) spread: Spread,
+    /// What is captured when the run ends has so long to be delivered.
+    pub(crate) end_within: Duration,
     /// The run ends after so long; a replay goes by the times of its events.
     pub(crate) ends_after: Option<Duration>,
 }
@@ -414,6 +416,7 @@ pub(super) fn resolve(
         late_after_ms: number("peregrine.late_after_ms", peregrine.late_after_ms)? as u64,
         spread: if peregrine.spread.unwrap_or(true) { Spread::Auto } else { Spread::Off },
         pinning: if peregrine.pinning.unwrap_or(true) { Pinning::Auto } else { Pinning::Off },
+        end_within: sinks::ms("peregrine.end_within_ms", peregrine.end_within_ms)?,
         ends_after: set.seconds.map(Duration::from_secs),
     })
 }

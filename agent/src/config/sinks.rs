@@ -36,7 +36,7 @@ pub(crate) struct Outputs {
     pub(crate) outbox: OutboxSettings,
     /// What is held back of them.
     pub(crate) rate_control: RateControl,
-    /// A sink that is blocked for longer is told of, and at the end waited for so long.
+    /// A sink that is blocked for longer is told of.
     pub(crate) timeout: Duration,
 }
 

@@ -293,6 +293,7 @@ pub(super) struct WebServer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Peregrine {
+    pub(super) end_within_ms: Option<u64>,
     pub(super) alert_lane_capacity: Option<u64>,
     pub(super) all_syscalls: Option<bool>,
     pub(super) resolve_names: Option<bool>,

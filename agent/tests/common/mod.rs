@@ -290,6 +290,11 @@ impl Ended {
     /// Ended well, with a table in which every equation holds and nothing was lost.
     pub(crate) fn assert_balanced(&self) {
         assert!(self.status.success(), "{}: {}", self.status, self.stderr);
+        self.assert_equations();
+    }
+
+    /// However it ended.
+    pub(crate) fn assert_equations(&self) {
         let equations = self.equations();
         assert!(equations.len() >= 6, "{}", self.stderr);
         for line in equations {

@@ -271,6 +271,11 @@ impl Handle {
         Some(format!("output {name}: blocked for more than {limit} ms; {n} alerts wait"))
     }
 
+    /// Whether the outbox has what it does not deliver.
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self.way, Way::Outbox(_))
+    }
+
     /// Waits until the thread has settled all messages and closed what was open, or until then; what it has not settled is lost, unless the
     /// outbox has it.
     pub(crate) fn finish(&mut self, deadline: Option<Instant>) -> Left {

@@ -186,7 +186,7 @@ pub(super) const KEYS: &[Key] = &[
     key("log_level", LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
     key("libs_logger.enabled", Bool, "true", "Messages of Falco's libraries.").does(Nothing(LOG)),
     key("libs_logger.severity", LIBS_LEVELS, "info", "The least severe of them.").does(Nothing(LOG)),
-    key("output_timeout", Whole(0, 3_600_000), "2000", "Milliseconds after which an output that blocks is reported; at the end outputs have so long for what waits, and what they do not deliver by then is counted."),
+    key("output_timeout", Whole(0, 3_600_000), "2000", "Milliseconds after which an output that blocks is reported. At the end peregrine.end_within_ms counts."),
     key("syscall_event_timeouts.max_consecutives", Whole(1, u64::MAX), "1000", "Empty reads in a row before Falco says so.")
         .does(Nothing(remark("syscall_event_timeouts", "nothing here: a ring that is empty is waited for, not read", Set))),
     key("syscall_event_drops.threshold", Real(0.0, 1.0), "0.1", "Share of a second's events that must be dropped before something is done."),

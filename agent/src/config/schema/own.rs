@@ -43,6 +43,8 @@ pub(super) const KEYS: &[Key] = &[
         "Asks the machine's resolver for the host names that rules compare addresses with."),
     key("peregrine.socket", Text, "/run/peregrine/peregrine.sock",
         "Unix socket that `peregrine stats`, `rules reload` and `rules profile` ask. --socket wins."),
+    key("peregrine.end_within_ms", Whole(100, 3_600_000), "10000",
+        "How long the end of a run may take, in milliseconds: what was captured is evaluated and delivered, and what is not delivered by then is counted as lost (docs/outputs.md). Supervisors kill after 30 s (Kubernetes) or 90 s (systemd)."),
     key("peregrine.write", Text, "\"\"",
         "Writes what is captured to this file (.scap) while alerting; empty: none. -w wins."),
     key("peregrine.ring_bytes", Whole(64 << 10, 1 << 30), "null",
