@@ -98,6 +98,7 @@ def main():
         "config": {"priority": "warning", "peregrine": {"containers": {"deferral_ms": 100}}},
         "rules": {"local.yaml": "- list: a\n  items: [b]\n"},
         "hostPaths": ["/run", "/var/lib/docker"],
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "bpf.json"},
         "extraCapabilities": ["SYS_RESOURCE"],
         "affinity": {"nodeAffinity": {}},
         "podAnnotations": {"a": "b"},
@@ -107,6 +108,7 @@ def main():
     assert container["image"] == "r.example.org/p@sha256:" + "0" * 64
     assert pod["imagePullSecrets"] == [{"name": "key"}]
     assert container["securityContext"]["capabilities"]["add"] == wanted + ["SYS_RESOURCE"]
+    assert container["securityContext"]["seccompProfile"] == others["seccompProfile"]
     assert "/host/var/lib/docker" in {m["mountPath"] for m in container["volumeMounts"]}
     assert the(changed, "ConfigMap", "peregrine-rules")["data"] == others["rules"]
     merged = yaml.safe_load(the(changed, "ConfigMap")["data"]["peregrine.yaml"])
