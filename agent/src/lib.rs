@@ -31,6 +31,7 @@ mod lifecycle;
 mod live;
 mod metrics;
 mod name_lookups;
+mod nap;
 mod need;
 mod needed_command;
 mod plan;

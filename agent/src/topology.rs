@@ -17,7 +17,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Result;
 use bus::{KeyClock, Unparker, WaitLimits, Waiter, Watermark};
@@ -41,6 +40,7 @@ use crate::lanes::Lanes;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, SnapshotAlerts};
 use crate::name_lookups::NameLookups;
+use crate::nap::Nap;
 use crate::plan::Plan;
 use crate::progress::{self, Progress as Reached};
 use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
@@ -513,7 +513,12 @@ impl Topology {
         let replayed = std::thread::scope(|scope| {
             let finishing = scope.spawn(|| capture.finish());
             while !finishing.is_finished() {
-                readers.step();
+                if readers.step() {
+                    nap.reset();
+                } else {
+                    // Whoever spins may keep that thread from its CPU.
+                    nap.sleep();
+                }
             }
             finishing.join()
         });
@@ -735,29 +740,6 @@ fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> Inte
     let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
     alert_rx.push(rx);
     InternalAlerts::new(lane, outputs.unparker())
-}
-
-/// Sleeps that double while nothing happens: what the single thread does when idle.
-struct Nap(Duration);
-
-impl Default for Nap {
-    fn default() -> Self {
-        Self(Self::SHORTEST)
-    }
-}
-
-impl Nap {
-    const SHORTEST: Duration = Duration::from_micros(50);
-    const LONGEST: Duration = Duration::from_millis(4);
-
-    fn reset(&mut self) {
-        self.0 = Self::SHORTEST;
-    }
-
-    fn sleep(&mut self) {
-        std::thread::sleep(self.0);
-        self.0 = (self.0 * 2).min(Self::LONGEST);
-    }
 }
 
 /// What events of a recording told of users and containers and was not noted.
