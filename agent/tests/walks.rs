@@ -284,6 +284,7 @@ fn operating_has_every_counter() {
             ["containers", part @ ("docker" | "podman" | "containerd" | "cri" | "disk"), _] => {
                 *part = "<runtime>";
             }
+            ["kernel", "written", "cpu", part] => *part = "<cpu>",
             _ => {}
         }
         parts.join(".")
