@@ -393,9 +393,17 @@ struct Killed {
     spooled: BTreeSet<Id>,
 }
 
+/// When an agent is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Start,
+    /// It came to watch.
+    Attached,
+}
+
 /// Starts an agent and kills it after so long.
-fn killed_after(scene: &Scene, actions: &Actions, after: Duration) -> Killed {
-    let begin = Instant::now();
+fn killed_after(scene: &Scene, actions: &Actions, since: Since, after: Duration) -> Killed {
+    let mut begin = Instant::now();
     let mut child = Command::new(PEREGRINE)
         .args(scene.args(&[]))
         .arg("--socket")
@@ -420,6 +428,13 @@ fn killed_after(scene: &Scene, actions: &Actions, after: Duration) -> Killed {
         }
         said
     });
+    while since == Since::Attached && attached.load(SeqCst) == 0 {
+        assert!(begin.elapsed() < DEADLINE, "it does not come to watch");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if since == Since::Attached {
+        begin = Instant::now();
+    }
     std::thread::sleep((begin + after).saturating_duration_since(Instant::now()));
     let at = actions.now();
     child.0.kill().expect("it runs");
@@ -522,8 +537,8 @@ fn an_agent_that_is_killed_fifty_times_loses_nothing_that_was_on_disk() {
         random ^= random << 5;
         // Two in three live for a while; the others die at their start.
         let share = f64::from(random % 1000) / 1000.0;
-        let after = if n % 3 == 0 { start.mul_f64(share) } else { start.mul_f64(1.0 + share) };
-        kills.push(killed_after(&scene, &actions, after));
+        let since = if n % 3 == 0 { Since::Start } else { Since::Attached };
+        kills.push(killed_after(&scene, &actions, since, start.mul_f64(share)));
     }
     let n_attached = kills.iter().filter(|k| k.attached.is_some()).count();
     assert!(n_attached >= 20, "{n_attached} of 50 came to watch, a start takes {start:?}");
