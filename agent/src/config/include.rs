@@ -36,7 +36,8 @@ pub(super) struct Included {
 /// Puts the files of `config_files` into the tree.
 ///
 /// # Errors
-/// A file cannot be read, is the main one, or has `config_files` of its own; or an entry is neither a path nor a map.
+/// A directory cannot be read; a file is the main one, or has `config_files` of its own; or an entry is neither a path nor a map. A file that cannot be
+/// read is among the troubles.
 pub(super) fn include(
     tree: &mut Node,
     main: Option<&Path>,
@@ -65,7 +66,16 @@ pub(super) fn include(
             if included.files.len() == MAX_FILES {
                 bail!("{}: config_files comes to more than {MAX_FILES} files", entry.origin);
             }
-            let read = read_file(&file, environment)?;
+            let read = match read_file(&file, environment) {
+                Ok(read) => read,
+                Err(e) => {
+                    // What is wrong with the others is told all the same.
+                    let text = format!("{KEY}: {}", printable(&format!("{e:#}")));
+                    troubles.push(Trouble::error(&entry.origin, text));
+                    included.files.push(ReadFile::unread(file));
+                    continue;
+                }
+            };
             included.files.push(ReadFile::new(file, &read));
             let Tree::Map(entries) = read.value else { continue };
             for entry in entries {

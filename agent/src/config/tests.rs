@@ -476,6 +476,29 @@ fn what_cannot_be_included_is_said() {
 }
 
 #[test]
+fn every_file_gets_its_verdict_beside_one_that_cannot_be_read() {
+    let files = [
+        ("main.yaml", "config_files: [DIR/a, DIR/b, DIR/c]\npriority: info\n"),
+        ("a", "\njson_output: [\n"),
+        ("b", "no_such: 1"),
+        ("c", "json_output: true"),
+    ];
+    let (dir, reading) = load_files(&files, &[]);
+    let reading = reading.unwrap();
+    let (lines, n_wrong) = reading.report(&ConfigSource::default());
+    let dir = dir.path().to_str().unwrap();
+    let lines: Vec<_> = lines.iter().map(|line| line.replace(dir, "DIR")).collect();
+    assert_eq!(n_wrong, [1, 1], "{lines:#?}");
+    assert!(lines[0].starts_with("error: DIR/main.yaml:1:16: config_files: DIR/a:"), "{lines:#?}");
+    assert!(lines[1].starts_with("warning: DIR/b:1:1: unknown key no_such"), "{lines:#?}");
+    let verdicts =
+        ["DIR/main.yaml: Invalid", "DIR/a: Invalid", "DIR/b: Ok, with warnings", "DIR/c: Ok"];
+    assert_eq!(lines[lines.len() - 4..], verdicts, "{lines:#?}");
+    let e = reading.resolve(&ConfigSource::default(), &Settings::default()).unwrap_err();
+    assert!(e.to_string().contains("config_files: "), "{e}");
+}
+
+#[test]
 fn variables_of_the_environment_are_values_of_any_type() {
     let lookup = |name: &str| match name {
         "N" => Some("3".into()),

@@ -8,10 +8,11 @@ use super::check::{Checked, MAX_TOLD, Untold, check};
 use super::tree::{Node, Origin};
 use super::trouble::{Trouble, Weight};
 
-/// A file that was read, and what is wrong with it.
+/// A file, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReadFile {
     pub(super) path: PathBuf,
+    is_read: bool,
     troubles: Vec<Trouble>,
     untold: Untold,
 }
@@ -47,7 +48,12 @@ impl fmt::Display for Verdict {
 impl ReadFile {
     pub(super) fn new(path: PathBuf, tree: &Node) -> Self {
         let Checked { troubles, untold, .. } = check(tree);
-        Self { path, troubles, untold }
+        Self { path, is_read: true, troubles, untold }
+    }
+
+    /// One that could not be read, which somebody else tells.
+    pub(super) fn unread(path: PathBuf) -> Self {
+        Self { path, is_read: false, troubles: Vec::new(), untold: Untold::default() }
     }
 
     pub(super) fn shown(&self) -> String {
@@ -56,6 +62,9 @@ impl ReadFile {
 
     /// What it comes to by itself, and by what is told of all files.
     pub(super) fn verdict(&self, told: &[&Trouble]) -> Verdict {
+        if !self.is_read {
+            return Verdict::Invalid;
+        }
         let shown = self.shown();
         let is_here =
             |origin: &Origin| matches!(origin, Origin::File { file, .. } if **file == *shown);
