@@ -389,6 +389,9 @@ fn many(n: usize) -> String {
     (0..n).map(rule).collect()
 }
 
+/// What the agent may take of the CPUs for a long reload and all that is asked meanwhile.
+const MOST_CPU_TIME: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
     let test = "a_long_reload_holds_up_nobody_and_ends_with_its_client";
@@ -406,29 +409,36 @@ fn a_long_reload_holds_up_nobody_and_ends_with_its_client() {
         client.args(["rules", "reload"]).arg(&large).arg("--socket").arg(agent.socket());
         Running(client.spawn().expect("the program starts"))
     };
-    let mut client = start();
-    let deadline = Instant::now() + DEADLINE;
+    let (mut client, mut n_done) = (start(), 0);
+    // However slow the machine is, the agent takes no more than so much of its time.
+    let check = |what: &str| assert!(agent.cpu_time() < MOST_CPU_TIME, "{what}");
     let nowhere = "/nowhere/at-all.yaml";
     let is_busy = || refused(&agent, &[nowhere]).stderr.contains("another reload is under way");
-    while !is_busy() {
-        assert!(Instant::now() < deadline, "the reload never began");
-        if client.0.try_wait().expect("it is our child").is_some() {
-            // It came while the other one was refused.
-            client = start();
+    loop {
+        while !is_busy() {
+            check("the reload never began");
+            if let Some(status) = client.0.try_wait().expect("it is our child") {
+                // It came while the other one was refused, or was over too soon.
+                n_done += u32::from(status.success());
+                client = start();
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
-        std::thread::sleep(Duration::from_millis(50));
+        agent.stats();
+        if is_busy() {
+            break;
+        }
+        check("stats wait until the reload is over");
     }
-    let begin = Instant::now();
-    agent.stats();
-    assert!(begin.elapsed() < Duration::from_secs(2), "stats waited {:?}", begin.elapsed());
     client.0.kill().expect("it waits for its answer");
-    client.0.wait().expect("it ends");
+    n_done += u32::from(client.0.wait().expect("it ends").success());
     while is_busy() {
-        assert!(Instant::now() < deadline, "the reload never ended");
+        check("the reload never ended");
         std::thread::sleep(Duration::from_millis(10));
     }
     let text = reload(&agent, &[]);
-    assert!(text.starts_with("1 rule in force, generation 2, "), "{text}");
+    let expected = format!("1 rule in force, generation {}, ", n_done + 2);
+    assert!(text.starts_with(&expected), "{expected}: {text}");
     agent.interrupt().assert_balanced();
 }
 
