@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config_command::ConfigCommand;
+use crate::doctor::DoctorArgs;
 use crate::events_command::EventsArgs;
 use crate::falco_flags::{Questions, RunFlags};
 use crate::fields_command::{FieldsArgs, ListFormat};
@@ -229,6 +230,9 @@ pub(crate) enum Command {
 
     /// Record what the running kernel does, all or what a filter picks (as `trace -q -w FILE`)
     Record(Box<RecordArgs>),
+
+    /// Tell what this kernel, these privileges and this configuration allow, and what to change; exit code 1 where no agent can start
+    Doctor(DoctorArgs),
 
     /// Print completions for a shell
     Completions(CompletionsArgs),

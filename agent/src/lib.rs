@@ -19,6 +19,7 @@ mod container_lookups;
 mod container_notes;
 mod control;
 mod demand;
+mod doctor;
 mod drop_alerts;
 mod events_command;
 mod falco_flags;

@@ -35,8 +35,8 @@ use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
-    config_command, events_command, fields_command, host, launch, rule_commands, stats, telling,
-    trace, unclean_stop,
+    config_command, doctor, events_command, fields_command, host, launch, rule_commands, stats,
+    telling, trace, unclean_stop,
 };
 
 /// How long sinks that are given up have to be counted.
@@ -95,6 +95,7 @@ fn run(cli: Cli, args: &[OsString], give_back: fn()) -> Result<ExitCode> {
         Some(Command::Trace(args)) => return trace::run(&args),
         Some(Command::Record(args)) => return trace::run(&args.into_trace()),
         Some(Command::Launch(args)) => return launch::run(&args),
+        Some(Command::Doctor(args)) => return doctor::run(&args, &mut std::io::stdout().lock()),
         Some(Command::Stats(args)) => {
             let config = config::load_and_say(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())

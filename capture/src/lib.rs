@@ -50,9 +50,10 @@ mod waker;
 
 pub use injection::{Injection, Injector, injection};
 pub use kernel::{
-    Asked, DEFAULT_SNAPLEN, FilterError, Filters, ForkSides, KernelCounters, KernelRing, Loss,
-    LossCounts, Losses, MAX_SNAPLEN, Probe, ProbeError, ProbeOptions, ProbeReport, Room,
-    SocketLooks, TableLimits, Wanted, capturable, generic_calls, on_demand,
+    Asked, CAPABILITIES, Capabilities, Capability, DEFAULT_SNAPLEN, FilterError, Filters,
+    ForkSides, KernelCounters, KernelRing, Loss, LossCounts, Losses, MAX_SNAPLEN, Probe,
+    ProbeError, ProbeOptions, ProbeReport, Room, SocketLooks, TableLimits, Wanted, capturable,
+    generic_calls, on_demand,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED};
 pub use process::ProcessEntry;

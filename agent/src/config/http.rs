@@ -15,7 +15,7 @@ use super::written::{self, HttpSection};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpOutput {
     options: HttpOptions,
-    limits: SinkLimits,
+    pub(crate) limits: SinkLimits,
     /// The key that names whom to trust.
     trust_key: &'static str,
 }

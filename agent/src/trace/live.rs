@@ -56,7 +56,6 @@ impl Run<'_> {
     /// Traces until there is a reason to end.
     pub(super) fn live(&mut self) -> Result<()> {
         let options = self.options;
-        let mut recording = options.live_recording()?;
         let command = options.command.as_deref().map(Waiting::new).transpose()?;
         let pid = command.as_ref().map(Waiting::pid);
         let stdout = if options.quiet || options.output.is_some() {
@@ -66,6 +65,8 @@ impl Run<'_> {
         };
         let (ending, _end) = signals::install(stdout)?;
         let loaded = LoadedSource::load(probe_options(options, pid))?;
+        // Whoever may not capture leaves no empty file.
+        let mut recording = options.live_recording()?;
         for (program, why) in loaded.refused() {
             say(&format!("peregrine: {program} is not seen: the kernel refused it: {why}\n"));
         }

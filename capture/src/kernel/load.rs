@@ -16,6 +16,7 @@ use event::{
 use super::{
     bpf::{self, Place, Refused},
     btf::KernelTypes,
+    capabilities::{Capabilities, Capability},
     hooks::{self, SocketHooks},
     iterate::{self, Iterators},
     loaded::{LoadedObject, Program},
@@ -462,15 +463,22 @@ impl Probe {
         if machine::version(&release) < (5, 10) {
             return Err(ProbeError::KernelTooOld { release });
         }
-        machine::check_capabilities()?;
+        let lacking = Capabilities::effective().lacking();
+        if lacking.iter().any(|capability| capability.is_required) {
+            return Err(ProbeError::MissingCapabilities { lacking });
+        }
         let mut report = ProbeReport { kernel: release.clone(), ..ProbeReport::default() };
-        if let Err(e) = raise_memlock() {
-            let need = if machine::version(&release) < (5, 11) {
-                "maps may not fit"
-            } else {
-                "this kernel does not need it"
-            };
-            report.warnings.push(format!("RLIMIT_MEMLOCK cannot be raised ({e}): {need}"));
+        // Of the hooks of sockets it is said below why they are not there.
+        let unseen = lacking.iter().filter(|capability| capability.name != "CAP_NET_ADMIN");
+        report.warnings.extend(
+            unseen.map(|Capability { name, serves, .. }| format!("no {name}, so unseen: {serves}")),
+        );
+        if let Err(e) = raise_memlock()
+            && machine::version(&release) < (5, 11)
+        {
+            report
+                .warnings
+                .push(format!("RLIMIT_MEMLOCK cannot be raised ({e}): maps may not fit"));
         }
         let no_btf =
             |reason: String| ProbeError::NoBtf { release: release.clone(), path: BTF_PATH, reason };

@@ -1,12 +1,8 @@
-//! The machine: kernel release, CPUs, capabilities, descendants of a process.
+//! The machine: kernel release, CPUs, descendants of a process.
 
 use std::{collections::HashMap, fs};
 
 use super::report::ProbeError;
-
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-const CAP_PERFMON: u64 = 1 << 38;
-const CAP_BPF: u64 = 1 << 39;
 
 fn read(path: &str) -> Result<String, ProbeError> {
     fs::read_to_string(path)
@@ -48,26 +44,6 @@ pub(crate) fn n_possible_cpus() -> Result<u32, ProbeError> {
 
 pub(crate) fn online_cpus() -> Result<Vec<u16>, ProbeError> {
     Ok(cpu_list(&read("/sys/devices/system/cpu/online")?))
-}
-
-/// Checks for `CAP_BPF` and `CAP_PERFMON`, or `CAP_SYS_ADMIN` that stands for both.
-pub(crate) fn check_capabilities() -> Result<(), ProbeError> {
-    missing_capability(&read("/proc/self/status")?)
-        .map_or(Ok(()), |name| Err(ProbeError::MissingCapability { name }))
-}
-
-fn missing_capability(status: &str) -> Option<&'static str> {
-    let line = status.lines().find_map(|l| l.strip_prefix("CapEff:"));
-    let caps = line.and_then(|l| u64::from_str_radix(l.trim(), 16).ok()).unwrap_or(0);
-    if caps & CAP_SYS_ADMIN != 0 {
-        None
-    } else if caps & CAP_BPF == 0 {
-        Some("CAP_BPF")
-    } else if caps & CAP_PERFMON == 0 {
-        Some("CAP_PERFMON")
-    } else {
-        None
-    }
 }
 
 /// Parent of a process, from the text of its `stat`.
@@ -113,15 +89,6 @@ mod tests {
         assert_eq!(cpu_list("0-2,5\n"), [0, 1, 2, 5]);
         assert_eq!(cpu_list("0\n"), [0]);
         assert!(cpu_list("\n").is_empty());
-    }
-
-    #[test]
-    fn the_missing_capability_is_named() {
-        let status = |caps: u64| format!("Name:\tx\nCapEff:\t{caps:016x}\n");
-        assert_eq!(missing_capability(&status(0)), Some("CAP_BPF"));
-        assert_eq!(missing_capability(&status(CAP_BPF)), Some("CAP_PERFMON"));
-        assert_eq!(missing_capability(&status(CAP_BPF | CAP_PERFMON)), None);
-        assert_eq!(missing_capability(&status(CAP_SYS_ADMIN)), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod attach;
 #[expect(unsafe_code, reason = "bpf(2)")]
 mod bpf;
 mod btf;
+mod capabilities;
 mod change;
 mod counters;
 mod filters;
@@ -28,6 +29,7 @@ mod sys;
 mod syscalls;
 mod verify;
 
+pub use capabilities::{CAPABILITIES, Capabilities, Capability};
 pub use counters::KernelCounters;
 pub use filters::{FilterError, Filters};
 pub use load::Probe;

@@ -4,6 +4,7 @@ use event::Slot;
 
 use super::{
     bpf::verified_instructions,
+    capabilities::{Capability, names, required},
     hooks::SocketHooks,
     load::{ENTER, EVENT_HOOKS, Loading, Probe},
     syscalls,
@@ -27,13 +28,15 @@ pub struct ProbeReport {
 /// Why the kernel side did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// A capability is missing.
+    /// Capabilities are missing that nothing works without.
     #[error(
-        "missing capability {name}: run as root, or grant it with `setcap cap_bpf,cap_perfmon,cap_sys_resource,cap_sys_ptrace,cap_dac_read_search+ep` on the program"
+        "missing {}: without {} nothing can be captured; run as root, or give the program what it needs: setcap cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search+ep PROGRAM (peregrine doctor says what each is for)",
+        names(lacking),
+        names(&required(lacking))
     )]
-    MissingCapability {
-        /// Name of the capability.
-        name: &'static str,
+    MissingCapabilities {
+        /// All that are lacking, also those without which less is seen.
+        lacking: Vec<Capability>,
     },
     /// The kernel has no type information.
     #[error("kernel {release} has no BTF at {path}: it needs CONFIG_DEBUG_INFO_BTF=y ({reason})")]
