@@ -10,12 +10,14 @@ mod common;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use common::{PEREGRINE, Running, alone, can_run_live};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// For one command.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -160,6 +162,7 @@ impl Shell {
             .env_remove("PEREGRINE_CORPUS")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .process_group(0)
             .spawn()
             .expect("bash starts");
         let stdout = BufReader::new(bash.stdout.take().expect("a pipe"));
@@ -199,19 +202,20 @@ impl Shell {
     }
 }
 
-/// Whatever a page left running ends with it.
+/// Whatever a page left running ends with it: all that bash started is in its group.
 impl Drop for Shell {
     fn drop(&mut self) {
-        let end = "kill -INT $(jobs -p) 2> /dev/null; wait";
-        if let Some(stdin) = self.bash.0.stdin.as_mut() {
-            drop(writeln!(stdin, "{end}\necho \"{END}\""));
-        }
-        let deadline = Instant::now() + DEADLINE / 3;
-        while Instant::now() < deadline {
-            match self.printed.recv_timeout(DEADLINE / 3) {
-                Ok(line) if line != END => {}
-                _ => return,
-            }
+        if let Some(group) = Pid::from_raw(self.bash.0.id() as i32) {
+            // Bash is not waited for yet, so the group is no other's.
+            let _ = kill_process_group(group, Signal::INT);
+            let deadline = Instant::now() + DEADLINE / 3;
+            // The pipe ends when the last one has.
+            while self.bash.0.try_wait().is_ok_and(|ended| ended.is_none())
+                && Instant::now() < deadline
+                && self.printed.recv_timeout(Duration::from_secs(1))
+                    != Err(RecvTimeoutError::Disconnected)
+            {}
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

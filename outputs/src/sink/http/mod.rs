@@ -78,7 +78,8 @@ impl FromStr for HeaderText {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let value = text.bytes().all(|b| b != b'\t').then(|| text.parse().ok()).flatten();
+        let is_plain = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        let value = is_plain.then(|| text.parse().ok()).flatten();
         let wrong = || UrlError::new("has a character that no header may have");
         value.map(Self).ok_or_else(wrong)
     }
