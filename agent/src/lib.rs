@@ -56,6 +56,7 @@ mod shards;
 mod signals;
 mod start;
 mod stats;
+mod supervisor;
 mod telling;
 mod thread_loads;
 mod topology;

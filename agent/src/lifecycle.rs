@@ -1,10 +1,11 @@
-//! Started, reloading, ending: the one place that knows where a run stands, and thus where a supervisor would be told.
+//! Started, reloading, ending: the one place that knows where a run stands, and thus where the service manager is told.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::run::say;
+use crate::supervisor;
 
 /// Where a run stands. Of reloads there is one at a time, none before everything runs, and none once the end has begun.
 #[derive(Debug)]
@@ -26,7 +27,18 @@ pub(crate) enum Patience {
 
 /// The turn of one reload; it is over when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Reloading<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, ()>);
+pub(crate) struct Reloading<'a> {
+    of: &'a Lifecycle,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        if self.of.is_running() {
+            supervisor::ready();
+        }
+    }
+}
 
 impl Lifecycle {
     /// A run that has so long for its end.
@@ -40,13 +52,18 @@ impl Lifecycle {
         // Relaxed, here and below: nothing else is communicated by it.
         self.is_running.store(true, Ordering::Relaxed);
         say(block);
+        supervisor::ready();
     }
 
     /// A reload begins, once those before it are over; none where the run has not started, or ends.
     pub(crate) fn reloading(&self) -> Option<Reloading<'_>> {
         // It protects no value that a panic could leave half changed.
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_running().then_some(Reloading(turn))
+        if !self.is_running() {
+            return None;
+        }
+        supervisor::reloading();
+        Some(Reloading { of: self, _turn: turn })
     }
 
     /// The run ends: what was captured is still evaluated and delivered, where it is bounded until the moment that is given.
@@ -55,7 +72,9 @@ impl Lifecycle {
             // Only once: the first wish counts.
             self.ends_by.get_or_init(|| Instant::now() + self.end_within);
         }
-        self.is_running.store(false, Ordering::Relaxed);
+        if self.is_running.swap(false, Ordering::Relaxed) {
+            supervisor::stopping();
+        }
         self.ends_by()
     }
 

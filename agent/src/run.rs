@@ -36,7 +36,7 @@ use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
     config_command, doctor, events_command, fields_command, host, launch, rule_commands, stats,
-    telling, trace, unclean_stop,
+    supervisor, telling, trace, unclean_stop,
 };
 
 /// How long sinks that are given up have to be counted.
@@ -529,6 +529,7 @@ fn watch(
         reformat: Box::new(topology.reformatter()),
         wisher: wisher.try_clone()?,
     }));
+    let feeding = supervisor::feed(topology.progress())?;
     let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
     let answers = answers(Arc::clone(&registry), Arc::clone(&rules));
     let control = control.map(|control| control.serve(answers)).transpose()?;
@@ -568,7 +569,7 @@ fn watch(
         (why, running.finish())
     };
     let seconds = begin.elapsed().as_secs_f64();
-    drop((control, telling));
+    drop((control, telling, feeding));
     let snapshot = registry.snapshot(Moment::Final);
     if wishes.is_profiled {
         let rules = whole_profile(&swap, &measured, PROFILE_EVERY, seconds);

@@ -1,9 +1,10 @@
-//! The agent as a service: what it needs of root, and what it says where that is lacking.
+//! The agent as a service: what it needs of root, what it says where that is lacking, and what it tells whoever started it.
 
 mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -156,4 +157,83 @@ fn a_user_with_the_five_capabilities_watches() {
     read(&mut running.0.stderr.take().expect("a pipe"), &mut stderr).expect("text");
     assert!(stdout.contains("seen true"), "{n_runs} runs\n{stdout}\n{stderr}");
     assert!(!stderr.contains("no CAP_"), "{stderr}");
+}
+
+fn write_rules(path: &Path, condition: &str) {
+    let text = format!(
+        "- rule: seen\n  desc: a test\n  condition: {condition}\n  output: seen %proc.name\n  priority: NOTICE\n"
+    );
+    fs::write(path, text).expect("a file");
+}
+
+/// What a service manager hears, behind a socket of its own.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn new(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).expect("a socket");
+        socket.set_read_timeout(Some(DEADLINE * 2)).expect("a limit");
+        Self(socket)
+    }
+
+    /// The next word that holds this; what comes before it is skipped.
+    fn wait_for(&self, word: &str) -> String {
+        let (mut skipped, mut bytes) = (Vec::new(), [0; 512]);
+        loop {
+            let n = self.0.recv(&mut bytes).unwrap_or_else(|e| {
+                panic!("no {word}: {e}; instead {skipped:?}");
+            });
+            let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
+            if text.lines().any(|line| line.starts_with(word)) {
+                return text;
+            }
+            skipped.push(text);
+        }
+    }
+}
+
+#[test]
+fn the_manager_hears_of_each_step() {
+    let test = "the_manager_hears_of_each_step";
+    if !can_run_live(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name);
+    let manager = Manager::new(&path("notify"));
+    write_rules(&path("rules.yaml"), "evt.type = execve and proc.name = true");
+    let scope = std::process::id().to_string();
+    let mut command = Command::new(PEREGRINE);
+    command.args(["-r", "rules.yaml", "--socket", "s", "--scope-pid", &scope]);
+    command.args(["-o", "watch_config_files=false"]);
+    command.current_dir(dir.path()).env("NOTIFY_SOCKET", path("notify"));
+    command.env("WATCHDOG_USEC", "4000000").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut agent = Running(command.spawn().expect("it starts"));
+    let pid = agent.0.id();
+    manager.wait_for("READY=1");
+    manager.wait_for("WATCHDOG=1");
+    manager.wait_for("WATCHDOG=1");
+
+    // Programs that the first rules had no use for are loaded and attached.
+    write_rules(&path("rules.yaml"), "evt.type in (connect, openat) and fd.name = /etc/hosts");
+    let own = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a process");
+    rustix::process::kill_process(own, rustix::process::Signal::HUP).expect("it runs");
+    let word = manager.wait_for("RELOADING=1");
+    assert!(word.contains("MONOTONIC_USEC="), "{word}");
+    manager.wait_for("READY=1");
+    let mut stats = Command::new(PEREGRINE);
+    stats.args(["stats", "--json", "--socket", "s"]).current_dir(dir.path());
+    let (out, stderr) = output(stats);
+    let stats: Value = serde_json::from_slice(&out.stdout).expect(&stderr);
+    assert_eq!(stats["rules"]["generation"], 2, "the kernel refused a reload: {}", stats["rules"]);
+    assert_eq!(
+        stats["rules"]["not_covered"].as_array().map_or(0, Vec::len),
+        0,
+        "{}",
+        stats["rules"]
+    );
+
+    rustix::process::kill_process(own, rustix::process::Signal::TERM).expect("it runs");
+    manager.wait_for("STOPPING=1");
+    assert!(agent.0.wait().expect("it is ours").success());
 }
