@@ -37,6 +37,7 @@ mod need;
 mod needed_command;
 mod plan;
 mod playback_demand;
+mod privileges;
 mod progress;
 mod push_down;
 mod recorder;

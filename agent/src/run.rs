@@ -35,8 +35,8 @@ use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
-    config_command, doctor, events_command, fields_command, host, launch, rule_commands, stats,
-    supervisor, telling, trace, unclean_stop,
+    config_command, doctor, events_command, fields_command, host, launch, privileges,
+    rule_commands, stats, supervisor, telling, trace, unclean_stop,
 };
 
 /// How long sinks that are given up have to be counted.
@@ -446,6 +446,11 @@ fn watch(
     flags: &RunFlags,
     give_back: fn(),
 ) -> Result<()> {
+    if config.source == CaptureSource::Live
+        && let Err(e) = privileges::leave_no_core()
+    {
+        say(&format!("peregrine: {e:#}\n"));
+    }
     let rules = load_rules(config)?;
     if flags.verbose {
         say(&rules.files());
@@ -474,6 +479,11 @@ fn watch(
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let telling = telling::open(config)?;
+    // Programs are loaded and addresses bound; the first thread is the outbox's.
+    let kept = match config.source {
+        CaptureSource::Live => privileges::after_loading(config),
+        CaptureSource::Replay(_) => None,
+    };
     let (sinks, outbox) = join_outbox(config, sinks)?;
     // Nor what loading the programs took to what the rings take, and the processes that are there.
     give_back();
@@ -484,6 +494,7 @@ fn watch(
     block.topology.clone_from(&plan.why);
     block.socket = control.is_some().then(|| config.socket.display().to_string());
     block.web = telling.shown()?;
+    block.kept = kept;
     block.warnings.extend(outbox.as_ref().and_then(unclean_stop::found));
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);

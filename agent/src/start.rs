@@ -25,6 +25,8 @@ pub(crate) struct StartBlock {
     pub(crate) socket: Option<String>,
     /// Where the web server answers, if there is one.
     pub(crate) web: Option<String>,
+    /// Why capabilities are kept that watching does not take.
+    pub(crate) kept: Option<String>,
     /// What else there is to say.
     pub(crate) warnings: Vec<String>,
     /// What the user can do to see an alert.
@@ -45,6 +47,7 @@ impl StartBlock {
             topology,
             socket,
             web,
+            kept,
             warnings,
             to_try,
         } = self;
@@ -76,6 +79,9 @@ impl StartBlock {
         }
         if let Some(socket) = socket {
             line("stats", &format!("peregrine stats --socket {socket}"));
+        }
+        if let Some(why) = kept {
+            line("privileges", why);
         }
         for warning in warnings {
             line("warning", warning);
@@ -109,6 +115,7 @@ mod tests {
             topology: "1 capture thread".into(),
             socket: Some("/run/p.sock".into()),
             web: Some("http://127.0.0.1:8765/healthz".into()),
+            kept: Some("all".into()),
             warnings: vec!["w".into()],
             to_try: Some("cat /etc/shadow in another shell".into()),
         };
@@ -119,7 +126,7 @@ mod tests {
                 "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 calls and hooks: sys_exit openat\n  \
                  refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
                  push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  web         http://127.0.0.1:8765/healthz\n  stats       peregrine stats --socket /run/p.sock\n  \
-                 warning     w\n  try         cat /etc/shadow in another shell\n"
+                 privileges  all\n  warning     w\n  try         cat /etc/shadow in another shell\n"
             )
         );
     }

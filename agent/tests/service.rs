@@ -192,9 +192,19 @@ impl Manager {
     }
 }
 
+fn thread_statuses(pid: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).ok();
+    threads.flatten().filter_map(of).collect()
+}
+
+fn line<'a>(status: &'a str, key: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("").trim()
+}
+
 #[test]
-fn the_manager_hears_of_each_step() {
-    let test = "the_manager_hears_of_each_step";
+fn the_manager_hears_of_each_step_and_threads_have_only_what_they_need() {
+    let test = "the_manager_hears_of_each_step_and_threads_have_only_what_they_need";
     if !can_run_live(test) {
         return;
     }
@@ -213,6 +223,19 @@ fn the_manager_hears_of_each_step() {
     manager.wait_for("READY=1");
     manager.wait_for("WATCHDOG=1");
     manager.wait_for("WATCHDOG=1");
+
+    let statuses = thread_statuses(pid);
+    assert!(statuses.len() > 3, "{statuses:?}");
+    for status in &statuses {
+        // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_PERFMON, CAP_BPF.
+        for set in ["CapPrm", "CapEff", "CapBnd"] {
+            assert_eq!(line(status, set), "000000c000081006", "{set} of {}", line(status, "Name"));
+        }
+        assert_eq!(line(status, "NoNewPrivs"), "1", "{}", line(status, "Name"));
+    }
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    assert!(core.is_some_and(|line| line.matches(" 0 ").count() == 2), "{core:?}");
 
     // Programs that the first rules had no use for are loaded and attached.
     write_rules(&path("rules.yaml"), "evt.type in (connect, openat) and fd.name = /etc/hosts");
