@@ -72,26 +72,14 @@ pub(crate) fn feed(progress: Vec<Progress>) -> Result<Option<Feeding>> {
     let [pid, usec] = ["WATCHDOG_PID", "WATCHDOG_USEC"].map(|name| std::env::var(name).ok());
     let Some(limit) = watchdog(pid.as_deref(), usec.as_deref()) else { return Ok(None) };
     // Twice within the limit would be enough; a busy machine may miss one.
-    let (mut watch, every) = (Watch::new(progress), (limit / 4).min(LOOK_EVERY));
+    let every = (limit / 4).min(LOOK_EVERY);
+    let mut look = Look { watch: Watch::new(progress), told: None };
     let (end, ended) = channel();
-    let mut told = None;
-    let mut look = move || {
-        watch.look(perf::boot_now_ns());
-        let trouble = watch.trouble();
-        if trouble.is_none() {
-            tell("WATCHDOG=1");
-        }
-        if trouble != told {
-            match &trouble {
-                Some(why) => tell(&format!("STATUS=stalled: {why}")),
-                None => tell("STATUS=watching"),
-            }
-            told = trouble;
-        }
-    };
     let run = move || {
         loop {
-            look();
+            for words in look.words(perf::boot_now_ns()) {
+                tell(&words);
+            }
             if ended.recv_timeout(every) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -102,6 +90,32 @@ pub(crate) fn feed(progress: Vec<Progress>) -> Result<Option<Feeding>> {
         .spawn(run)
         .context("cannot start the thread that feeds the watchdog")?;
     Ok(Some(Feeding { end: Some(end), thread: Some(thread) }))
+}
+
+/// Whether everything gets on, and what of that was told.
+struct Look {
+    watch: Watch,
+    told: Option<String>,
+}
+
+impl Look {
+    /// What there is to tell now.
+    fn words(&mut self, now_ns: u64) -> Vec<String> {
+        self.watch.look(now_ns);
+        let trouble = self.watch.trouble();
+        let mut words = Vec::new();
+        if trouble.is_none() {
+            words.push("WATCHDOG=1".to_owned());
+        }
+        if trouble != self.told {
+            words.push(match &trouble {
+                Some(why) => format!("STATUS=stalled: {why}"),
+                None => "STATUS=watching".to_owned(),
+            });
+            self.told = trouble;
+        }
+        words
+    }
 }
 
 impl Drop for Feeding {
@@ -115,7 +129,28 @@ impl Drop for Feeding {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
+
+    #[test]
+    fn who_stands_still_starves_the_watchdog_until_it_moves() {
+        let word = Arc::new(AtomicU64::new(1));
+        let reached = Arc::clone(&word);
+        let reached = Box::new(move || reached.load(Ordering::Relaxed));
+        let progress = Progress { name: "shard-0".to_owned(), reached };
+        let mut look = Look { watch: Watch::new(vec![progress]), told: None };
+        let mut words = |second: u64| look.words(second * 1_000_000_000);
+        for second in 1..=10 {
+            assert_eq!(words(second), ["WATCHDOG=1"], "{second}");
+        }
+        assert_eq!(words(11), ["STATUS=stalled: shard-0 has not moved for 10 s"]);
+        assert_eq!(words(12), ["STATUS=stalled: shard-0 has not moved for 11 s"]);
+        word.store(2, Ordering::Relaxed);
+        assert_eq!(words(13), ["WATCHDOG=1", "STATUS=watching"]);
+        assert_eq!(words(14), ["WATCHDOG=1"]);
+    }
 
     #[test]
     fn a_watchdog_is_fed_where_it_watches_this_process() {
