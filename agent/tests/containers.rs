@@ -77,7 +77,11 @@ impl Yard {
             "ociVersion": "1.0.2",
             "process": {"terminal": false, "user": {"uid": 0, "gid": 0}, "args": args, "env": ["PATH=/bin"], "cwd": "/"},
             "root": {"path": self.dir.path().join("rootfs")},
-            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+            // A /dev of its own: runc fills it, and several run at once over one root.
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+            ],
             "linux": {
                 "cgroupsPath": format!("/{id}"),
                 "resources": {"devices": [{"allow": true, "access": "rwm"}]},

@@ -47,6 +47,11 @@ impl<'a> Environment<'a> {
         Ok(())
     }
 
+    /// Whether the configuration as a whole is too large: then no further file of it can be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.n_nodes > MAX_NODES || self.n_text_bytes > MAX_TEXT_BYTES
+    }
+
     /// The text with its variables put in, and their names.
     ///
     /// # Errors

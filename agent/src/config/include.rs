@@ -36,8 +36,8 @@ pub(super) struct Included {
 /// Puts the files of `config_files` into the tree.
 ///
 /// # Errors
-/// A directory cannot be read; a file is the main one, or has `config_files` of its own; or an entry is neither a path nor a map. A file that cannot be
-/// read is among the troubles.
+/// A directory cannot be read; the configuration is too large as a whole; a file is the main one, or has `config_files` of its own; or an entry is neither a
+/// path nor a map. A file that cannot be read is among the troubles.
 pub(super) fn include(
     tree: &mut Node,
     main: Option<&Path>,
@@ -68,6 +68,7 @@ pub(super) fn include(
             }
             let read = match read_file(&file, environment) {
                 Ok(read) => read,
+                Err(e) if environment.is_full() => return Err(e),
                 Err(e) => {
                     // What is wrong with the others is told all the same.
                     let text = format!("{KEY}: {}", printable(&format!("{e:#}")));
