@@ -9,6 +9,11 @@ use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 
+use super::client::printable;
+
+/// Characters of what somebody wrote that an error repeats.
+const SHOWN: usize = 200;
+
 /// An `http` or `https` address. Its text has no password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl {
@@ -53,12 +58,16 @@ impl FromStr for HttpUrl {
             return Err(no("is empty; it takes the address to post to, https://HOST/PATH"));
         }
         let Some((scheme, _)) = text.split_once("://") else {
-            return Err(UrlError(format!("has no scheme; https://{text} or http://{text}?")));
+            let shown = printable(text, SHOWN);
+            return Err(UrlError(format!("has no scheme; https://{shown} or http://{shown}?")));
         };
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
-            _ => return Err(UrlError(format!("the scheme {scheme:?} is not http or https"))),
+            _ => {
+                let shown = printable(scheme, SHOWN);
+                return Err(UrlError(format!("the scheme {shown:?} is not http or https")));
+            }
         };
         let uri: Uri = text.parse().map_err(|e| UrlError(format!("is not an address: {e}")))?;
         let authority = uri.authority().ok_or_else(|| no("has no host"))?;
@@ -79,8 +88,10 @@ impl FromStr for HttpUrl {
             }
         };
         let name = ServerName::try_from(host.to_owned());
-        let name =
-            name.map_err(|_| UrlError(format!("{host:?} is neither a name nor an address")))?;
+        let name = name.map_err(|_| {
+            let shown = printable(host, SHOWN);
+            UrlError(format!("{shown:?} is neither a name nor an address"))
+        })?;
         // Of an address without a path, but with a query, the path is a slash all the same.
         let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
         let path = Uri::try_from(format!("{}{query}", uri.path()));
@@ -151,6 +162,9 @@ mod tests {
             "has no scheme; https://localhost:80/x or http://localhost:80/x?"
         );
         assert_eq!(of("ftp://a"), "the scheme \"ftp\" is not http or https");
+        // Nothing that would steer a terminal, and no more than one can read.
+        assert_eq!(of("a\u{8}b"), "has no scheme; https://a\u{fffd}b or http://a\u{fffd}b?");
+        assert!(of(&format!("{}://a", "x".repeat(9000))).len() < 300);
         for wrong in
             ["http://", "http:///x", "http://a b/", "http://a:99999/", "http://ä/", "http://a:/\n"]
         {
