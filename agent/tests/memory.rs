@@ -1,7 +1,7 @@
 //! What the agent keeps resident beside many processes that sleep, with the rules that it has by itself.
 //!
-//! Of a test build all counts but the pages of its own file, which is twice as large as a release build's. Of a release build everything counts,
-//! and at any moment: `cargo test --release -p agent --test memory`, which CI runs as the step `memory`.
+//! Of a test build all counts but the pages of its own file, which is twice as large as a release build's. Of the release build that
+//! `PEREGRINE_PROGRAM` names everything counts, and at any moment: the step `memory` of CI.
 
 mod common;
 
@@ -19,9 +19,6 @@ const RING_KB: u64 = (8 << 10) + 256;
 const MARKS_KB: u64 = (event::mark::N * event::mark::WORDS * 8 / 1024) as u64;
 /// CPUs whose rings the bounds have room for.
 const N_CPUS: u64 = 2;
-
-/// Whether the program is as it is shipped.
-const IS_RELEASE: bool = !cfg!(debug_assertions);
 
 /// Processes that sleep, until this is dropped.
 struct Sleepers(Vec<pid_t>);
@@ -115,6 +112,7 @@ impl Resident {
     fn of(pid: u32) -> Self {
         let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("a process of ours");
         let mut all = Self::default();
+        let own_file = common::program();
         let (mut name, mut rss) = ("", 0);
         for line in smaps.lines() {
             let mut words = line.split_ascii_whitespace();
@@ -129,7 +127,7 @@ impl Resident {
                     all.anonymous += anonymous;
                     *match name {
                         "anon_inode:bpf-map" => &mut all.rings,
-                        PEREGRINE => &mut all.program,
+                        _ if name == own_file => &mut all.program,
                         _ => &mut all.others,
                     } += rss - anonymous;
                 }
@@ -146,10 +144,10 @@ impl Resident {
     /// What the bound is for.
     fn counted(&self) -> u64 {
         let Self { anonymous, rings, program, others, peak } = self;
-        if IS_RELEASE {
-            *peak.max(&(anonymous + rings + program + others))
-        } else {
+        if common::program() == PEREGRINE {
             anonymous + rings + others
+        } else {
+            *peak.max(&(anonymous + rings + program + others))
         }
     }
 }

@@ -16,6 +16,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) const PEREGRINE: &str = env!("CARGO_BIN_EXE_peregrine");
 
+/// The program that an [`Agent`] runs: `PEREGRINE_PROGRAM`, an absolute path of a release build, where a test is to judge what is shipped.
+pub(crate) fn program() -> String {
+    std::env::var("PEREGRINE_PROGRAM").unwrap_or_else(|_| PEREGRINE.to_owned())
+}
+
 /// One live test at a time: they measure CPU and latency, and share two cores.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
@@ -118,7 +123,7 @@ impl Agent {
 
     pub(crate) fn start_into(args: &[&str], stdout: Stdio, dir: tempfile::TempDir) -> Self {
         let begin = Instant::now();
-        let mut child = Command::new(PEREGRINE)
+        let mut child = Command::new(program())
             .args(args)
             .arg("--socket")
             .arg(dir.path().join("control.sock"))
