@@ -1,9 +1,8 @@
-//! The pages for people who meet the program for the first time, walked through: every command of theirs is run, in its order, and its output held
-//! to what the page shows.
+//! Pages, walked through: every command of theirs is run, in its order, and its output held to what the page shows.
 //!
 //! A `yaml` block whose first line is `# NAME` is a file. In a `console` block a line that begins with `$ ` is run by one bash for the whole page,
-//! and the lines below it are what it prints: `...` on a line of its own stands for any lines, `…` for any text within one. A `sh` block is only
-//! read: it may have nothing but commands that CI runs as steps of its own.
+//! and the lines below it are what it prints: `...` on a line of its own stands for any lines, `…` for any text within one. Each line of a `sh`
+//! block has to succeed, whatever it prints; builds, which CI does as steps of its own, are left out.
 
 mod common;
 
@@ -22,9 +21,22 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// For one command.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// What a `sh` block may have: builds, which CI has done when this runs.
+/// Builds, and what CI runs by these lines or as steps of its own.
 const BUILDS: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
+
+/// Pages with commands that nobody walks here, and what runs them.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("actions.md", "the step `actions` of CI"),
+    ("configuration.md", "agent/tests/config_command.rs, from the page"),
+    ("packaging.md", "packaging/check, in roots and containers of its own"),
+    ("performance-ci.md", "bench-harness/tests/gate.rs and the step `gate`"),
+    ("profiling.md", "a person: perf and bpftool look at the whole machine"),
+    ("recordings.md", "agent/tests/capture_on_alert.rs"),
+    ("rule-tests.md", "agent/tests/rule_tests.rs, from the page"),
+    ("rules-language.md", "agent/tests/rule_commands.rs, from the page"),
+    ("security.md", "agent/tests/service.rs"),
+];
 
 /// Comes after what a command prints, on a line of its own.
 const END: &str = "=====end-of-command";
@@ -46,30 +58,37 @@ struct Block<'a> {
     lines: Vec<&'a str>,
 }
 
-impl Page {
-    fn blocks(&self) -> Vec<Block<'_>> {
-        let mut blocks = Vec::new();
-        let mut lines = self.text.lines();
-        while let Some(line) = lines.next() {
-            if let Some(kind) = line.strip_prefix("```") {
-                let body = lines.by_ref().take_while(|l| *l != "```").collect();
-                blocks.push(Block { kind, lines: body });
-            }
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```") {
+            let body = lines.by_ref().take_while(|l| *l != "```").collect();
+            blocks.push(Block { kind, lines: body });
         }
-        blocks
     }
+    blocks
+}
 
+impl Page {
     /// Runs the page from its first command to its last.
     fn walk(&self) {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut shell = Shell::start(folder.path());
+        self.walk_in(folder.path());
+    }
+
+    fn walk_in(&self, folder: &Path) {
+        self.walk_with(&mut Shell::start(folder), folder);
+    }
+
+    fn walk_with(&self, shell: &mut Shell, folder: &Path) {
         let mut n_run = 0;
-        for Block { kind, lines } in self.blocks() {
+        for Block { kind, lines } in blocks(self.text) {
             match kind {
                 "yaml" => {
                     let name = lines.first().and_then(|l| l.strip_prefix("# "));
                     let name = name.filter(|n| !n.contains(' ')).expect("a file's name first");
-                    fs::write(folder.path().join(name), lines.join("\n") + "\n").expect("a file");
+                    fs::write(folder.join(name), lines.join("\n") + "\n").expect("a file");
                 }
                 "console" => {
                     assert!(lines[0].starts_with("$ "), "{}: {}", self.name, lines[0]);
@@ -88,10 +107,14 @@ impl Page {
                     }
                 }
                 "sh" => {
-                    let other = lines.iter().find(|l| !BUILDS.iter().any(|b| l.starts_with(b)));
-                    assert_eq!(other, None, "{}: a command that nothing runs", self.name);
+                    for line in lines {
+                        if !BUILDS.iter().any(|b| line.starts_with(b)) {
+                            shell.succeed(line);
+                        }
+                        n_run += 1;
+                    }
                 }
-                "text" => {}
+                "text" | "ini" => {}
                 other => panic!("{}: a block of the kind {other:?}", self.name),
             }
         }
@@ -125,6 +148,11 @@ fn is_line(shown: &str, line: &str) -> bool {
     left.ends_with(last)
 }
 
+fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).expect("a script");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
 /// A bash in a folder of its own, in which `sudo` does nothing and what `peregrine` watches is what that bash starts.
 struct Shell {
     bash: Running,
@@ -135,22 +163,8 @@ impl Shell {
     fn start(folder: &Path) -> Self {
         let bin = folder.join(".bin");
         fs::create_dir(&bin).expect("a folder");
-        let program = |name: &str, text: &str| {
-            let path = bin.join(name);
-            fs::write(&path, text).expect("a script");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
-        };
-        program("sudo", "#!/bin/sh\nexec \"$@\"\n");
-        program(
-            "peregrine",
-            "#!/bin/bash\n\
-             case \"$1 $2\" in\n\
-             stats*|top*|'rules reload'|'rules profile') exec \"$REAL\" \"$@\" --socket \"$WALK/control.sock\" ;;\n\
-             *--dry-run*|*--support*|*--version*|-V*|-L*|-l*|--list*) exec \"$REAL\" \"$@\" ;;\n\
-             ' '|-*) exec \"$REAL\" \"$@\" --socket \"$WALK/control.sock\" --scope-pid \"$BASH_OF_WALK\" ;;\n\
-             *) exec \"$REAL\" \"$@\" ;;\n\
-             esac\n",
-        );
+        write_program(&bin.join("sudo"), "#!/bin/sh\n[ \"$1\" != -E ] || shift\nexec \"$@\"\n");
+        write_program(&bin.join("peregrine"), include_str!("walks/peregrine"));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut bash = Command::new("bash")
             .args(["--noprofile", "--norc"])
@@ -199,6 +213,12 @@ impl Shell {
                 Err(RecvTimeoutError::Disconnected) => panic!("`{command}` ended bash: {lines:?}"),
             }
         }
+    }
+
+    fn succeed(&mut self, command: &str) {
+        let mut printed = self.run(&format!("{command}\nprintf '\\n%s' $?"));
+        let code = printed.pop();
+        assert_eq!(code.as_deref(), Some("0"), "`{command}` failed:\n{}", printed.join("\n"));
     }
 }
 
@@ -249,6 +269,93 @@ fn tuning_rules() {
     if can_run_live("tuning_rules") {
         let _alone = alone();
         page!("tuning-rules.md").walk();
+    }
+}
+
+#[test]
+fn contributing() {
+    page!("contributing.md").walk();
+}
+
+#[test]
+fn events_and_push_down() {
+    page!("events.md").walk();
+    page!("push-down.md").walk();
+}
+
+/// With the harness in place of the release build of the page.
+#[test]
+fn performance() {
+    let built = Path::new(PEREGRINE).parent().expect("a folder");
+    let has = |name: &str| built.join(name).exists();
+    if !["peregrine-bench", "peregrine-storm", "peregrine-floor"].iter().all(|name| has(name)) {
+        common::skip("performance", "needs bench-harness, which `cargo test --workspace` builds");
+        return;
+    }
+    if can_run_live("performance") {
+        let _alone = alone();
+        let folder = tempfile::tempdir().expect("a folder");
+        let release = folder.path().join("target/release");
+        fs::create_dir_all(&release).expect("a folder");
+        let bench = built.join("peregrine-bench");
+        let text =
+            format!("#!/bin/sh\nexec {} \"$@\" --set peregrine=\"$REAL\"\n", bench.display());
+        write_program(&release.join("peregrine-bench"), &text);
+        page!("performance.md").walk_in(folder.path());
+    }
+}
+
+/// With files of the names that the page uses, and an agent to ask.
+#[test]
+fn readme() {
+    if !can_run_live("readme") {
+        return;
+    }
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
+    let rule = "- rule: Opened\n  desc: d\n  condition: evt.type = openat and fd.name = /srv/x\n  \
+                output: \"%fd.name\"\n  priority: INFO\n";
+    fs::create_dir(folder.path().join("more")).expect("a folder");
+    for name in ["mine.yaml", "my_rules.yaml"] {
+        write(name, rule);
+    }
+    write("more/list.yaml", "- list: more\n  items: [one]\n");
+    write("falco.yaml", "priority: notice\n");
+    let page = Page { name: "README.md", text: include_str!("../../README.md") };
+    let mut shell = Shell::start(folder.path());
+    for name in ["make", "curl"] {
+        write_program(&folder.path().join(".bin").join(name), "#!/bin/sh\n");
+    }
+    shell.run("peregrine > alerts.log 2> agent.log & agent=$!");
+    shell.run("until peregrine stats > /dev/null 2>&1; do sleep 0.1; done");
+    shell.succeed("peregrine record run.scap -- head -n 1 mine.yaml");
+    page.walk_with(&mut shell, folder.path());
+    shell.succeed("kill -INT $agent; wait $agent");
+}
+
+/// A page that is new, or has its first command, has to say what runs it.
+#[test]
+fn every_page_with_commands_is_run() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let own = include_str!("walks.rs");
+    for entry in fs::read_dir(docs).expect("the pages") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
+        if path.extension().is_none_or(|e| e != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a page");
+        let blocks = blocks(&text);
+        assert!(
+            !blocks.iter().any(|b| b.kind.is_empty()),
+            "{name}: a block that says not what it is"
+        );
+        let has_commands = blocks.iter().any(|b| ["console", "sh"].contains(&b.kind));
+        let is_walked = own.contains(&format!("page!(\"{name}\").walk"));
+        let is_elsewhere = ELSEWHERE.iter().any(|(page, _)| *page == name);
+        assert!(is_walked || is_elsewhere || !has_commands, "{name}: commands that nothing runs");
+        assert!(has_commands || !is_elsewhere, "{name}: no commands, and yet in the list");
     }
 }
 
