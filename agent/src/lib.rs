@@ -51,6 +51,7 @@ mod rule_files;
 mod rule_load;
 mod rules_at_work;
 mod run;
+mod sandbox;
 mod savefile_errors;
 mod savefile_users;
 mod shards;

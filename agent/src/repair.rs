@@ -17,6 +17,8 @@ use capture::{CaptureThread, Injector, KernelRing, Look, LossCounts, Losses, Tar
 use perf::{Counter, Gauge, Registry};
 use stages::Lineage;
 
+use crate::sandbox::Outside;
+
 /// Pause between two looks at the number.
 const EVERY: Duration = Duration::from_millis(100);
 /// Frames between this thread and the capture thread: a few MiB at most.
@@ -43,6 +45,7 @@ pub(crate) fn start(
     capture: &mut CaptureThread<KernelRing>,
     lineage: &Arc<Lineage>,
     rate: u32,
+    outside: &Outside,
     registry: &mut Registry,
 ) -> Result<Repair> {
     // The CPU number behind all others: see `Kernel::load`.
@@ -68,9 +71,8 @@ pub(crate) fn start(
         meters: Meters::register(registry),
         stop: Arc::clone(&stop),
     };
-    let thread = std::thread::Builder::new()
-        .name("repair".to_owned())
-        .spawn(move || worker.run())
+    let thread = outside
+        .spawn("repair", move || worker.run())
         .context("cannot start the thread that repairs lineage")?;
     Ok(Repair { stop, thread: Some(thread) })
 }

@@ -32,6 +32,7 @@ use crate::request::{
 use crate::rule_commands::reload::line;
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::run::{blind_rules, say};
+use crate::sandbox::explained;
 use crate::start::count;
 use crate::watched_files::{Contents, Watched};
 
@@ -100,24 +101,32 @@ pub(crate) struct Parts {
 #[derive(Clone, Debug)]
 pub(crate) struct AtStart {
     given: Given,
+    /// What a reload reads, watched or not.
+    reads: Vec<Watched>,
     watched: Vec<Watched>,
     contents: Contents,
 }
 
 impl AtStart {
+    pub(crate) fn reads(&self) -> &[Watched] {
+        &self.reads
+    }
+
     /// To be taken as soon as the configuration was read.
     pub(crate) fn of(config: &Config, given: Given) -> Self {
+        let reads = read_by_reloads(config, &given);
         let watched = watched(config, &given);
         let contents = Contents::of(&watched);
-        Self { given, watched, contents }
+        Self { given, reads, watched, contents }
     }
 }
 
-/// What a reload of this configuration reads.
+/// What a reload of this configuration reads, where it is told to watch that.
 fn watched(config: &Config, given: &Given) -> Vec<Watched> {
-    if !config.watches_files {
-        return Vec::new();
-    }
+    if config.watches_files { read_by_reloads(config, given) } else { Vec::new() }
+}
+
+fn read_by_reloads(config: &Config, given: &Given) -> Vec<Watched> {
     let rules = match &config.rules {
         RuleInputs::BuiltIn => &[][..],
         RuleInputs::Configured(paths) | RuleInputs::Given(paths) => paths,
@@ -159,7 +168,7 @@ impl RulesAtWork {
         let Parts {
             origin,
             config,
-            at_start: AtStart { given, watched, contents },
+            at_start: AtStart { given, reads: _, watched, contents },
             rules,
             swap,
             live,
@@ -268,7 +277,7 @@ impl RulesAtWork {
             Err(error) => {
                 let errors = match error {
                     LoadError::Rules(drawn) => drawn,
-                    LoadError::Other(e) => vec![format!("{e:#}")],
+                    LoadError::Other(e) => vec![explained(&format!("{e:#}")).into_owned()],
                 };
                 let (n_rules, generation) = {
                     let mut in_force = self.lock();

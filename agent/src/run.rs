@@ -30,6 +30,7 @@ use crate::request::AgentStats;
 use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{self, AtStart, LiveSource, Origin, RulesAtWork, whole_profile};
+use crate::sandbox::{self, Needs, Outside};
 use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
@@ -243,7 +244,7 @@ fn join_outbox(config: &Config, sinks: Vec<Sink>) -> Result<(Vec<Sink>, Option<O
     if names.is_empty() || matches!(config.source, CaptureSource::Replay(_)) {
         return Ok((sinks, None));
     }
-    let outputs::Opened { outbox, readers } = Outbox::open(&config.outputs.outbox, &names)?;
+    let outputs::Opened { outbox, readers } = Outbox::recover(&config.outputs.outbox, &names)?;
     let mut readers = readers.into_iter();
     let join = |sink: Sink| match sink.is_durable().then(|| readers.next()).flatten() {
         Some(reader) => sink.durable(reader),
@@ -479,22 +480,33 @@ fn watch(
     }
     let control = is_asked.then(|| ControlSocket::bind(&config.socket)).transpose()?;
     let telling = telling::open(config)?;
-    // Programs are loaded and addresses bound; the first thread is the outbox's.
+    // Programs are loaded and addresses bound, and there is one thread.
     let kept = match config.source {
         CaptureSource::Live => privileges::after_loading(config),
         CaptureSource::Replay(_) => None,
     };
-    let (sinks, outbox) = join_outbox(config, sinks)?;
+    let (sinks, mut outbox) = join_outbox(config, sinks)?;
     // Nor what loading the programs took to what the rings take, and the processes that are there.
     give_back();
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;
+    // Processes that were there have been looked at, which bounded threads cannot; what comes later is for threads that are started outside.
+    let outside = Outside::start()?;
+    let needs = Needs { config, reads: at_start.reads(), pidfile: flags.pidfile.as_deref() };
+    let sandbox = kernel.is_some().then(|| sandbox::enter(&needs));
+    if let Some(outbox) = &mut outbox {
+        outbox.start()?;
+    }
     let plan = Plan::new(config, &perf::allowed_cpus());
     tell_rules(&mut block, config, &ruleset, kernel.as_ref(), flags);
     block.topology.clone_from(&plan.why);
     block.socket = control.is_some().then(|| config.socket.display().to_string());
     block.web = telling.shown()?;
     block.kept = kept;
+    if let Some(said) = &sandbox {
+        registry.note(format!("sandbox: {said}"));
+    }
+    block.sandbox = sandbox;
     block.warnings.extend(outbox.as_ref().and_then(unclean_stop::found));
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);
@@ -513,6 +525,7 @@ fn watch(
         recorder,
         end,
         lifecycle: Arc::clone(&lifecycle),
+        outside,
     };
     let _pidfile = flags.write_pidfile()?;
     let mut topology = Topology::build(parts, &mut registry)?;

@@ -27,6 +27,8 @@ pub(crate) struct StartBlock {
     pub(crate) web: Option<String>,
     /// Why capabilities are kept that watching does not take.
     pub(crate) kept: Option<String>,
+    /// What it may still do, live.
+    pub(crate) sandbox: Option<String>,
     /// What else there is to say.
     pub(crate) warnings: Vec<String>,
     /// What the user can do to see an alert.
@@ -48,6 +50,7 @@ impl StartBlock {
             socket,
             web,
             kept,
+            sandbox,
             warnings,
             to_try,
         } = self;
@@ -74,6 +77,9 @@ impl StartBlock {
         }
         line("topology", topology);
         line("config", config);
+        if let Some(what) = sandbox {
+            line("sandbox", what);
+        }
         if let Some(web) = web {
             line("web", web);
         }
@@ -116,6 +122,7 @@ mod tests {
             socket: Some("/run/p.sock".into()),
             web: Some("http://127.0.0.1:8765/healthz".into()),
             kept: Some("all".into()),
+            sandbox: Some("Landlock 7".into()),
             warnings: vec!["w".into()],
             to_try: Some("cat /etc/shadow in another shell".into()),
         };
@@ -125,7 +132,7 @@ mod tests {
             format!(
                 "peregrine {version}\n  source      kernel 6.1.0, 2 CPUs\n  attached    2 calls and hooks: sys_exit openat\n  \
                  refused     creat: too complex\n  not covered io_uring\n  rules       8 rules from built-in rules\n  \
-                 push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  web         http://127.0.0.1:8765/healthz\n  stats       peregrine stats --socket /run/p.sock\n  \
+                 push-down   events of 2 types by 3 clauses\n  topology    1 capture thread\n  config      built in\n  sandbox     Landlock 7\n  web         http://127.0.0.1:8765/healthz\n  stats       peregrine stats --socket /run/p.sock\n  \
                  privileges  all\n  warning     w\n  try         cat /etc/shadow in another shell\n"
             )
         );

@@ -11,6 +11,7 @@
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
 //! metrics      takes snapshots of the counters, an alert lane of its own  (live; made in telling.rs, as is web, which answers over HTTP)
 //! reload       waits for SIGHUP and changed files, an alert lane of its own  (live; made in run.rs)
+//! outside      starts repair, and what writes the head of a recording: no bounded thread may look at processes  (made in run.rs)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
 
@@ -47,6 +48,7 @@ use crate::recorder::{self, Recorder, RecorderEnd, RecorderParts, WholeRun};
 use crate::reload_alerts::{self, ReloadAlerts};
 use crate::repair::Repair;
 use crate::run::say;
+use crate::sandbox::{Outside, explained};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
@@ -123,6 +125,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) recorder: Option<RecorderParts>,
     pub(crate) end: EndSender,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) outside: Outside,
 }
 
 /// The source, joined to its lanes.
@@ -180,6 +183,7 @@ impl Topology {
             recorder,
             end,
             lifecycle,
+            outside,
         } = parts;
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
@@ -244,7 +248,8 @@ impl Topology {
                 .first_mut()
                 .zip(losses.zip(clock))
                 .map(|(first, (losses, clock))| {
-                    repair::start(losses, clock, first, &lineage, config.repair_rate, registry)
+                    let rate = config.repair_rate;
+                    repair::start(losses, clock, first, &lineage, rate, &outside, registry)
                 })
                 .transpose()?,
             _ => None,
@@ -272,7 +277,7 @@ impl Topology {
                 let internal = own_lane(&mut alert_rx, &output_waiter);
                 let waker = recorder_waiter.unparker();
                 let slack = recorder::WINDOW as u64;
-                AlertCapture::new(on_alert, offset_ns, internal, waker, slack, registry)
+                AlertCapture::new(on_alert, offset_ns, internal, waker, slack, outside, registry)
             })
             .unzip();
         let drop_alerts =
@@ -315,7 +320,7 @@ impl Topology {
             rate_control: config.outputs.rate_control,
             output_timeout: config.outputs.timeout,
             ends_by: Box::new(move || lifecycle.ends_by()),
-            notices: Box::new(|line| say(&format!("{line}\n"))),
+            notices: Box::new(|line| say(&format!("{}\n", explained(line)))),
         };
         let (mut delivery, sinks) =
             Delivery::new(alert_rx, outputs, times, output_waiter, registry);

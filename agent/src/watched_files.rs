@@ -36,7 +36,7 @@ pub(crate) enum Watched {
 }
 
 impl Watched {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Config(path) | Self::Rules(path) => path,
         }

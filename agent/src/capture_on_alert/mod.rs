@@ -26,6 +26,7 @@ use rules::{Alert, AlertValue, Priority};
 use crate::config::CaptureOnAlert;
 use crate::internal_alerts::{self, InternalAlerts};
 use crate::run::say;
+use crate::sandbox::{Outside, explained};
 use crate::savefile_errors;
 use containers::KnownContainers;
 use file::FileWriter;
@@ -73,6 +74,8 @@ pub(crate) struct AlertCapture {
     internal: Option<InternalAlerts>,
     meters: Meters,
     has_told_failure: bool,
+    /// Lists are of other processes.
+    outside: Outside,
 }
 
 impl AlertCapture {
@@ -83,6 +86,7 @@ impl AlertCapture {
         internal: InternalAlerts,
         recorder: Unparker,
         slack: u64,
+        outside: Outside,
         registry: &mut Registry,
     ) -> (Self, Teller) {
         let meters = Meters::register(registry, slack);
@@ -104,6 +108,7 @@ impl AlertCapture {
             internal: Some(internal),
             meters,
             has_told_failure: false,
+            outside,
         };
         (capture, teller)
     }
@@ -203,9 +208,8 @@ impl AlertCapture {
         self.meters.begun.add(1);
         let lists = file::create(&path).and_then(|file| {
             let (path, offset) = (path.clone(), self.realtime_offset_ns);
-            std::thread::Builder::new()
-                .name("rec-lists".to_owned())
-                .spawn(move || file::begin(&path, file, offset))
+            self.outside
+                .spawn("rec-lists", move || file::begin(&path, file, offset))
                 .map_err(|e| format!("cannot start a thread for a recording: {e}"))
         });
         match lists {
@@ -283,6 +287,7 @@ impl AlertCapture {
         self.meters.open.set(0);
         self.meters.failed.add(1);
         if !std::mem::replace(&mut self.has_told_failure, true) {
+            let why = explained(why);
             say(&format!("peregrine: {why}; further failures of `capture` are counted only\n"));
         }
     }

@@ -37,7 +37,15 @@ fn rig(change: impl FnOnce(&mut CaptureOnAlert)) -> Rig {
     let (lane, internal) = bus::alert_lane(4);
     let alerts = InternalAlerts::new(lane, waker());
     let mut registry = Registry::new();
-    let (capture, tell) = AlertCapture::new(&config, OFFSET, alerts, waker(), 0, &mut registry);
+    let (capture, tell) = AlertCapture::new(
+        &config,
+        OFFSET,
+        alerts,
+        waker(),
+        0,
+        Outside::start().unwrap(),
+        &mut registry,
+    );
     Rig { capture, tell, internal, registry, dir }
 }
 

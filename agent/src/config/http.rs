@@ -29,6 +29,11 @@ impl HttpOutput {
         })
     }
 
+    /// The port of the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.options.url.port()
+    }
+
     /// The key that names such a file.
     fn key(&self, part: TlsPart) -> &'static str {
         match part {

@@ -22,6 +22,7 @@ use super::trouble::wrong;
 use super::web::{self, Metrics, WebServer};
 use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings, Switch};
+use crate::sandbox::SandboxSettings;
 
 /// Where the running agent listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
@@ -143,6 +144,8 @@ pub(crate) struct Config {
     pub(crate) batch_bytes: usize,
     /// Alerts that the lane of a shard to the outputs holds.
     pub(crate) alert_lane_capacity: usize,
+    /// What it may still do once it watches.
+    pub(crate) sandbox: SandboxSettings,
     /// Container runtimes.
     pub(crate) containers: Containers,
     /// What is kept at most of processes and names.
@@ -408,6 +411,10 @@ pub(super) fn resolve(
             "peregrine.alert_lane_capacity",
             peregrine.alert_lane_capacity,
         )?,
+        sandbox: SandboxSettings {
+            landlock: peregrine.sandbox.landlock.unwrap_or(true),
+            reads: peregrine.sandbox.reads.unwrap_or_default(),
+        },
         containers: containers::resolve(
             peregrine.containers,
             container_engines,

@@ -40,6 +40,27 @@ pub(crate) struct Outputs {
     pub(crate) timeout: Duration,
 }
 
+impl Outputs {
+    /// Whether alerts wait on disk for any of them.
+    pub(crate) fn is_any_durable(&self) -> bool {
+        let Self { stdout, file, http, syslog, program, .. } = self;
+        let limits = [
+            *stdout,
+            file.as_ref().map(|sink| sink.limits),
+            http.as_ref().map(|sink| sink.limits),
+            syslog.as_ref().map(|sink| sink.limits),
+            program.as_ref().map(|sink| sink.limits),
+        ];
+        limits.into_iter().flatten().any(|limits| limits.is_durable)
+    }
+
+    /// TCP ports that are connected to.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        let syslog = self.syslog.as_ref().and_then(|sink| sink.settings.address.tcp_port());
+        self.http.as_ref().map(HttpOutput::port).into_iter().chain(syslog)
+    }
+}
+
 /// `file_output` when it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileOutput {

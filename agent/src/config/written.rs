@@ -312,6 +312,7 @@ pub(super) struct Peregrine {
     pub(super) rate: RateSection,
     pub(super) repair: Repair,
     pub(super) ring_bytes: Option<u64>,
+    pub(super) sandbox: Sandbox,
     pub(super) scope_pid: Option<u32>,
     pub(super) shards: Option<u64>,
     pub(super) single_thread: Option<bool>,
@@ -343,6 +344,14 @@ pub(super) struct Limits {
 pub(super) struct Repair {
     pub(super) rate: Option<u64>,
     pub(super) simulate_drops: Option<u64>,
+}
+
+/// What the agent may still do once it watches.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Sandbox {
+    pub(super) landlock: Option<bool>,
+    pub(super) reads: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, CaptureSource, Config};
 use crate::live::{self, Kernel};
 use crate::rule_load::{self, LoadError};
+use crate::sandbox;
 use crate::start::count;
 use crate::web::WebListener;
 
@@ -33,6 +34,8 @@ pub(super) struct Facts {
     /// Why the kernel locks itself down: none, integrity or confidentiality; empty where it does not say.
     pub(super) lockdown: String,
     pub(super) capabilities: Capabilities,
+    /// The kernel's Landlock, and what it does not bound.
+    pub(super) landlock: Option<(i32, Vec<&'static str>)>,
     /// Bytes of memory that may be locked; none: any number.
     pub(super) memlock: Option<u64>,
     /// `/proc/self/mountinfo`.
@@ -97,6 +100,7 @@ impl Facts {
             has_btf: fs::File::open(BTF).is_ok(),
             lockdown: chosen(&read("/sys/kernel/security/lockdown")),
             capabilities: Capabilities::effective(),
+            landlock: sandbox::landlock_here(),
             memlock: getrlimit(Resource::Memlock).current,
             mounts: read("/proc/self/mountinfo"),
             is_first_user_namespace: is_linked("/proc/self/ns/user", FIRST_USER_NAMESPACE),
@@ -119,14 +123,7 @@ impl Facts {
         self.configuration = Some(Ok((config.files(), n_remarks)));
         self.ring_bytes = config.ring_bytes;
         self.runtimes = config.containers.lookups.as_ref().map(runtimes);
-        let sinks = [
-            config.outputs.stdout,
-            config.outputs.file.as_ref().map(|sink| sink.limits),
-            config.outputs.http.as_ref().map(|sink| sink.limits),
-            config.outputs.syslog.as_ref().map(|sink| sink.limits),
-            config.outputs.program.as_ref().map(|sink| sink.limits),
-        ];
-        if sinks.into_iter().flatten().any(|limits| limits.is_durable) {
+        if config.outputs.is_any_durable() {
             self.outbox = Some(outbox(&config.outputs.outbox));
         }
         self.socket = Some((config.socket.clone(), socket(&config.socket)));

@@ -53,7 +53,7 @@ fn missing(subject: &'static str, says: impl Into<String>, to_do: impl Into<Stri
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = vec![kernel(facts), types(facts), lockdown(facts), namespaces(facts)];
     all.extend(capabilities(facts));
-    all.push(memlock(facts));
+    all.extend([sandbox(facts), memlock(facts)]);
     all.extend(programs(facts));
     all.push(ok("tracefs", "not needed: tracepoints are found by the kernel's types"));
     all.extend([cgroups(facts), proc(facts), memory(facts)]);
@@ -123,6 +123,21 @@ fn capabilities(facts: &Facts) -> impl Iterator<Item = Finding> {
             degraded(name, says, to_do)
         }
     })
+}
+
+fn sandbox(Facts { landlock, .. }: &Facts) -> Finding {
+    const SUBJECT: &str = "Landlock";
+    match landlock {
+        None => {
+            let says = "not in this kernel: an agent can open whatever its user can";
+            degraded(SUBJECT, says, "take a kernel from 5.13 with it, and name it in lsm=")
+        }
+        Some((version, lacks)) if lacks.is_empty() => ok(SUBJECT, format!("version {version}")),
+        // Kernels of distributions: nothing to be mended today.
+        Some((version, lacks)) => {
+            ok(SUBJECT, format!("version {version}, which does not bound {}", lacks.join(", ")))
+        }
+    }
 }
 
 fn memlock(facts: &Facts) -> Finding {

@@ -16,6 +16,7 @@ fn good() -> Facts {
         programs: Some(Ok(ProbeReport::default())),
         lockdown: "integrity".to_owned(),
         capabilities: Capabilities::of(&CAPABILITIES),
+        landlock: Some((7, Vec::new())),
         memlock: Some(8 << 20),
         mounts: "22 1 0:21 / /proc rw,nosuid shared:5 - proc proc rw,hidepid=invisible\n\
                  30 22 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -67,6 +68,7 @@ fn what_is_less_is_told_with_what_to_do() {
     };
     let facts = Facts {
         release: "5.10.0-33-amd64".to_owned(),
+        landlock: None,
         capabilities: Capabilities::of(&CAPABILITIES[..2]),
         programs: Some(Ok(report)),
         mounts: "22 1 0:21 / /proc rw shared:5 - proc proc rw,hidepid=2\n".to_owned(),
@@ -91,6 +93,7 @@ fn what_keeps_an_agent_from_starting_is_missing() {
         release: "4.19.0".to_owned(),
         has_btf: false,
         lockdown: "confidentiality".to_owned(),
+        landlock: Some((2, vec!["truncation", "TCP ports"])),
         capabilities: Capabilities::default(),
         programs: None,
         is_first_user_namespace: false,

@@ -57,6 +57,16 @@ impl Disk {
         }
     }
 
+    /// Those that are there.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        let Self { docker, storage, run_storage, users_storage, containerd, runc, lxc, nspawn } =
+            self;
+        let mut all = files::expand(users_storage);
+        let own = [docker, storage, run_storage, runc, lxc].into_iter();
+        all.extend(own.chain(containerd).chain(nspawn).filter(|path| path.is_dir()).cloned());
+        all
+    }
+
     /// Reads what is known of a container. Blocks for as long as the disk does.
     pub(crate) fn look_up(&self, owner: Owner, kind: Kind, full_id: &str) -> Result<Details, Why> {
         if !files::is_name(full_id) {

@@ -57,6 +57,18 @@ impl Default for LookupConfig {
 }
 
 impl LookupConfig {
+    /// Directories in which something is read, of those that are there; and those that are listed to find some of them.
+    #[must_use]
+    pub fn directories(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let disk = crate::disk::Disk::new(self);
+        let read = if self.reads_disk { disk.directories() } else { Vec::new() };
+        // Sockets and state of users and runtimes come and go there.
+        let run = self.on_host(Path::new("/run"));
+        let lists =
+            if self.reads_disk { vec![self.on_host(Path::new("/home"))] } else { Vec::new() };
+        (read.into_iter().chain([run]).collect(), lists)
+    }
+
     /// Where a path of the host is for this process.
     pub(crate) fn on_host(&self, path: &Path) -> PathBuf {
         self.host_root.join(path.strip_prefix("/").unwrap_or(path))

@@ -149,6 +149,7 @@ pub struct Outbox {
     last_id: AlertId,
     sinks: Vec<String>,
     recovery: Recovery,
+    writer: Option<Writer>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -162,20 +163,34 @@ pub struct Opened {
 }
 
 impl Outbox {
-    /// Opens the log, finds what earlier runs left in it for `sinks`, and starts the thread that writes. A sink that has no cursor yet gets
-    /// whatever the log has. Reads every segment once.
+    /// Opens the log, and starts the thread that writes.
+    ///
+    /// # Errors
+    /// The directory cannot be used, by this program or by this version of it, or the thread cannot be made.
+    pub fn open(settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
+        let mut opened = Self::recover(settings, sinks)?;
+        opened.outbox.start()?;
+        Ok(opened)
+    }
+
+    /// Opens the log and finds what earlier runs left in it for `sinks`. A sink that has no cursor yet gets whatever the log has. Reads every
+    /// segment once. What is pushed is written once [`Outbox::start`] was called.
     ///
     /// # Errors
     /// The directory cannot be used, by this program or by this version of it.
-    pub fn open(settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
+    pub fn recover(settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
         let OutboxSettings { directory, max_bytes, segment_bytes, .. } = settings;
         if *segment_bytes < MIN_SEGMENT_BYTES || max_bytes / 2 < *segment_bytes {
             return Err(OpenError::Sizes { max_bytes: *max_bytes, segment_bytes: *segment_bytes });
         }
-        Self::open_on(Disk::open(directory)?, settings, sinks)
+        Self::recover_on(Disk::open(directory)?, settings, sinks)
     }
 
-    fn open_on(disk: Disk, settings: &OutboxSettings, sinks: &[&str]) -> Result<Opened, OpenError> {
+    fn recover_on(
+        disk: Disk,
+        settings: &OutboxSettings,
+        sinks: &[&str],
+    ) -> Result<Opened, OpenError> {
         let &OutboxSettings { ref directory, max_bytes, segment_bytes, fsync } = settings;
         let disk = Arc::new(disk);
         let (found, recovery) = recovery::recover(&disk, directory, sinks)?;
@@ -212,18 +227,28 @@ impl Outbox {
             is_begun,
             owes_report: recovery.unclean_stop.is_some(),
         };
-        let thread = std::thread::Builder::new()
-            .name("out-spool".to_owned())
-            .spawn(move || writer.run())
-            .map_err(OpenError::Thread)?;
         let outbox = Self {
             shared,
             last_id: start,
             sinks: sinks.iter().map(|&sink| sink.to_owned()).collect(),
             recovery,
-            thread: Some(thread),
+            writer: Some(writer),
+            thread: None,
         };
         Ok(Opened { outbox, readers })
+    }
+
+    /// Starts the thread that writes, once.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub fn start(&mut self) -> Result<(), OpenError> {
+        if let Some(writer) = self.writer.take() {
+            let builder = std::thread::Builder::new().name("out-spool".to_owned());
+            let thread = builder.spawn(move || writer.run()).map_err(OpenError::Thread)?;
+            self.thread = Some(thread);
+        }
+        Ok(())
     }
 
     /// What was found when it was opened.
@@ -273,6 +298,9 @@ impl Outbox {
     /// not done, since the disk does not answer.
     #[must_use]
     pub fn finish(mut self, deadline: Option<Instant>) -> bool {
+        if self.start().is_err() {
+            return false;
+        }
         self.close();
         let mut state = self.shared.lock();
         while !state.has_writer_ended {
@@ -297,6 +325,8 @@ impl Outbox {
 /// As [`Outbox::finish`], however long it takes.
 impl Drop for Outbox {
     fn drop(&mut self) {
+        // One that was never started ends the log as it should end, too; where there is no thread for it the next run finds it torn.
+        drop(self.start());
         self.close();
         if let Some(thread) = self.thread.take() {
             // The thread does not panic, short of a bug that has been printed by then.

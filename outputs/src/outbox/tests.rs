@@ -41,7 +41,8 @@ fn rig_with(settings: &OutboxSettings, sinks: &[&str], room: u64) -> Rig {
     let mut registry = Registry::new();
     let disk = Disk::open(&settings.directory).unwrap();
     disk.faults.room.store(room, SeqCst);
-    let Opened { outbox, readers } = Outbox::open_on(disk, settings, sinks).unwrap();
+    let Opened { mut outbox, readers } = Outbox::recover_on(disk, settings, sinks).unwrap();
+    outbox.start().unwrap();
     outbox.register(&mut registry);
     let recovery = outbox.recovery().clone();
     let readers = readers.into_iter().map(Some).collect();

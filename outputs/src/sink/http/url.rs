@@ -49,6 +49,14 @@ impl HttpUrl {
     }
 }
 
+impl HttpUrl {
+    /// The port of the server.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
 impl FromStr for HttpUrl {
     type Err = UrlError;
 

@@ -49,6 +49,15 @@ impl SyslogAddress {
         matches!(self, Self::Unix(_))
     }
 
+    /// The port to which a connection is made.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(at) | Self::Tls(at) => Some(at.port),
+            Self::Unix(_) | Self::Udp(_) => None,
+        }
+    }
+
     /// Whether what is sent is encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
