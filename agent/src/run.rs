@@ -32,11 +32,12 @@ use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{self, AtStart, LiveSource, Origin, RulesAtWork, whole_profile};
 use crate::sandbox::{self, Needs, Outside};
 use crate::savefile_errors::{self, LeftOut, NamedBy};
+use crate::self_alerts::SelfAlerts;
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
-    config_command, doctor, events_command, fields_command, host, launch, privileges,
+    config_command, doctor, events_command, fields_command, host, launch, outbox_watch, privileges,
     rule_commands, stats, supervisor, telling, trace, unclean_stop,
 };
 
@@ -511,6 +512,7 @@ fn watch(
     if let (Some(limit), Some(_)) = (config.ends_after, &kernel) {
         end_after(limit, end.try_clone()?);
     }
+    let gauge = outbox.as_ref().map(Outbox::gauge);
     let lifecycle = Arc::new(Lifecycle::new(config.end_within));
     let (single_thread, clock) = (plan.single_thread, source.clock());
     let parts = Parts {
@@ -554,8 +556,13 @@ fn watch(
         wisher: wisher.try_clone()?,
     }));
     let feeding = supervisor::feed(topology.progress())?;
+    let self_alerts = topology.take_self_alerts();
+    let watching = gauge
+        .zip(self_alerts.clone())
+        .map(|(gauge, alerts)| outbox_watch::watch(gauge, &config.outputs.outbox.directory, alerts))
+        .transpose()?;
     let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
-    let answers = answers(Arc::clone(&registry), Arc::clone(&rules));
+    let answers = answers(Arc::clone(&registry), Arc::clone(&rules), self_alerts.clone());
     let control = control.map(|control| control.serve(answers)).transpose()?;
     let started = || {
         lifecycle.started(&block.text());
@@ -571,6 +578,9 @@ fn watch(
         }
         rules.end();
         telling.end_snapshots();
+        if let Some(alerts) = &self_alerts {
+            alerts.end();
+        }
         if let Some(kernel) = &kernel {
             kernel.detach();
         }
@@ -593,7 +603,7 @@ fn watch(
         (why, running.finish())
     };
     let seconds = begin.elapsed().as_secs_f64();
-    drop((control, telling, feeding));
+    drop((control, telling, feeding, watching));
     let snapshot = registry.snapshot(Moment::Final);
     if wishes.is_profiled {
         let rules = whole_profile(&swap, &measured, PROFILE_EVERY, seconds);
@@ -610,7 +620,11 @@ fn watch(
     finish(why, &snapshot, &troubles)
 }
 
-fn answers(registry: Arc<Registry>, rules: Arc<RulesAtWork>) -> Answers {
+fn answers(
+    registry: Arc<Registry>,
+    rules: Arc<RulesAtWork>,
+    alerts: Option<SelfAlerts>,
+) -> Answers {
     let asked = Arc::clone(&rules);
     Answers {
         stats: Box::new(move || AgentStats {
@@ -620,6 +634,11 @@ fn answers(registry: Arc<Registry>, rules: Arc<RulesAtWork>) -> Answers {
         job: Box::new(move |job, asker| match job {
             Job::Reload(request) => rules.reload(&request, asker),
             Job::Profile(request) => rules.profile(request, asker),
+        }),
+        refused: Box::new(move |peer| {
+            if let Some(alerts) = &alerts {
+                alerts.refused(peer);
+            }
         }),
     }
 }

@@ -49,6 +49,7 @@ use crate::reload_alerts::{self, ReloadAlerts};
 use crate::repair::Repair;
 use crate::run::say;
 use crate::sandbox::{Outside, explained};
+use crate::self_alerts::{self, SelfAlerts};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
@@ -150,6 +151,7 @@ pub(crate) struct Topology {
     names: Option<NameLookups>,
     drop_alerts: Option<DropAlerts>,
     reload_alerts: Option<ReloadAlerts>,
+    self_alerts: Option<SelfAlerts>,
     snapshot_alerts: Option<SnapshotAlerts>,
     thread_times: ThreadTimes,
     watermarks: Vec<Arc<Watermark>>,
@@ -293,6 +295,10 @@ impl Topology {
             let internal = own_lane(&mut alert_rx, &output_waiter);
             ReloadAlerts::new(internal, offset_ns, registry)
         });
+        let self_alerts = times.realtime_offset_ns().map(|offset_ns| {
+            let internal = own_lane(&mut alert_rx, &output_waiter);
+            SelfAlerts::new(internal, offset_ns, registry)
+        });
         let has_snapshots = config.metrics.as_ref().is_some_and(Metrics::raises_alerts);
         let snapshot_alerts =
             times.realtime_offset_ns().filter(|_| has_snapshots).map(|offset_ns| SnapshotAlerts {
@@ -310,6 +316,7 @@ impl Topology {
             (on_alert.is_some(), capture_on_alert::RAISED),
             (drop_alerts.is_some(), drop_alerts::RAISED),
             (reload_alerts.is_some(), reload_alerts::RAISED),
+            (self_alerts.is_some(), self_alerts::RAISED),
             (snapshot_alerts.is_some(), metrics::RAISED),
             (unclean_stop.is_some(), unclean_stop::RAISED),
         ];
@@ -354,6 +361,7 @@ impl Topology {
             names,
             drop_alerts,
             reload_alerts,
+            self_alerts,
             snapshot_alerts,
             thread_times,
             watermarks,
@@ -364,6 +372,11 @@ impl Topology {
     /// What tells of reloads that were refused, live; its owner must let go of it before the end.
     pub(crate) fn take_reload_alerts(&mut self) -> Option<ReloadAlerts> {
         self.reload_alerts.take()
+    }
+
+    /// What tells of what is done to the agent itself, live; its owner must end it before the end, too.
+    pub(crate) fn take_self_alerts(&mut self) -> Option<SelfAlerts> {
+        self.self_alerts.take()
     }
 
     /// Where snapshots of metrics go as alerts; its owner must let go of it before the end, too.

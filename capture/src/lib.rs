@@ -52,8 +52,8 @@ pub use injection::{Injection, Injector, injection};
 pub use kernel::{
     Asked, CAPABILITIES, Capabilities, Capability, DEFAULT_SNAPLEN, FilterError, Filters,
     ForkSides, KernelCounters, KernelRing, Loss, LossCounts, Losses, MAX_SNAPLEN, Probe,
-    ProbeError, ProbeOptions, ProbeReport, Room, SocketLooks, TableLimits, Wanted, capturable,
-    generic_calls, on_demand,
+    ProbeError, ProbeOptions, ProbeReport, Room, SocketLooks, SocketPeer, TableLimits, Wanted,
+    capturable, generic_calls, on_demand, socket_peer,
 };
 pub use meters::{CaptureMeters, LATENCY_EVERY, MAX_UNCOUNTED};
 pub use process::ProcessEntry;

@@ -47,8 +47,8 @@ pub use delivery::{AlertTimes, Delivery, EndsBy, MAX_ROUND, Outputs, Progress, R
 pub use format::{Format, Formatter, Notes, local_offset};
 pub use message::{AlertId, Message};
 pub use outbox::{
-    Counts as OutboxCounts, Fsync, MIN_SEGMENT_BYTES, Next, OpenError, Opened, Outbox,
-    OutboxSettings, Reader, Record, Recovery, Refused, SinkCounts, UncleanStop,
+    Counts as OutboxCounts, Fill, Fsync, MIN_SEGMENT_BYTES, Next, OpenError, Opened, Outbox,
+    OutboxGauge, OutboxSettings, Reader, Record, Recovery, Refused, SinkCounts, UncleanStop,
 };
 pub use queue::QueueLimits;
 pub use rate::{Rate, RateControl};

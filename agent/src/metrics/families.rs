@@ -204,6 +204,8 @@ const FAMILIES: &[Family] = &[
     Family { kind: Counter, from: "drops.alerts", name: "peregrine_drops_alerts_total", labels: &[], help: "Alerts that tell of dropped events." },
     Family { kind: Counter, from: "outbox.alerts", name: "peregrine_outbox_alerts_total", labels: &[], help: "Alerts that tell that the agent before was ended by force." },
     Family { kind: Counter, from: "reload.alerts", name: "peregrine_reload_alerts_total", labels: &[], help: "Alerts that tell of refused reloads." },
+    Family { kind: Counter, from: "self.alerts", name: "peregrine_self_alerts_total", labels: &[], help: "Alerts that tell of what is done to the agent itself." },
+    Family { kind: Counter, from: "control.refused", name: "peregrine_control_refused_total", labels: &[], help: "Clients of the control socket that may not ask." },
     Family { kind: Counter, from: "metrics.alerts", name: "peregrine_metrics_alerts_total", labels: &[], help: "Alerts that are snapshots of metrics." },
     Family { kind: Counter, from: "outputs.*.delivered", name: "peregrine_sink_delivered_total", labels: &["sink"], help: "Alerts that a sink delivered." },
     Family { kind: Counter, from: "outputs.*.lost_*", name: "peregrine_sink_lost_total", labels: &["sink", "reason"], help: "Alerts that a sink lost: queue_full, closed, refused, gave_up, unfinished." },

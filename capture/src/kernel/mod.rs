@@ -39,4 +39,5 @@ pub use options::{
 };
 pub use report::{ProbeError, ProbeReport};
 pub use ring::KernelRing;
+pub use sys::{SocketPeer, socket_peer};
 pub use syscalls::{ForkSides, capturable, generic_calls, on_demand};

@@ -168,6 +168,39 @@ pub(crate) fn is_cgroup2(directory: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// The process at the other end of a socket, as it was when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketPeer {
+    /// 0 where this process's pid namespace does not have it: why no crate's type can stand for this, which know no such number.
+    pub pid: i32,
+    /// Its effective user.
+    pub uid: u32,
+}
+
+/// Who made the connection, wherever its descriptor has gone since (unix(7), `SO_PEERCRED`).
+///
+/// # Errors
+/// It is no socket.
+pub fn socket_peer(socket: impl AsFd) -> io::Result<SocketPeer> {
+    let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let mut len = size_of_val(&peer) as libc::socklen_t;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: a structure and its size, which the kernel fills in.
+    let result = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut len,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(SocketPeer { pid: peer.pid, uid: peer.uid })
+}
+
 /// Raises the limit on locked memory, which kernels before 5.11 charge maps to.
 pub(crate) fn raise_memlock() -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };

@@ -146,11 +146,40 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Outbox {
     shared: Arc<Shared>,
+    max_bytes: u64,
     last_id: AlertId,
     sinks: Vec<String>,
     recovery: Recovery,
     writer: Option<Writer>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// How full an outbox is, for whoever looks from the side.
+#[derive(Clone, Debug)]
+pub struct OutboxGauge {
+    shared: Arc<Shared>,
+    max_bytes: u64,
+}
+
+/// How full an outbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Of all segments.
+    pub bytes: u64,
+    /// The bound.
+    pub max_bytes: u64,
+    /// Something waits that the bound leaves no room for.
+    pub is_full: bool,
+}
+
+impl OutboxGauge {
+    /// How full it is now. Takes the lock of the outbox for a moment.
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        let state = self.shared.lock();
+        let is_full = state.failing == Some(state::Failing::Full);
+        Fill { bytes: state.bytes(), max_bytes: self.max_bytes, is_full }
+    }
 }
 
 /// An outbox that was opened.
@@ -229,6 +258,7 @@ impl Outbox {
         };
         let outbox = Self {
             shared,
+            max_bytes,
             last_id: start,
             sinks: sinks.iter().map(|&sink| sink.to_owned()).collect(),
             recovery,
@@ -255,6 +285,12 @@ impl Outbox {
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// What tells how full it is, for as long as it is kept.
+    #[must_use]
+    pub fn gauge(&self) -> OutboxGauge {
+        OutboxGauge { shared: Arc::clone(&self.shared), max_bytes: self.max_bytes }
     }
 
     /// Registers what is counted, and what must balance: received = appended + unspooled + refused + waiting, and for each sink accepted +

@@ -1,5 +1,8 @@
-//! The control socket. One client at a time, each bounded by a deadline, so that a slow or broken one costs the next a moment and the pipeline
-//! nothing. What takes longer than a moment is done by a thread of its own, one job of a kind at a time, and its client waits there.
+//! The control socket. Who connects is asked for nothing but who it is: root and the agent's own user may ask, others are told so. A client is
+//! bounded by a deadline, and they do not wait for each other, so that a slow or broken one costs others nothing, nor the pipeline. What takes longer
+//! than a moment is done by a thread of its own, one job of a kind at a time, and its client waits there.
+
+mod clients;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -14,10 +17,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use capture::SocketPeer;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use self::clients::Clients;
 use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response};
 
 /// Time for one client, from accept to the last byte; for one whose answer is a job, from its end to the last byte.
@@ -26,7 +31,7 @@ const CLIENT_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest request: paths of many rule files, their texts never.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
-/// Clients that wait for their turn.
+/// Clients that wait to be accepted.
 const BACKLOG: i32 = 128;
 
 /// How answers are made.
@@ -35,6 +40,13 @@ pub(crate) struct Answers {
     pub(crate) stats: Box<dyn Fn() -> AgentStats + Send + Sync>,
     /// May take long; gives up where the asker has gone.
     pub(crate) job: Box<DoJob>,
+    /// Told of clients that may not ask.
+    pub(crate) refused: Box<dyn Fn(SocketPeer) + Send + Sync>,
+}
+
+/// The socket's mode says the same; this holds where somebody changed it, or was handed a descriptor.
+fn may_ask(peer: SocketPeer, own_uid: u32) -> bool {
+    peer.uid == 0 || peer.uid == own_uid
 }
 
 type DoJob = dyn Fn(Job, &Asker<'_>) -> Response + Send + Sync;
@@ -145,22 +157,21 @@ impl ControlSocket {
     }
 
     fn run(self, stopped: &UnixStream, desk: &Arc<Desk>) {
+        let mut clients = Clients::new(Arc::clone(desk));
         loop {
-            let mut fds =
-                [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-            match poll(&mut fds, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return,
-            }
-            if !fds[1].revents().is_empty() {
+            let Ok((has_stopped, has_client)) = clients.wait(&self.listener, stopped) else {
+                return;
+            };
+            if has_stopped {
                 return;
             }
-            if fds[0].revents().is_empty() {
+            clients.go_on();
+            if !has_client {
                 continue;
             }
             match self.listener.accept() {
                 // What goes wrong with one client ends with that client.
-                Ok((client, _)) => drop(desk.serve(client)),
+                Ok((client, _)) => drop(clients.take(client)),
                 // Descriptors may be short for a while; the back-off keeps this from spinning until they are not.
                 Err(e) if e.kind() != ErrorKind::WouldBlock => {
                     std::thread::sleep(Duration::from_millis(50));
@@ -216,27 +227,37 @@ fn lock_of<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What becomes of a request.
+enum Reply {
+    /// It is answered at once.
+    Now(Response),
+    /// It takes a thread of its own.
+    Later(Job),
+}
+
 impl Desk {
-    fn serve(self: &Arc<Self>, client: UnixStream) -> Result<()> {
-        let deadline = Instant::now() + CLIENT_DEADLINE;
-        client.set_nonblocking(false)?;
-        let line = read_line(&client, deadline, MAX_REQUEST_BYTES)?;
-        let response = match serde_json::from_slice(&line) {
+    fn reply(&self, line: &[u8]) -> Reply {
+        Reply::Now(match serde_json::from_slice(line) {
             Ok(Request::Stats) => Response::Stats(Box::new((self.answers.stats)())),
-            Ok(Request::Reload(request)) => return self.start(client, Job::Reload(request)),
-            Ok(Request::Profile(request)) => return self.start(client, Job::Profile(request)),
+            Ok(Request::Reload(request)) => return Reply::Later(Job::Reload(request)),
+            Ok(Request::Profile(request)) => return Reply::Later(Job::Profile(request)),
             Err(e) => Response::Error(format!("not a request: {e}")),
-        };
-        respond(&client, &response, deadline)
+        })
     }
 
     /// Does a job on a thread of its own, which answers the client.
-    fn start(self: &Arc<Self>, client: UnixStream, job: Job) -> Result<()> {
+    /// Gives the client back, with what to tell it, where another job of the kind is under way.
+    fn start(
+        self: &Arc<Self>,
+        client: UnixStream,
+        job: Job,
+    ) -> Result<Option<(UnixStream, Response)>> {
         let name = job.name();
         let Some(turn) = Turn::take(self, name) else {
             let error = Response::Error(format!("another {name} is under way"));
-            return respond(&client, &error, Instant::now() + CLIENT_DEADLINE);
+            return Ok(Some((client, error)));
         };
+        client.set_nonblocking(false)?;
         let work = move || {
             let asker = Asker { client: &client, is_ending: &turn.desk.is_ending };
             let response = (turn.desk.answers.job)(job, &asker);
@@ -249,7 +270,7 @@ impl Desk {
         let mut jobs = lock_of(&self.jobs);
         jobs.retain(|job| !job.is_finished());
         jobs.push(thread);
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -276,10 +297,14 @@ impl Drop for Turn {
     }
 }
 
-fn respond(client: &UnixStream, response: &Response, deadline: Instant) -> Result<()> {
+fn line(response: &Response) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec(response)?;
     text.push(b'\n');
-    write_all(client, &text, deadline)
+    Ok(text)
+}
+
+fn respond(client: &UnixStream, response: &Response, deadline: Instant) -> Result<()> {
+    write_all(client, &line(response)?, deadline)
 }
 
 fn lock(path: &Path) -> std::io::Result<Option<File>> {
@@ -309,8 +334,10 @@ pub(crate) fn ask(path: &Path, request: &Request, work: Duration) -> Result<Resp
     let deadline = Instant::now() + 2 * CLIENT_DEADLINE + work;
     let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
-    let line = write_all(&stream, &text, deadline)
-        .and_then(|()| read_line(&stream, deadline, usize::MAX))
+    // Who is refused may have the answer before it has asked.
+    let asked = write_all(&stream, &text, deadline);
+    let line = read_line(&stream, deadline)
+        .or_else(|e| asked.and(Err(e)))
         .with_context(|| format!("no answer from the agent on {name}"))?;
     serde_json::from_slice(&line).with_context(|| {
         format!(
@@ -327,8 +354,8 @@ fn remaining(deadline: Instant) -> Result<Duration> {
     Ok(left)
 }
 
-/// Reads up to a newline or the end, at most `limit` bytes.
-fn read_line(mut stream: &UnixStream, deadline: Instant, limit: usize) -> Result<Vec<u8>> {
+/// Reads up to a newline or the end.
+fn read_line(mut stream: &UnixStream, deadline: Instant) -> Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -344,9 +371,6 @@ fn read_line(mut stream: &UnixStream, deadline: Instant, limit: usize) -> Result
         };
         let end = chunk[..n].iter().position(|&b| b == b'\n');
         line.extend_from_slice(&chunk[..end.unwrap_or(n)]);
-        if line.len() > limit {
-            bail!("the line is longer than {limit} bytes");
-        }
         if end.is_some() || n == 0 {
             return Ok(line);
         }
@@ -367,196 +391,4 @@ fn write_all(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> Re
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use std::sync::mpsc::channel;
-
-    use perf::{Moment, Registry};
-
-    use super::*;
-    use crate::request::RulesInForce;
-
-    fn stats() -> AgentStats {
-        let mut registry = Registry::new();
-        registry.counter("frames").add(7);
-        AgentStats { snapshot: registry.snapshot(Moment::Running), rules: RulesInForce::default() }
-    }
-
-    fn serve(path: &Path) -> ControlServer {
-        serve_jobs(path, |_, _| panic!("no job was asked for"))
-    }
-
-    fn serve_jobs(
-        path: &Path,
-        job: impl Fn(Job, &Asker<'_>) -> Response + Send + Sync + 'static,
-    ) -> ControlServer {
-        let answers = Answers { stats: Box::new(stats), job: Box::new(job) };
-        ControlSocket::bind(path).unwrap().serve(answers).unwrap()
-    }
-
-    fn ask_stats(path: &Path) -> Result<Response> {
-        ask(path, &Request::Stats, Duration::ZERO)
-    }
-
-    fn n_frames(path: &Path) -> u64 {
-        match ask_stats(path).unwrap() {
-            Response::Stats(s) => s.snapshot.get("frames").unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn message<T: std::fmt::Debug>(r: Result<T>) -> String {
-        format!("{:#}", r.unwrap_err())
-    }
-
-    #[test]
-    fn stats_are_answered_and_the_socket_goes_with_the_server() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run/p.sock");
-        let server = serve(&path);
-        assert_eq!(n_frames(&path), 7);
-        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-        drop(server);
-        assert!(!path.exists());
-        let e = message(ask_stats(&path));
-        assert!(e.starts_with("no agent is listening on "), "{e}");
-    }
-
-    #[test]
-    fn a_second_instance_is_refused_and_the_first_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        let _server = serve(&path);
-        let e = message(ControlSocket::bind(&path));
-        assert!(e.starts_with("another instance is running"), "{e}");
-        assert_eq!(n_frames(&path), 7);
-    }
-
-    #[test]
-    fn a_stale_socket_is_replaced_and_a_file_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists(), "std leaves the socket behind");
-        let server = serve(&path);
-        assert_eq!(n_frames(&path), 7);
-        drop(server);
-        fs::write(&path, "precious").unwrap();
-        let e = message(ControlSocket::bind(&path));
-        assert!(e.ends_with("a file that is not a socket is in its place"), "{e}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    }
-
-    #[test]
-    fn broken_clients_cost_the_next_one_a_moment() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        let _server = serve(&path);
-        drop(UnixStream::connect(&path).unwrap());
-        let mut garbage = UnixStream::connect(&path).unwrap();
-        garbage.write_all(b"{\"ask\":\"everything\"}\n").unwrap();
-        let mut answer = String::new();
-        garbage.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("{\"error\":\"not a request: "), "{answer}");
-        let mut long = UnixStream::connect(&path).unwrap();
-        drop(long.write_all(&vec![b'x'; 3 * MAX_REQUEST_BYTES]));
-        let _silent = UnixStream::connect(&path).unwrap();
-        let start = Instant::now();
-        assert_eq!(n_frames(&path), 7);
-        assert!(start.elapsed() < 2 * CLIENT_DEADLINE);
-    }
-
-    fn reload(files: &[&str]) -> Request {
-        let files = files.iter().map(PathBuf::from).collect();
-        Request::Reload(ReloadRequest { files, options: Vec::new() })
-    }
-
-    fn error(response: Result<Response>) -> String {
-        match response.unwrap() {
-            Response::Error(e) => e,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_job_holds_up_nobody_but_another_of_its_kind() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        let (begun, has_begun) = channel();
-        let (go, wait) = channel::<()>();
-        let wait = Mutex::new(wait);
-        let _server = serve_jobs(&path, move |job, _| {
-            if matches!(job, Job::Reload(_)) {
-                begun.send(()).unwrap();
-                wait.lock().unwrap().recv().unwrap();
-            }
-            Response::Error(format!("{} done", job.name()))
-        });
-        let at = path.clone();
-        let first = std::thread::spawn(move || error(ask(&at, &reload(&["/a"]), CLIENT_DEADLINE)));
-        has_begun.recv().unwrap();
-        let start = Instant::now();
-        assert_eq!(n_frames(&path), 7);
-        let second = error(ask(&path, &reload(&["/b"]), Duration::ZERO));
-        assert_eq!(second, "another reload is under way");
-        let profile = Request::Profile(ProfileRequest { millis: 1, every: 1 });
-        assert_eq!(error(ask(&path, &profile, Duration::ZERO)), "profile done");
-        assert!(start.elapsed() < CLIENT_DEADLINE);
-        go.send(()).unwrap();
-        assert_eq!(first.join().unwrap(), "reload done");
-        go.send(()).unwrap();
-        assert_eq!(error(ask(&path, &reload(&[]), Duration::ZERO)), "reload done");
-    }
-
-    #[test]
-    fn a_job_sees_that_its_client_has_gone_and_that_the_agent_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        let (told, tell) = channel();
-        let (began, begun) = channel();
-        let server = serve_jobs(&path, move |_, asker| {
-            let was_there = !asker.has_gone();
-            began.send(()).unwrap();
-            while !asker.has_gone() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            told.send(was_there).unwrap();
-            Response::Error("nobody hears it".to_owned())
-        });
-        let request = serde_json::to_vec(&reload(&["/a"])).unwrap();
-        let mut client = UnixStream::connect(&path).unwrap();
-        client.write_all(&[&request[..], b"\n"].concat()).unwrap();
-        begun.recv_timeout(CLIENT_DEADLINE).unwrap();
-        assert!(tell.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
-        drop(client);
-        assert!(tell.recv_timeout(CLIENT_DEADLINE).unwrap());
-        // Refused until the first job's turn is over, which is a moment after it told.
-        let waiting = (0..100).find_map(|_| {
-            let mut client = UnixStream::connect(&path).unwrap();
-            client.write_all(&[&request[..], b"\n"].concat()).unwrap();
-            begun.recv_timeout(CLIENT_DEADLINE / 20).ok().map(|()| client)
-        });
-        assert!(waiting.is_some(), "the second job begins");
-        drop(server);
-        assert!(tell.recv_timeout(CLIENT_DEADLINE).is_ok());
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_request_may_name_many_files_and_no_texts() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.sock");
-        let _server = serve_jobs(&path, |job, _| match job {
-            Job::Reload(request) => Response::Error(format!("{} files", request.files.len())),
-            Job::Profile(_) => panic!("not asked for"),
-        });
-        let long = format!("/{}", "a".repeat(4000));
-        let many = vec![&*long; 15];
-        assert_eq!(error(ask(&path, &reload(&many), Duration::ZERO)), "15 files");
-        let too_many = vec![&*long; 20];
-        assert!(ask(&path, &reload(&too_many), Duration::ZERO).is_err());
-        assert_eq!(n_frames(&path), 7);
-    }
-}
+mod tests;
