@@ -8,6 +8,7 @@ mod lab;
 mod process;
 mod quiet;
 mod repeat;
+mod soak;
 mod storm;
 mod watched;
 
@@ -41,6 +42,8 @@ enum Command {
     Repeat(repeat::Repeat),
     /// Write a record as Markdown with charts
     Report(lab::Report),
+    /// A load of all kinds for half an hour under an agent with its outputs: it keeps no more memory, descriptors or threads
+    Soak(soak::Soak),
     /// Storms of stress-ng under the agent: every equation holds, and the kernel log is silent
     Storm(storm::Storm),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Record(record) => record.run(),
         Command::Repeat(repeat) => repeat.run(),
         Command::Report(report) => report.run(),
+        Command::Soak(soak) => soak.run(),
         Command::Storm(storm) => storm.run(),
     };
     match passed {

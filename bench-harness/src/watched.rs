@@ -171,6 +171,26 @@ impl Agent {
         serde_json::from_str(&text).context("the answer is no snapshot")
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on stderr.
+    ///
+    /// # Errors
+    /// The file is gone.
+    pub(crate) fn said(&self) -> Result<String> {
+        self.text("stderr")
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("the agent is gone")
+    }
+
     /// CPU time that it has used so far.
     ///
     /// # Errors

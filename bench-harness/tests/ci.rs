@@ -27,11 +27,12 @@ gate: 9 passed, 1 failed, 0 skipped
 kernels: 12 passed, 0 failed, 1 skipped
 quiet: 5 passed, 1 failed, 0 skipped
 storm: 3 passed, 0 failed, 0 skipped
+soak: 1 passed, 0 failed, 0 skipped
 actions: 1 passed, 0 failed, 1 skipped
 step: passed format
 step: failed docs
 ";
-    assert_eq!(tally(log), "46 passed, 5 failed, 3 skipped\n");
+    assert_eq!(tally(log), "47 passed, 5 failed, 3 skipped\n");
 }
 
 #[test]
@@ -44,9 +45,11 @@ skipped: kernel 6.1: no such package
 kernels: 5 passed, 0 failed, 1 skipped
 skipped: quiet debootstrap: no mirror: none
 quiet: 2 passed, 0 failed, 1 skipped
+skipped: soak: stress-ng is not installed
+soak: 0 passed, 0 failed, 1 skipped
 ";
     let want = "not run:\n  live: not root\n  kernel 6.1: no such package\n  \
-                quiet debootstrap: no mirror: none\n10 passed, 0 failed, 3 skipped\n";
+                quiet debootstrap: no mirror: none\n  soak: stress-ng is not installed\n10 passed, 0 failed, 4 skipped\n";
     assert_eq!(tally(log), want);
 }
 

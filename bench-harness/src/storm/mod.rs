@@ -18,8 +18,9 @@ use clap::Args;
 use perf::Snapshot;
 use rustix::process::geteuid;
 
-use self::kernel_log::KernelLog;
-use self::workplace::Workplace;
+pub(crate) use self::kernel_log::KernelLog;
+pub(crate) use self::stressors::Group;
+pub(crate) use self::workplace::Workplace;
 use crate::process::which;
 use crate::watched::{Agent, Ended, MARK, Shell, built, end_leftovers};
 

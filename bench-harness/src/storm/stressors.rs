@@ -124,6 +124,10 @@ pub(crate) fn plan(names: &[String], seconds: u64) -> Vec<Group> {
 }
 
 impl Group {
+    pub(crate) fn new(names: &[String], seconds: u64) -> Self {
+        Self { names: names.to_vec(), seconds }
+    }
+
     /// The command line: one worker of each, small files, an end even where one hangs.
     pub(crate) fn command(&self, dir: &Path) -> String {
         let Self { names, seconds } = self;

@@ -9,16 +9,17 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, ioctl_setflags, open};
 
 /// A folder of its own below the one for temporary files; it goes when this does.
-pub(super) struct Workplace(PathBuf);
+#[derive(Debug)]
+pub(crate) struct Workplace(PathBuf);
 
 impl Workplace {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let dir = env::temp_dir().join(format!("peregrine-storm.{}", std::process::id()));
         fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self(dir))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
