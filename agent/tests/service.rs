@@ -3,13 +3,16 @@
 mod common;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, PEREGRINE, Running, can_run_live, skip};
+use common::{DEADLINE, PEREGRINE, Running, Shell, can_run_live, skip};
+use libc::pid_t;
 use serde_json::Value;
 
 /// A user who owns nothing.
@@ -259,4 +262,129 @@ fn the_manager_hears_of_each_step_and_threads_have_only_what_they_need() {
     rustix::process::kill_process(own, rustix::process::Signal::TERM).expect("it runs");
     manager.wait_for("STOPPING=1");
     assert!(agent.0.wait().expect("it is ours").success());
+}
+
+/// A thread that is stopped while all others of its process run, until this is dropped.
+struct Stopped(pid_t);
+
+impl Stopped {
+    fn stop(pid: u32, name: &str) -> Self {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+        let is_it = |thread: &fs::DirEntry| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        let thread = threads.flatten().find(is_it).expect("there is such a thread");
+        let tid = thread.file_name().to_str().and_then(|t| t.parse().ok()).expect("a number");
+        let stopped = Self(tid);
+        stopped.ask(libc::PTRACE_SEIZE);
+        stopped.ask(libc::PTRACE_INTERRUPT);
+        let mut status = 0;
+        // SAFETY: room for one number.
+        let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) };
+        assert_eq!(waited, tid, "{}", std::io::Error::last_os_error());
+        assert!(libc::WIFSTOPPED(status), "{status:x}");
+        stopped
+    }
+
+    fn ask(&self, request: libc::c_uint) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: these requests use no memory of this process.
+        let done = unsafe { libc::ptrace(request, self.0, none, none) };
+        assert_eq!(done, 0, "ptrace {request:x}: {}", std::io::Error::last_os_error());
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.ask(libc::PTRACE_DETACH);
+    }
+}
+
+/// Stops one thread of an agent for good: its health and the manager hear of that one, the watchdog gets nothing, and once it goes on everything
+/// is as before, with what happened meanwhile.
+fn one_thread_stands_still(test: &str, thread: &str) {
+    if !can_run_live(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name);
+    let manager = Manager::new(&path("notify"));
+    let mut shell = Shell::start();
+    write_rules(&path("rules.yaml"), "evt.type = execve and proc.name = true");
+    let mut command = Command::new(PEREGRINE);
+    command.args(["-r", "rules.yaml", "--socket", "s", "--scope-pid", &shell.pid()]);
+    command.args(["-o", "webserver={enabled: true, listen_port: 0}"]);
+    command.current_dir(dir.path()).env("NOTIFY_SOCKET", path("notify"));
+    command.env("WATCHDOG_USEC", "4000000").stdout(fs::File::create(path("out")).expect("a file"));
+    command.stderr(fs::File::create(path("err")).expect("a file"));
+    let mut agent = Running(command.spawn().expect("it starts"));
+    manager.wait_for("READY=1");
+    manager.wait_for("WATCHDOG=1");
+    let text = |name: &str| fs::read_to_string(path(name)).expect("it is there");
+    let said = text("err");
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.expect("it says where it answers");
+    let health = || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let healthy = "HTTP/1.1 200 OK";
+    assert!(health().starts_with(healthy), "{}", health());
+
+    let stopped = Stopped::stop(agent.0.id(), thread);
+    let stalled = manager.wait_for("STATUS=stalled: ");
+    assert!(stalled.contains(&format!("{thread} has not moved for 1")), "{stalled}");
+    // The web server looks at other moments than the watchdog.
+    let deadline = Instant::now() + DEADLINE;
+    let answer = loop {
+        let answer = health();
+        if !answer.starts_with(healthy) || Instant::now() > deadline {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains(&format!("{thread} has not moved for 1")), "{answer}");
+    // What has been told since: how long it has been, and nothing that feeds.
+    manager.0.set_read_timeout(Some(Duration::from_millis(2500))).expect("a limit");
+    let mut bytes = [0; 512];
+    while let Ok(n) = manager.0.recv(&mut bytes) {
+        let word = String::from_utf8_lossy(&bytes[..n]);
+        assert!(word.starts_with("STATUS=stalled: "), "fed while {thread} stands still: {word}");
+        if word.contains(" 13 s") {
+            break;
+        }
+    }
+    assert_eq!(shell.run("/bin/true"), 0);
+    assert_eq!(text("out"), "", "{thread} does not stand still");
+
+    drop(stopped);
+    manager.0.set_read_timeout(Some(DEADLINE * 2)).expect("a limit");
+    manager.wait_for("WATCHDOG=1");
+    manager.wait_for("STATUS=watching");
+    let deadline = Instant::now() + DEADLINE;
+    while !(health().starts_with(healthy) && text("out").contains("seen true")) {
+        assert!(Instant::now() < deadline, "{} {}", health(), text("out"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let own = rustix::process::Pid::from_raw(agent.0.id().cast_signed()).expect("a process");
+    rustix::process::kill_process(own, rustix::process::Signal::TERM).expect("it runs");
+    assert!(agent.0.wait().expect("it is ours").success());
+    let said = text("err");
+    assert!(said.contains("  holds  ") && !said.contains("UNEXPLAINED"), "{said}");
+}
+
+#[test]
+fn a_shard_that_stands_still_is_told_and_goes_on() {
+    one_thread_stands_still("a_shard_that_stands_still_is_told_and_goes_on", "shard-0");
+}
+
+#[test]
+fn a_capture_thread_that_stands_still_is_told_and_goes_on() {
+    one_thread_stands_still("a_capture_thread_that_stands_still_is_told_and_goes_on", "cap-0");
 }
