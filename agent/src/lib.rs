@@ -24,6 +24,7 @@ mod drop_alerts;
 mod events_command;
 mod falco_flags;
 mod fields_command;
+mod file_digests;
 mod host;
 mod internal_alerts;
 mod lanes;

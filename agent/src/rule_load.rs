@@ -8,6 +8,7 @@ use rules::{
 };
 
 use crate::config::{CaptureSource, Config, Matching};
+use crate::file_digests::FileDigests;
 use crate::rule_commands::missing;
 use crate::rule_files;
 use crate::start::count;
@@ -54,6 +55,7 @@ pub(crate) fn options(config: &Config) -> Options {
 #[derive(Debug)]
 pub(crate) struct LoadedRules {
     pub(crate) ruleset: Arc<Ruleset>,
+    pub(crate) digests: FileDigests,
     sources: Vec<Source>,
     options: Options,
 }
@@ -79,7 +81,7 @@ impl LoadedRules {
 
     /// What each rule comes to, with lists and macros put in. Compiles once more.
     pub(crate) fn resolved(&self) -> BTreeMap<Arc<str>, (Arc<RuleInfo>, Option<String>)> {
-        let Self { ruleset, sources, options } = self;
+        let Self { ruleset, sources, options, .. } = self;
         let catalog = Catalog::load(sources.clone(), options).ok();
         let condition = |name: &str| catalog.as_ref()?.rule(name)?.condition.resolved.clone();
         let rules = ruleset.rules();
@@ -111,7 +113,8 @@ pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
     let drawn = |e: &rules::RuleError| e.to_string().trim_end().to_owned();
     let ruleset = Ruleset::load(sources.clone(), options.clone())
         .map_err(|errors| LoadError::Rules(errors.iter().map(drawn).collect()))?;
-    Ok(LoadedRules { ruleset: Arc::new(ruleset), sources, options })
+    let digests = FileDigests::of(&sources, &config.files);
+    Ok(LoadedRules { ruleset: Arc::new(ruleset), digests, sources, options })
 }
 
 /// What there is to say of rules that were loaded: doubts drawn, then notes of a line each.

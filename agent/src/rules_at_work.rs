@@ -18,6 +18,7 @@ use stages::{RuleProfile, RuleSwap};
 use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, Config, Given, RuleInputs};
 use crate::control::Asker;
+use crate::file_digests::FileDigests;
 use crate::lifecycle::Lifecycle;
 use crate::live::{self, Kernel};
 use crate::name_lookups::NameLookups;
@@ -231,6 +232,11 @@ impl RulesAtWork {
         let in_force = self.lock();
         let matches = self.swap.matches().into_iter().chain(std::iter::repeat(0));
         in_force.rules.ruleset.rules().cloned().zip(matches).collect()
+    }
+
+    /// The files in force.
+    pub(crate) fn digests(&self) -> FileDigests {
+        self.lock().rules.digests.clone()
     }
 
     /// What the agent's own configuration is read from.

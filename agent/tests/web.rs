@@ -123,6 +123,12 @@ fn metrics_are_those_of_the_handbook_and_what_promtool_takes() {
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     };
+    let config = dir.path().join("peregrine.yaml");
+    let sum = Command::new("sha256sum").arg(&config).output().expect("sha256sum runs");
+    let sum = String::from_utf8_lossy(&sum.stdout)[..64].to_owned();
+    let in_force =
+        format!("_config_files_info{{file_name=\"peregrine.yaml\",sha256=\"{sum}\"}} 1\n");
+    assert!(text.contains(&in_force), "no {in_force} in {text}");
     let families = families(&text);
     let handbook = handbook();
     for (name, (kind, samples)) in &families {
@@ -241,6 +247,7 @@ fn snapshots_are_alerts_and_lines_of_json() {
             "falco.memory_rss_mb",
             "scap.n_evts",
             "falco.rules.matches_total",
+            "falco.sha256_rules_file.built_in_rules",
             "peregrine.kernel.seen",
         ] {
             assert!(last.get(key).is_some(), "{key} in {last}");

@@ -11,6 +11,7 @@ use super::families::{self, Family, Kind};
 use super::resources::Resources;
 use super::{Observed, WebCounts, is_told};
 use crate::config::Detail;
+use crate::file_digests::{FileDigest, FileDigests};
 
 /// What the answer is.
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -248,6 +249,13 @@ impl Page {
         self.add("falcosecurity_falco_version_info", &[env!("CARGO_PKG_VERSION")], 1.0);
         self.add("falcosecurity_falco_kernel_release_info", &[&facts.kernel], 1.0);
         self.add("falcosecurity_evt_hostname_info", &[&facts.hostname], 1.0);
+        let FileDigests { rules, config } = observed.rules.digests();
+        for (family, files) in [("rules", rules), ("config", config)] {
+            for FileDigest { name, sha256 } in files {
+                let family = format!("falcosecurity_falco_sha256_{family}_files_info");
+                self.add(&family, &[&name, &sha256], 1.0);
+            }
+        }
         self.add("falcosecurity_scap_engine_name_info", &["modern_bpf", "syscall"], 1.0);
         let ran = observed.ran_for().as_secs_f64();
         self.add("falcosecurity_falco_duration_seconds_total", &[], ran);

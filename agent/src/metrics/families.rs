@@ -266,6 +266,8 @@ const FAMILIES: &[Family] = &[
     // Falco's names, where the meaning is Falco's.
     Family { kind: Gauge, from: "", name: "falcosecurity_falco_version_info", labels: &["version"], help: "Version of what stands in Falco's place: Peregrine's." },
     Family { kind: Gauge, from: "", name: "falcosecurity_falco_kernel_release_info", labels: &["kernel_release"], help: "The running kernel." },
+    Family { kind: Gauge, from: "", name: "falcosecurity_falco_sha256_rules_files_info", labels: &["file_name", "sha256"], help: "A rule file in force, and the SHA-256 of what it had when it was read." },
+    Family { kind: Gauge, from: "", name: "falcosecurity_falco_sha256_config_files_info", labels: &["file_name", "sha256"], help: "A configuration file that was read at the start or at the last reload." },
     Family { kind: Gauge, from: "", name: "falcosecurity_evt_hostname_info", labels: &["hostname"], help: "Name of the host." },
     Family { kind: Gauge, from: "", name: "falcosecurity_scap_engine_name_info", labels: &["engine_name", "evt_source"], help: "What events come from: eBPF." },
     Family { kind: Counter, from: "", name: "falcosecurity_falco_duration_seconds_total", labels: &[], help: "How long the agent has run." },

@@ -18,6 +18,7 @@ use super::falco::{self, Scap};
 use super::resources::Resources;
 use super::{Observed, is_told};
 use crate::config::Snapshots;
+use crate::file_digests::{FileDigest, FileDigests};
 use crate::internal_alerts::{self, InternalAlerts};
 use crate::run::say;
 
@@ -155,6 +156,13 @@ impl Taker {
         out.always("falco.host_boot_ts", AlertValue::U64(now.saturating_sub(now_ns)));
         out.always("falco.host_num_cpus", AlertValue::U64(facts.n_cpus as u64));
         out.n("falco.outputs_queue_num_drops", falco::n_queue_drops(&counts));
+        let FileDigests { rules: rule_files, config: config_files } = rules.digests();
+        for (kind, files) in [("rules", rule_files), ("config", config_files)] {
+            for FileDigest { name, sha256 } in files {
+                let field = format!("falco.sha256_{kind}_file.{}", sanitized(&name));
+                out.always(&field, AlertValue::Text(sha256));
+            }
+        }
         let n_evts = get("shard.received");
         out.n("falco.num_evts", n_evts);
         out.n("falco.num_evts_prev", before.n_evts);
