@@ -235,6 +235,7 @@ fn the_manager_hears_of_each_step_and_threads_have_only_what_they_need() {
             assert_eq!(line(status, set), "000000c000081006", "{set} of {}", line(status, "Name"));
         }
         assert_eq!(line(status, "NoNewPrivs"), "1", "{}", line(status, "Name"));
+        assert_eq!(line(status, "Seccomp"), "2", "{}", line(status, "Name"));
     }
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
     let core = limits.lines().find(|line| line.starts_with("Max core file size"));

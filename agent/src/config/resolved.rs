@@ -413,6 +413,7 @@ pub(super) fn resolve(
         )?,
         sandbox: SandboxSettings {
             landlock: peregrine.sandbox.landlock.unwrap_or(true),
+            seccomp: peregrine.sandbox.seccomp.unwrap_or(true),
             reads: peregrine.sandbox.reads.unwrap_or_default(),
         },
         containers: containers::resolve(

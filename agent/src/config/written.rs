@@ -352,6 +352,7 @@ pub(super) struct Repair {
 pub(super) struct Sandbox {
     pub(super) landlock: Option<bool>,
     pub(super) reads: Option<Vec<PathBuf>>,
+    pub(super) seccomp: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

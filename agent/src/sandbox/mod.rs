@@ -1,9 +1,11 @@
-//! What the agent may still do once it watches: Landlock bounds the files that its threads open, the TCP ports, and whom they signal.
+//! What the agent may still do once it watches: Landlock bounds the files that its threads open, the TCP ports, and whom they signal; a filter
+//! of seccomp refuses calls that it never makes from there on.
 //!
 //! A Landlock domain keeps a thread from `/proc/PID/{exe,cwd,environ,fd}` of every process outside of it, whatever capabilities it has
 //! (security/landlock/task.c, `hook_ptrace_access_check`). So the two threads that look at other processes are started by [`Outside`], which
 //! was there before.
 
+mod calls;
 mod outside;
 mod places;
 
@@ -34,6 +36,7 @@ static IS_BOUNDED: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SandboxSettings {
     pub(crate) landlock: bool,
+    pub(crate) seccomp: bool,
     /// What may be read besides.
     pub(crate) reads: Vec<PathBuf>,
 }
@@ -46,16 +49,28 @@ pub(crate) struct Needs<'a> {
     pub(crate) pidfile: Option<&'a std::path::Path>,
 }
 
-/// Bounds the calling thread and all that it starts from here on; gives what came of it, for people. What the kernel lacks keeps nobody from
-/// watching.
+/// Bounds the calling thread and all that it starts from here on, and the calls of all threads that there are; gives what came of it, for people.
+/// What the kernel lacks keeps nobody from watching.
 pub(crate) fn enter(needs: &Needs<'_>) -> String {
-    if !needs.config.sandbox.landlock {
-        "off: peregrine.sandbox.landlock is false".to_owned()
-    } else if needs.config.outputs.program.is_some() {
-        "off: what program_output starts would have its bounds".to_owned()
-    } else {
-        bound(needs).unwrap_or_else(|e| format!("off: the kernel refuses it: {e:#}"))
+    let SandboxSettings { landlock, seccomp, .. } = needs.config.sandbox;
+    if needs.config.outputs.program.is_some() {
+        return "off: what program_output starts would have its bounds".to_owned();
     }
+    let files = if landlock {
+        bound(needs).unwrap_or_else(|e| format!("no Landlock: the kernel refuses it: {e:#}"))
+    } else {
+        "no Landlock: peregrine.sandbox.landlock is false".to_owned()
+    };
+    // Landlock makes calls of its own.
+    let calls = if seccomp {
+        match calls::refuse() {
+            Ok(n) => format!("seccomp refuses {n} calls"),
+            Err(e) => format!("no seccomp: the kernel refuses it: {e}"),
+        }
+    } else {
+        "no seccomp: peregrine.sandbox.seccomp is false".to_owned()
+    };
+    format!("{files}; {calls}")
 }
 
 fn bound(needs: &Needs<'_>) -> Result<String> {
@@ -93,13 +108,13 @@ fn bound(needs: &Needs<'_>) -> Result<String> {
     }
     let Some(had) = had(&ruleset.restrict_self()?) else {
         return Ok(
-            "off: this kernel has no Landlock, or it was not enabled at boot (lsm=)".to_owned()
+            "no Landlock: this kernel has none, or it was not enabled at boot (lsm=)".to_owned()
         );
     };
     IS_BOUNDED.store(true, Ordering::Relaxed);
     let lacks = match &lacking(had)[..] {
         [] => String::new(),
-        lacks => format!("; this kernel's does not bound {}", lacks.join(", ")),
+        lacks => format!("; this kernel does not bound {}", lacks.join(", ")),
     };
     let (n_reads, n_writes) = (reads.len(), writes.len() + files.len());
     Ok(format!(

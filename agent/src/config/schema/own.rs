@@ -76,6 +76,8 @@ pub(super) const KEYS: &[Key] = &[
         "For tests: one in so many of the frames that tell of changes of processes is dropped in the kernel; 0 drops none."),
     key("peregrine.sandbox.landlock", Bool, "true",
         "Once it watches, the agent opens no file and connects to no TCP port that this configuration has no use for, as far as the kernel can see to it (docs/security.md)."),
+    key("peregrine.sandbox.seccomp", Bool, "true",
+        "Once it watches, its system calls are refused that it has no use for from there on: modules, mounts, ptrace, namespaces, the clock, executing programs and the like (docs/security.md)."),
     key("peregrine.sandbox.reads", Texts, "[]",
         "Directories that it may read besides, such as those of rule files that `peregrine rules reload` will name."),
     key("peregrine.capture.before_ms", Whole(0, 600_000), "5000",
