@@ -26,6 +26,9 @@ pub(crate) struct Report {
     /// Lines of stderr.
     pub(crate) err: Vec<String>,
     exit: Option<i32>,
+    /// Of the run with the unit's five capabilities: words by subject.
+    pub(crate) five: BTreeMap<String, String>,
+    five_err: Vec<String>,
     /// Words that stand alone on their line: `ready`, `last`, `stuck`, `done`.
     marks: BTreeSet<String>,
 }
@@ -57,6 +60,11 @@ impl Report {
                 "err" => r.err.push(rest.to_owned()),
                 "exit" => r.exit = rest.parse().ok(),
                 "log" => {}
+                "five" => {
+                    let (subject, words) = rest.split_once(' ').unwrap_or((rest, ""));
+                    r.five.insert(subject.to_owned(), words.trim().to_owned());
+                }
+                "five-err" => r.five_err.push(rest.to_owned()),
                 mark => {
                     r.marks.insert(mark.to_owned());
                 }
@@ -102,6 +110,7 @@ impl Report {
             ("connect with both endpoints", self.connect()),
             ("fork, both sides", self.fork()),
             ("ends by itself", self.ends()),
+            ("five capabilities, bounded, through a reload", self.five()),
         ]
     }
 
@@ -173,6 +182,25 @@ impl Report {
         self.one("fork", parent, &caller).map_err(|e| format!("caller's side: {e}"))?;
         let child_side = [name, ("proc.ppid", parent.to_string()), ("evt.rawres", "0".to_owned())];
         self.one("fork", child, &child_side).map_err(|e| format!("child's side: {e}"))
+    }
+
+    /// With the capabilities of the shipped unit, exactly, and seccomp; whether there is Landlock is the kernel's affair, and told.
+    fn five(&self) -> Result<(), String> {
+        // CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_PERFMON, CAP_BPF.
+        let want = [("caps", "000000c000081004"), ("seccomp", "2"), ("removed", ""), ("exit", "0")];
+        let is = |(subject, words): &(&str, &str)| {
+            self.five.get(*subject).is_some_and(|said| said == words)
+        };
+        let is_reloaded = self.five.get("reload").is_some_and(|said| said.starts_with("0 "));
+        let is_told = self.five.get("sandbox").is_some_and(|said| said.contains("Landlock"));
+        if want.iter().all(is) && is_reloaded && is_told {
+            return Ok(());
+        }
+        Err(format!(
+            "{:?}; stderr: {}",
+            self.five,
+            self.five_err.iter().take(12).cloned().collect::<Vec<_>>().join(" / ")
+        ))
     }
 
     fn ends(&self) -> Result<(), String> {

@@ -114,6 +114,7 @@ impl Kernels {
         }
         a.file("/init", 0o755, include_bytes!("../../guest/init"));
         a.file("/check/rules.yaml", 0o644, include_bytes!("../../guest/rules.yaml"));
+        a.file("/check/more.yaml", 0o644, include_bytes!("../../guest/more.yaml"));
         a.file("/check/dir/file.txt", 0o644, b"one line\n");
         a.file("/check/ready", 0o644, b"");
         a.file("/check/last", 0o644, b"");
@@ -130,6 +131,8 @@ impl Kernels {
         };
         let probe = given(&self.probe, &["-p", "bench-harness", "--example", "guest-probe"])?;
         let agent = given(&self.agent, &["-p", "agent", "--bin", "peregrine"])?;
+        // That of busybox may know no bounding set.
+        a.program("/check/setpriv", &which("setpriv").context("package util-linux")?)?;
         a.program("/bin/guest-probe", &probe)?;
         a.program("/bin/peregrine", &agent)?;
         Ok(a.finish())
@@ -155,6 +158,9 @@ fn report(kernel: Kernel, console: &Console, tally: &mut Tally) {
     }
     for line in &report.notes {
         println!("  {line}");
+    }
+    if let Some(said) = report.five.get("sandbox") {
+        println!("  sandbox: {said}");
     }
     for (name, result) in report.checks() {
         match result {
