@@ -133,10 +133,20 @@ fn judge(samples: &[Sample], warm_up: Duration, growth_percent: f64) -> Vec<Verd
         let judged = samples.iter().filter(|s| s.at_s >= warm_up.as_secs_f64());
         judged.map(|s| (s.at_s, level(s))).collect()
     };
-    vec![
-        follows_the_load("resident memory, kB", &of(|s| s.resident_kb as f64), growth_percent),
+    let mut verdicts = vec![follows_the_load(
+        "resident memory, kB",
+        &of(|s| s.resident_kb as f64),
+        growth_percent,
+    )];
+    // It is half of what is resident, and grows while the agent fills its tables, which in a short look it does.
+    if warm_up == WARM_UP {
+        let anonymous = of(|s| s.anonymous_kb as f64);
+        verdicts.push(follows_the_load("anonymous memory, kB", &anonymous, growth_percent));
+    }
+    verdicts.extend([
         goes_back("descriptors", &of(|s| s.n_descriptors as f64)),
         goes_back("threads", &of(|s| s.n_threads as f64)),
         is_emptied("alerts that wait in the outbox", &of(|s| s.n_waiting as f64)),
-    ]
+    ]);
+    verdicts
 }

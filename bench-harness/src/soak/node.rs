@@ -365,7 +365,9 @@ impl Node {
         if n_equations == 0 {
             troubles.push("the agent ended without its equations".to_owned());
         }
-        let is_loss = |name: &str| name.contains(".lost_") || name.contains(".refused_");
+        let is_loss = |name: &str| {
+            ["lost_", "refused_", "alerts_lost"].iter().any(|part| name.contains(part))
+        };
         let lost = last.counters.iter().filter(|(name, n)| is_loss(name) && **n > 0);
         let lost = lost.map(|(name, n)| (name.clone(), *n)).collect();
         Ok(End { during, last_words, n_received, n_again, peak_kb, lost })
