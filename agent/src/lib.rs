@@ -26,6 +26,7 @@ mod falco_flags;
 mod fields_command;
 mod file_digests;
 mod host;
+mod identity;
 mod internal_alerts;
 mod lanes;
 mod launch;

@@ -9,6 +9,7 @@ use rules::{
 
 use crate::config::{CaptureSource, Config, Matching};
 use crate::file_digests::FileDigests;
+use crate::identity;
 use crate::rule_commands::missing;
 use crate::rule_files;
 use crate::start::count;
@@ -109,7 +110,7 @@ fn definitions(file: Source) -> [usize; 3] {
 /// Reads and compiles the configured rules.
 pub(crate) fn load(config: &Config) -> Result<LoadedRules, LoadError> {
     let sources = rule_files::read(&config.rules)?;
-    let options = options(config);
+    let options = Options { list_items: identity::list_items(config), ..options(config) };
     let drawn = |e: &rules::RuleError| e.to_string().trim_end().to_owned();
     let ruleset = Ruleset::load(sources.clone(), options.clone())
         .map_err(|errors| LoadError::Rules(errors.iter().map(drawn).collect()))?;

@@ -426,6 +426,7 @@ fn tell_rules(
 /// Watches, or does as if.
 fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
     let (config, given) = config::load_given(&origin.source, &origin.set)?;
+    let config = Config { pid_file: flags.pidfile.clone(), ..config };
     let at_start = AtStart::of(&config, given);
     flags.check_sources(&config)?;
     if flags.verbose {

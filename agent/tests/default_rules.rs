@@ -9,8 +9,10 @@ use common::{PEREGRINE, alone, can_run_live, skip};
 use serde_json::Value;
 
 /// Files that actions make where nobody else sees them.
-const MADE_UP: [&str; 7] = [
+const MADE_UP: [&str; 9] = [
     "/etc/peregrine-file",
+    "/etc/peregrine/changed.yaml",
+    "/etc/peregrine/edited.yaml",
     "/etc/peregrine-link",
     "/etc/cron.d/peregrine-job",
     "/etc/profile.d/peregrine.sh",

@@ -118,7 +118,7 @@ pub use necessary::{
 };
 pub use output::{LineFormat, LineScratch, escape_line, plain_len};
 pub use rule_schema::RuleFileSchema;
-pub use ruleset::{AlertFacts, DEFAULT_RULES, Options, RuleMatching, Ruleset};
+pub use ruleset::{AlertFacts, DEFAULT_RULES, GivenItems, Options, RuleMatching, Ruleset};
 pub use schema::{
     Arg, ArgKind, Arity, Class, ContainerField, EvtField, Extracted, FdField, FdListField, Field,
     FieldInfo, FieldRef, FieldType, Format, FsPathField, ProcField, UserField,

@@ -49,6 +49,15 @@ pub enum RuleMatching {
     All,
 }
 
+/// Items that a list gets from whoever loads the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenItems {
+    /// Beside those that the files give it.
+    Beside(Vec<String>),
+    /// In their place.
+    Instead(Vec<String>),
+}
+
 /// How rules are loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -63,6 +72,8 @@ pub struct Options {
     pub selections: Vec<Selection>,
     /// Values of the fields `static.KEY` by key.
     pub static_fields: Arc<BTreeMap<String, String>>,
+    /// Items of lists of these names, where the files define them: what only the program knows that loads the rules.
+    pub list_items: Arc<BTreeMap<String, GivenItems>>,
     /// What is added to outputs, in this order.
     pub appends: Vec<OutputAppend>,
     /// Whether outputs show buffers in base64.
@@ -79,6 +90,7 @@ impl Default for Options {
             sources: Vec::new(),
             selections: Vec::new(),
             static_fields: Arc::default(),
+            list_items: Arc::default(),
             appends: Vec::new(),
             buffers_in_base64: false,
             tells_fields: true,
@@ -149,7 +161,8 @@ impl Ruleset {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags);
+        let mut items = collect(&files, n_files, &mut diags);
+        items.give_items(&options.list_items);
         let appends = Appends::read(&options, &mut files);
         let compiled = compile(&items, appends, &options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();

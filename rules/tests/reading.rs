@@ -1,7 +1,7 @@
 //! What files mean once they are read, told by the conditions that come out: the statements of the language about lists, macros, changes and
 //! exceptions, one row each.
 
-use rules::{Catalog, Options, RuleError, Source};
+use rules::{Catalog, GivenItems, Options, RuleError, Source};
 
 fn load(files: &[&str]) -> Result<Catalog, Vec<RuleError>> {
     let source = |(i, text): (usize, &&str)| Source {
@@ -34,6 +34,26 @@ fn check(table: &[(&str, &str, &str)]) {
             .map_or(&*actual, |rest| rest.strip_suffix(')').unwrap_or(rest));
         assert_eq!(actual, *expected, "{items} {condition}");
     }
+}
+
+#[test]
+fn who_loads_the_rules_may_know_items_of_lists_that_are_there() {
+    let lists = "- {list: beside, items: [a, b]}\n- {list: instead, items: [0]}\n";
+    let rule = rule("proc.name in (beside) and proc.pid = instead");
+    let file = Source { name: "1.yaml".into(), text: format!("{lists}{rule}") };
+    let items = |items: &[&str]| items.iter().map(|&i| i.to_owned()).collect();
+    let given = [
+        ("beside", GivenItems::Beside(items(&["c", "\"d e\""]))),
+        ("instead", GivenItems::Instead(items(&["7"]))),
+        ("not_there", GivenItems::Beside(items(&["x"]))),
+    ];
+    let given = given.into_iter().map(|(name, items)| (name.to_owned(), items)).collect();
+    let options = Options { list_items: std::sync::Arc::new(given), ..Options::default() };
+    let catalog = Catalog::load(vec![file], &options).unwrap();
+    assert_eq!(
+        catalog.rule("r").unwrap().condition.resolved.as_deref(),
+        Some("(proc.name in (a, b, c, \"d e\") and proc.pid = 7)")
+    );
 }
 
 #[test]

@@ -120,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) snaplen: usize,
     /// Control socket.
     pub(crate) socket: PathBuf,
+    /// Where the process's id is written; only a run has one.
+    pub(crate) pid_file: Option<PathBuf>,
     /// Savefile to write while alerting.
     pub(crate) write: Option<PathBuf>,
     /// Recordings around alerts; none: off.
@@ -395,6 +397,7 @@ pub(super) fn resolve(
         limits,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
+        pid_file: None,
         write,
         on_alert,
         event_drops: drops::resolve(syscall_event_drops)?,

@@ -12,6 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, CaptureSource, Config};
+use crate::identity;
 use crate::live::{self, Kernel};
 use crate::rule_load::{self, LoadError};
 use crate::sandbox;
@@ -22,7 +23,6 @@ use crate::web::WebListener;
 pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// `PROC_USER_INIT_INO` and `PROC_PID_INIT_INO` (include/linux/proc_ns.h).
 const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// What is asked, each thing by itself.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ impl Facts {
             memlock: getrlimit(Resource::Memlock).current,
             mounts: read("/proc/self/mountinfo"),
             is_first_user_namespace: is_linked("/proc/self/ns/user", FIRST_USER_NAMESPACE),
-            is_first_pid_namespace: is_linked("/proc/self/ns/pid", FIRST_PID_NAMESPACE),
+            is_first_pid_namespace: identity::is_in_first_pid_namespace(),
             n_possible_cpus: crate::host::n_possible_cpus(),
             n_online_cpus: n_online(&read("/sys/devices/system/cpu/online")),
             memory: memory(&read("/proc/meminfo"), &memory_limits()),

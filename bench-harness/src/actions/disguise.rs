@@ -9,13 +9,18 @@ use std::process::{Command, ExitCode};
 /// A name, and what a process of that name does with its arguments.
 type Part = (&'static str, fn(&[String]) -> std::io::Result<()>);
 
-const PARTS: [Part; 6] = [
+/// It has a place among programs too: rules trust no editor that lies where anybody writes.
+pub(crate) const EDITOR: &str = "nano";
+
+const PARTS: [Part; 8] = [
     ("nginx", start),
     ("ssh", connect),
     ("curl", connect_to_path),
     ("xmrig", nothing),
     ("shred", nothing),
     ("apk", nothing),
+    ("systemctl", nothing),
+    (EDITOR, make_file),
 ];
 
 /// Plays the part that the program was called by; `None` where that is its own name.
@@ -37,6 +42,12 @@ pub(crate) fn act() -> Option<ExitCode> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a part")]
 fn nothing(_: &[String]) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Makes the file that its argument names.
+fn make_file(args: &[String]) -> std::io::Result<()> {
+    let [path] = args else { return Err(std::io::Error::other("no file")) };
+    std::fs::File::create(path).map(drop)
 }
 
 /// Runs its arguments as a program.

@@ -12,6 +12,7 @@ use rustix::mount::{
 };
 
 use crate::action::find_program;
+use crate::disguise::EDITOR;
 use crate::interfaces;
 use crate::sys;
 
@@ -82,6 +83,11 @@ impl Scene {
                     File::create(&kept)?;
                     mount_bind(&program, kept)?;
                 }
+            }
+            if folder == "/usr/local/bin" {
+                let editor = new.join(EDITOR);
+                File::create(&editor)?;
+                mount_bind(scene.own(), editor)?;
             }
             mount_bind_recursive(&new, folder)
                 .with_context(|| format!("{folder} cannot be replaced"))?;

@@ -6,7 +6,9 @@ use std::io::{Error, Result};
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
+use std::process::Command;
+
+use rustix::process::Pid;
 
 /// The result of a raw call.
 fn checked(result: c_long) -> Result<c_long> {
@@ -46,11 +48,53 @@ pub(crate) fn finit_module(file: &impl AsRawFd) -> Result<()> {
         .map(drop)
 }
 
-/// Becomes the tracer of a child of this process, which goes on running.
-pub(crate) fn seize(child: &Child) -> Result<()> {
-    let pid = child.id() as libc::pid_t;
+/// Becomes the tracer of a process, which goes on running.
+pub(crate) fn seize(process: Pid) -> Result<()> {
+    let pid = process.as_raw_nonzero().get();
     // SAFETY: PTRACE_SEIZE takes numbers only and touches no memory of this process.
     checked(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0) }).map(drop)
+}
+
+/// Takes all rights from this process, which has one thread.
+pub(crate) fn become_nobody() -> Result<()> {
+    const NOBODY: libc::uid_t = 65_534;
+    // SAFETY: takes numbers only.
+    checked(c_long::from(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) })).map(drop)
+}
+
+/// Has the command run on a terminal of its own, which ends with what is given.
+pub(crate) fn on_a_terminal(command: &mut Command) -> Result<OwnedFd> {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let terminal = rustix::pty::openpt(flags | rustix::pty::OpenptFlags::CLOEXEC)?;
+    rustix::pty::grantpt(&terminal)?;
+    rustix::pty::unlockpt(&terminal)?;
+    let name = rustix::pty::ptsname(&terminal, Vec::new())?;
+    let take = move || {
+        // SAFETY: a NUL-terminated name that lives as long as the closure; both calls are async-signal-safe. A leader of a session without a
+        // terminal gets the one that it opens.
+        unsafe {
+            checked(c_long::from(libc::setsid()))?;
+            checked(c_long::from(libc::open(name.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC)))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(take) };
+    Ok(terminal)
+}
+
+/// A BPF map by its number.
+pub(crate) fn bpf_map_by_id(id: u32) -> Result<OwnedFd> {
+    const BPF_MAP_GET_FD_BY_ID: c_long = 14;
+    /// The start of `union bpf_attr` for it (include/uapi/linux/bpf.h): number, next number, flags.
+    type Get = [u32; 3];
+    let get: Get = [id, 0, 0];
+    // SAFETY: the attribute lives until the call returns; its size is given.
+    let fd = checked(unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_MAP_GET_FD_BY_ID, get.as_ptr(), size_of::<Get>())
+    })?;
+    // SAFETY: the kernel made this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// Makes the parent the tracer of this process.

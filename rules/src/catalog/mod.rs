@@ -155,7 +155,8 @@ impl Catalog {
             n_files = files.add(source) + 1;
         }
         let mut diags = Diags::default();
-        let items = collect(&files, n_files, &mut diags);
+        let mut items = collect(&files, n_files, &mut diags);
+        items.give_items(&options.list_items);
         let appends = Appends::read(options, &mut files);
         let compiled = compile(&items, appends, options, &mut diags);
         let draw = |diags: Vec<Diag>| diags.into_iter().map(|d| d.draw(&files)).collect();

@@ -1,5 +1,6 @@
 //! Lists and macros.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::overrides::{Change, Mode, Overridable, mode};
@@ -8,6 +9,7 @@ use crate::error::{Code, Diag, Diags, ItemKind, Problem};
 use crate::items::Map;
 use crate::lex::identifier_len;
 use crate::lists::is_word;
+use crate::ruleset::GivenItems;
 use crate::source::{Span, Traced};
 
 /// Lists of a load that have to be searched for in every condition.
@@ -95,6 +97,17 @@ impl Collected {
             }
         }
         Ok(())
+    }
+
+    /// Gives lists that are there the items that the files do not know.
+    pub(crate) fn give_items(&mut self, given: &BTreeMap<String, GivenItems>) {
+        for (name, given) in given {
+            let Some(list) = self.lists.get_mut(name) else { continue };
+            match given {
+                GivenItems::Beside(items) => list.items.extend(items.iter().cloned()),
+                GivenItems::Instead(items) => list.items.clone_from(items),
+            }
+        }
     }
 
     pub(super) fn add_macro(

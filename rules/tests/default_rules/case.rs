@@ -43,6 +43,8 @@ const COMMON: Texts = &[
     ("proc.exepath", "/usr/bin/tool"),
     ("proc.pname", "bash"),
     ("proc.aname", "bash sshd systemd"),
+    ("proc.pid", "4711"),
+    ("proc.vpid", "4711"),
     ("proc.tty", "0"),
     ("proc.is_exe_from_memfd", "false"),
     ("proc.is_exe_upper_layer", "false"),

@@ -4,6 +4,7 @@ mod case;
 mod containers;
 mod files;
 mod host;
+mod itself;
 mod network;
 mod page;
 mod processes;
@@ -15,7 +16,8 @@ use case::{Case, Event, SHIPPED, Texts, check, load_with, matched};
 use event::{EventType, N_EVENT_TYPES};
 use rules::{AlertFacts, DEFAULT_RULES, Priority};
 
-const FAMILIES: [&[Case]; 6] = [
+const FAMILIES: [&[Case]; 7] = [
+    itself::CASES,
     files::CASES,
     secrets::CASES,
     processes::CASES,
@@ -39,9 +41,9 @@ fn lists() -> BTreeMap<&'static str, Vec<&'static str>> {
 #[test]
 fn they_load_without_a_warning() {
     assert_eq!(SHIPPED.warnings(), []);
-    assert_eq!(SHIPPED.rules().len(), 42);
+    assert_eq!(SHIPPED.rules().len(), 50);
     let names: BTreeSet<_> = SHIPPED.rules().map(|r| &r.name).collect();
-    assert_eq!(names.len(), 42, "names are unique");
+    assert_eq!(names.len(), 50, "names are unique");
 }
 
 #[test]
@@ -133,9 +135,10 @@ fn they_ask_for_few_events() {
     let asked = (0..N_EVENT_TYPES as u16).map(EventType).filter(|&t| interest.contains(t));
     let names: BTreeSet<&str> = asked.map(EventType::name).collect();
     let expected = "bpf chmod connect creat dup dup2 dup3 execve execveat fchmod fchmodat fcntl \
-        finit_module init_module io_uring_setup link linkat mkdir mkdirat mknod mknodat mount open \
-        openat openat2 process_vm_writev ptrace rename renameat renameat2 sendmmsg sendmsg sendto \
-        setns socket symlink symlinkat unlink unlinkat unshare";
+        finit_module init_module io_uring_setup kill link linkat mkdir mkdirat mknod mknodat mount \
+        open openat openat2 pidfd_getfd pidfd_open process_vm_writev ptrace rename renameat \
+        renameat2 sendmmsg sendmsg sendto setns socket symlink symlinkat tgkill tkill unlink \
+        unlinkat unshare";
     assert_eq!(names, expected.split_whitespace().collect());
     assert!(!interest.contains(EventType::GENERIC_X));
 }

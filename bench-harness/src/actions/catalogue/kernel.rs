@@ -33,7 +33,7 @@ pub(super) const ACTIONS: &[Action] = &[
         expect: &[("evt.type", Is("ptrace")), ("evt.arg.request", Is("PTRACE_SEIZE")), SELF],
         perform: |_| {
             let mut child = Command::new("sleep").arg("10").stdin(Stdio::null()).spawn()?;
-            let seized = sys::seize(&child);
+            let seized = sys::seize(rustix::process::Pid::from_child(&child));
             child.kill()?;
             child.wait()?;
             Ok(seized?)
@@ -62,6 +62,17 @@ pub(super) const ACTIONS: &[Action] = &[
         needs: &[],
         expect: &[SELF],
         perform: |_| Ok(sys::load_bpf().map(drop)?),
+    },
+    Action {
+        name: "bpf-object",
+        rule: "Descriptor or BPF object of another program taken",
+        what: "asks for a BPF map by a number that none has",
+        needs: &[],
+        expect: &[("evt.arg.cmd", Is("BPF_MAP_GET_FD_BY_ID")), ("evt.res", Is("ENOENT")), SELF],
+        perform: |_| match sys::bpf_map_by_id(u32::MAX) {
+            Ok(_) => anyhow::bail!("there is such a map"),
+            Err(_) => Ok(()),
+        },
     },
     Action {
         name: "io-uring",

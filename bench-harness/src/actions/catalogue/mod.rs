@@ -2,6 +2,7 @@
 
 mod containers;
 mod files;
+mod itself;
 mod kernel;
 mod network;
 mod processes;
@@ -16,10 +17,17 @@ const SELF: &str = "peregrine-actio";
 /// Every action: one for each shipped rule.
 pub(crate) fn all() -> &'static [&'static Action] {
     static ALL: LazyLock<Vec<&'static Action>> = LazyLock::new(|| {
-        [files::ACTIONS, processes::ACTIONS, network::ACTIONS, kernel::ACTIONS, containers::ACTIONS]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            itself::ACTIONS,
+            files::ACTIONS,
+            processes::ACTIONS,
+            network::ACTIONS,
+            kernel::ACTIONS,
+            containers::ACTIONS,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     });
     &ALL
 }
