@@ -77,6 +77,15 @@ impl Detector {
         self.engine.profiler.is_some()
     }
 
+    /// The fields of an event that was evaluated.
+    pub(crate) fn fields<'e>(
+        &'e mut self,
+        at: Surroundings<'e>,
+        event: &'e Event<'e>,
+    ) -> EventFields<'e> {
+        EventFields::new(at, event, &mut self.chain)
+    }
+
     /// Seconds by which local time is ahead of UTC.
     pub(crate) fn utc_offset_s(&self) -> i32 {
         self.utc_offset_s

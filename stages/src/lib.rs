@@ -73,6 +73,7 @@ mod state;
 mod swap;
 mod trace;
 mod users;
+mod watch;
 
 pub use defer::DeferralLimits;
 pub use fields::{
@@ -96,3 +97,6 @@ pub use trace::{
     UtcOffset,
 };
 pub use users::{LeftOutNotes, User, Users, left_out_notes, note};
+pub use watch::{
+    LookError, Looked, MAX_LOOKED_AT, MAX_ONLOOKERS, SeenCall, SeenContainer, SeenProcess, Watches,
+};

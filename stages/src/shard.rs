@@ -20,6 +20,7 @@ use crate::parse::Event;
 use crate::state::{Lineage, StateWriter, Wait};
 use crate::swap::{Follower, Limit, RuleSwap};
 use crate::users::Users;
+use crate::watch::{Watcher, Watches};
 
 /// Frames of a window. Large enough to spread the cost of publishing, small enough that other shards never wait long for its state.
 pub const MAX_WINDOW: usize = 256;
@@ -108,6 +109,7 @@ pub struct Shard {
     writer: StateWriter,
     detector: Detector,
     rule_swap: Option<Follower>,
+    watcher: Option<Watcher>,
     output: Option<Unparker>,
     meters: ShardMeters,
     scene: Scene,
@@ -178,6 +180,7 @@ impl Shard {
             waiter,
             detector: Detector::new(ruleset, matching, utc_offset_s, alerts, when_full),
             rule_swap: None,
+            watcher: None,
             output,
             meters,
             scene: Scene { shard: index, users, hostname, clock_offset_ns, evt_num_shift, buffers },
@@ -199,6 +202,13 @@ impl Shard {
     #[must_use]
     pub fn following(mut self, swap: Arc<RuleSwap>) -> Self {
         self.rule_swap = Some(Follower::new(swap, self.index, &self.detector.engine));
+        self
+    }
+
+    /// Makes the shard show samples of its events to who looks.
+    #[must_use]
+    pub fn watched(mut self, watches: Arc<Watches>) -> Self {
+        self.watcher = Some(Watcher::new(watches, self.index));
         self
     }
 
@@ -376,6 +386,9 @@ impl Shard {
             }
             return Ok(false);
         }
+        if let Some(watcher) = &mut self.watcher {
+            watcher.begin(n);
+        }
         let n_late = self.merge.n_late();
         if n_late > self.n_late {
             self.meters.late.add(n_late - mem::replace(&mut self.n_late, n_late));
@@ -484,6 +497,7 @@ impl Shard {
             window,
             scene,
             deferral,
+            watcher,
             ..
         } = self;
         bump.reset();
@@ -529,6 +543,7 @@ impl Shard {
         let at = scene.at(lineage, detector.utc_offset_s(), bump);
         // Looked at once for the window: what is not asked for costs its events nothing.
         let is_profiled = detector.is_profiled();
+        let mut is_decided = Ok(());
         for (event, entry) in events.iter().zip(entries).take(window.n_applied - first) {
             let mut detect = |event, by_now| {
                 if is_profiled {
@@ -541,18 +556,32 @@ impl Shard {
                 Some(event) if self.is_shedding && !event.is_state_only() => {
                     meters.shed.add(usize::from(event.header().event_type), 1);
                 }
-                Some(event) => {
-                    if let Decision::Awaits(container) = detect(event, None)?
-                        && let Err(why) =
+                Some(event) => match detect(event, None) {
+                    Ok(Decision::Made) => {}
+                    Ok(Decision::Awaits(container)) => {
+                        if let Err(why) =
                             deferral.keep(event, merge.bytes(entry), container, meters)
-                    {
-                        detect(event, Some(why))?;
+                            && let Err(wait) = detect(event, Some(why))
+                        {
+                            is_decided = Err(wait);
+                            break;
+                        }
                     }
-                }
+                    Err(wait) => {
+                        is_decided = Err(wait);
+                        break;
+                    }
+                },
                 None => {}
             }
             window.n_detected += 1;
         }
+        if let Some(watcher) = watcher
+            && watcher.is_on()
+        {
+            watcher.look(at, &events[..window.n_detected - first], first, detector);
+        }
+        is_decided?;
         clock.lap(&meters.detect, events.len());
         is_applied
     }

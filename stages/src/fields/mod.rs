@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 use containers::Details;
-use event::{DescriptorFacts, ThreadFacts, flags};
+use event::{DescriptorFacts, FrameHeader, ThreadFacts, flags};
 use rules::{Arg, Extracted, Field, FieldRef, Fields, NameView, ProcessId, Value};
 
 pub use buffer::BufferFormat;
@@ -190,6 +190,11 @@ impl<'e> EventFields<'e> {
             }
             value => value,
         }
+    }
+
+    /// Who, when and where.
+    pub(crate) fn header(&self) -> &'e FrameHeader {
+        self.event.header()
     }
 
     /// Name of the event's own process, where that is known.
