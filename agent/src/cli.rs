@@ -14,6 +14,7 @@ use crate::fields_command::{FieldsArgs, ListFormat};
 use crate::launch::{LAUNCH, LaunchArgs};
 use crate::replay::ReplayArgs;
 use crate::rule_commands::{FalcoFlags, RuleCommand};
+use crate::top::TopArgs;
 use crate::trace::{RecordArgs, TraceArgs};
 
 const EXAMPLES: &str = "\
@@ -208,6 +209,9 @@ pub(crate) enum Command {
     /// Ask the running agent what it has seen, lost and delivered, and how long it took
     Stats(StatsArgs),
 
+    /// Show the pipeline of the running agent as it goes: rates, losses, latencies, the busiest processes, events, containers and rules, the last alerts
+    Top(TopArgs),
+
     /// Check, list, explain and test rules; reload and profile those of the running agent
     #[command(subcommand, arg_required_else_help = false)]
     Rules(RuleCommand),
@@ -323,7 +327,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// `500ms`, `2s`, `1.5s`, `1m`; a bare number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let scale = match unit {

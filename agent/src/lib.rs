@@ -65,6 +65,7 @@ mod stats;
 mod supervisor;
 mod telling;
 mod thread_loads;
+mod top;
 mod topology;
 mod trace;
 mod unclean_stop;

@@ -16,6 +16,8 @@ pub(crate) enum Request {
     Reload(ReloadRequest),
     /// What the rules cost.
     Profile(ProfileRequest),
+    /// What passes, for an onlooker that asks again and again.
+    Watch(WatchRequest),
 }
 
 /// Which rules to load in place of those in force.
@@ -36,6 +38,19 @@ pub(crate) struct ProfileRequest {
     pub(crate) every: u32,
 }
 
+/// What an onlooker asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WatchRequest {
+    /// Who asks; the same number each time.
+    pub(crate) id: u64,
+    /// A condition that picks the events of the sample; empty: all.
+    pub(crate) filter: String,
+    /// Number of the last alert that it has.
+    pub(crate) alerts_after: u64,
+    /// How long the agent goes on collecting without another request.
+    pub(crate) lease_ms: u64,
+}
+
 /// What the agent answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +63,8 @@ pub(crate) enum Response {
     Refused(Refused),
     /// To [`Request::Profile`].
     Profile(Box<ProfileReport>),
+    /// To [`Request::Watch`].
+    Watched(Box<Watched>),
     /// The request was not understood, or cannot be met now.
     Error(String),
 }
@@ -58,6 +75,78 @@ pub(crate) struct AgentStats {
     #[serde(flatten)]
     pub(crate) snapshot: Snapshot,
     pub(crate) rules: RulesInForce,
+}
+
+/// What an onlooker sees. Counts of `stats` are since the start, the sample is since its last request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    pub(crate) stats: AgentStats,
+    pub(crate) sampled: Sampled,
+    /// Those that it does not have, as far as they are kept; the last one last.
+    pub(crate) alerts: Vec<AlertLine>,
+}
+
+/// A sample of the events that the shards evaluated. Counts are scaled up to all events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sampled {
+    pub(crate) interval_ns: u64,
+    /// All events, and those that pass the filter; the lists are of these alone.
+    pub(crate) n_events: u64,
+    pub(crate) n_passed: u64,
+    /// Events that were looked at, not scaled.
+    pub(crate) n_looked: u64,
+    /// Those of them of which the filter's answer was not to be had.
+    pub(crate) n_undecided: u64,
+    /// Events that passed while nobody could look.
+    pub(crate) n_missed: u64,
+    pub(crate) processes: Vec<SampledProcess>,
+    pub(crate) calls: Vec<SampledCall>,
+    pub(crate) containers: Vec<SampledContainer>,
+}
+
+/// A process of the sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SampledProcess {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    pub(crate) user: String,
+    /// `host` outside of a container; empty where it is not known.
+    pub(crate) container: String,
+    pub(crate) n: u64,
+    /// By how many `n` may be too large.
+    pub(crate) over: u64,
+}
+
+/// A kind of event of the sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SampledCall {
+    pub(crate) name: String,
+    pub(crate) n: u64,
+    pub(crate) over: u64,
+    pub(crate) n_failed: u64,
+}
+
+/// A container of the sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SampledContainer {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) image: String,
+    pub(crate) n: u64,
+    pub(crate) over: u64,
+}
+
+/// An alert, as an onlooker sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AlertLine {
+    /// They are numbered as they come, from 1.
+    pub(crate) n: u64,
+    /// Since the epoch.
+    pub(crate) ts_ns: u64,
+    pub(crate) priority: String,
+    pub(crate) rule: String,
+    /// The first 512 bytes.
+    pub(crate) output: String,
 }
 
 /// The rules at work.

@@ -26,7 +26,7 @@ use crate::push_down::PushDown;
 use crate::recorder::RecorderParts;
 use crate::reload_thread::{self, ReloadThread};
 use crate::replay::{PROFILE_EVERY, ReplayProfile, Wishes};
-use crate::request::AgentStats;
+use crate::request::{AgentStats, Response, Watched};
 use crate::rule_commands::{Invalid, unless_reader_gone};
 use crate::rule_load::{self, LoadError, LoadedRules};
 use crate::rules_at_work::{self, AtStart, LiveSource, Origin, RulesAtWork, whole_profile};
@@ -35,10 +35,11 @@ use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::self_alerts::SelfAlerts;
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
+use crate::top::Onlookers;
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::{
     config_command, doctor, events_command, fields_command, host, launch, outbox_watch, privileges,
-    rule_commands, stats, supervisor, telling, trace, unclean_stop,
+    rule_commands, stats, supervisor, telling, top, trace, unclean_stop,
 };
 
 /// How long sinks that are given up have to be counted.
@@ -101,6 +102,10 @@ fn run(cli: Cli, args: &[OsString], give_back: fn()) -> Result<ExitCode> {
         Some(Command::Stats(args)) => {
             let config = config::load_and_say(&args.source, &set)?;
             stats::run(&args, &config.socket, &mut std::io::stdout().lock())
+        }
+        Some(Command::Top(args)) => {
+            let config = config::load_and_say(&args.source, &set)?;
+            top::run(&args, &config.socket)
         }
         Some(Command::Rules(command)) => {
             rule_commands::run(&command, &mut std::io::stdout().lock())
@@ -563,7 +568,12 @@ fn watch(
         .map(|(gauge, alerts)| outbox_watch::watch(gauge, &config.outputs.outbox.directory, alerts))
         .transpose()?;
     let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
-    let answers = answers(Arc::clone(&registry), Arc::clone(&rules), self_alerts.clone());
+    let answers = answers(
+        Arc::clone(&registry),
+        Arc::clone(&rules),
+        topology.onlookers(),
+        self_alerts.clone(),
+    );
     let control = control.map(|control| control.serve(answers)).transpose()?;
     let started = || {
         lifecycle.started(&block.text());
@@ -624,13 +634,22 @@ fn watch(
 fn answers(
     registry: Arc<Registry>,
     rules: Arc<RulesAtWork>,
+    onlookers: Arc<Onlookers>,
     alerts: Option<SelfAlerts>,
 ) -> Answers {
     let asked = Arc::clone(&rules);
+    let stats = Arc::new(move || AgentStats {
+        snapshot: registry.snapshot(Moment::Running),
+        rules: asked.stats(),
+    });
+    let now = Arc::clone(&stats);
     Answers {
-        stats: Box::new(move || AgentStats {
-            snapshot: registry.snapshot(Moment::Running),
-            rules: asked.stats(),
+        stats: Box::new(move || stats()),
+        watch: Box::new(move |request| match onlookers.look(request) {
+            Ok((sampled, alerts)) => {
+                Response::Watched(Box::new(Watched { stats: now(), sampled, alerts }))
+            }
+            Err(why) => Response::Error(why),
         }),
         job: Box::new(move |job, asker| match job {
             Job::Reload(request) => rules.reload(&request, asker),

@@ -7,7 +7,9 @@ use bus::{LaneRx, Tx, Unparker, Waiter, Watermark};
 use outputs::AlertTimes;
 use perf::Registry;
 use rules::{Alert, Ruleset};
-use stages::{BufferFormat, Lineage, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users};
+use stages::{
+    BufferFormat, Lineage, Progress, RuleSwap, Shard, ShardConfig, ShardMeters, Users, Watches,
+};
 
 use crate::config::Config;
 use crate::rule_load;
@@ -36,6 +38,8 @@ pub(crate) struct Built {
     pub(crate) shards: Vec<Shard>,
     pub(crate) swap: Arc<RuleSwap>,
     pub(crate) lineage: Arc<Lineage>,
+    /// Who looks at their events.
+    pub(crate) watches: Arc<Watches>,
     /// What wakes each shard.
     pub(crate) wakers: Vec<Unparker>,
 }
@@ -68,6 +72,7 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
     };
     let wakers = sources.iter().chain(&peers).cloned().collect();
     let swap = Arc::new(RuleSwap::new(lanes.len(), watermarks.clone(), wakers));
+    let watches = Arc::new(Watches::new(lanes.len()));
     let mut shards = Vec::new();
     for (index, ((lanes, waiter), alerts)) in lanes.into_iter().zip(waiters).zip(alerts).enumerate()
     {
@@ -97,14 +102,14 @@ pub(crate) fn build(parts: Parts<'_>, registry: &mut Registry) -> Built {
             late_after,
             deferral: config.containers.deferral,
         });
-        shards.push(shard.following(Arc::clone(&swap)));
+        shards.push(shard.following(Arc::clone(&swap)).watched(Arc::clone(&watches)));
     }
     ShardMeters::register_hops(registry, shards.len());
     let counted = Arc::clone(&lineage);
     registry.level("lineage.processes", move || counted.n_processes());
     let weighed = Arc::clone(&lineage);
     registry.level("lineage.bytes", move || weighed.n_bytes());
-    Built { shards, swap, lineage, wakers: peers }
+    Built { shards, swap, lineage, watches, wakers: peers }
 }
 
 /// One step of a shard; gives whether it moved anything.

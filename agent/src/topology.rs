@@ -53,6 +53,7 @@ use crate::self_alerts::{self, SelfAlerts};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
+use crate::top::Onlookers;
 use crate::{container_lookups, container_notes, name_lookups, repair, unclean_stop};
 
 /// The program's own alerts of one thread that wait for the outputs.
@@ -144,6 +145,7 @@ pub(crate) struct Topology {
     lineage: Arc<Lineage>,
     users: Arc<Users>,
     delivery: Delivery,
+    onlookers: Arc<Onlookers>,
     sinks: Vec<SinkThread>,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
@@ -214,7 +216,7 @@ impl Topology {
             AlertTimes::Live { .. } => WaitLimits::WOKEN,
             AlertTimes::Replayed => WaitLimits::default(),
         });
-        let shards::Built { shards, swap, lineage, wakers } = shards::build(
+        let shards::Built { shards, swap, lineage, watches, wakers } = shards::build(
             shards::Parts {
                 config,
                 lanes: from_capture,
@@ -331,9 +333,8 @@ impl Topology {
         };
         let (mut delivery, sinks) =
             Delivery::new(alert_rx, outputs, times, output_waiter, registry);
-        if let Some(teller) = teller {
-            delivery = delivery.telling(teller);
-        }
+        let onlookers = Onlookers::new(watches);
+        delivery = delivery.telling(onlookers.teller(teller));
         if times == AlertTimes::Replayed {
             // Live, an alert waits for no other.
             let lineage = Arc::clone(&lineage);
@@ -354,6 +355,7 @@ impl Topology {
             lineage,
             users,
             delivery,
+            onlookers,
             sinks,
             recorder,
             lookups,
@@ -382,6 +384,11 @@ impl Topology {
     /// Where snapshots of metrics go as alerts; its owner must let go of it before the end, too.
     pub(crate) fn take_snapshot_alerts(&mut self) -> Option<SnapshotAlerts> {
         self.snapshot_alerts.take()
+    }
+
+    /// Who looks at it while it runs.
+    pub(crate) fn onlookers(&self) -> Arc<Onlookers> {
+        Arc::clone(&self.onlookers)
     }
 
     /// What has alerts printed in another form.

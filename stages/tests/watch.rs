@@ -98,7 +98,9 @@ fn of_large_windows_a_part_stands_for_all() {
     for window in keyed.chunks(4 * LIMITS.max_frames) {
         for frames in window.chunks(LIMITS.max_frames) {
             let mut batch = p.lanes[0][0].take().unwrap();
-            frames.iter().for_each(|(key, frame)| batch.push(*key, frame).unwrap());
+            for (key, frame) in frames {
+                batch.push(*key, frame).unwrap();
+            }
             p.lanes[0][0].push(batch).unwrap();
         }
         p.watermarks[0].publish(window.last().unwrap().0);

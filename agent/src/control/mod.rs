@@ -23,7 +23,7 @@ use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use self::clients::Clients;
-use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response};
+use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response, WatchRequest};
 
 /// Time for one client, from accept to the last byte; for one whose answer is a job, from its end to the last byte.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(2);
@@ -38,6 +38,8 @@ const BACKLOG: i32 = 128;
 pub(crate) struct Answers {
     /// At once.
     pub(crate) stats: Box<dyn Fn() -> AgentStats + Send + Sync>,
+    /// At once, too: what an onlooker sees.
+    pub(crate) watch: Box<dyn Fn(&WatchRequest) -> Response + Send + Sync>,
     /// May take long; gives up where the asker has gone.
     pub(crate) job: Box<DoJob>,
     /// Told of clients that may not ask.
@@ -239,6 +241,7 @@ impl Desk {
     fn reply(&self, line: &[u8]) -> Reply {
         Reply::Now(match serde_json::from_slice(line) {
             Ok(Request::Stats) => Response::Stats(Box::new((self.answers.stats)())),
+            Ok(Request::Watch(request)) => (self.answers.watch)(&request),
             Ok(Request::Reload(request)) => return Reply::Later(Job::Reload(request)),
             Ok(Request::Profile(request)) => return Reply::Later(Job::Profile(request)),
             Err(e) => Response::Error(format!("not a request: {e}")),

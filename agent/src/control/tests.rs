@@ -24,7 +24,12 @@ fn serve_jobs(
     path: &Path,
     job: impl Fn(Job, &Asker<'_>) -> Response + Send + Sync + 'static,
 ) -> ControlServer {
-    let answers = Answers { stats: Box::new(stats), job: Box::new(job), refused: Box::new(|_| {}) };
+    let answers = Answers {
+        stats: Box::new(stats),
+        watch: Box::new(|_| panic!("nobody looks")),
+        job: Box::new(job),
+        refused: Box::new(|_| {}),
+    };
     ControlSocket::bind(path).unwrap().serve(answers).unwrap()
 }
 
@@ -141,6 +146,7 @@ fn clients_that_ask_byte_by_byte_or_never_read_cost_others_nothing() {
     let asked = serde_json::to_string(&long).unwrap();
     let answers = Answers {
         stats: Box::new(stats),
+        watch: Box::new(|_| panic!("nobody looks")),
         job: Box::new(move |_, _| serde_json::from_str(&asked).unwrap()),
         refused: Box::new(|_| {}),
     };
@@ -218,6 +224,7 @@ fn another_user_is_told_that_it_may_not_ask() {
     let (told, tell) = channel();
     let answers = Answers {
         stats: Box::new(stats),
+        watch: Box::new(|_| panic!("nobody looks")),
         job: Box::new(|_, _| panic!("no job was asked for")),
         refused: Box::new(move |peer| told.send(peer).unwrap()),
     };

@@ -57,7 +57,10 @@ pub(crate) fn run(args: &ProfileArgs, out: &mut dyn Write) -> Result<()> {
             Ok(())
         }
         Response::Error(e) => bail!("the agent refused: {e}"),
-        Response::Stats(_) | Response::Reloaded(_) | Response::Refused(_) => {
+        Response::Stats(_)
+        | Response::Reloaded(_)
+        | Response::Refused(_)
+        | Response::Watched(_) => {
             bail!("the agent answered something else")
         }
     }

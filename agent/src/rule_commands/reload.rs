@@ -78,7 +78,9 @@ pub(crate) fn run(args: &ReloadArgs, out: &mut dyn Write) -> Result<()> {
             }
         }
         Response::Error(e) => bail!("the agent refused: {e}"),
-        Response::Stats(_) | Response::Profile(_) => bail!("the agent answered something else"),
+        Response::Stats(_) | Response::Profile(_) | Response::Watched(_) => {
+            bail!("the agent answered something else")
+        }
     }
 }
 

@@ -148,15 +148,17 @@ impl Sample {
         counts.n_passed += weight;
         let header = fields.header();
         let container = Short::of(text(fields.get(&read.container)));
-        counts.processes.add(
-            ProcessKey { pid: header.tgid, start_ns: header.start_ns },
-            weight,
-            || ProcessFacts {
-                name: Short::of(fields.process_name().unwrap_or_default()),
-                user: Short::of(text(fields.get(&read.user))),
-                container,
-            },
-        );
+        let key = ProcessKey { pid: header.tgid, start_ns: header.start_ns };
+        let name = Short::of(fields.process_name().unwrap_or_default());
+        let known = counts.processes.add(key, weight, || ProcessFacts {
+            name,
+            user: Short::of(text(fields.get(&read.user))),
+            container,
+        });
+        if let Some(known) = known {
+            // It may have executed since.
+            known.name = name;
+        }
         let call = Short::of(text(fields.get(&read.call)));
         let has_failed = matches!(fields.get(&read.failed), Some(Value::Bool(true)));
         let failed = counts.calls.add(call, weight, || Failed(0));
@@ -170,7 +172,7 @@ impl Sample {
     }
 }
 
-fn text<'v>(value: Option<Value<'v>>) -> &'v [u8] {
+fn text(value: Option<Value<'_>>) -> &[u8] {
     match value {
         Some(Value::Bytes(bytes)) => bytes,
         _ => b"",
