@@ -54,7 +54,9 @@ use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
 use crate::thread_loads::ThreadTimes;
 use crate::top::Onlookers;
-use crate::{container_lookups, container_notes, name_lookups, repair, unclean_stop};
+use crate::{
+    container_lookups, container_notes, name_lookups, repair, savefile_users, unclean_stop,
+};
 
 /// The program's own alerts of one thread that wait for the outputs.
 const INTERNAL_ALERTS: usize = 64;
@@ -266,7 +268,7 @@ impl Topology {
             _ => None,
         };
         if let Capture::Replay(replay) = &mut capture {
-            register_left_out(&lineage, &users_asked, registry);
+            savefile_users::register_left_out(&lineage, &users_asked, registry);
             let (lineage, users) = (Arc::clone(&lineage), Arc::clone(&users_asked));
             let note = move |key, frame: &[u8]| stages::note(&lineage, &users, key, frame);
             replay.tell(Box::new(note));
@@ -765,17 +767,6 @@ fn own_lane(alert_rx: &mut Vec<bus::Rx<rules::Alert>>, outputs: &Waiter) -> Inte
     let (lane, rx) = bus::alert_lane(INTERNAL_ALERTS);
     alert_rx.push(rx);
     InternalAlerts::new(lane, outputs.unparker())
-}
-
-/// What events of a recording told of users and containers and was not noted.
-fn register_left_out(lineage: &Arc<Lineage>, users: &Arc<Users>, registry: &mut Registry) {
-    let (lineage, users) = (Arc::clone(lineage), Arc::clone(users));
-    let names = ["savefile.dropped_users", "savefile.dropped_containers"];
-    registry.external(names, move |to| {
-        let LeftOutNotes { n_users, n_containers } = stages::left_out_notes(&lineage, &users);
-        to.count("savefile.dropped_users", n_users);
-        to.count("savefile.dropped_containers", n_containers);
-    });
 }
 
 /// What must balance between one hop and the next.
