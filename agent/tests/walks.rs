@@ -327,7 +327,9 @@ fn readme() {
     for name in ["make", "curl"] {
         write_program(&folder.path().join(".bin").join(name), "#!/bin/sh\n");
     }
-    shell.run("peregrine > alerts.log 2> agent.log & agent=$!");
+    // It is asked for rules from where its configuration has none.
+    let reads = "-o 'peregrine.sandbox.reads[]=.'";
+    shell.run(&format!("peregrine {reads} > alerts.log 2> agent.log & agent=$!"));
     shell.run("until peregrine stats > /dev/null 2>&1; do sleep 0.1; done");
     shell.succeed("peregrine record run.scap -- head -n 1 mine.yaml");
     page.walk_with(&mut shell, folder.path());
