@@ -299,7 +299,9 @@ fn a_runtime_that_goes_hangs_and_comes_back_holds_nobody_up_and_loses_nothing() 
     let host_root =
         format!("peregrine.containers.host_root={}", yard.dir.path().join("host").display());
     let without_disk = "peregrine.containers.reads_disk=false";
-    let options = ["-o", &host_root, "-o", without_disk];
+    // Shorter than a request may take, so that it is events that give up.
+    let wait = "peregrine.containers.deferral_ms=250";
+    let options = ["-o", &host_root, "-o", without_disk, "-o", wait];
     let agent = yard.agent_of(OPENED, &options);
     let n_opened = [3, 4000, 3];
     let bundles = n_opened.map(|n| yard.bundle(&["/bin/sh", "-c", &opening(n)]));

@@ -26,7 +26,7 @@ const BUILDS: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Pages with commands that nobody walks here, and what runs them.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("actions.md", "the step `actions` of CI"),
     ("configuration.md", "agent/tests/config_command.rs, from the page"),
     ("packaging.md", "packaging/check, in roots and containers of its own"),
@@ -36,6 +36,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("rule-tests.md", "agent/tests/rule_tests.rs, from the page"),
     ("rules-language.md", "agent/tests/rule_commands.rs, from the page"),
     ("security.md", "agent/tests/service.rs"),
+    ("top.md", "agent/tests/top.rs, on a terminal of tmux"),
 ];
 
 /// Comes after what a command prints, on a line of its own.

@@ -19,8 +19,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// 2026-11-23 12:00:00 UTC.
 const NOON_S: u64 = 1_795_435_200;
 
-/// What the agent answers after so many seconds.
-fn answer(second: u64) -> Watched {
+/// The counters after so many seconds.
+fn counted(second: u64) -> perf::Snapshot {
     let mut registry = Registry::new();
     let count = |registry: &mut Registry, name: &str, n: u64| registry.counter(name).add(n);
     for (name, n) in [
@@ -75,6 +75,11 @@ fn answer(second: u64) -> Watched {
         busy: Some(0.345),
         waiting: Some(12),
     }];
+    snapshot
+}
+
+/// What the agent answers after so many seconds.
+fn answer(second: u64) -> Watched {
     let matches = [("Read sensitive file", 2 * second), ("Long ago", 7)];
     let rules = RulesInForce {
         n_rules: 41,
@@ -108,7 +113,7 @@ fn answer(second: u64) -> Watched {
         output: output.to_owned(),
     };
     Watched {
-        stats: AgentStats { snapshot, rules },
+        stats: AgentStats { snapshot: counted(second), rules },
         sampled: Sampled {
             interval_ns: SECOND_NS,
             n_events: 45_000,
