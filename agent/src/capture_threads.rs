@@ -74,15 +74,19 @@ pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
-    let placed = move || {
-        // An event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs. A refusal costs latency only.
-        let _refused = perf::ask_for_short_slice();
-        run()
-    };
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(placed)
+        .spawn(short_sliced(run))
         .with_context(|| format!("cannot start the thread {name}"))
+}
+
+/// What a thread of the pipeline runs: an event's way to an alert is three wake-ups long, and each would wait for the slice of whoever runs.
+pub(crate) fn short_sliced<T>(run: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
+        // A refusal costs latency only.
+        let _refused = perf::ask_for_short_slice();
+        run()
+    }
 }
 
 /// Deals rings to `n` threads, neighbours together; nobody goes without where there are as many rings as threads.

@@ -60,6 +60,7 @@ mod savefile_users;
 mod self_alerts;
 mod shards;
 mod signals;
+mod sink_threads;
 mod start;
 mod stats;
 mod supervisor;

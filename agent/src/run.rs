@@ -498,9 +498,9 @@ fn watch(
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;
     // Processes that were there have been looked at, which bounded threads cannot; what comes later is for threads that are started outside.
-    let outside = Outside::start()?;
+    let mut outside = Outside::start()?;
     let needs = Needs { config, reads: at_start.reads(), pidfile: flags.pidfile.as_deref() };
-    let sandbox = kernel.is_some().then(|| sandbox::enter(&needs));
+    let sandbox = kernel.is_some().then(|| sandbox::enter(&needs, &mut outside));
     if let Some(outbox) = &mut outbox {
         outbox.start()?;
     }

@@ -27,7 +27,7 @@ use capture::savefile::{
 use capture::{CaptureThread, KernelRing, Losses, MAX_UNCOUNTED, Progress, Seeds, Spread};
 use containers::LookupThread;
 use event::mark::HostMarks;
-use outputs::{AlertTimes, Delivery, Format, Formatter, Outbox, Outputs, Sink, SinkThread};
+use outputs::{AlertTimes, Delivery, Format, Formatter, Outbox, Outputs, Sink};
 use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
@@ -52,6 +52,7 @@ use crate::sandbox::{Outside, explained};
 use crate::self_alerts::{self, SelfAlerts};
 use crate::shards;
 use crate::signals::{EndSender, EndWaiter, Ending};
+use crate::sink_threads::{self, Sinks};
 use crate::thread_loads::ThreadTimes;
 use crate::top::Onlookers;
 use crate::{
@@ -148,7 +149,7 @@ pub(crate) struct Topology {
     users: Arc<Users>,
     delivery: Delivery,
     onlookers: Arc<Onlookers>,
-    sinks: Vec<SinkThread>,
+    sinks: Sinks,
     recorder: Option<Recorder>,
     lookups: Option<LookupThread>,
     repair: Option<Repair>,
@@ -191,6 +192,7 @@ impl Topology {
             lifecycle,
             outside,
         } = parts;
+        let outside_of_sinks = outside.clone();
         let times = source.times();
         let evt_num_shift = source.evt_num_shift();
         let lanes =
@@ -325,7 +327,7 @@ impl Topology {
             (unclean_stop.is_some(), unclean_stop::RAISED),
         ];
         let outputs = Outputs {
-            sinks: sinks_with_reader(sinks, gone),
+            sinks: sink_threads::with_reader(sinks, gone),
             outbox,
             formatter,
             rate_control: config.outputs.rate_control,
@@ -335,6 +337,7 @@ impl Topology {
         };
         let (mut delivery, sinks) =
             Delivery::new(alert_rx, outputs, times, output_waiter, registry);
+        let sinks = Sinks { threads: sinks, outside: outside_of_sinks };
         let onlookers = Onlookers::new(watches);
         delivery = delivery.telling(onlookers.teller(teller));
         if times == AlertTimes::Replayed {
@@ -442,7 +445,7 @@ impl Topology {
         } = self;
         let stop = Arc::new(AtomicBool::new(false));
         // From the sink upwards: whoever starts finds its reader running.
-        start_sinks(sinks)?;
+        sinks.start()?;
         let out = spawn("out", move || delivery.run())?;
         let recorder = recorder.map(|r| spawn("rec", move || r.run())).transpose()?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
@@ -513,7 +516,7 @@ impl Topology {
             drop_alerts,
             ..
         } = self;
-        start_sinks(sinks)?;
+        sinks.start()?;
         let drop_alerts = drop_alerts.map(|d| d.start(registry)).transpose()?;
         let mut readers = Readers { shards, delivery, recorder };
         let mut nap = Nap::default();
@@ -741,25 +744,6 @@ impl Source {
             }
         }
     }
-}
-
-/// The sinks; that nobody reads stdout any more ends the run.
-fn sinks_with_reader(sinks: Vec<Sink>, end: EndSender) -> Vec<Sink> {
-    let mut end = Some(end);
-    let with_reader = |sink: Sink| match end.take_if(|_| sink.name() == "stdout") {
-        Some(end) => sink.when_closed(move || end.reader_gone()),
-        None => sink,
-    };
-    sinks.into_iter().map(with_reader).collect()
-}
-
-/// A thread for each sink, which ends once it is done with what the outputs gave it, or with the process: one that is stuck waits for
-/// somebody else.
-fn start_sinks(sinks: Vec<SinkThread>) -> Result<()> {
-    for sink in sinks {
-        drop(spawn(&format!("out-{}", sink.name()), move || sink.run())?);
-    }
-    Ok(())
 }
 
 /// A lane to the outputs for the program's own alerts.

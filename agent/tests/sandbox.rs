@@ -84,6 +84,53 @@ fn files_are_written_where_the_configuration_had_them() {
     assert_ne!(follows_a_moved_directory(test, true), Some(true));
 }
 
+/// A program that is started would have the agent's bounds for good.
+#[test]
+fn programs_that_are_started_have_none_of_it_and_threads_do() {
+    let test = "programs_that_are_started_have_none_of_it_and_threads_do";
+    if !can_run_live(test) {
+        return;
+    }
+    let _alone = alone();
+    let mut opens = Opens::new();
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let [alerts, status] = ["alerts", "status"].map(|name| elsewhere.path().join(name));
+    let command = format!(
+        "cat >> {}; grep Seccomp: /proc/self/status >> {}",
+        alerts.display(),
+        status.display()
+    );
+    let agent = opens.agent(&[
+        "program_output.enabled=true".to_owned(),
+        "program_output.keep_alive=false".to_owned(),
+        format!("program_output.program={command}"),
+    ]);
+    if !has_landlock(&agent, test) {
+        return;
+    }
+    assert!(agent.start_block().contains("seccomp refuses "), "{}", agent.start_block());
+    opens.raise(2);
+    wait_for_lines(&alerts, 2);
+    let own = fs::read_to_string("/proc/self/status").expect("a status");
+    let filtered = |status: &str| {
+        let line = status.lines().find(|line| line.starts_with("Seccomp:"));
+        line.expect("a kernel with seccomp").to_owned()
+    };
+    assert!(wait_for_lines(&status, 2).iter().all(|line| *line == filtered(&own)));
+    let tasks = fs::read_dir(format!("/proc/{}/task", agent.pid())).expect("an agent of ours");
+    let free: Vec<String> = tasks
+        .flatten()
+        .filter_map(|task| {
+            let read = |name: &str| fs::read_to_string(task.path().join(name)).ok();
+            let is_free = filtered(&read("status")?) != "Seccomp:\t2";
+            is_free.then(|| read("comm").unwrap_or_default().trim().to_owned())
+        })
+        .collect();
+    // The thread `outside` has nobody left to start threads for.
+    assert_eq!(free, ["out-program"]);
+    agent.interrupt().assert_balanced();
+}
+
 #[test]
 fn rules_from_elsewhere_are_refused_with_what_to_do() {
     let test = "rules_from_elsewhere_are_refused_with_what_to_do";

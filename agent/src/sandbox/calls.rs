@@ -157,6 +157,23 @@ pub(super) fn refuse() -> Result<usize, seccompiler::Error> {
     Ok(REFUSED.len())
 }
 
+/// Refuses them to the threads that helped at the start and wait for more.
+///
+/// # Errors
+/// The kernel has no such filters.
+pub(super) fn refuse_in_pool() -> Result<(), seccompiler::Error> {
+    rayon::broadcast(|_| refuse_here()).into_iter().try_for_each(|refused| refused.map(drop))
+}
+
+/// Refuses them to the calling thread and those that it starts from here on; gives how many.
+///
+/// # Errors
+/// The kernel has no such filters.
+pub(super) fn refuse_here() -> Result<usize, seccompiler::Error> {
+    seccompiler::apply_filter(&filter())?;
+    Ok(REFUSED.len())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;

@@ -49,13 +49,10 @@ pub(crate) struct Needs<'a> {
     pub(crate) pidfile: Option<&'a std::path::Path>,
 }
 
-/// Bounds the calling thread and all that it starts from here on, and the calls of all threads that there are; gives what came of it, for people.
-/// What the kernel lacks keeps nobody from watching.
-pub(crate) fn enter(needs: &Needs<'_>) -> String {
+/// Bounds the calling thread and all that it starts from here on, and the calls of all threads that there are, but for the one that starts
+/// programs; gives what came of it, for people. What the kernel lacks keeps nobody from watching.
+pub(crate) fn enter(needs: &Needs<'_>, outside: &mut Outside) -> String {
     let SandboxSettings { landlock, seccomp, .. } = needs.config.sandbox;
-    if needs.config.outputs.program.is_some() {
-        return "off: what program_output starts would have its bounds".to_owned();
-    }
     let files = if landlock {
         bound(needs).unwrap_or_else(|e| format!("no Landlock: the kernel refuses it: {e:#}"))
     } else {
@@ -63,7 +60,13 @@ pub(crate) fn enter(needs: &Needs<'_>) -> String {
     };
     // Landlock makes calls of its own.
     let calls = if seccomp {
-        match calls::refuse() {
+        let refused = if starts_programs(needs.config) {
+            outside.filter();
+            calls::refuse_in_pool().and_then(|()| calls::refuse_here())
+        } else {
+            calls::refuse()
+        };
+        match refused {
             Ok(n) => format!("seccomp refuses {n} calls"),
             Err(e) => format!("no seccomp: the kernel refuses it: {e}"),
         }
@@ -73,17 +76,21 @@ pub(crate) fn enter(needs: &Needs<'_>) -> String {
     format!("{files}; {calls}")
 }
 
+fn starts_programs(config: &Config) -> bool {
+    config.outputs.program.is_some()
+}
+
 fn bound(needs: &Needs<'_>) -> Result<String> {
     let Places { reads, lists, writes, files, ports } = Places::of(needs);
     let abi = ABI::V6;
-    let scopes = if std::env::var_os("NOTIFY_SOCKET").is_some_and(|s| {
-        // A manager that listens on an abstract socket is outside of every domain.
-        s.as_encoded_bytes().first() == Some(&b'@')
-    }) {
-        Scope::Signal.into()
-    } else {
-        Scope::from_all(abi)
-    };
+    let mut scopes = Scope::from_all(abi);
+    // A manager that listens on an abstract socket is outside of every domain, and so is a program that does not end by itself.
+    if std::env::var_os("NOTIFY_SOCKET").is_some_and(|s| s.as_encoded_bytes().starts_with(b"@")) {
+        scopes.remove(Scope::AbstractUnixSocket);
+    }
+    if starts_programs(needs.config) {
+        scopes.remove(Scope::Signal);
+    }
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))?

@@ -1,4 +1,7 @@
 //! The thread `outside`: starts threads that Landlock does not bound, since it is not bound itself.
+//!
+//! Where the agent starts programs, which would inherit the filter of calls, this thread has none; what it starts then filters itself, but for
+//! the thread that starts the programs.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -6,11 +9,17 @@ use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context as _, Result};
 
+use super::calls;
+
 type Start = Box<dyn FnOnce() + Send>;
 
 /// Starts threads on behalf of others; the thread ends when all of these are dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Outside(Sender<Start>);
+pub(crate) struct Outside {
+    asker: Sender<Start>,
+    /// Whether threads that it starts have their calls filtered by themselves.
+    filters: bool,
+}
 
 impl Outside {
     /// To be called before the calling thread is bounded.
@@ -23,10 +32,15 @@ impl Outside {
             .name("outside".to_owned())
             .spawn(move || asked.into_iter().for_each(|start| start()))
             .context("cannot start the thread that starts others")?;
-        Ok(Self(asker))
+        Ok(Self { asker, filters: false })
     }
 
-    /// Starts a thread that has what this one had when it was started.
+    /// Has the threads that it starts from here on filter their calls, all but those of [`Outside::spawn_free`].
+    pub(super) fn filter(&mut self) {
+        self.filters = true;
+    }
+
+    /// Starts a thread that Landlock does not bound.
     ///
     /// # Errors
     /// The thread cannot be made.
@@ -35,11 +49,30 @@ impl Outside {
         name: &str,
         run: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
+        let filters = self.filters;
+        self.spawn_free(name, move || {
+            if filters {
+                // The kernel took the same filter from the thread that asked for it.
+                let _same = calls::refuse_here();
+            }
+            run()
+        })
+    }
+
+    /// Starts a thread that may do, and have other programs do, all that this one could when it was started.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub(crate) fn spawn_free<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
         let (tell, told) = sync_channel(1);
         let builder = Builder::new().name(name.to_owned());
         let start = move || drop(tell.send(builder.spawn(run)));
         let gone = || io::Error::other("the thread that starts others has ended");
-        self.0.send(Box::new(start)).map_err(|_| gone())?;
+        self.asker.send(Box::new(start)).map_err(|_| gone())?;
         told.recv().map_err(|_| gone())?
     }
 }
