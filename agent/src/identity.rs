@@ -11,14 +11,15 @@ use std::sync::Arc;
 use rules::GivenItems;
 use rustix::process::getpgrp;
 
-use crate::config::{CaptureSource, Config, RuleInputs};
+use crate::config::{AsAgent, CaptureSource, Config, RuleInputs};
 
 /// The first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Items of the lists by which rules know the agent; none in a replay, where it was another machine's.
+/// Items of the lists by which rules know the agent; none for a command about rules, and none in a replay, where it was another machine's.
 pub(crate) fn list_items(config: &Config) -> Arc<BTreeMap<String, GivenItems>> {
     let mut items = BTreeMap::new();
+    let Some(AsAgent { pid_file }) = &config.agent else { return Arc::new(items) };
     if config.source != CaptureSource::Live {
         return Arc::new(items);
     }
@@ -35,7 +36,7 @@ pub(crate) fn list_items(config: &Config) -> Arc<BTreeMap<String, GivenItems>> {
     let mut beside = |name: &str, paths: Vec<PathBuf>| {
         give(name, GivenItems::Beside(paths.iter().flat_map(|path| spellings(path)).collect()));
     };
-    beside("places", places(config));
+    beside("places", places(config, pid_file.as_deref()));
     beside("log_places", log_places(config));
     beside("configuration_places", configuration(config));
     Arc::new(items)
@@ -46,14 +47,14 @@ pub(crate) fn is_in_first_pid_namespace() -> bool {
 }
 
 /// Program, control socket, pid file, outbox.
-fn places(config: &Config) -> Vec<PathBuf> {
-    let Config { socket, pid_file, outputs, .. } = config;
+fn places(config: &Config, pid_file: Option<&Path>) -> Vec<PathBuf> {
+    let Config { socket, outputs, .. } = config;
     let mut lock = socket.clone().into_os_string();
     lock.push(".lock");
     let mut paths = vec![socket.clone(), lock.into()];
     // Of a program that was replaced the kernel tells another name.
     paths.extend(std::env::current_exe().ok().filter(|path| path.exists()));
-    paths.extend(pid_file.clone());
+    paths.extend(pid_file.map(Path::to_owned));
     if outputs.is_any_durable() {
         paths.push(outputs.outbox.directory.clone());
     }
@@ -131,7 +132,9 @@ mod tests {
         let odd = dir.path().join("a b, (c) = d");
         let source = crate::cli::ConfigSource::default();
         let config = crate::config::load(&source, &crate::cli::Settings::default()).unwrap();
-        let config = Config { socket: odd.join("p.sock"), write: Some(odd), ..config };
+        assert!(list_items(&config).is_empty());
+        let agent = Some(AsAgent { pid_file: None });
+        let config = Config { agent, socket: odd.join("p.sock"), write: Some(odd), ..config };
         let items = list_items(&config);
         for name in items.keys() {
             assert!(DEFAULT_RULES.contains(&format!("- list: {name}\n")), "{name}");

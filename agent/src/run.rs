@@ -15,7 +15,9 @@ use perf::{Moment, Registry, Snapshot};
 use rules::Ruleset;
 
 use crate::cli::{self, Cli, CliEnd, Command, CompletionsArgs, ConfigSource, Settings};
-use crate::config::{self, CaptureSource, Config, FileOutput, ProgramOutput, Reading, RuleInputs};
+use crate::config::{
+    self, AsAgent, CaptureSource, Config, FileOutput, ProgramOutput, Reading, RuleInputs,
+};
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
 use crate::lifecycle::{Lifecycle, Patience};
@@ -431,7 +433,7 @@ fn tell_rules(
 /// Watches, or does as if.
 fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
     let (config, given) = config::load_given(&origin.source, &origin.set)?;
-    let config = Config { pid_file: flags.pidfile.clone(), ..config };
+    let config = Config { agent: Some(AsAgent { pid_file: flags.pidfile.clone() }), ..config };
     let at_start = AtStart::of(&config, given);
     flags.check_sources(&config)?;
     if flags.verbose {

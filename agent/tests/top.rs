@@ -242,6 +242,29 @@ fn a_screen_is_used_and_leaves_the_terminal_as_it_was() {
     terminal.assert_sane();
 }
 
+/// As where a connection breaks.
+#[test]
+fn a_view_ends_with_its_terminal() {
+    let test = "a_view_ends_with_its_terminal";
+    if !can_run_live(test) || !has_tmux(test) {
+        return;
+    }
+    let _alone = alone();
+    let stage = Stage::new();
+    let terminal = Terminal::start();
+    terminal.start_top(&stage.agent);
+    let view = format!("/proc/{}/exe", terminal.top_pid().as_raw_nonzero());
+    let is_there = || std::fs::read_link(&view).is_ok();
+    assert!(is_there());
+    terminal.tmux(["kill-server"]);
+    let deadline = Instant::now() + DEADLINE;
+    while is_there() {
+        assert!(Instant::now() < deadline, "the view goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    stage.end();
+}
+
 #[test]
 fn scripts_get_lines() {
     if !can_run_live("scripts_get_lines") {

@@ -39,7 +39,7 @@ pub(crate) use capture::CaptureOnAlert;
 pub(crate) use drops::{DropActions, EventDrops};
 pub(crate) use given::Given;
 pub(crate) use limits::Limits;
-pub(crate) use resolved::{CaptureSource, Config, Matching, Pinning, RuleInputs};
+pub(crate) use resolved::{AsAgent, CaptureSource, Config, Matching, Pinning, RuleInputs};
 pub(crate) use sinks::{FileOutput, Outputs, ProgramOutput};
 pub(crate) use web::{Detail, Metrics, Snapshots, WebServer};
 

@@ -24,6 +24,13 @@ use super::written::{self, Written};
 use crate::cli::{ConfigSource, Settings, Switch};
 use crate::sandbox::SandboxSettings;
 
+/// What only a run has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AsAgent {
+    /// Where the process's id is written.
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
 /// Where the running agent listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "/run/peregrine/peregrine.sock";
 
@@ -120,8 +127,8 @@ pub(crate) struct Config {
     pub(crate) snaplen: usize,
     /// Control socket.
     pub(crate) socket: PathBuf,
-    /// Where the process's id is written; only a run has one.
-    pub(crate) pid_file: Option<PathBuf>,
+    /// Set where this process is to be the agent, and no command about rules.
+    pub(crate) agent: Option<AsAgent>,
     /// Savefile to write while alerting.
     pub(crate) write: Option<PathBuf>,
     /// Recordings around alerts; none: off.
@@ -397,7 +404,7 @@ pub(super) fn resolve(
         limits,
         snaplen: snaplen(set.snaplen, falco_libs.snaplen)?,
         socket,
-        pid_file: None,
+        agent: None,
         write,
         on_alert,
         event_drops: drops::resolve(syscall_event_drops)?,

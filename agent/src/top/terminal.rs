@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{Event, KeyEventKind, poll, read};
+use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_fds};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::TopArgs;
@@ -61,13 +62,11 @@ pub(super) fn run(mut asker: Asker, args: &TopArgs) -> Result<()> {
     let (filter_tx, filters) = channel();
     let (told_tx, told) = channel();
     let ask = move || asker.ask_on(&filters, &told_tx);
+    start("hang-up", end_with_the_terminal)?;
     let app = App::new(args.filter.trim().to_owned());
     let mut raw = Raw::enter()?;
-    // It ends with the process: an answer may take seconds.
-    let started = std::thread::Builder::new().name("asker".to_owned()).spawn(ask);
-    let end = started
-        .context("cannot start a thread")
-        .and_then(|_| show(&mut raw.0, app, args.n, &told, &filter_tx, &signalled));
+    let end = start("asker", ask)
+        .and_then(|()| show(&mut raw.0, app, args.n, &told, &filter_tx, &signalled));
     drop(raw);
     match end? {
         End::Quit => Ok(()),
@@ -75,6 +74,29 @@ pub(super) fn run(mut asker: Asker, args: &TopArgs) -> Result<()> {
         End::Signal(signal) => {
             // Whoever sent it sees the end that it asked for.
             Ok(signal_hook::low_level::emulate_default_handler(signal)?)
+        }
+    }
+}
+
+/// Starts a thread that ends with the process: an answer may take seconds, and a terminal stay for days.
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map(drop)
+        .context("cannot start a thread")
+}
+
+/// Ends the process once its terminal has gone: the library would read the end of what was typed again and again, and look at no signal.
+fn end_with_the_terminal() {
+    let stdin = std::io::stdin();
+    let every = Timespec { tv_sec: 1, tv_nsec: 0 };
+    loop {
+        let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        if poll_fds(&mut terminal, Some(&every)).is_ok() && terminal[0].revents().intersects(gone) {
+            // There is nothing left to put back, and nobody to tell.
+            drop(signal_hook::low_level::emulate_default_handler(SIGHUP));
         }
     }
 }
