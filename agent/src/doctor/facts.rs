@@ -34,6 +34,8 @@ pub(super) struct Facts {
     /// Why the kernel locks itself down: none, integrity or confidentiality; empty where it does not say.
     pub(super) lockdown: String,
     pub(super) capabilities: Capabilities,
+    /// What filters of calls may do in this kernel (/proc/sys/kernel/seccomp/actions_avail).
+    pub(super) seccomp_actions: String,
     /// The kernel's Landlock, and what it does not bound.
     pub(super) landlock: Option<(i32, Vec<&'static str>)>,
     /// Bytes of memory that may be locked; none: any number.
@@ -100,6 +102,7 @@ impl Facts {
             has_btf: fs::File::open(BTF).is_ok(),
             lockdown: chosen(&read("/sys/kernel/security/lockdown")),
             capabilities: Capabilities::effective(),
+            seccomp_actions: read("/proc/sys/kernel/seccomp/actions_avail"),
             landlock: sandbox::landlock_here(),
             memlock: getrlimit(Resource::Memlock).current,
             mounts: read("/proc/self/mountinfo"),

@@ -53,7 +53,7 @@ fn missing(subject: &'static str, says: impl Into<String>, to_do: impl Into<Stri
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = vec![kernel(facts), types(facts), lockdown(facts), namespaces(facts)];
     all.extend(capabilities(facts));
-    all.extend([sandbox(facts), memlock(facts)]);
+    all.extend([landlock(facts), seccomp(facts), memlock(facts)]);
     all.extend(programs(facts));
     all.push(ok("tracefs", "not needed: tracepoints are found by the kernel's types"));
     all.extend([cgroups(facts), proc(facts), memory(facts)]);
@@ -125,7 +125,7 @@ fn capabilities(facts: &Facts) -> impl Iterator<Item = Finding> {
     })
 }
 
-fn sandbox(Facts { landlock, .. }: &Facts) -> Finding {
+fn landlock(Facts { landlock, .. }: &Facts) -> Finding {
     const SUBJECT: &str = "Landlock";
     match landlock {
         None => {
@@ -138,6 +138,15 @@ fn sandbox(Facts { landlock, .. }: &Facts) -> Finding {
             ok(SUBJECT, format!("version {version}, which does not bound {}", lacks.join(", ")))
         }
     }
+}
+
+fn seccomp(facts: &Facts) -> Finding {
+    const SUBJECT: &str = "seccomp";
+    if facts.seccomp_actions.split_whitespace().any(|action| action == "errno") {
+        return ok(SUBJECT, "calls that an agent never makes can be refused to it");
+    }
+    let says = "no filters of calls in this kernel: an agent taken over can make all of them";
+    degraded(SUBJECT, says, "take a kernel with CONFIG_SECCOMP_FILTER")
 }
 
 fn memlock(facts: &Facts) -> Finding {

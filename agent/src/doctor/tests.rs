@@ -17,6 +17,8 @@ fn good() -> Facts {
         lockdown: "integrity".to_owned(),
         capabilities: Capabilities::of(&CAPABILITIES),
         landlock: Some((7, Vec::new())),
+        seccomp_actions: "kill_process kill_thread trap errno user_notif trace log allow\n"
+            .to_owned(),
         memlock: Some(8 << 20),
         mounts: "22 1 0:21 / /proc rw,nosuid shared:5 - proc proc rw,hidepid=invisible\n\
                  30 22 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -69,6 +71,7 @@ fn what_is_less_is_told_with_what_to_do() {
     let facts = Facts {
         release: "5.10.0-33-amd64".to_owned(),
         landlock: None,
+        seccomp_actions: String::new(),
         capabilities: Capabilities::of(&CAPABILITIES[..2]),
         programs: Some(Ok(report)),
         mounts: "22 1 0:21 / /proc rw shared:5 - proc proc rw,hidepid=2\n".to_owned(),
