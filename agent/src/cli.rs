@@ -328,6 +328,21 @@ fn one_line(text: &str) -> String {
 
 /// `500ms`, `2s`, `1.5s`, `1m`; a bare number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    parse_duration_within(text, ["10ms", "24h"])
+}
+
+/// A duration that lies between these two, both included.
+pub(crate) fn parse_duration_within(text: &str, bounds: [&str; 2]) -> Result<Duration, String> {
+    let duration = parse_any_duration(text)?;
+    let [least, most] = bounds.map(parse_any_duration);
+    if (least?..=most?).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("must lie between {} and {}", bounds[0], bounds[1]))
+    }
+}
+
+fn parse_any_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let scale = match unit {
@@ -338,10 +353,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("unknown unit {unit:?}; use ms, s, m or h")),
     };
     let secs = number.parse::<f64>().map_err(|_| format!("{number:?} is not a number"))? * scale;
-    if !(0.01..=86_400.0).contains(&secs) {
-        return Err("must lie between 10ms and 24h".to_owned());
-    }
-    Ok(Duration::from_secs_f64(secs))
+    Duration::try_from_secs_f64(secs).map_err(|_| format!("{text:?} is no duration"))
 }
 
 #[cfg(test)]

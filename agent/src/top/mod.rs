@@ -19,7 +19,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use rules::Filter;
 
-use crate::cli::{ConfigSource, parse_duration};
+use crate::cli::{ConfigSource, parse_duration_within};
 use asker::Asker;
 
 pub(crate) use onlookers::Onlookers;
@@ -66,11 +66,7 @@ pub(crate) struct TopArgs {
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    let interval = parse_duration(text)?;
-    if !(Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
-        return Err("must lie between 100ms and 1m".to_owned());
-    }
-    Ok(interval)
+    parse_duration_within(text, ["100ms", "1m"])
 }
 
 /// What is wrong with a filter, in one line.
