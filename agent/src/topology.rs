@@ -11,7 +11,7 @@
 //! drops        looks at the counters of dropped events, an alert lane of its own  (live)
 //! metrics      takes snapshots of the counters, an alert lane of its own  (live; made in telling.rs, as is web, which answers over HTTP)
 //! reload       waits for SIGHUP and changed files, an alert lane of its own  (live; made in run.rs)
-//! outside      starts repair, and what writes the head of a recording: no bounded thread may look at processes  (made in run.rs)
+//! outside      starts repair, what writes the head of a recording, and the sink of programs: no bounded thread may do what they do  (made in run.rs)
 //! ```
 //! With `--single-thread` the same objects are stepped in turn by the thread that calls [`Topology::run_single`].
 
