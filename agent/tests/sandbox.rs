@@ -170,7 +170,10 @@ fn rules_from_elsewhere_are_refused_with_what_to_do() {
         "{:?}",
         stats.notes
     );
-    agent.interrupt().assert_balanced();
+    let socket = agent.socket();
+    let ended = agent.interrupt();
+    ended.assert_balanced();
+    assert!(!socket.exists(), "its own bounds let it take its socket away");
     let reads = format!("peregrine.sandbox.reads[]={}", elsewhere.path().display());
     let agent = Agent::start(&["--scope-pid", &scope, "-r", rules, "-o", &reads]);
     let (reloaded, said) = reload(&agent, &other);

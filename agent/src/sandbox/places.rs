@@ -59,9 +59,8 @@ impl Places {
         for name in ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime"] {
             places.read(Path::new(name));
         }
-        places
-            .reads
-            .extend(std::env::var_os("TZ").map(PathBuf::from).filter(|tz| tz.is_absolute()));
+        let zone = std::env::var_os("TZ").map(PathBuf::from).filter(|tz| tz.is_absolute());
+        places.reads.extend(zone.as_deref().and_then(nearest));
         if let Some(lookups) = &config.containers.lookups {
             let (reads, lists) = lookups.directories();
             places.reads.extend(reads);
@@ -72,6 +71,12 @@ impl Places {
         }
         if let Some(path) = pidfile {
             places.write(path);
+        }
+        // It is bound already, and goes when the agent ends.
+        if let Some(directory) =
+            std::path::absolute(&config.socket).ok().as_deref().and_then(Path::parent)
+        {
+            places.directory(directory);
         }
         if config.outputs.is_any_durable() {
             places.directory(&config.outputs.outbox.directory);
@@ -84,19 +89,31 @@ impl Places {
     fn read(&mut self, path: &Path) {
         let Ok(path) = std::path::absolute(path) else { return };
         if !path.is_dir() {
-            self.reads.extend(path.parent().and_then(nearest));
-            // A link: its target may be replaced, too.
-            self.reads
-                .extend(path.canonicalize().ok().and_then(|to| Some(to.parent()?.to_owned())));
+            self.read_file(&path);
             return;
         }
-        self.reads.extend(path.canonicalize());
+        self.reads.extend(nearest(&path));
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_symlink())
                 && let Ok(to) = entry.path().canonicalize()
             {
-                let of = if to.is_dir() { Some(&*to) } else { to.parent() };
-                self.reads.extend(of.map(Path::to_owned));
+                if to.is_dir() {
+                    self.reads.extend(nearest(&to));
+                } else {
+                    self.read_file(&to);
+                }
+            }
+        }
+    }
+
+    /// The directories of its name and of what that leads to. Of one in the root, and of what is no file, there is nothing beside it to be read.
+    fn read_file(&mut self, path: &Path) {
+        let target = path.canonicalize().ok();
+        let is_alone = fs::metadata(path).is_ok_and(|found| !found.is_file());
+        for of in [Some(path), target.as_deref()].into_iter().flatten() {
+            match of.parent().and_then(nearest).filter(|_| !is_alone) {
+                Some(directory) => drop(self.reads.insert(directory)),
+                None => self.reads.extend(target.clone()),
             }
         }
     }
@@ -139,7 +156,7 @@ fn written(config: &Config) -> impl Iterator<Item = &Path> {
     let snapshots = config.metrics.as_ref().and_then(|metrics| metrics.snapshots.as_ref());
     let snapshots = snapshots.and_then(|snapshots| snapshots.file.as_deref());
     let recordings = config.on_alert.as_ref().map(|on_alert| &*on_alert.path_prefix);
-    let all = [file, snapshots, recordings, config.write.as_deref(), Some(&*config.socket)];
+    let all = [file, snapshots, recordings, config.write.as_deref()];
     all.into_iter().flatten()
 }
 
@@ -150,6 +167,38 @@ mod tests {
     use super::*;
     use crate::cli::{ConfigSource, Settings};
     use crate::config;
+
+    #[test]
+    fn what_lies_in_the_root_or_is_no_file_opens_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
+        for name in ["rules", "up"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        symlink("/dev/zero", at("rules/zero.yaml")).unwrap();
+        symlink("/", at("rules/root")).unwrap();
+        symlink("/none-at-all.yaml", at("rules/none.yaml")).unwrap();
+        let reads = |paths: &[PathBuf]| {
+            let mut places = Places::default();
+            for path in paths {
+                places.read(path);
+            }
+            places.reads
+        };
+        assert_eq!(
+            reads(&["/dev/null", "/none-at-all.yaml"].map(PathBuf::from)),
+            [PathBuf::from("/dev/null")].into()
+        );
+        assert!(!reads(&[PathBuf::from("/")]).contains(Path::new("/")));
+        assert_eq!(reads(&[at("rules")]), [at("rules"), "/dev/zero".into()].into());
+        // Most machines have no file in the root; where one has, it alone is read.
+        let of_root = fs::read_dir("/").unwrap().flatten().map(|entry| entry.path());
+        if let Some(file) = of_root.filter(|path| !path.is_symlink()).find(|path| path.is_file()) {
+            symlink(&file, at("up/a.yaml")).unwrap();
+            assert_eq!(reads(&[at("up")]), [at("up"), file.clone()].into());
+            assert_eq!(reads(&[at("up/a.yaml"), file.clone()]), [at("up"), file].into());
+        }
+    }
 
     #[test]
     fn directories_of_what_is_configured_and_where_links_lead() {
@@ -178,12 +227,15 @@ mod tests {
         };
         let config = config::load(&source, &Settings::default()).unwrap();
         let reads = [Watched::Rules(at("rules")), Watched::Config(at("none/at/all.yaml"))];
+        fs::create_dir(at("run")).unwrap();
+        let config = Config { socket: at("run/p.sock"), ..config };
+        let _bound = std::os::unix::net::UnixListener::bind(&config.socket).unwrap();
         let needs = Needs { config: &config, reads: &reads, pidfile: Some(Path::new("/dev/null")) };
         let Places { reads, lists: _, writes, files, ports } = Places::of(&needs);
         let has = |of: &BTreeSet<PathBuf>, path: PathBuf| of.contains(&path);
         assert!(has(&reads, at("rules")) && has(&reads, at("real")), "{reads:?}");
         assert!(has(&reads, dir.path().canonicalize().unwrap()), "{reads:?}");
-        assert!(has(&writes, at("out")), "{writes:?}");
+        assert!(has(&writes, at("out")) && has(&writes, at("run")), "{writes:?}");
         // Made when the first recording is, below what is there.
         assert!(has(&writes, dir.path().canonicalize().unwrap()), "{writes:?}");
         assert!(!writes.iter().chain(&reads).any(|path| path == Path::new("/")));
