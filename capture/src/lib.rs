@@ -50,8 +50,8 @@ mod waker;
 
 pub use injection::{Injection, Injector, injection};
 pub use kernel::{
-    Asked, CAPABILITIES, Capabilities, Capability, DEFAULT_SNAPLEN, FilterError, Filters,
-    ForkSides, KernelCounters, KernelRing, Loss, LossCounts, Losses, MAX_SNAPLEN, Probe,
+    Asked, BPF_COMMANDS, CAPABILITIES, Capabilities, Capability, DEFAULT_SNAPLEN, FilterError,
+    Filters, ForkSides, KernelCounters, KernelRing, Loss, LossCounts, Losses, MAX_SNAPLEN, Probe,
     ProbeError, ProbeOptions, ProbeReport, Room, SocketLooks, SocketPeer, TableLimits, Wanted,
     capturable, generic_calls, on_demand, socket_peer,
 };

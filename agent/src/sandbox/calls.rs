@@ -26,6 +26,9 @@ const X32: u32 = 0x4000_0000;
 /// Numbers that the library has no names for.
 const OPEN_TREE_ATTR: c_long = 467;
 const QUOTACTL_FD: c_long = 443;
+const SETXATTRAT: c_long = 463;
+const REMOVEXATTRAT: c_long = 466;
+const FILE_SETATTR: c_long = 469;
 
 /// What is never called after the start.
 #[rustfmt::skip]
@@ -37,7 +40,8 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_open_tree, libc::SYS_mount_setattr, OPEN_TREE_ATTR, libc::SYS_swapon, libc::SYS_swapoff,
     libc::SYS_quotactl, QUOTACTL_FD, libc::SYS_acct,
     // Other processes.
-    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_process_madvise, libc::SYS_kcmp, libc::SYS_pidfd_getfd,
+    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_process_madvise, libc::SYS_process_mrelease, libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd, libc::SYS_move_pages, libc::SYS_migrate_pages, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_tkill,
     // Namespaces; those of `clone` below.
     libc::SYS_setns, libc::SYS_unshare,
     // Other programs, and what others would take for its own.
@@ -47,6 +51,10 @@ const REFUSED: &[c_long] = &[
     // Keys, and ways around other filters.
     libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register,
     libc::SYS_userfaultfd, libc::SYS_perf_event_open, libc::SYS_open_by_handle_at, libc::SYS_fanotify_init, libc::SYS_syslog, libc::SYS_vhangup,
+    // Modes and attributes of files, which Landlock leaves alone: of what root owns, a bit makes anybody root.
+    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, SETXATTRAT,
+    libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, REMOVEXATTRAT, FILE_SETATTR,
+    #[cfg(target_arch = "x86_64")] libc::SYS_chmod,
     // Users, owners, privileges, devices.
     libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setgroups,
     libc::SYS_setfsuid, libc::SYS_setfsgid, libc::SYS_capset, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_mknodat,
@@ -69,6 +77,9 @@ const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u32;
 
+/// Commands to a terminal that type into it, as if its user did (TIOCSTI, TIOCLINUX of include/uapi/asm-generic/ioctls.h).
+const TYPE_INTO_TERMINAL: [u32; 2] = [0x5412, 0x541c];
+
 /// Families of sockets that it makes: outputs, runtimes, resolver.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
@@ -79,6 +90,7 @@ const ERRNO: u32 = 0x0005_0000;
 const NUMBER: u32 = 0;
 const MACHINE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
+const SECOND_ARGUMENT: u32 = 24;
 
 // Of include/uapi/linux/{bpf_common,filter}.h.
 const LOAD: u16 = 0x20;
@@ -119,41 +131,74 @@ impl Filter {
         self.push(test, (1, 0), k);
         self.end(action);
     }
+
+    /// What becomes of one call, by an argument.
+    fn of_call(&mut self, call: c_long, argument: u32, rest: u32, known: (u32, &[u32])) {
+        let mut block = Self::default();
+        block.load(argument);
+        let (action, values) = known;
+        for &value in values {
+            block.end_if(IF_EQUAL, value, action);
+        }
+        block.end(rest);
+        self.push(IF_EQUAL, (0, block.0.len() as u8), call as u32);
+        self.0.append(&mut block.0);
+    }
 }
 
-fn filter() -> Vec<sock_filter> {
+/// Whom the threads may signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signals {
+    /// Each other.
+    Own,
+    /// Programs that were started, too, whose numbers nobody knows beforehand.
+    Programs,
+}
+
+fn filter(signals: Signals) -> Vec<sock_filter> {
+    let (own, refused) = (std::process::id(), error(EPERM));
     let mut filter = Filter::default();
     filter.load(MACHINE);
     // Calls of 32-bit programs have numbers of their own.
-    filter.end_unless(IF_EQUAL, ARCH, error(EPERM));
+    filter.end_unless(IF_EQUAL, ARCH, refused);
     filter.load(NUMBER);
     #[cfg(target_arch = "x86_64")]
-    filter.end_if(IF_AT_LEAST, X32, error(EPERM));
+    filter.end_if(IF_AT_LEAST, X32, refused);
     for &number in REFUSED {
-        filter.end_if(IF_EQUAL, number as u32, error(EPERM));
+        filter.end_if(IF_EQUAL, number as u32, refused);
     }
     filter.end_if(IF_EQUAL, libc::SYS_clone3 as u32, error(ENOSYS));
     filter.end_if(IF_ABOVE, LAST_KNOWN, error(ENOSYS));
-    // Other calls pass over the next four.
+    // Other calls pass over the next three.
     filter.push(IF_EQUAL, (0, 4), libc::SYS_clone as u32);
     filter.load(FIRST_ARGUMENT);
-    filter.end_if(IF_ANY_BIT, NEW_NAMESPACES, error(EPERM));
+    filter.end_if(IF_ANY_BIT, NEW_NAMESPACES, refused);
     filter.end(ALLOW);
-    filter.end_unless(IF_EQUAL, libc::SYS_socket as u32, ALLOW);
-    filter.load(FIRST_ARGUMENT);
-    for family in FAMILIES {
-        filter.end_if(IF_EQUAL, family as u32, ALLOW);
+    filter.of_call(
+        libc::SYS_socket,
+        FIRST_ARGUMENT,
+        error(EAFNOSUPPORT),
+        (ALLOW, &FAMILIES.map(|family| family as u32)),
+    );
+    filter.of_call(libc::SYS_bpf, FIRST_ARGUMENT, refused, (ALLOW, &capture::BPF_COMMANDS));
+    filter.of_call(libc::SYS_ioctl, SECOND_ARGUMENT, ALLOW, (refused, &TYPE_INTO_TERMINAL));
+    // Nobody's limits but its own.
+    filter.of_call(libc::SYS_prlimit64, FIRST_ARGUMENT, refused, (ALLOW, &[0, own]));
+    filter.of_call(libc::SYS_tgkill, FIRST_ARGUMENT, refused, (ALLOW, &[own]));
+    if signals == Signals::Own {
+        filter.of_call(libc::SYS_kill, FIRST_ARGUMENT, refused, (ALLOW, &[own]));
+        filter.end_if(IF_EQUAL, libc::SYS_pidfd_send_signal as u32, refused);
     }
-    filter.end(error(EAFNOSUPPORT));
+    filter.end(ALLOW);
     filter.0
 }
 
-/// Refuses them to every thread of this process, for good; gives how many.
+/// Refuses them to every thread of this process, which starts no programs, for good; gives how many.
 ///
 /// # Errors
 /// The kernel has no such filters, or one thread has another one than the rest.
 pub(super) fn refuse() -> Result<usize, seccompiler::Error> {
-    seccompiler::apply_filter_all_threads(&filter())?;
+    seccompiler::apply_filter_all_threads(&filter(Signals::Own))?;
     Ok(REFUSED.len())
 }
 
@@ -165,25 +210,29 @@ pub(super) fn refuse_in_pool() -> Result<(), seccompiler::Error> {
     rayon::broadcast(|_| refuse_here()).into_iter().try_for_each(|refused| refused.map(drop))
 }
 
-/// Refuses them to the calling thread and those that it starts from here on; gives how many.
+/// Refuses them to the calling thread and those that it starts from here on, of a process that starts programs; gives how many.
 ///
 /// # Errors
 /// The kernel has no such filters.
 pub(super) fn refuse_here() -> Result<usize, seccompiler::Error> {
-    seccompiler::apply_filter(&filter())?;
+    seccompiler::apply_filter(&filter(Signals::Programs))?;
     Ok(REFUSED.len())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
     use super::*;
 
     /// What the kernel would do with a call.
     fn verdict(arch: u32, number: u32, first: u32) -> u32 {
-        let filter = filter();
+        verdict_of(&filter(Signals::Own), arch, number, [first, 0])
+    }
+
+    fn verdict_of(filter: &[sock_filter], arch: u32, number: u32, arguments: [u32; 2]) -> u32 {
         let (mut at, mut value) = (0, 0);
         loop {
             let sock_filter { code, jt, jf, k } = filter[at];
@@ -192,7 +241,8 @@ mod tests {
                     value = match k {
                         NUMBER => number,
                         MACHINE => arch,
-                        FIRST_ARGUMENT => first,
+                        FIRST_ARGUMENT => arguments[0],
+                        SECOND_ARGUMENT => arguments[1],
                         other => panic!("offset {other}"),
                     };
                     at += 1;
@@ -215,10 +265,17 @@ mod tests {
         for &number in REFUSED {
             assert_eq!(of(number), error(EPERM), "{number}");
         }
+        let by_argument = [
+            libc::SYS_clone3,
+            libc::SYS_socket,
+            libc::SYS_kill,
+            libc::SYS_tgkill,
+            libc::SYS_pidfd_send_signal,
+        ];
         for number in 0..=LAST_KNOWN {
-            let is_refused = REFUSED.contains(&c_long::from(number));
-            let passes = verdict(ARCH, number, libc::AF_INET as u32) == ALLOW;
-            assert_eq!(passes, !is_refused && number != libc::SYS_clone3 as u32, "{number}");
+            let is_refused =
+                REFUSED.iter().chain(&by_argument).any(|&refused| refused == c_long::from(number));
+            assert_eq!(verdict(ARCH, number, 0) == ALLOW, !is_refused, "{number}");
         }
         for number in [libc::SYS_bpf, libc::SYS_openat, libc::SYS_futex, libc::SYS_exit_group] {
             assert_eq!(of(number), ALLOW);
@@ -252,6 +309,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn arguments_of_bpf_ioctl_and_of_what_changes_others_decide() {
+        let own = std::process::id();
+        let of = |number: c_long, first: u32| verdict(ARCH, number as u32, first);
+        // BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_LINK_CREATE; then objects of others: pinned, by number, listed.
+        assert!([0, 5, 28].map(|command| of(libc::SYS_bpf, command)).iter().all(|&v| v == ALLOW));
+        for command in [6, 7, 11, 13, 14, 19, 20, 30, 32, 36, 99] {
+            assert_eq!(of(libc::SYS_bpf, command), error(EPERM), "{command}");
+        }
+        for call in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_prlimit64] {
+            assert_eq!((of(call, own), of(call, 1)), (ALLOW, error(EPERM)), "{call}");
+        }
+        assert_eq!(of(libc::SYS_prlimit64, 0), ALLOW);
+        let kills = filter(Signals::Programs);
+        for call in [libc::SYS_kill, libc::SYS_pidfd_send_signal] {
+            assert_eq!(verdict_of(&kills, ARCH, call as u32, [1, 9]), ALLOW);
+        }
+        let ioctl =
+            |command| verdict_of(&filter(Signals::Own), ARCH, libc::SYS_ioctl as u32, [0, command]);
+        assert_eq!(ioctl(libc::FIONBIO as u32), ALLOW);
+        assert_eq!(ioctl(libc::TIOCSTI as u32), error(EPERM));
+    }
+
     const IN_CHILD: &str = "PEREGRINE_TEST_CALLS_IN_CHILD";
 
     /// In a process of its own, since a filter stays.
@@ -273,9 +353,13 @@ mod tests {
                 Command::new("/bin/true").status().map(drop).map_err(code),
                 std::os::unix::fs::chroot("/").map_err(code),
                 std::os::unix::fs::chown("/", Some(0), None).map_err(code),
+                std::fs::set_permissions("/tmp", std::fs::Permissions::from_mode(0o1777))
+                    .map_err(code),
+                rustix::process::test_kill_process(rustix::process::Pid::INIT)
+                    .map_err(|e| code(e.into())),
             ]
         });
-        assert_eq!(thread.join().unwrap(), [Err(Some(EPERM)); 3]);
+        assert_eq!(thread.join().unwrap(), [Err(Some(EPERM)); 5]);
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(
             status.contains("Seccomp:\t2\n") && status.contains("NoNewPrivs:\t1\n"),

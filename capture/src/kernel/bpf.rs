@@ -20,6 +20,28 @@ const MAP_UPDATE_BATCH: c_long = 26;
 const LINK_CREATE: c_long = 28;
 const ITER_CREATE: c_long = 33;
 
+/// All commands of `bpf(2)` that this crate and aya give, for a filter of calls. None of them reaches what others have loaded.
+pub const BPF_COMMANDS: [u32; 17] = [
+    // Of elements of maps, by aya: looked up, deleted, gone through, taken, and many at a time.
+    1,
+    3,
+    4,
+    21,
+    24,
+    25,
+    27,
+    MAP_CREATE as u32,
+    MAP_UPDATE_ELEM as u32,
+    PROG_LOAD as u32,
+    OBJ_GET_INFO_BY_FD as u32,
+    RAW_TRACEPOINT_OPEN as u32,
+    BTF_LOAD as u32,
+    MAP_FREEZE as u32,
+    MAP_UPDATE_BATCH as u32,
+    LINK_CREATE as u32,
+    ITER_CREATE as u32,
+];
+
 const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 const PROG_TYPE_SOCK_ADDR: u32 = 18;
 const PROG_TYPE_TRACING: u32 = 26;

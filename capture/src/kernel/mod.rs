@@ -29,6 +29,7 @@ mod sys;
 mod syscalls;
 mod verify;
 
+pub use bpf::BPF_COMMANDS;
 pub use capabilities::{CAPABILITIES, Capabilities, Capability};
 pub use counters::KernelCounters;
 pub use filters::{FilterError, Filters};
