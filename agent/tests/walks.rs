@@ -329,7 +329,7 @@ fn readme() {
         write_program(&folder.path().join(".bin").join(name), "#!/bin/sh\n");
     }
     // It is asked for rules from where its configuration has none.
-    let reads = "-o 'peregrine.sandbox.reads[]=.'";
+    let reads = "-o peregrine.sandbox.reads[]=\"$PWD\"";
     shell.run(&format!("peregrine {reads} > alerts.log 2> agent.log & agent=$!"));
     shell.run("until peregrine stats > /dev/null 2>&1; do sleep 0.1; done");
     shell.succeed("peregrine record run.scap -- head -n 1 mine.yaml");

@@ -57,6 +57,19 @@ pub(crate) enum RuleInputs {
     Given(Vec<PathBuf>),
 }
 
+/// Directories that the sandbox lets be read besides. A relative one would depend on where the agent happens to be started.
+fn sandbox_reads(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    match paths.iter().find(|path| !path.is_absolute()) {
+        None => Ok(paths),
+        Some(path) => {
+            let shown = printable(&path.to_string_lossy());
+            let why =
+                format!("{shown} is not an absolute path; it takes directories, as /srv/rules");
+            Err(wrong("peregrine.sandbox.reads", why))
+        }
+    }
+}
+
 /// Which of the rules that match an event raise an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Matching {
@@ -424,7 +437,7 @@ pub(super) fn resolve(
         sandbox: SandboxSettings {
             landlock: peregrine.sandbox.landlock.unwrap_or(true),
             seccomp: peregrine.sandbox.seccomp.unwrap_or(true),
-            reads: peregrine.sandbox.reads.unwrap_or_default(),
+            reads: sandbox_reads(peregrine.sandbox.reads.unwrap_or_default())?,
         },
         containers: containers::resolve(
             peregrine.containers,

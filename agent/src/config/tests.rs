@@ -145,6 +145,10 @@ fn wrong_values_are_named_with_the_option() {
             "priority=loud",
             "priority: must be one of Emergency, Alert, Critical, Error, Warning, Notice, Informational, Debug, this is \"loud\"",
         ),
+        (
+            "peregrine.sandbox.reads=5",
+            "peregrine.sandbox.reads: 5 is not an absolute path; it takes directories, as /srv/rules",
+        ),
         ("rule_matching=some", "rule_matching: must be one of first, all, this is \"some\""),
         (
             "engine.kind=some",
