@@ -229,6 +229,7 @@ const FAMILIES: &[Family] = &[
     Family { kind: Counter, from: "outbox.write_errors", name: "peregrine_outbox_write_errors_total", labels: &[], help: "Writes that failed." },
     Family { kind: Counter, from: "outbox.cursor_errors", name: "peregrine_outbox_cursor_errors_total", labels: &[], help: "Writes of what sinks have delivered that failed." },
     Family { kind: Gauge, from: "outbox.bytes", name: "peregrine_outbox_bytes", labels: &[], help: "Bytes on disk." },
+    Family { kind: Gauge, from: "outbox.max_bytes", name: "peregrine_outbox_max_bytes", labels: &[], help: "Bytes that may be on disk." },
     Family { kind: Gauge, from: "outbox.segments", name: "peregrine_outbox_segments", labels: &[], help: "Files on disk." },
     Family { kind: Gauge, from: "outbox.waiting", name: "peregrine_outbox_waiting", labels: &[], help: "Alerts that wait to be written." },
     Family { kind: Counter, from: "outbox.found.records", name: "peregrine_outbox_found_records_total", labels: &[], help: "Alerts found at the start." },

@@ -296,7 +296,7 @@ impl Outbox {
     /// Registers what is counted, and what must balance: received = appended + unspooled + refused + waiting, and for each sink accepted +
     /// recovered = delivered + lost + pending.
     pub fn register(&self, registry: &mut Registry) {
-        register(&self.shared, &self.recovery, &self.sinks, registry);
+        register(&self.shared, self.max_bytes, &self.recovery, &self.sinks, registry);
     }
 
     /// A new id, larger than all before.
@@ -375,7 +375,13 @@ fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
 }
 
-fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[String], registry: &mut Registry) {
+fn register(
+    shared: &Arc<Shared>,
+    max_bytes: u64,
+    recovery: &Recovery,
+    sinks: &[String],
+    registry: &mut Registry,
+) {
     let found = [
         ("outbox.found.records", recovery.n_records),
         ("outbox.found.missing", recovery.n_missing),
@@ -398,6 +404,7 @@ fn register(shared: &Arc<Shared>, recovery: &Recovery, sinks: &[String], registr
             out.count(name, n);
         }
         counts.read_out(out);
+        out.level("outbox.max_bytes", max_bytes);
         of_sinks.iter().zip(of_each).for_each(|(sink, counts)| counts.read_out(sink, out));
     });
     registry.hop(
