@@ -1,11 +1,14 @@
-//! What came last: frames of the last seconds, bounded in time and bytes, kept in chunks so that nothing is allocated once it is full.
+//! What came last: frames of the last seconds, bounded in time and bytes, in a ring of bytes that grows to its bound and never beyond.
+//!
+//! `[free | oldest .. | .. newest | free]`, or once round `[.. newest | free | oldest .. | left over]`. A frame is never split: what is left over
+//! at the end of the ring stays empty until the oldest frame is at the front again.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 
 use bus::Key;
 
-/// A window consists of so many chunks; as much more than its time it may hold.
-const N_CHUNKS: usize = 16;
+/// What the ring begins with; a quiet machine needs no more.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,31 +28,32 @@ pub(crate) struct Kept<'w> {
     pub(crate) bytes: &'w [u8],
 }
 
+/// Before each frame in the ring: its key, its time and its length.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     key: Key,
     ts: u64,
-    end: usize,
+    n_bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct Chunk {
-    bytes: Vec<u8>,
-    places: Vec<Place>,
-}
+impl Place {
+    const SIZE: usize = 3 * size_of::<u64>();
 
-impl Chunk {
-    fn n_bytes(&self) -> usize {
-        self.bytes.len() + self.places.len() * size_of::<Place>()
+    fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        for (to, n) in bytes.chunks_exact_mut(8).zip([self.key.0, self.ts, self.n_bytes as u64]) {
+            to.copy_from_slice(&n.to_ne_bytes());
+        }
+        bytes
     }
 
-    fn frames(&self) -> impl Iterator<Item = Kept<'_>> {
-        let starts = std::iter::once(0).chain(self.places.iter().map(|p| p.end));
-        self.places.iter().zip(starts).map(|(&Place { key, ts, end }, start)| Kept {
-            key,
-            ts,
-            bytes: &self.bytes[start..end],
-        })
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let mut numbers = [0; 3];
+        for (n, from) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
+            *n = from.try_into().map_or(0, u64::from_ne_bytes);
+        }
+        let [key, ts, n_bytes] = numbers;
+        Self { key: Key(key), ts, n_bytes: n_bytes as usize }
     }
 }
 
@@ -57,15 +61,18 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct Window {
     limits: WindowLimits,
-    chunks: VecDeque<Chunk>,
-    spare: Vec<Chunk>,
-    n_bytes: usize,
+    ring: Vec<u8>,
+    /// Where the oldest frame begins, and where the newest ends.
+    oldest: usize,
+    newest: usize,
+    /// Once frames go on at the front of the ring: where those before them end.
+    turns_at: Option<usize>,
     n_frames: usize,
 }
 
 impl Window {
     pub(crate) fn new(limits: WindowLimits) -> Self {
-        Self { limits, chunks: VecDeque::new(), spare: Vec::new(), n_bytes: 0, n_frames: 0 }
+        Self { limits, ring: Vec::new(), oldest: 0, newest: 0, turns_at: None, n_frames: 0 }
     }
 
     /// Frames in it.
@@ -75,67 +82,110 @@ impl Window {
 
     /// Every frame, oldest first.
     pub(crate) fn frames(&self) -> impl Iterator<Item = Kept<'_>> {
-        self.chunks.iter().flat_map(Chunk::frames)
+        let mut at = self.oldest;
+        (0..self.n_frames).map(move |_| {
+            let (frame, next) = self.frame(at);
+            at = next;
+            frame
+        })
     }
 
-    /// Keeps a frame; gives how many left for it. While `holds`, only the bound in bytes counts.
+    /// Keeps a frame; gives how many left for it, itself where it is larger than all there may be. While `holds`, only the bound in bytes counts.
     pub(crate) fn push(&mut self, frame: Kept<'_>, holds: bool) -> usize {
         let Kept { key, ts, bytes } = frame;
-        let WindowLimits { span_ns, max_bytes } = self.limits;
-        let is_full = self.chunks.back().is_none_or(|c| {
-            let first = c.places.first().map_or(ts, |p| p.ts);
-            c.n_bytes() + bytes.len() > max_bytes / N_CHUNKS
-                || ts.saturating_sub(first) > span_ns / N_CHUNKS as u64
-        });
-        if is_full {
-            self.chunks.push_back(self.spare.pop().unwrap_or_default());
-        }
-        if let Some(chunk) = self.chunks.back_mut() {
-            let before = chunk.n_bytes();
-            chunk.bytes.extend_from_slice(bytes);
-            chunk.places.push(Place { key, ts, end: chunk.bytes.len() });
-            self.n_bytes += chunk.n_bytes() - before;
-            self.n_frames += 1;
-        }
         let mut n_evicted = 0;
-        while self.chunks.len() > 1
-            && (self.n_bytes > max_bytes || !holds && self.is_front_older_than(ts, span_ns))
-        {
+        while !holds && self.is_oldest_beyond_the_span(ts) {
             n_evicted += self.evict();
         }
+        let room = loop {
+            if let Some(room) = self.room(Place::SIZE + bytes.len()) {
+                break room;
+            }
+            if self.ring.len() < self.limits.max_bytes {
+                self.grow();
+            } else if self.n_frames > 0 {
+                n_evicted += self.evict();
+            } else {
+                return n_evicted + 1;
+            }
+        };
+        let place = Place { key, ts, n_bytes: bytes.len() };
+        self.newest = room.end;
+        let (head, body) = self.ring[room].split_at_mut(Place::SIZE);
+        head.copy_from_slice(&place.to_bytes());
+        body.copy_from_slice(bytes);
+        self.n_frames += 1;
         n_evicted
-    }
-
-    fn is_front_older_than(&self, now: u64, span_ns: u64) -> bool {
-        let newest = self.chunks.front().and_then(|c| c.places.last());
-        newest.is_some_and(|p| now.saturating_sub(p.ts) > span_ns)
-    }
-
-    fn evict(&mut self) -> usize {
-        let Some(mut chunk) = self.chunks.pop_front() else { return 0 };
-        let n = chunk.places.len();
-        self.n_bytes -= chunk.n_bytes();
-        self.n_frames -= n;
-        chunk.bytes.clear();
-        chunk.places.clear();
-        if self.spare.len() < N_CHUNKS {
-            self.spare.push(chunk);
-        }
-        n
     }
 
     /// Lets everything go; gives how many frames that were.
     pub(crate) fn clear(&mut self) -> usize {
-        let mut n = 0;
-        while !self.chunks.is_empty() {
-            n += self.evict();
-        }
+        let n = self.n_frames;
+        *self = Self { ring: std::mem::take(&mut self.ring), ..Self::new(self.limits) };
         n
+    }
+
+    /// The frame that begins there, and where the one after it does.
+    fn frame(&self, at: usize) -> (Kept<'_>, usize) {
+        let (head, rest) = self.ring[at..].split_at(Place::SIZE);
+        let Place { key, ts, n_bytes } = Place::from_bytes(head);
+        let end = at + Place::SIZE + n_bytes;
+        let next = if self.turns_at == Some(end) { 0 } else { end };
+        (Kept { key, ts, bytes: &rest[..n_bytes] }, next)
+    }
+
+    /// Where so many bytes have room beside what is kept; goes on at the front where the end has too little.
+    fn room(&mut self, n_bytes: usize) -> Option<Range<usize>> {
+        let end = if self.turns_at.is_some() { self.oldest } else { self.ring.len() };
+        if self.newest + n_bytes <= end {
+            return Some(self.newest..self.newest + n_bytes);
+        }
+        (self.turns_at.is_none() && n_bytes <= self.oldest).then(|| {
+            self.turns_at = Some(self.newest);
+            0..n_bytes
+        })
+    }
+
+    /// Doubles the ring, up to its bound, with the oldest frame at its front.
+    fn grow(&mut self) {
+        let n_bytes = (self.ring.len() * 2).max(FIRST_BYTES).min(self.limits.max_bytes);
+        let mut ring = vec![0; n_bytes];
+        let parts = match self.turns_at {
+            Some(turn) => [self.oldest..turn, 0..self.newest],
+            None => [self.oldest..self.newest, 0..0],
+        };
+        let mut end = 0;
+        for part in parts {
+            let from = &self.ring[part];
+            ring[end..end + from.len()].copy_from_slice(from);
+            end += from.len();
+        }
+        *self = Self { ring, oldest: 0, newest: end, turns_at: None, ..*self };
+    }
+
+    fn is_oldest_beyond_the_span(&self, now: u64) -> bool {
+        self.n_frames > 0 && now.saturating_sub(self.frame(self.oldest).0.ts) > self.limits.span_ns
+    }
+
+    /// Lets the oldest frame go; gives how many that were.
+    fn evict(&mut self) -> usize {
+        if self.n_frames <= 1 {
+            return self.clear();
+        }
+        let next = self.frame(self.oldest).1;
+        if next < self.oldest {
+            self.turns_at = None;
+        }
+        self.oldest = next;
+        self.n_frames -= 1;
+        1
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     const LIMITS: WindowLimits = WindowLimits { span_ns: 1600, max_bytes: 16 * 1024 };
@@ -168,47 +218,63 @@ mod tests {
         }
         let keys = keys(&window);
         assert_eq!(keys.last(), Some(&99));
-        // A span is kept whole; at most a chunk's time is kept beyond it.
-        assert!(keys[0] <= 99 - 16 && keys[0] >= 99 - 18, "{keys:?}");
+        assert_eq!(keys[0], 99 - 16, "{keys:?}");
         assert_eq!((n_evicted + keys.len(), window.len()), (100, keys.len()));
     }
 
     #[test]
     fn bytes_bound_it_even_while_it_is_held() {
         let mut window = Window::new(LIMITS);
+        let mut n_evicted = 0;
         for n in 0..1000 {
-            window.push(kept(n, n * 100_000, &[0; 100]), true);
-            assert!(window.n_bytes <= LIMITS.max_bytes);
+            n_evicted += window.push(kept(n, n * 100_000, &[0; 100]), true);
         }
         let keys = keys(&window);
-        assert_eq!(keys.last(), Some(&999));
-        assert!(keys.len() > 100, "held beyond its time: {}", keys.len());
+        assert!(keys.iter().copied().eq(1000 - keys.len() as u64..1000), "{keys:?}");
+        assert!(keys.len() > 120, "held beyond its time: {}", keys.len());
+        assert_eq!(n_evicted, 1000 - keys.len());
         assert_eq!(window.clear(), keys.len());
-        assert_eq!((window.len(), window.n_bytes), (0, 0));
+        assert_eq!(window.len(), 0);
+    }
+
+    /// Under a load of changing kinds: frames of all sizes, in any mix, come back as they were put, and the memory for them is what was said.
+    #[test]
+    fn whatever_comes_the_memory_is_bounded() {
+        let mut window = Window::new(LIMITS);
+        let mut expected = VecDeque::new();
+        for n in 0..200_000_u64 {
+            // Mixes that change, with many small ones, then few large ones.
+            let len = (n * 7919 % if n / 10_000 % 2 == 0 { 40 } else { 3000 }) as usize;
+            let bytes = vec![n as u8; len];
+            let n_evicted = window.push(kept(n, n * 10, &bytes), n % 5000 < 1000);
+            expected.push_back((n, n * 10, bytes));
+            expected.drain(..n_evicted);
+            assert!(window.ring.capacity() <= LIMITS.max_bytes);
+            if n % 997 == 0 {
+                let frames = window.frames().map(|f| (f.key.0, f.ts, f.bytes.to_vec()));
+                assert!(frames.eq(expected.iter().cloned()), "after {n}");
+            }
+        }
+        assert_eq!(window.len(), expected.len());
+        assert!(!expected.is_empty());
     }
 
     #[test]
-    fn a_frame_larger_than_a_chunk_has_room() {
-        let mut window = Window::new(LIMITS);
-        window.push(kept(1, 1, b"small"), false);
-        window.push(kept(2, 2, &[7; 8000]), false);
-        window.push(kept(3, 3, b"small"), false);
-        assert_eq!(keys(&window), [1, 2, 3]);
+    fn a_few_frames_take_little_memory() {
+        let mut window = Window::new(WindowLimits { max_bytes: 8 << 20, ..LIMITS });
+        for n in 0..100_000 {
+            window.push(kept(n, n * 10, &[0; 40]), false);
+        }
+        assert_eq!(window.ring.capacity(), FIRST_BYTES);
     }
 
     #[test]
-    fn a_full_window_allocates_no_more() {
+    fn a_frame_larger_than_all_there_may_be_is_not_kept() {
         let mut window = Window::new(LIMITS);
-        for n in 0..10_000 {
-            window.push(kept(n, n * 10, &[0; 40]), false);
-        }
-        let capacity = |w: &Window| -> usize {
-            w.chunks.iter().chain(&w.spare).map(|c| c.bytes.capacity()).sum()
-        };
-        let before = capacity(&window);
-        for n in 10_000..20_000 {
-            window.push(kept(n, n * 10, &[0; 40]), false);
-        }
-        assert_eq!(capacity(&window), before);
+        assert_eq!(window.push(kept(1, 1, b"small"), false), 0);
+        assert_eq!(window.push(kept(2, 2, &vec![7; LIMITS.max_bytes]), false), 2);
+        assert_eq!(window.push(kept(3, 3, &[7; 8000]), false), 0);
+        assert_eq!(window.push(kept(4, 4, &vec![7; LIMITS.max_bytes - Place::SIZE]), false), 1);
+        assert_eq!(keys(&window), [4]);
     }
 }
