@@ -70,6 +70,7 @@ mod top;
 mod topology;
 mod trace;
 mod unclean_stop;
+mod visible;
 mod watched_files;
 mod web;
 

@@ -1,7 +1,7 @@
 //! Reads rule files: which paths, in which order, and what of them is missing.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 64 << 20;
 pub(crate) fn read(inputs: &RuleInputs) -> Result<Vec<Source>> {
     let (files, notes) = files(inputs)?;
     for note in notes {
-        drop(writeln!(std::io::stderr().lock(), "{note}"));
+        crate::run::say(&format!("{note}\n"));
     }
     match files {
         None => {

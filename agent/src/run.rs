@@ -39,6 +39,7 @@ use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
 use crate::top::Onlookers;
 use crate::topology::{Parts, RunEnd, Source, Topology};
+use crate::visible::Visible;
 use crate::{
     config_command, doctor, events_command, fields_command, host, launch, outbox_watch, privileges,
     rule_commands, stats, supervisor, telling, top, trace, unclean_stop,
@@ -86,7 +87,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCo
 
 /// Writes to stderr. A stderr that is gone must not end the run, so this is not `eprint!`.
 pub(crate) fn say(text: &str) {
-    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    drop(Visible(std::io::stderr().lock()).write_all(text.as_bytes()));
 }
 
 /// Messages may quote files and the kernel; the promise is one line.
@@ -100,30 +101,33 @@ fn run(cli: Cli, args: &[OsString], give_back: fn()) -> Result<ExitCode> {
         Some(Command::Trace(args)) => return trace::run(&args),
         Some(Command::Record(args)) => return trace::run(&args.into_trace()),
         Some(Command::Launch(args)) => return launch::run(&args),
-        Some(Command::Doctor(args)) => return doctor::run(&args, &mut std::io::stdout().lock()),
+        Some(Command::Doctor(args)) => {
+            return doctor::run(&args, &mut Visible(std::io::stdout().lock()));
+        }
         Some(Command::Stats(args)) => {
             let config = config::load_and_say(&args.source, &set)?;
-            stats::run(&args, &config.socket, &mut std::io::stdout().lock())
+            stats::run(&args, &config.socket, &mut Visible(std::io::stdout().lock()))
         }
         Some(Command::Top(args)) => {
             let config = config::load_and_say(&args.source, &set)?;
             top::run(&args, &config.socket)
         }
         Some(Command::Rules(command)) => {
-            rule_commands::run(&command, &mut std::io::stdout().lock())
+            rule_commands::run(&command, &mut Visible(std::io::stdout().lock()))
         }
-        Some(Command::Config(command)) => {
-            unless_reader_gone(config_command::run(&command, &mut std::io::stdout().lock()))
-        }
+        Some(Command::Config(command)) => unless_reader_gone(config_command::run(
+            &command,
+            &mut Visible(std::io::stdout().lock()),
+        )),
         Some(Command::Fields(args)) => {
-            unless_reader_gone(fields_command::run(&args, &mut std::io::stdout().lock()))
+            unless_reader_gone(fields_command::run(&args, &mut Visible(std::io::stdout().lock())))
         }
         Some(Command::Events(args)) => {
-            unless_reader_gone(events_command::run(&args, &mut std::io::stdout().lock()))
+            unless_reader_gone(events_command::run(&args, &mut Visible(std::io::stdout().lock())))
         }
         None if falco.is_any() => {
             let config = config::load_and_say(&source, &set)?;
-            rule_commands::run_falco(&falco, &config, &mut std::io::stdout().lock())
+            rule_commands::run_falco(&falco, &config, &mut Visible(std::io::stdout().lock()))
         }
         Some(Command::Completions(CompletionsArgs { shell })) => {
             let (mut command, mut text) = (Cli::command(), Vec::new());
@@ -148,7 +152,7 @@ fn answer(
     set: &Settings,
     args: &[OsString],
 ) -> Result<()> {
-    let out = &mut std::io::stdout().lock();
+    let out = &mut Visible(std::io::stdout().lock());
     if questions.config_schema {
         Ok(out.write_all(config::json_schema().as_bytes())?)
     } else if questions.rule_schema {

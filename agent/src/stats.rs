@@ -13,6 +13,7 @@ use crate::cli::StatsArgs;
 use crate::control::ask;
 use crate::request::{AgentStats, Request, Response, RulesInForce};
 use crate::start::count;
+use crate::visible::in_a_line;
 
 /// Asks once, or every interval until the reader or the agent is gone.
 ///
@@ -83,7 +84,7 @@ fn rules_lines(rules: &RulesInForce) -> String {
     let mut most: Vec<_> = matches.iter().collect();
     most.sort_by_key(|&(name, n)| (Reverse(n), name));
     let most: Vec<String> =
-        most.iter().take(MAX_NAMES).map(|(name, n)| format!("{name} {n}")).collect();
+        most.iter().take(MAX_NAMES).map(|(name, n)| format!("{} {n}", in_a_line(name))).collect();
     if !most.is_empty() {
         let more = if matches.len() > MAX_NAMES { ", ..." } else { "" };
         let _infallible = writeln!(text, "matched: {}{more}", most.join(", "));

@@ -150,3 +150,53 @@ fn five_types_of_the_official_rules_pass_whole() {
     assert_eq!(whole, ["link", "linkat", "ptrace", "symlink", "symlinkat"], "{text}");
     assert_eq!(told.len(), 28, "{text}");
 }
+
+/// Whoever writes a rule or names a file does not write on the terminal of who reads of it.
+#[test]
+fn names_of_rules_and_files_cannot_give_orders_to_a_terminal() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("f\u{1b}[31m.yaml");
+    let text = "- macro: \"m\\e]0;x\\a\"\n  condition: evt.type = open\n\
+                - rule: \"R\\e[31mu\\nle\\u009b\"\n  desc: \"d\\e[1m\"\n  priority: NOTICE\n  \
+                condition: evt.type = open\n  output: \"o\\e[5m\"\n  tags: [\"t\\e[7m\"]\n";
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let name = "R\u{1b}[31mu\nle\u{9b}";
+    let missing = "x\u{1b}[31m";
+    for arguments in [
+        &["rules", "list", "-c", "none.yaml", "-r", file][..],
+        &["rules", "list", "--json", "-c", "none.yaml", "-r", file],
+        &["rules", "list", "--push-down", "-c", "none.yaml", "-r", file],
+        &["rules", "explain", name, "-c", "none.yaml", "-r", file],
+        &["rules", "explain", "--json", name, "-c", "none.yaml", "-r", file],
+        &["rules", "explain", missing, "-c", "none.yaml", "-r", file],
+        &["rules", "check", file],
+        &["rules", "check", "--json", file],
+        &["rules", "list", "-c", "none.yaml", "-r", missing],
+        &["rules", "test", missing],
+        &["-c", "none.yaml", "-V", file],
+        &["-c", "none.yaml", "-r", file, "-L"],
+        &["-c", "none.yaml", "-r", file, "-L", "-o", "json_output=true"],
+        &["stats", "--socket", missing],
+        &["replay", missing],
+        &["trace", missing],
+    ] {
+        let mut peregrine = Command::new(common::PEREGRINE);
+        let out = peregrine.args(arguments).current_dir(folder()).output().expect("it starts");
+        for said in [&out.stdout, &out.stderr] {
+            let said = String::from_utf8_lossy(said);
+            let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+            assert!(!said.contains(is_obeyed), "{arguments:?}: {said:?}");
+        }
+        if arguments.contains(&"--json") && out.status.success() {
+            for line in String::from_utf8_lossy(&out.stdout).lines() {
+                serde_json::from_str::<Value>(line).expect("escapes are those of JSON");
+            }
+        }
+        if arguments[..2] == ["rules", "list"] && arguments.len() == 6 && out.status.success() {
+            let said = String::from_utf8_lossy(&out.stdout);
+            assert!(said.starts_with("R\\u001b[31mu\\u000ale\\u009b  Notice"), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+}

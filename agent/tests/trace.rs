@@ -26,6 +26,13 @@ fn lines(args: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn progress_stands_in_one_line() {
+    let ended = trace(&["-r", &recording(), "-P", "-n", "3"]);
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert!(said.contains("\r100.00\n") && !said.contains("\\u000d"), "{said:?}");
+}
+
+#[test]
 fn a_filter_picks_and_a_format_prints() {
     let all = lines(&["-p", "%evt.num %evt.type"]);
     let opens = lines(&["-p", "%evt.num %evt.type", "evt.type=openat"]);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::loaded::RulesFrom;
 use super::push_down;
+use crate::visible::in_a_line;
 
 /// Options of `peregrine rules list`.
 #[derive(Debug, Args)]
@@ -34,20 +35,21 @@ pub(crate) fn run(args: &ListArgs, out: &mut dyn Write) -> Result<()> {
         return push_down::run(&args.from, args.json, out);
     }
     let catalog = args.from.load()?;
-    let width = catalog.rules.iter().map(|r| r.info.name.chars().count()).max().unwrap_or(0);
-    for rule in &catalog.rules {
+    let names: Vec<String> = catalog.rules.iter().map(|r| in_a_line(&r.info.name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (rule, name) in catalog.rules.iter().zip(&names) {
         if args.json {
             writeln!(out, "{}", object(rule))?;
             continue;
         }
         let RuleFacts { info, enabled, .. } = rule;
         let state = if *enabled { "enabled" } else { "disabled" };
-        let (name, source) = (&*info.name, &*info.source);
+        let source = &*info.source;
         // `info` is the longest word for a priority that is often used.
         let line = format!(
             "{name:width$}  {:13}  {source:8}  {state:8}  {}",
             info.priority,
-            info.tags.join(" ")
+            in_a_line(&info.tags.join(" "))
         );
         writeln!(out, "{}", line.trim_end())?;
     }

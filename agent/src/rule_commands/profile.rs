@@ -12,6 +12,7 @@ use crate::cli::{ConfigSource, Settings};
 use crate::config;
 use crate::control::ask;
 use crate::request::{ProfileReport, ProfileRequest, Request, Response, RuleCostLine};
+use crate::visible::in_a_line;
 
 /// Time that the agent may take beyond the measuring.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -102,7 +103,7 @@ pub(crate) fn table(report: &ProfileReport) -> String {
     }
     for line in rules.iter().filter(|line| !is_idle(line)) {
         let RuleCostLine { rule, share, cores, ns_per_run, n_runs, n_timed: _, n_matches } = line;
-        let (percent, cores) = (share * 100.0, cores * 100.0);
+        let (percent, cores, rule) = (share * 100.0, cores * 100.0, in_a_line(rule));
         let _infallible = writeln!(
             text,
             "{percent:>5.1}% {cores:>12.3} {ns_per_run:>9.0} {n_runs:>11} {n_matches:>11}  {rule}"

@@ -20,6 +20,7 @@ use clap::Args;
 use rules::Filter;
 
 use crate::cli::{ConfigSource, parse_duration_within};
+use crate::visible::Visible;
 use asker::Asker;
 
 pub(crate) use onlookers::Onlookers;
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &TopArgs, socket: &Path) -> Result<()> {
     }
     let asker = Asker::new(socket, filter, args.interval);
     if args.json || args.batch {
-        return lines::run(asker, args, &mut std::io::stdout().lock());
+        return lines::run(asker, args, &mut Visible(std::io::stdout().lock()));
     }
     if !(std::io::stdout().is_terminal() && std::io::stdin().is_terminal()) {
         bail!("no terminal to show it on (--batch and --json print lines)");

@@ -48,6 +48,7 @@ use crate::fields_command::{self, FieldsArgs};
 use crate::rule_commands::unless_reader_gone;
 use crate::run::say;
 use crate::savefile_errors::{self, LeftOut};
+use crate::visible::Visible;
 use ahead::{Ahead, FramesAhead};
 use format::{RESET, Wanted};
 use options::{Options, may_colour};
@@ -93,12 +94,12 @@ struct Run<'o> {
 pub(crate) fn run(args: &TraceArgs) -> Result<ExitCode> {
     if args.list {
         let fields = FieldsArgs::default();
-        unless_reader_gone(fields_command::run(&fields, &mut std::io::stdout().lock()))?;
+        unless_reader_gone(fields_command::run(&fields, &mut Visible(std::io::stdout().lock())))?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.list_events {
         let events = EventsArgs::default();
-        unless_reader_gone(events_command::run(&events, &mut std::io::stdout().lock()))?;
+        unless_reader_gone(events_command::run(&events, &mut Visible(std::io::stdout().lock())))?;
         return Ok(ExitCode::SUCCESS);
     }
     let wanted = Wanted::of(args.print.as_deref(), may_colour(args));

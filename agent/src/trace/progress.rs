@@ -1,11 +1,9 @@
 //! How far a file is read, in per cent on stderr; of a pipe, whose length nobody knows, in MiB.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::run::say;
 
 /// Events between two looks.
 const EVERY: u32 = 10_000;
@@ -76,7 +74,7 @@ impl Progress {
         let reached = self.of.reached(self.n_read.load(Ordering::Relaxed));
         if reached - self.shown > 0.1 {
             self.shown = reached;
-            say(&format!("\r{}", self.of.text(reached)));
+            draw(&format!("\r{}", self.of.text(reached)));
         }
     }
 
@@ -85,8 +83,13 @@ impl Progress {
             Length::Bytes(_) => 100.0,
             Length::Unknown => self.of.reached(self.n_read.load(Ordering::Relaxed)),
         };
-        say(&format!("\r{}\n", self.of.text(reached)));
+        draw(&format!("\r{}\n", self.of.text(reached)));
     }
+}
+
+/// Numbers over those that stand there, so with a control character that [`crate::run::say`] would show.
+fn draw(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
 }
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ pub(crate) fn is_cgroup2(directory: BorrowedFd<'_>) -> bool {
     unsafe {
         let mut of: libc::statfs = std::mem::zeroed();
         libc::fstatfs(directory.as_raw_fd(), &raw mut of) == 0
-            && of.f_type == libc::CGROUP2_SUPER_MAGIC
+            // Of another type in each libc.
+            && of.f_type as libc::c_long == libc::CGROUP2_SUPER_MAGIC
     }
 }
 
