@@ -5,7 +5,7 @@
 //! ```no_run
 //! let arguments = ["peregrine", "--scope-pid", "1"].map(Into::into);
 //! // The allocator is the program's own affair: this one keeps what it has.
-//! let code: std::process::ExitCode = agent::main(arguments, || ());
+//! let code: std::process::ExitCode = agent::main(arguments, agent::GiveBack { all: || (), of_this_thread: || () });
 //! ```
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ mod events_command;
 mod falco_flags;
 mod fields_command;
 mod file_digests;
+mod give_back;
 mod host;
 mod identity;
 mod internal_alerts;
@@ -75,4 +76,5 @@ mod watched_files;
 mod web;
 
 pub use config::{Judged as JudgedConfiguration, judge as judge_configuration};
+pub use give_back::GiveBack;
 pub use run::main;

@@ -13,11 +13,16 @@ pub(crate) fn give_back_at_once() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) };
 }
 
-/// Gives back what the allocator keeps of memory that is free, and the pages of the program's and its libraries' files. Of those, what still runs
-/// comes back out of the page cache; what only the start needed, most of it, does not.
-pub(crate) fn give_back() {
+/// Gives back what the allocator keeps of memory that is free for this thread or for all, not for other threads.
+pub(crate) fn give_back_of_this_thread() {
     // SAFETY: it takes no pointer, and any thread may call it at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Gives back what [`give_back_of_this_thread`] does, and the pages of the program's and its libraries' files. Of those, what still runs
+/// comes back out of the page cache; what only the start needed, most of it, does not.
+pub(crate) fn give_back() {
+    give_back_of_this_thread();
     // SAFETY: the callback is of the type that is asked for, and uses no data.
     unsafe { libc::dl_iterate_phdr(Some(give_back_file), null_mut()) };
 }

@@ -19,6 +19,7 @@ use crate::cli::{ConfigSource, Settings};
 use crate::config::{self, Config, Given, RuleInputs};
 use crate::control::Asker;
 use crate::file_digests::FileDigests;
+use crate::give_back::GiveBack;
 use crate::lifecycle::Lifecycle;
 use crate::live::{self, Kernel};
 use crate::name_lookups::NameLookups;
@@ -96,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) reformat: Box<dyn Fn(Format) + Send + Sync>,
     /// Told when other files may have to be watched.
     pub(crate) wisher: ReloadWisher,
+    pub(crate) give_back: GiveBack,
 }
 
 /// What the configuration and its files had at the start.
@@ -147,6 +149,7 @@ pub(crate) struct RulesAtWork {
     alerts: Mutex<Option<ReloadAlerts>>,
     reformat: Box<dyn Fn(Format) + Send + Sync>,
     wisher: ReloadWisher,
+    give_back: GiveBack,
     in_force: Mutex<InForce>,
 }
 
@@ -177,6 +180,7 @@ impl RulesAtWork {
             alerts,
             reformat,
             wisher,
+            give_back,
         } = parts;
         let rules = Arc::new(rules);
         if let Some(names) = live.as_ref().and_then(|l| l.names.as_ref()) {
@@ -202,6 +206,7 @@ impl RulesAtWork {
             alerts: Mutex::new(alerts),
             reformat,
             wisher,
+            give_back,
             in_force: Mutex::new(in_force),
         }
     }
@@ -298,6 +303,8 @@ impl RulesAtWork {
                 Response::Refused(Refused { errors, n_rules })
             }
         };
+        // Compiling takes several times what stays of it.
+        self.give_back.after_a_burst();
         self.wisher.look();
         response
     }

@@ -21,6 +21,7 @@ use crate::config::{
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
 use crate::lifecycle::{Lifecycle, Patience};
+use crate::give_back::GiveBack;
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
@@ -51,10 +52,8 @@ const GIVEN_UP: Duration = Duration::from_secs(1);
 /// How long after the start what was there before has gone through the shards.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr that begins as Falco's, `Error: `, and exit code 1. `give_back` is called when much
-/// memory was freed that is not needed again: what the start takes (the kernel's types, the text of the rules, the processes that were
-/// there) is several times what stays.
-pub fn main(args: impl IntoIterator<Item = OsString>, give_back: fn()) -> ExitCode {
+/// Runs the program; the arguments start with its name. What goes wrong is one line on stderr that begins as Falco's, `Error: `, and exit code 1.
+pub fn main(args: impl IntoIterator<Item = OsString>, give_back: GiveBack) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let ended = match cli::parse(&args) {
         Ok(cli) => run(cli, &args, give_back),
@@ -95,7 +94,7 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn run(cli: Cli, args: &[OsString], give_back: fn()) -> Result<ExitCode> {
+fn run(cli: Cli, args: &[OsString], give_back: GiveBack) -> Result<ExitCode> {
     let Cli { command, source, set, lists, falco, questions, run } = cli;
     let done = match command.or_else(|| lists.command()) {
         Some(Command::Trace(args)) => return trace::run(&args),
@@ -435,7 +434,7 @@ fn tell_rules(
 }
 
 /// Watches, or does as if.
-fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: fn()) -> Result<()> {
+fn start(origin: Origin, wishes: Wishes, flags: &RunFlags, give_back: GiveBack) -> Result<()> {
     let (config, given) = config::load_given(&origin.source, &origin.set)?;
     let config = Config { agent: Some(AsAgent { pid_file: flags.pidfile.clone() }), ..config };
     let at_start = AtStart::of(&config, given);
@@ -458,7 +457,7 @@ fn watch(
     origin: Origin,
     wishes: Wishes,
     flags: &RunFlags,
-    give_back: fn(),
+    give_back: GiveBack,
 ) -> Result<()> {
     if config.source == CaptureSource::Live
         && let Err(e) = privileges::leave_no_core()
@@ -480,7 +479,7 @@ fn watch(
     }
     let mut registry = Registry::new();
     // What reading the rules took is not to add to what reading the kernel's types takes.
-    give_back();
+    (give_back.all)();
     // What is missing of the source is said before the socket's directory is: without root both are. But of two agents the second must not
     // attach, so the socket comes before that.
     let mut source = check_source(config, &ruleset, wishes)?;
@@ -500,7 +499,7 @@ fn watch(
     };
     let (sinks, mut outbox) = join_outbox(config, sinks)?;
     // Nor what loading the programs took to what the rings take, and the processes that are there.
-    give_back();
+    (give_back.all)();
     let Opened { kernel, source, users, hostname, recorder, mut block } =
         open(config, source, wishes, &mut registry)?;
     // Processes that were there have been looked at, which bounded threads cannot; what comes later is for threads that are started outside.
@@ -550,6 +549,7 @@ fn watch(
         names: topology.name_lookups(),
     });
     let left_out_notes = topology.left_out_notes();
+        give_back,
     ending.when_told_to_reopen(topology.reopener());
     let swap = topology.rule_swap();
     if wishes.is_profiled {
@@ -576,6 +576,7 @@ fn watch(
     let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
     let answers = answers(
         Arc::clone(&registry),
+        give_back,
         Arc::clone(&rules),
         topology.onlookers(),
         self_alerts.clone(),
@@ -608,9 +609,9 @@ fn watch(
     } else {
         let running = topology.start(&registry)?;
         let _reload = started()?;
-        give_back();
+        (give_back.all)();
         let why = ending.wait_for(SETTLED).unwrap_or_else(|| {
-            give_back();
+            (give_back.all)();
             ending.wait()
         });
         detach(why);

@@ -32,10 +32,11 @@ use perf::{Equation, Registry};
 use rules::Ruleset;
 use stages::{LeftOutNotes, Lineage, RuleSwap, Shard, Users};
 
-use crate::capture_on_alert::{self, AlertCapture};
+use crate::capture_on_alert::{self, AlertCapture, Means};
 use crate::capture_threads::{self, Feed, spawn};
 use crate::config::{Config, Metrics};
 use crate::drop_alerts::{self, DropAlerts, Looking};
+use crate::give_back::GiveBack;
 use crate::internal_alerts::InternalAlerts;
 use crate::lanes::Lanes;
 use crate::lifecycle::Lifecycle;
@@ -131,6 +132,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) end: EndSender,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) outside: Outside,
+    pub(crate) give_back: GiveBack,
 }
 
 /// The source, joined to its lanes.
@@ -191,6 +193,7 @@ impl Topology {
             end,
             lifecycle,
             outside,
+            give_back,
         } = parts;
         let outside_of_sinks = outside.clone();
         let times = source.times();
@@ -282,10 +285,15 @@ impl Topology {
             .as_ref()
             .zip(times.realtime_offset_ns())
             .map(|(on_alert, offset_ns)| {
-                let internal = own_lane(&mut alert_rx, &output_waiter);
-                let waker = recorder_waiter.unparker();
-                let slack = recorder::WINDOW as u64;
-                AlertCapture::new(on_alert, offset_ns, internal, waker, slack, outside, registry)
+                let means = Means {
+                    realtime_offset_ns: offset_ns,
+                    internal: own_lane(&mut alert_rx, &output_waiter),
+                    recorder: recorder_waiter.unparker(),
+                    slack: recorder::WINDOW as u64,
+                    outside,
+                    give_back,
+                };
+                AlertCapture::new(on_alert, means, registry)
             })
             .unzip();
         let drop_alerts =

@@ -8,7 +8,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Agent, DEADLINE, PEREGRINE, alone, can_run_live};
+use common::{Agent, DEADLINE, PEREGRINE, Shell, alone, can_run_live};
 use libc::{c_int, pid_t};
 
 /// Children of one head, which end with it.
@@ -17,6 +17,9 @@ const FAMILY: usize = 250;
 const RING_KB: u64 = (8 << 10) + 256;
 /// The marks of processes on the host, which are written all over.
 const MARKS_KB: u64 = (event::mark::N * event::mark::WORDS * 8 / 1024) as u64;
+/// Recordings, and what they may leave behind: the window before them, and what was never needed until then.
+const N_RECORDINGS: u64 = 10;
+const KEPT_OF_RECORDINGS_KB: u64 = 2 << 10;
 /// CPUs whose rings the bounds have room for.
 const N_CPUS: u64 = 2;
 
@@ -189,4 +192,44 @@ fn a_thousand_processes_take_less_than_40_mb() {
 #[test]
 fn twenty_thousand_processes_take_less_than_120_mb() {
     check("twenty_thousand_processes_take_less_than_120_mb", 20_000, 120 << 10);
+}
+
+/// Reading what there is takes tens of megabytes for a moment, and each thread that took part would keep some of it.
+#[test]
+fn what_a_recording_takes_is_given_back() {
+    if !can_run_live("what_a_recording_takes_is_given_back") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(at("marked"), "").expect("a file");
+    let rule = format!(
+        "- rule: marked\n  desc: d\n  condition: evt.type in (open, openat) and evt.arg.name = {}\n  \
+         output: marked\n  priority: INFO\n  capture: true\n  capture_duration: 50\n",
+        at("marked")
+    );
+    fs::write(at("rules.yaml"), rule).expect("a file");
+    let sleepers = Sleepers::start(1_000);
+    let mut shell = Shell::start();
+    let (pid, rules) = (shell.pid(), at("rules.yaml"));
+    let prefix = format!("capture.path_prefix={}", at("alert"));
+    let args = ["--scope-pid", &pid, "-r", &rules, "-o", "capture.enabled=true", "-o", &prefix];
+    let agent = Agent::start(&args);
+    std::thread::sleep(Duration::from_secs(3));
+    let before = Resident::of(agent.pid()).anonymous;
+    for n in 1..=N_RECORDINGS {
+        shell.run(&format!("cat {}", at("marked")));
+        let deadline = Instant::now() + DEADLINE;
+        while agent.stats().get("captures.ended_by_time") != Some(n) {
+            assert!(Instant::now() < deadline, "recording {n} does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let after = Resident::of(agent.pid()).anonymous;
+    println!("{N_RECORDINGS} recordings, KB: {before} before, {after} after");
+    agent.interrupt().assert_balanced();
+    drop(sleepers);
+    assert!(after < before + KEPT_OF_RECORDINGS_KB, "{before} KB, then {after} KB");
 }

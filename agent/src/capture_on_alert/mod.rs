@@ -24,6 +24,7 @@ use perf::{Registry, to_epoch_ns};
 use rules::{Alert, AlertValue, Priority};
 
 use crate::config::CaptureOnAlert;
+use crate::give_back::GiveBack;
 use crate::internal_alerts::{self, InternalAlerts};
 use crate::run::say;
 use crate::sandbox::{Outside, explained};
@@ -63,6 +64,18 @@ struct Span {
     until_ns: u64,
 }
 
+/// What recordings are made with.
+pub(crate) struct Means {
+    pub(crate) realtime_offset_ns: i64,
+    pub(crate) internal: InternalAlerts,
+    /// Wakes the thread that feeds the capture.
+    pub(crate) recorder: Unparker,
+    /// Frames that are counted on one side first.
+    pub(crate) slack: u64,
+    pub(crate) outside: Outside,
+    pub(crate) give_back: GiveBack,
+}
+
 /// Keeps the window, and records around alerts.
 pub(crate) struct AlertCapture {
     config: CaptureOnAlert,
@@ -76,19 +89,17 @@ pub(crate) struct AlertCapture {
     has_told_failure: bool,
     /// Lists are of other processes.
     outside: Outside,
+    give_back: GiveBack,
 }
 
 impl AlertCapture {
-    /// Gives beside itself what is to be called with every alert. `recorder` wakes the thread that feeds it.
+    /// Gives beside itself what is to be called with every alert.
     pub(crate) fn new(
         config: &CaptureOnAlert,
-        realtime_offset_ns: i64,
-        internal: InternalAlerts,
-        recorder: Unparker,
-        slack: u64,
-        outside: Outside,
+        means: Means,
         registry: &mut Registry,
     ) -> (Self, Teller) {
+        let Means { realtime_offset_ns, internal, recorder, slack, outside, give_back } = means;
         let meters = Meters::register(registry, slack);
         let (teller, alerts) =
             notice::channel(config.clone(), recorder, Arc::clone(&meters.unheard));
@@ -109,6 +120,7 @@ impl AlertCapture {
             meters,
             has_told_failure: false,
             outside,
+            give_back,
         };
         (capture, teller)
     }
@@ -272,6 +284,7 @@ impl AlertCapture {
             return self.fail(&savefile_errors::of_recording(&path, &e));
         }
         self.meters.open.set(0);
+        self.give_back.after_a_burst();
         match why {
             End::Time => self.meters.by_time.add(1),
             End::Stop => self.meters.by_stop.add(1),

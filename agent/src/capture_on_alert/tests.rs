@@ -39,11 +39,14 @@ fn rig(change: impl FnOnce(&mut CaptureOnAlert)) -> Rig {
     let mut registry = Registry::new();
     let (capture, tell) = AlertCapture::new(
         &config,
-        OFFSET,
-        alerts,
-        waker(),
-        0,
-        Outside::start().unwrap(),
+        Means {
+            realtime_offset_ns: OFFSET,
+            internal: alerts,
+            recorder: waker(),
+            slack: 0,
+            outside: Outside::start().unwrap(),
+            give_back: GiveBack { all: || (), of_this_thread: || () },
+        },
         &mut registry,
     );
     Rig { capture, tell, internal, registry, dir }
