@@ -72,6 +72,8 @@ pub(crate) enum Response {
 /// Counts, and the rules that they were made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AgentStats {
+    /// Boot-clock ns at which the agent began to answer: another one means another agent, whose counts begin anew.
+    pub(crate) began_ns: u64,
     #[serde(flatten)]
     pub(crate) snapshot: Snapshot,
     pub(crate) rules: RulesInForce,
@@ -82,6 +84,8 @@ pub(crate) struct AgentStats {
 pub(crate) struct Watched {
     pub(crate) stats: AgentStats,
     pub(crate) sampled: Sampled,
+    /// Number of the last alert that there was.
+    pub(crate) last_alert: u64,
     /// Those that it does not have, as far as they are kept; the last one last.
     pub(crate) alerts: Vec<AlertLine>,
 }

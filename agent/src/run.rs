@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
@@ -20,8 +21,8 @@ use crate::config::{
 };
 use crate::control::{Answers, ControlSocket, Job};
 use crate::falco_flags::{self, NoPidfile, Questions, RunFlags};
-use crate::lifecycle::{Lifecycle, Patience};
 use crate::give_back::GiveBack;
+use crate::lifecycle::{Lifecycle, Patience};
 use crate::live::{self, Kernel, Loaded};
 use crate::plan::Plan;
 use crate::playback_demand::{Demands, looked_into};
@@ -38,7 +39,7 @@ use crate::savefile_errors::{self, LeftOut, NamedBy};
 use crate::self_alerts::SelfAlerts;
 use crate::signals::{self, EndSender, Ending, Stdout};
 use crate::start::{StartBlock, count};
-use crate::top::Onlookers;
+use crate::top::{Onlookers, Seen};
 use crate::topology::{Parts, RunEnd, Source, Topology};
 use crate::visible::Visible;
 use crate::{
@@ -48,6 +49,9 @@ use crate::{
 
 /// How long sinks that are given up have to be counted.
 const GIVEN_UP: Duration = Duration::from_secs(1);
+
+/// How long the last words of a process that is ended may take.
+const SAID_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long after the start what was there before has gone through the shards.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -382,7 +386,7 @@ fn end_after(limit: Duration, end: EndSender) {
 }
 
 /// Ends the process where the end takes longer than it may: a thread of the pipeline is stuck, in a file that does not answer or a rule that
-/// does not end. Sinks are given up before.
+/// does not end. Sinks are given up before. That nobody reads what it says of it does not keep it, either.
 fn end_by(deadline: Instant, registry: Arc<Registry>) {
     // It ends with the process.
     drop(std::thread::spawn(move || {
@@ -391,12 +395,18 @@ fn end_by(deadline: Instant, registry: Arc<Registry>) {
         let n = |name: &str| snapshot.get(name).unwrap_or(0);
         let n_events = n("capture.read").saturating_sub(n("shard.parsed"));
         let n_alerts = n("shard.alerts").saturating_sub(n("outputs.received"));
-        say(&format!(
+        let text = format!(
             "{}Error: not at the end within peregrine.end_within_ms: {} read and not evaluated, {} raised and not given to outputs; the process ends\n",
             snapshot.table(),
             count(n_events as usize, "event"),
             count(n_alerts as usize, "alert"),
-        ));
+        );
+        let (has_said, said) = channel::<()>();
+        drop(std::thread::spawn(move || {
+            say(&text);
+            drop(has_said);
+        }));
+        let _said_or_not = said.recv_timeout(SAID_WITHIN);
         signal_hook::low_level::exit(1);
     }));
 }
@@ -539,6 +549,7 @@ fn watch(
         end,
         lifecycle: Arc::clone(&lifecycle),
         outside,
+        give_back,
     };
     let _pidfile = flags.write_pidfile()?;
     let mut topology = Topology::build(parts, &mut registry)?;
@@ -549,7 +560,6 @@ fn watch(
         names: topology.name_lookups(),
     });
     let left_out_notes = topology.left_out_notes();
-        give_back,
     ending.when_told_to_reopen(topology.reopener());
     let swap = topology.rule_swap();
     if wishes.is_profiled {
@@ -566,6 +576,7 @@ fn watch(
         alerts: topology.take_reload_alerts(),
         reformat: Box::new(topology.reformatter()),
         wisher: wisher.try_clone()?,
+        give_back,
     }));
     let feeding = supervisor::feed(topology.progress())?;
     let self_alerts = topology.take_self_alerts();
@@ -576,7 +587,6 @@ fn watch(
     let mut telling = telling.start(config, &mut topology, &registry, &rules)?;
     let answers = answers(
         Arc::clone(&registry),
-        give_back,
         Arc::clone(&rules),
         topology.onlookers(),
         self_alerts.clone(),
@@ -644,8 +654,9 @@ fn answers(
     onlookers: Arc<Onlookers>,
     alerts: Option<SelfAlerts>,
 ) -> Answers {
-    let asked = Arc::clone(&rules);
+    let (asked, began_ns) = (Arc::clone(&rules), perf::boot_now_ns());
     let stats = Arc::new(move || AgentStats {
+        began_ns,
         snapshot: registry.snapshot(Moment::Running),
         rules: asked.stats(),
     });
@@ -653,8 +664,8 @@ fn answers(
     Answers {
         stats: Box::new(move || stats()),
         watch: Box::new(move |request| match onlookers.look(request) {
-            Ok((sampled, alerts)) => {
-                Response::Watched(Box::new(Watched { stats: now(), sampled, alerts }))
+            Ok(Seen { sampled, last_alert, alerts }) => {
+                Response::Watched(Box::new(Watched { stats: now(), sampled, last_alert, alerts }))
             }
             Err(why) => Response::Error(why),
         }),

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use perf::Snapshot;
 
 use crate::cli::StatsArgs;
 use crate::control::ask;
@@ -20,9 +19,9 @@ use crate::visible::in_a_line;
 /// # Errors
 /// The first request fails, or stdout does.
 pub(crate) fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Result<()> {
-    let mut previous: Option<Snapshot> = None;
+    let mut previous: Option<AgentStats> = None;
     loop {
-        let AgentStats { snapshot, rules } = match ask(socket, &Request::Stats, Duration::ZERO) {
+        let stats = match ask(socket, &Request::Stats, Duration::ZERO) {
             Ok(Response::Stats(s)) => *s,
             Ok(Response::Error(e)) => bail!("the agent refused: {e}"),
             Ok(_) => bail!("the agent answered something else"),
@@ -30,15 +29,22 @@ pub(crate) fn run(args: &StatsArgs, socket: &Path, out: &mut dyn Write) -> Resul
             // The agent has ended; what it had counted was printed.
             Err(_) => return Ok(()),
         };
-        let shown = previous.as_ref().map(|p| snapshot.since(p));
-        let shown = AgentStats { snapshot: shown.unwrap_or_else(|| snapshot.clone()), rules };
-        if !print(out, &shown, args.json)? {
+        if !print(out, &shown(&stats, previous.as_ref()), args.json)? {
             return Ok(());
         }
         let Some(interval) = args.interval else { return Ok(()) };
-        previous = Some(snapshot);
+        previous = Some(stats);
         std::thread::sleep(interval);
     }
+}
+
+/// What happened since the answer before; where that was another agent's, since this one's start.
+fn shown(stats: &AgentStats, previous: Option<&AgentStats>) -> AgentStats {
+    let mut shown = stats.clone();
+    if let Some(previous) = previous.filter(|p| p.began_ns == stats.began_ns) {
+        shown.snapshot = stats.snapshot.since(&previous.snapshot);
+    }
+    shown
 }
 
 /// Whether the reader is still there.
@@ -106,7 +112,25 @@ fn since(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use perf::{Moment, Registry};
+
     use super::*;
+
+    #[test]
+    fn an_interval_is_of_one_agent() {
+        let mut registry = Registry::new();
+        let frames = registry.counter("frames");
+        let answer = |began_ns, n| {
+            frames.add(n);
+            let snapshot = registry.snapshot(Moment::Running);
+            AgentStats { began_ns, snapshot, rules: RulesInForce::default() }
+        };
+        let (first, second, after_a_restart) = (answer(1, 7), answer(1, 2), answer(2, 0));
+        let n = |stats: AgentStats| stats.snapshot.get("frames").unwrap();
+        assert_eq!(n(shown(&first, None)), 7);
+        assert_eq!(n(shown(&second, Some(&first))), 2);
+        assert_eq!(n(shown(&after_a_restart, Some(&second))), 9);
+    }
 
     #[test]
     fn rules_are_told_with_age_reloads_and_matches() {

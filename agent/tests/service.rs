@@ -2,16 +2,17 @@
 
 mod common;
 
-use std::fs;
-use std::io::{Read as _, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, PEREGRINE, Running, Shell, can_run_live, skip};
+use common::{DEADLINE, PEREGRINE, Running, Shell, alone, can_run_live, skip};
 use libc::pid_t;
 use serde_json::Value;
 
@@ -388,4 +389,49 @@ fn a_shard_that_stands_still_is_told_and_goes_on() {
 #[test]
 fn a_capture_thread_that_stands_still_is_told_and_goes_on() {
     one_thread_stands_still("a_capture_thread_that_stands_still_is_told_and_goes_on", "cap-0");
+}
+
+/// Journals stop, and pipes have readers that stand still.
+#[test]
+fn a_stderr_that_nobody_reads_does_not_delay_the_end() {
+    if !can_run_live("a_stderr_that_nobody_reads_does_not_delay_the_end") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut shell = Shell::start();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let child = Command::new(PEREGRINE)
+        .args(["-c", "/dev/null", "--scope-pid", &shell.pid(), "--socket"])
+        .arg(dir.path().join("p.sock"))
+        .args(["-o", "peregrine.end_within_ms=300"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(writer.try_clone().expect("a descriptor"))
+        .spawn()
+        .expect("the program starts");
+    let mut agent = Running(child);
+    let mut lines = BufReader::new(reader).lines();
+    while !lines.next().expect("it goes on").expect("text").starts_with("  stats ") {}
+    // Opened once more, so that only this end does not wait.
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let mut filler = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .expect("the pipe once more");
+    for chunk in [&[b'x'; 4096][..], b"x"] {
+        while filler.write(chunk).is_ok() {}
+    }
+    shell.run("cat /etc/shadow > /dev/null");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&agent.0),
+        rustix::process::Signal::TERM,
+    )
+    .expect("the agent runs");
+    let begin = Instant::now();
+    while agent.0.try_wait().expect("a child").is_none() {
+        assert!(begin.elapsed() < DEADLINE, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -19,14 +19,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use capture::SocketPeer;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{FlockOperation, Mode, flock};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use self::clients::Clients;
 use crate::request::{AgentStats, ProfileRequest, ReloadRequest, Request, Response, WatchRequest};
 
 /// Time for one client, from accept to the last byte; for one whose answer is a job, from its end to the last byte.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long who wants to connect waits before another attempt.
+const CONNECTS_EVERY: Duration = Duration::from_millis(20);
 
 /// Longest request: paths of many rule files, their texts never.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -118,7 +122,7 @@ impl ControlSocket {
         if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
             DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(context)?;
         }
-        let lock = lock(path).with_context(context)?;
+        let lock = lock(path).with_context(|| format!("{}: its lock {name}.lock", context()))?;
         let Some(lock) = lock else {
             bail!("another instance is running: it holds {name} (--socket PATH chooses another)");
         };
@@ -128,7 +132,7 @@ impl ControlSocket {
                     "cannot make the control socket {name}: a file that is not a socket is in its place"
                 );
             }
-            if UnixStream::connect(path).is_ok() {
+            if is_anyone_there(path) {
                 bail!("another instance is listening on {name} (--socket PATH chooses another)");
             }
             fs::remove_file(path).with_context(context)?;
@@ -188,7 +192,7 @@ impl ControlSocket {
 /// umask would be that of the whole process.
 fn listen_for_owner_alone(path: &Path) -> rustix::io::Result<UnixListener> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     rustix::net::listen(&socket, BACKLOG)?;
@@ -313,13 +317,45 @@ fn respond(client: &UnixStream, response: &Response, deadline: Instant) -> Resul
 fn lock(path: &Path) -> std::io::Result<Option<File>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name)?;
+    // Neither waits for who reads a pipe that somebody has put there, nor goes where a link leads.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.custom_flags(flags.bits().cast_signed()).open(name)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(Errno::WOULDBLOCK) => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Whether somebody listens there, be it that it takes nobody in.
+pub(crate) fn is_anyone_there(path: &Path) -> bool {
+    match connect(path, Instant::now()) {
+        Ok(_) => true,
+        Err(e) => e.kind() == ErrorKind::TimedOut,
+    }
+}
+
+/// Connects by a deadline. Without one, who comes to a stopped agent for which as many wait as may would wait for ever.
+fn connect(path: &Path, deadline: Instant) -> std::io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let address = SocketAddrUnix::new(path)?;
+    loop {
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => break,
+            Err(Errno::AGAIN) if Instant::now() < deadline => {
+                std::thread::sleep(CONNECTS_EVERY);
+            }
+            Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Asks the agent on `path`; `work` is how long it may work on the answer.
@@ -328,13 +364,17 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
 /// Nobody listens there, or the answer is not one.
 pub(crate) fn ask(path: &Path, request: &Request, work: Duration) -> Result<Response> {
     let name = path.display();
-    let stream = UnixStream::connect(path).map_err(|e| match e.kind() {
+    let deadline = Instant::now() + 2 * CLIENT_DEADLINE;
+    let stream = connect(path, deadline).map_err(|e| match e.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow::anyhow!(
             "no agent is listening on {name} (start peregrine, or say where with --socket PATH)"
         ),
+        ErrorKind::TimedOut => anyhow::anyhow!(
+            "the agent on {name} takes nobody in: others wait already (is it stopped?)"
+        ),
         _ => anyhow::anyhow!("cannot reach the agent on {name}: {e}"),
     })?;
-    let deadline = Instant::now() + 2 * CLIENT_DEADLINE + work;
+    let deadline = deadline + work;
     let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
     // Who is refused may have the answer before it has asked.

@@ -13,7 +13,11 @@ use crate::request::RulesInForce;
 fn stats() -> AgentStats {
     let mut registry = Registry::new();
     registry.counter("frames").add(7);
-    AgentStats { snapshot: registry.snapshot(Moment::Running), rules: RulesInForce::default() }
+    AgentStats {
+        began_ns: 1,
+        snapshot: registry.snapshot(Moment::Running),
+        rules: RulesInForce::default(),
+    }
 }
 
 fn serve(path: &Path) -> ControlServer {
@@ -70,6 +74,48 @@ fn a_second_instance_is_refused_and_the_first_goes_on() {
     let e = message(ControlSocket::bind(&path));
     assert!(e.starts_with("another instance is running"), "{e}");
     assert_eq!(n_frames(&path), 7);
+}
+
+/// An agent that is stopped takes nobody in.
+#[test]
+fn who_connects_where_as_many_wait_as_may_does_not_wait_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.sock");
+    let flags = SocketFlags::CLOEXEC;
+    let stopped = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    rustix::net::bind(&stopped, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&stopped, 0).unwrap();
+    let mut waiting = Vec::new();
+    let refused = loop {
+        match connect(&path, Instant::now()) {
+            Ok(stream) => waiting.push(stream),
+            Err(e) => break e,
+        }
+        assert!(waiting.len() < 100);
+    };
+    assert_eq!(refused.kind(), ErrorKind::TimedOut);
+    assert!(is_anyone_there(&path));
+    let e = message(ControlSocket::bind(&path));
+    assert!(e.starts_with("another instance is listening on "), "{e}");
+    let e = message(ask_stats(&path));
+    assert!(e.contains("takes nobody in"), "{e}");
+    drop(stopped);
+    assert!(!is_anyone_there(&path));
+}
+
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_the_lock_ends_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.sock");
+    let lock = dir.path().join("p.sock.lock");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &lock, Mode::RUSR | Mode::WUSR).unwrap();
+    let e = message(ControlSocket::bind(&path));
+    assert!(e.contains("p.sock.lock"), "{e}");
+    fs::remove_file(&lock).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+    let e = message(ControlSocket::bind(&path));
+    assert!(e.contains("p.sock.lock") && !elsewhere.exists(), "{e}");
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Asks the agent for what passes, once for each interval.
 
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use perf::boot_now_ns;
 
 use super::sight::{Sight, Sights};
-use crate::control::ask;
+use crate::control::{ask, is_anyone_there};
 use crate::request::{Request, Response, WatchRequest};
 
 /// How much longer than three intervals the agent goes on for somebody who does not ask.
@@ -82,7 +81,7 @@ impl Asker {
     }
 
     fn is_gone(&self) -> bool {
-        UnixStream::connect(&self.socket).is_err()
+        !is_anyone_there(&self.socket)
     }
 
     pub(super) fn interval(&self) -> Duration {
@@ -90,7 +89,7 @@ impl Asker {
     }
 
     /// Asks until the agent has gone, or nobody listens here. What comes from `filters` is the filter from then on.
-    pub(super) fn ask_on(mut self, filters: &Receiver<String>, told: &Sender<Told>) {
+    pub(super) fn ask_on(mut self, filters: &Receiver<String>, told: &SyncSender<Told>) {
         let mut pause = FIRST_INTERVAL.min(self.interval);
         loop {
             match filters.recv_timeout(pause) {

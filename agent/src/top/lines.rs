@@ -61,6 +61,9 @@ pub(super) fn text(sight: &Sight, filter: &str, local_offset: &dyn Fn(i64) -> i3
             table.rows.truncate(MAX_ROWS);
         }
         text.extend(["\n", pane.name(), ":\n"]);
+        if pane == Pane::Alerts {
+            text.extend(screen::alerts_told(sight).map(|told| told + "\n"));
+        }
         for line in screen::lines(&tables, WIDTH) {
             text.extend([&*line.text, "\n"]);
         }

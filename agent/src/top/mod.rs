@@ -23,7 +23,7 @@ use crate::cli::{ConfigSource, parse_duration_within};
 use crate::visible::Visible;
 use asker::Asker;
 
-pub(crate) use onlookers::Onlookers;
+pub(crate) use onlookers::{Onlookers, Seen};
 
 /// Options of `peregrine top`.
 #[derive(Debug, Args)]

@@ -25,9 +25,19 @@ pub(crate) struct Onlookers {
     recent: Mutex<Recent>,
 }
 
+/// What an onlooker sees at a look.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) sampled: Sampled,
+    /// Number of the last alert that there was.
+    pub(crate) last_alert: u64,
+    /// Those that it does not have, as far as they are kept.
+    pub(crate) alerts: Vec<AlertLine>,
+}
+
 #[derive(Default)]
 struct Recent {
-    /// Alerts that were kept up to now.
+    /// Alerts up to now, kept or not.
     n: u64,
     alerts: VecDeque<AlertLine>,
 }
@@ -41,9 +51,7 @@ impl Onlookers {
     pub(crate) fn teller(self: &Arc<Self>, mut next: Option<Teller>) -> Teller {
         let onlookers = Arc::clone(self);
         Box::new(move |alert: &Alert| {
-            if onlookers.watches.is_watched() {
-                onlookers.recent().push(alert);
-            }
+            onlookers.recent().count(alert, onlookers.watches.is_watched());
             if let Some(next) = &mut next {
                 next(alert);
             }
@@ -54,7 +62,7 @@ impl Onlookers {
     ///
     /// # Errors
     /// One line: why it cannot look.
-    pub(crate) fn look(&self, request: &WatchRequest) -> Result<(Sampled, Vec<AlertLine>), String> {
+    pub(crate) fn look(&self, request: &WatchRequest) -> Result<Seen, String> {
         let WatchRequest { id, filter, alerts_after, lease_ms } = request;
         if !self.watches.is_watched() {
             // What came between two onlookers is not there.
@@ -66,7 +74,12 @@ impl Onlookers {
             LookError::Filter(e) => format!("filter: {e}"),
         })?;
         let after = |alert: &&AlertLine| alert.n > *alerts_after;
-        Ok((sampled(looked), self.recent().alerts.iter().filter(after).cloned().collect()))
+        let recent = self.recent();
+        Ok(Seen {
+            sampled: sampled(looked),
+            last_alert: recent.n,
+            alerts: recent.alerts.iter().filter(after).cloned().collect(),
+        })
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -75,9 +88,12 @@ impl Onlookers {
 }
 
 impl Recent {
-    fn push(&mut self, alert: &Alert) {
+    fn count(&mut self, alert: &Alert, is_kept: bool) {
         let Self { n, alerts } = self;
         *n += 1;
+        if !is_kept {
+            return;
+        }
         if alerts.len() == MAX_ALERTS {
             alerts.pop_front();
         }
@@ -157,14 +173,16 @@ mod tests {
         let hears = Arc::clone(&heard);
         let mut tell = onlookers.teller(Some(Box::new(move |_| *hears.lock().unwrap() += 1)));
         tell(&alert(0));
-        assert_eq!(onlookers.look(&request(0)).unwrap().1, []);
+        let Seen { last_alert, alerts, .. } = onlookers.look(&request(0)).unwrap();
+        assert_eq!((last_alert, alerts), (1, vec![]));
         for n in 1..=250 {
             tell(&alert(n));
         }
-        let (_, alerts) = onlookers.look(&request(0)).unwrap();
+        let Seen { last_alert, alerts, .. } = onlookers.look(&request(1)).unwrap();
+        assert_eq!(last_alert, 251);
         assert_eq!((alerts.len(), alerts[0].ts_ns, alerts[99].ts_ns), (100, 151, 250));
         assert_eq!(alerts[0].output.len(), 512);
-        assert_eq!(onlookers.look(&request(248)).unwrap().1.len(), 2);
+        assert_eq!(onlookers.look(&request(249)).unwrap().alerts.len(), 2);
         assert_eq!(*heard.lock().unwrap(), 251);
         let wrong = WatchRequest { filter: "proc.nane=x".to_owned(), ..request(0) };
         assert_eq!(onlookers.look(&wrong).unwrap_err(), "filter: unknown field `proc.nane`");

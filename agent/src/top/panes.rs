@@ -343,7 +343,8 @@ fn or_unknown(text: &str) -> String {
 /// A rate in few characters.
 pub(super) fn rate(n: f64) -> String {
     match n {
-        n if n < 0.05 => "0".to_owned(),
+        n if n <= 0.0 => "0".to_owned(),
+        n if n < 0.05 => "<0.1".to_owned(),
         n if n < 9.95 => format!("{n:.1}"),
         n if n < 99_999.5 => format!("{n:.0}"),
         n if n < 9_999_500.0 => format!("{:.0}k", n / 1e3),
@@ -378,8 +379,8 @@ mod tests {
 
     #[test]
     fn rates_are_short() {
-        let texts = [0.0, 0.2, 9.96, 1234.4, 99_999.9, 1.5e6, 2.5e7].map(rate);
-        assert_eq!(texts, ["0", "0.2", "10", "1234", "100k", "1500k", "25.0M"]);
+        let texts = [0.0, 0.01, 0.2, 9.96, 1234.4, 99_999.9, 1.5e6, 2.5e7].map(rate);
+        assert_eq!(texts, ["0", "<0.1", "0.2", "10", "1234", "100k", "1500k", "25.0M"]);
     }
 
     #[test]

@@ -172,6 +172,8 @@ fn status_line(app: &App, look: Look) -> Line<'static> {
         parts.extend(app.sight.as_ref().map(sample_told));
         let filter = if app.filter.is_empty() { "none" } else { &app.filter };
         parts.push(format!("filter: {filter}"));
+    } else if app.pane == Pane::Alerts {
+        parts.extend(app.sight.as_ref().and_then(alerts_told));
     } else if !app.filter.is_empty() {
         parts.push("the filter picks from panes 2, 3 and 4 alone".to_owned());
     }
@@ -197,6 +199,12 @@ pub(super) fn sample_told(sight: &Sight) -> String {
         let _infallible = write!(text, ", {} not looked at", sampled.n_missed);
     }
     text
+}
+
+/// That there were more alerts than are shown.
+pub(super) fn alerts_told(sight: &Sight) -> Option<String> {
+    let n = sight.n_alerts_missed;
+    (n > 0).then(|| format!("{n} more came too fast to be shown here"))
 }
 
 fn foot_line(app: &App, look: Look) -> Line<'static> {

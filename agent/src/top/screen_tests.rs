@@ -113,7 +113,7 @@ fn answer(second: u64) -> Watched {
         output: output.to_owned(),
     };
     Watched {
-        stats: AgentStats { snapshot: counted(second), rules },
+        stats: AgentStats { began_ns: 1, snapshot: counted(second), rules },
         sampled: Sampled {
             interval_ns: SECOND_NS,
             n_events: 45_000,
@@ -132,6 +132,7 @@ fn answer(second: u64) -> Watched {
                 container("0123456789ab", "web", "registry.example/nginx:1.27", 13_500),
             ],
         },
+        last_alert: 2 * second,
         alerts: vec![
             alert(2 * second - 1, "cat read /etc/shadow (user=ann)"),
             alert(2 * second, "a\nline"),
@@ -247,4 +248,38 @@ fn an_interval_is_text_and_json() {
     assert_eq!(json["alerts"][3]["output"], "a\nline");
     let again = sights.next(answer(2), NOON_S + 2);
     assert!(again.expect("an interval").alerts.len() == 2);
+}
+
+#[test]
+fn alerts_that_were_too_many_at_once_are_counted() {
+    let (mut sights, mut app) = (Sights::default(), App::new(String::new()));
+    // What came before the first look is nobody's loss.
+    sights.next(Watched { last_alert: 1000, alerts: Vec::new(), ..answer(1) }, NOON_S);
+    let mut see = |second, last_alert| {
+        let answer = Watched { last_alert, ..answer(second) };
+        app.see(sights.next(answer, NOON_S + second - 1).expect("an interval"));
+        app.sight.as_ref().and_then(alerts_told)
+    };
+    assert_eq!(see(2, 1002), None);
+    assert_eq!(see(3, 1104).as_deref(), Some("100 more came too fast to be shown here"));
+    assert_eq!(see(4, 1106).as_deref(), Some("100 more came too fast to be shown here"));
+    app.pane = Pane::Alerts;
+    let shown = text(&mut app, 80, 24);
+    assert!(shown.contains("100 more came too fast"), "{shown}");
+}
+
+/// Its counts begin anew, and its alerts have numbers that were there before.
+#[test]
+fn another_agent_on_the_same_socket_begins_anew() {
+    let of = |began_ns, second, last_alert| {
+        let mut answer = Watched { last_alert, ..answer(second) };
+        answer.stats.began_ns = began_ns;
+        answer
+    };
+    let mut sights = Sights::default();
+    assert!(sights.next(of(1, 7, 500), NOON_S).is_none());
+    assert!(sights.next(of(2, 1, 3), NOON_S + 1).is_none());
+    assert_eq!(sights.last_alert(), 3);
+    let sight = sights.next(of(2, 2, 5), NOON_S + 2).expect("an interval");
+    assert_eq!((sight.n_alerts_missed, sight.interval_ns), (0, SECOND_NS));
 }

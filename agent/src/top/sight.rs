@@ -32,6 +32,9 @@ pub(super) struct Sight {
     /// Since the start.
     #[serde(skip)]
     pub(super) n_lost_before: u64,
+    /// Which agent it is of.
+    #[serde(skip)]
+    began_ns: u64,
 }
 
 /// The rules in force.
@@ -54,22 +57,22 @@ pub(super) struct Sights {
 }
 
 impl Sights {
-    /// Number of the last alert that was seen.
+    /// Number of the last alert that there was at the last look.
     pub(super) fn last_alert(&self) -> u64 {
         self.last_alert
     }
 
     /// The interval that this answer ends; none where it is the first.
     pub(super) fn next(&mut self, answer: Watched, at_epoch_s: u64) -> Option<Sight> {
-        let Watched { stats, sampled, alerts } = answer;
-        let first_kept = alerts.first().map_or(self.last_alert + 1, |a| a.n);
-        let n_alerts_missed = match self.last_alert {
-            0 => 0,
-            last => first_kept.saturating_sub(last + 1),
-        };
-        self.last_alert = alerts.last().map_or(self.last_alert, |a| a.n);
+        let Watched { stats, sampled, last_alert, alerts } = answer;
+        let n_new = last_alert.saturating_sub(std::mem::replace(&mut self.last_alert, last_alert));
+        let n_alerts_missed = n_new.saturating_sub(alerts.len() as u64);
         self.early.extend(alerts);
         let before = self.before.replace(stats.clone())?;
+        if before.began_ns != stats.began_ns {
+            // The counts of another agent begin anew, and its alerts have other numbers.
+            return None;
+        }
         let n_lost_before = n_lost(&stats.snapshot);
         let Snapshot { interval_ns, hops, loads, mut latencies, losses, .. } =
             stats.snapshot.since(&before.snapshot);
@@ -101,6 +104,7 @@ impl Sights {
             n_alerts_missed,
             matched_before: stats.rules.matches,
             n_lost_before,
+            began_ns: stats.began_ns,
         })
     }
 }
@@ -110,14 +114,14 @@ fn n_lost(snapshot: &Snapshot) -> u64 {
 }
 
 impl Sight {
-    /// Adds the alerts of the intervals before, up to a bound.
+    /// Adds the alerts of the intervals before, up to a bound, and how many of them were too many to be kept.
     pub(super) fn after(mut self, before: Option<&Self>) -> Self {
-        for alert in before.into_iter().flat_map(|b| b.alerts.iter().rev()) {
-            if self.alerts.len() >= MAX_ALERTS {
-                break;
-            }
+        let Some(before) = before.filter(|b| b.began_ns == self.began_ns) else { return self };
+        let n_room = MAX_ALERTS.saturating_sub(self.alerts.len());
+        for alert in before.alerts.iter().rev().take(n_room) {
             self.alerts.push_front(alert.clone());
         }
+        self.n_alerts_missed += before.n_alerts_missed;
         self
     }
 

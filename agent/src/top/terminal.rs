@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -60,7 +60,8 @@ pub(super) fn run(mut asker: Asker, args: &TopArgs) -> Result<()> {
         bail!(e);
     }
     let (filter_tx, filters) = channel();
-    let (told_tx, told) = channel();
+    // Where the terminal takes nothing, the next interval is as much longer.
+    let (told_tx, told) = sync_channel(1);
     let ask = move || asker.ask_on(&filters, &told_tx);
     start("hang-up", end_with_the_terminal)?;
     let app = App::new(args.filter.trim().to_owned());
