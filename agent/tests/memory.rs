@@ -19,7 +19,7 @@ const RING_KB: u64 = (8 << 10) + 256;
 const MARKS_KB: u64 = (event::mark::N * event::mark::WORDS * 8 / 1024) as u64;
 /// Recordings, and what they may leave behind: the window before them, and what was never needed until then.
 const N_RECORDINGS: u64 = 10;
-const KEPT_OF_RECORDINGS_KB: u64 = 2 << 10;
+const KEPT_OF_RECORDINGS_KB: u64 = 3 << 10;
 /// CPUs whose rings the bounds have room for.
 const N_CPUS: u64 = 2;
 
