@@ -172,10 +172,11 @@ fn status_line(app: &App, look: Look) -> Line<'static> {
         parts.extend(app.sight.as_ref().map(sample_told));
         let filter = if app.filter.is_empty() { "none" } else { &app.filter };
         parts.push(format!("filter: {filter}"));
-    } else if app.pane == Pane::Alerts {
-        parts.extend(app.sight.as_ref().and_then(alerts_told));
     } else if !app.filter.is_empty() {
         parts.push("the filter picks from panes 2, 3 and 4 alone".to_owned());
+    }
+    if app.pane == Pane::Alerts {
+        parts.extend(app.sight.as_ref().and_then(alerts_told));
     }
     Line::from(parts.join("; "))
 }
