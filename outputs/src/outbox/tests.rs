@@ -397,6 +397,23 @@ fn a_spool_at_its_bound_writes_on_once_the_oldest_is_delivered() {
     assert_eq!(registry.snapshot(Moment::Final).get("outbox.slow.lost_unspooled"), Some(0));
 }
 
+/// Who delivers removes what is done, but the newest segment stays; once it is not the newest, nobody may deliver for hours.
+#[test]
+fn a_segment_that_was_delivered_while_it_was_the_newest_makes_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings =
+        OutboxSettings { segment_bytes: 8 << 10, max_bytes: 40 << 10, ..settings(dir.path()) };
+    let mut r = rig(&settings, &["down_later"]);
+    let long = |n: u32| format!("{n} {}", "x".repeat(7_900));
+    r.push_all([long(0)]);
+    r.wait_until(|c| c.waiting == 0);
+    assert_eq!(only_texts(r.take(0, 1)), [long(0)]);
+    r.push_all((1..6).map(long));
+    r.wait_until(|c| c.waiting == 0);
+    assert_eq!(segments(dir.path()).len(), 5);
+    assert_eq!(only_texts(r.take(0, 5)), (1..6).map(long).collect::<Vec<_>>());
+}
+
 #[test]
 fn what_a_bounded_spool_holds_stays_when_more_comes() {
     let dir = tempfile::tempdir().unwrap();

@@ -128,21 +128,22 @@ impl Writer {
         appended.is_ok() && self.is_begun
     }
 
-    /// The spool is at its bound. If everything in the newest segment is delivered, that one can go.
+    /// The spool is at its bound. What no sink needs any more goes: segments that were delivered while they were the newest, else the newest itself.
     fn make_room(&mut self) -> bool {
         let mut state = self.shared.lock();
-        if !state.is_active_done() {
-            state.batch_failed(Failing::Full);
+        let mut done = state.done_segments();
+        if done.is_empty() && state.is_active_done() {
+            if self.log.seal().is_err() {
+                state.count_write_error();
+            }
+            state.active = None;
+            done = state.done_segments();
+        }
+        state.batch_failed(Failing::Full);
+        if done.is_empty() {
             self.shared.for_readers.notify_all();
             return false;
         }
-        let has_failed = self.log.seal().is_err();
-        state.active = None;
-        if has_failed {
-            state.count_write_error();
-        }
-        let done = state.done_segments();
-        state.batch_failed(Failing::Full);
         // There is room now: the next look finds nothing failing.
         state.failing = None;
         drop(state);
