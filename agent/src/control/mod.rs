@@ -321,7 +321,13 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.custom_flags(flags.bits().cast_signed()).open(name)?;
+    let opened = options.custom_flags(flags.bits().cast_signed()).open(name);
+    let file = opened.map_err(|e| match Errno::from_io_error(&e) {
+        Some(Errno::NXIO | Errno::LOOP) => {
+            std::io::Error::new(e.kind(), "a pipe, socket or link is in its place; remove that")
+        }
+        _ => e,
+    })?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Ok(None),

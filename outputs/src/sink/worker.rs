@@ -704,12 +704,16 @@ mod tests {
             handle.push(&Arc::new(message), WhenFull::Lose);
             handle.wake();
         };
+        let ms = |n| std::thread::sleep(Duration::from_millis(n));
         let (mut handle, thread) = begin(Duration::from_hours(1));
-        for _ in 0..4 {
+        for _ in 0..3 {
             push(&mut handle);
-            std::thread::sleep(Duration::from_millis(2));
+            ms(2);
         }
         wait_for(1);
+        // Before that it would be taken with the three by a thread that was late.
+        push(&mut handle);
+        ms(20);
         assert_eq!(*lens.lock().unwrap(), [3], "the fourth waits");
         handle.end();
         thread.join().unwrap();
